@@ -14,7 +14,9 @@ def resize(image: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tens
     if tuple(image.shape[-2:]) == tuple(size):
         return image
     shrinks = size[0] < image.shape[-2] or size[1] < image.shape[-1]
-    return F.interpolate(image, size=tuple(size), mode="bicubic", align_corners=False, antialias=shrinks)
+    # The antialiased kernel has no bfloat16 form on the CPU, and an image's own resizing should not round anyway.
+    wide = image.float() if shrinks else image
+    return F.interpolate(wide, size=tuple(size), mode="bicubic", align_corners=False, antialias=shrinks)
 
 
 def resize_image(image: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:

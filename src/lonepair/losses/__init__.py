@@ -1,0 +1,6 @@
+"""Losses: pure functions of tensors (and a critic), each returning scalars."""
+
+from lonepair.losses.adversarial import critic_losses as critic_losses
+from lonepair.losses.adversarial import gradient_penalty as gradient_penalty
+from lonepair.losses.adversarial import interpolate as interpolate
+from lonepair.losses.distance import mean_square as mean_square

@@ -1,0 +1,1 @@
+"""Clips: decoding and encoding (`frames`), and what moves between two frames."""

@@ -1,0 +1,7 @@
+"""`python -m lonepair` is `lonepair`."""
+
+import sys
+
+from lonepair.cli import main
+
+sys.exit(main())

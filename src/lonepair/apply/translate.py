@@ -1,0 +1,138 @@
+"""Redraw a source, frame by frame, with a trained pair method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lonepair.errors import UserError
+from lonepair.files import check_output
+from lonepair.image import WRITABLE as IMAGE_SUFFIXES
+from lonepair.image import write_image
+from lonepair.methods.base import Method
+from lonepair.noise import Draw
+from lonepair.pixels import match_channels, to_pil
+from lonepair.resize import resize_image
+from lonepair.sheet import contact_sheet
+from lonepair.source import Source, fit_inside
+from lonepair.train.engine import Engine
+from lonepair.video.frames import Frame, write_frames_folder
+from lonepair.video.write import WRITABLE as CLIP_SUFFIXES
+from lonepair.video.write import ClipWriter
+
+DIRECTIONS = ("a_to_b", "b_to_a")
+
+
+def output_suffixes(source: Source) -> tuple[str, ...]:
+    """What the redrawn `source` can be saved as."""
+    return tuple(CLIP_SUFFIXES if source.is_clip else IMAGE_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A source as redrawn; pictures are computed when they are asked for, so that a clip of any length fits."""
+
+    method: Method
+    engine: Engine
+    source: Source
+    size: tuple[int, int]
+    """(h, w) of the output."""
+    direction: str
+    entry: int | None
+    seed: int
+    settings: Mapping[str, Any]
+    """Written into the metadata of what is saved."""
+
+    @torch.no_grad()
+    def redraw(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
+        """One frame redrawn, on the CPU, [-1, 1], at the output's size.
+
+        All frames share one draw of noise: what noise adds to the texture must not flicker.
+        """
+        config, plan = self.method.config, self.method.plan
+        sizes = plan.sizes(fit_inside((image.shape[-2], image.shape[-1]), config.max_side))[: self.method.stage + 1]
+        ready = self.engine.put(resize_image(match_channels(image, plan.channels), sizes[-1]))
+        draw = Draw(self.seed, place=self.engine.device)
+        with self.engine.autocast():
+            redrawn = self.method.translate(ready, sizes, self.direction, self.entry, draw)
+        return resize_image(redrawn.float().cpu().contiguous(), self.size)
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame, redrawn, at its own time."""
+        for frame in self.source.frames():
+            yield Frame(frame.time, self.redraw(frame.image))
+
+    @property
+    def image(self) -> Float[Tensor, "1 c h w"]:
+        """The redrawn image; of a clip, its first frame."""
+        return next(self.frames()).image
+
+    def pil(self) -> Any:
+        """`image` as a PIL image."""
+        return to_pil(self.image)
+
+    def save(
+        self,
+        path: str | Path,
+        overwrite: bool = False,
+        frames_folder: str | Path | None = None,
+        progress: Callable[[Iterator[Frame]], Iterable[Frame]] = iter,
+    ) -> Path:
+        """Write an image (PNG, JPEG, WebP, TIFF) or a clip (MP4 with the source's sound, MKV lossless, GIF, ...).
+
+        Args:
+            path: Its suffix says what to write.
+            overwrite: Replace what is there.
+            frames_folder: Also write every frame as a numbered PNG into this folder.
+            progress: Passes frames through; such as `tqdm`, to show how far it is.
+
+        Raises:
+            UserError: where it cannot be written, before anything is computed.
+        """
+        path = Path(path).expanduser()
+        check_output(path, output_suffixes(self.source), overwrite)
+        metadata = {"lonepair": json.dumps(self.settings, sort_keys=True)}
+        if not self.source.is_clip:
+            if frames_folder is not None:
+                raise UserError(f"{self.source.name}: is an image and has no frames to save; leave out --save-frames")
+            write_image(path, self.image, metadata, overwrite)
+            return path
+        assert self.source.rate is not None
+        writer = ClipWriter(path, self.size, self.source.rate, self.source.path, metadata, overwrite)
+        with writer as clip:
+            written = _written(clip, progress(self.frames()))
+            if frames_folder is None:
+                for _ in written:
+                    pass
+            else:
+                write_frames_folder(frames_folder, written, overwrite)
+        return path
+
+    def sheet(self, target: Float[Tensor, "1 c h w"] | None = None, moments: int = 4) -> Float[Tensor, "1 3 h w"]:
+        """Contact sheet: source above output at up to `moments` moments, the target beside them."""
+        count = sum(1 for _ in self.source.frames())
+        wanted = {round(i * (count - 1) / max(1, moments - 1)) for i in range(moments)}
+        above, below = [], []
+        for index, frame in enumerate(self.source.frames()):
+            if index in wanted:
+                when = f" {float(frame.time):.1f} s" if self.source.is_clip else ""
+                above.append((f"source{when}", frame.image))
+                below.append((f"redrawn{when}", self.redraw(frame.image)))
+        look = [] if target is None else [("target", target)]
+        if self.source.is_clip:
+            return contact_sheet([[*above, *look], below])
+        return contact_sheet([[*above, *look, *below]])
+
+
+def _written(clip: ClipWriter, frames: Iterable[Frame]) -> Iterator[Frame]:
+    """`frames`, each written to `clip` as it passes."""
+    for frame in frames:
+        clip.write(frame.image, frame.time)
+        yield frame

@@ -1,0 +1,228 @@
+"""Train a method on what the user gave: open, plan, train, keep."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from torch import Tensor
+
+import lonepair.methods as methods
+from lonepair.checkpoint import save_model
+from lonepair.errors import UserError
+from lonepair.methods.base import Config, Method, Plan
+from lonepair.model import Pair
+from lonepair.noise import seeded
+from lonepair.pixels import common_channels
+from lonepair.pyramid import pyramid
+from lonepair.source import Source, fit_inside, open_source
+from lonepair.train.engine import Engine, choose_engine
+from lonepair.train.loop import Diverged, Interrupted, Progress, train
+from lonepair.train.options import Options
+from lonepair.train.run import RunFolder
+from lonepair.train.watch import Watcher
+from lonepair.train.watchers import MetricsFile, Previews, TensorBoard
+
+logger = logging.getLogger("lonepair")
+
+
+def fit_pair(
+    source: object,
+    target: object,
+    *,
+    method: str = methods.DEFAULT,
+    preset: str = "standard",
+    out: str | Path | None = None,
+    resume: bool = False,
+    callbacks: Sequence[Watcher] = (),
+    **settings: Any,
+) -> Pair:
+    """Learn to redraw `source` in the look of `target`, and back.
+
+    Args:
+        source: Path of an image, a video or a folder of frames; a PIL image, an array, or a tensor (1, c, h, w), for a
+            clip (n, c, h, w), in [-1, 1].
+        target: Likewise, an image.
+        method: One of `lonepair.method_names()`.
+        preset: "draft", "standard" or "full".
+        out: The run's folder, for state, metrics, previews and model; None keeps nothing on disk.
+        resume: Go on with the run at `out`.
+        callbacks: Watchers to tell of the progress.
+        settings: Any field of the method's config and of `Options`, by name: steps=500, seed=3, device="cpu".
+
+    Raises:
+        UserError: for anything wrong with the inputs or settings, before any heavy work.
+        Diverged: where losses stop being finite; the run's folder holds the last good state.
+        Interrupted: where the first Ctrl-C asked to stop; the state is saved.
+    """
+    job = Job.plan({"a": source, "b": target}, method, preset, settings)
+    if resume and out is None:
+        raise UserError("resume needs the run's folder: give out=...")
+    return job.run(job.folder(Path(out), resume) if out is not None else None, resume, callbacks)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training that is ready to start: everything that could be wrong with it has been checked."""
+
+    method_class: type[Method]
+    config: Config
+    options: Options
+    sources: dict[str, Source]
+    layout: Plan
+    engine: Engine
+    settings: dict[str, Any]
+    """What is written into config.json, the model file and the metadata of outputs."""
+
+    @classmethod
+    def plan(cls, inputs: Mapping[str, object], method: str, preset: str, settings: Mapping[str, Any]) -> Job:
+        """Open the inputs, check the settings and decide the sizes.
+
+        Raises:
+            UserError: for the first thing that is wrong.
+        """
+        method_class = methods.get_method(method)
+        ours = {f.name for f in dataclasses.fields(Options)}
+        options = Options(**{name: value for name, value in settings.items() if name in ours})
+        config = method_class.config_class.from_preset(
+            preset, **{name: value for name, value in settings.items() if name not in ours}
+        )
+        if set(inputs) != set(method_class.domains):
+            raise UserError(f"method {method!r} learns from {len(method_class.domains)} input(s), not {len(inputs)}")
+        engine = choose_engine(options.device, options.dtype, options.threads)
+        sources = {domain: open_source(value) for domain, value in inputs.items()}
+        sizes = {}
+        for domain, source in sources.items():
+            if domain != method_class.domains[0] and source.is_clip:
+                raise UserError(f"{source.name}: the target must be an image, this is a clip; give one of its frames")
+            if min(source.size) < config.min_side:
+                raise UserError(
+                    f"{source.name}: {source.size[1]}x{source.size[0]} pixels are too few: the shortest side needs "
+                    f"{config.min_side} (min_side); give a larger image or a smaller --min-side (12 at least)"
+                )
+            sizes[domain] = fit_inside(source.size, config.max_side)
+        channels = common_channels(*(source.channels for source in sources.values()))
+        plan = method_class.plan_for(config, channels, sizes)
+        settings_ = {
+            "method": method,
+            "preset": preset,
+            "config": config.to_dict(),
+            "seed": options.seed,
+            "inputs": {
+                domain: {"name": source.name, "sha256": source.fingerprint()} for domain, source in sources.items()
+            },
+        }
+        return cls(method_class, config, options, sources, plan, engine, settings_)
+
+    def run(
+        self, folder: RunFolder | None = None, resume: bool = False, callbacks: Sequence[Watcher] = ()
+    ) -> Pair:
+        """Train from the start, or with `resume` from what `folder` holds; without a folder nothing is kept on disk."""
+        with seeded(self.options.seed):
+            method = self.method_class(self.config, self.layout)
+        self.engine.place(method.nets)
+        progress = folder.load_state(method, self.engine) if folder and resume else Progress()
+        levels = self._levels()
+        watchers = [*callbacks, *self._watchers(folder, levels)]
+        save = self._saver(folder, method)
+        options = self.options
+        try:
+            with _stop_signal(enabled=folder is not None) as should_stop:
+                train(
+                    method,
+                    levels,
+                    self.engine,
+                    progress,
+                    seed=options.seed,
+                    max_seconds=options.max_minutes * 60 or math.inf,
+                    watchers=watchers,
+                    save=save,
+                    save_seconds=options.checkpoint_minutes * 60,
+                    should_stop=should_stop,
+                )
+        except Interrupted:
+            raise Interrupted(f"stopped and saved in {folder and folder.path}") from None
+        except Diverged as error:
+            where = f" in {folder.path}" if folder else ""
+            raise Diverged(f"{error}{where}") from None
+        finally:
+            for watcher in watchers:
+                watcher.finished()
+        return Pair(method, self.engine, self.settings)
+
+    def folder(self, out: Path, resume: bool) -> RunFolder:
+        """The run's folder, new or to be resumed, with its settings written or compared."""
+        if resume:
+            run = RunFolder.latest(out)
+            run.check_config(self.settings)
+        else:
+            run = RunFolder.create(out)
+            run.write_config(self.settings)
+        run.write_environment(self.engine)
+        return run
+
+    def _levels(self) -> dict[str, list[Tensor]]:
+        """domain -> (n, c, h, w) frames at every stage, on the device."""
+        levels = {}
+        for domain, source in self.sources.items():
+            full = self.layout.full_sizes[domain]
+            if full != source.size:
+                logger.info(
+                    "%s: %dx%d is reduced to %dx%d for training", source.name, *reversed(source.size), *reversed(full)
+                )
+            frames = source.training_frames(full, self.layout.channels, self.config.max_frames)
+            if source.count is not None and len(frames) < source.count:
+                logger.info("%s: trains on %d of its %d frames", source.name, len(frames), source.count)
+            levels[domain] = [self.engine.put(level) for level in pyramid(frames, self.layout.sizes(full))]
+        return levels
+
+    def _watchers(self, folder: RunFolder | None, levels: Mapping[str, list[Tensor]]) -> list[Watcher]:
+        if folder is None:
+            return []
+        first = {domain: [level[:1] for level in stages] for domain, stages in levels.items()}
+        watchers: list[Watcher] = [
+            MetricsFile(folder.metrics),
+            Previews(folder.previews, first, self.engine, self.options.preview_minutes * 60 or math.inf),
+        ]
+        if self.options.tensorboard:
+            watchers.append(TensorBoard(folder.path / "tensorboard"))
+        return watchers
+
+    def _saver(self, folder: RunFolder | None, method: Method) -> Callable[[Progress], None]:
+        def save(progress: Progress) -> None:
+            if folder is not None:
+                folder.save_state(method, progress)
+                save_model(folder.model, method, self.settings)
+
+        return save
+
+
+@contextlib.contextmanager
+def _stop_signal(enabled: bool) -> Iterator[Callable[[], bool]]:
+    """Within it the first Ctrl-C only raises a flag, which the function that it gives reads; the second quits at once."""
+    asked = False
+
+    def first(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, previous)
+        logger.warning("stopping after this step; Ctrl-C again quits at once, without saving")
+
+    if not enabled or threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    previous = signal.signal(signal.SIGINT, first)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, previous)
+

@@ -1,0 +1,55 @@
+"""WGAN-GP terms (Gulrajani et al., "Improved Training of Wasserstein GANs", 2017), for patch critics."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def gradient_penalty(critic: Critic, points: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """Mean of (‖∇D‖₂ - 1)² over pixels, at `points`.
+
+    The norm is taken over the channels of each pixel, the gradient is that of the sum of the scores: this is how
+    SinGAN and its followers read equation 3 of Gulrajani et al. for a critic with a map of scores.
+    """
+    points = points.detach().requires_grad_(True)
+    scores = critic(points)
+    (gradient,) = torch.autograd.grad(scores.sum(), points, create_graph=True)
+    # The square root has no derivative at 0, where a critic that sees no contrast may well be.
+    norm = gradient.float().square().sum(1).add(1e-12).sqrt()
+    return (norm - 1).square().mean()
+
+
+def interpolate(
+    real: Float[Tensor, "1 c h w"], fake: Float[Tensor, "1 c h2 w2"], weights: Float[Tensor, "3"]
+) -> Float[Tensor, "1 c h3 w3"]:
+    """Î = α·real + (1-α)·fake with α = weights[0] in [0, 1).
+
+    Images of unequal sizes are first cut to the size that both have, at a place that weights[1:] in [0, 1) draw, so
+    that no pixel is resampled: a stretched patch is not one of the real image's patches.
+    """
+    h, w = min(real.shape[2], fake.shape[2]), min(real.shape[3], fake.shape[3])
+
+    def cut(image: Tensor) -> Tensor:
+        top = int(float(weights[1]) * (image.shape[2] - h + 1)) if image.shape[2] > h else 0
+        left = int(float(weights[2]) * (image.shape[3] - w + 1)) if image.shape[3] > w else 0
+        return image[:, :, top : top + h, left : left + w]
+
+    alpha = weights[0].to(real.device)
+    return alpha * cut(real) + (1 - alpha) * cut(fake)
+
+
+def critic_losses(
+    critic: Critic, real: Float[Tensor, "1 c h w"], fakes: Sequence[Tensor], weights: Float[Tensor, "f 3"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """(Σ D(fake) - D(real), Σ penalty) over all `fakes`, which need no gradient; lower is a better critic.
+
+    `weights`: three U(0, 1) draws for each fake, on the CPU (see `interpolate`).
+    """
+    real_score = critic(real).mean()
+    wasserstein = torch.stack([critic(fake).mean() - real_score for fake in fakes]).sum()
+    points = [interpolate(real, fake, weight) for fake, weight in zip(fakes, weights, strict=True)]
+    return wasserstein, torch.stack([gradient_penalty(critic, point) for point in points]).sum()

@@ -1,0 +1,227 @@
+"""What a method is: a config (what the user chooses), and what one training step and one redrawing are.
+
+The training loop, the run's folder, the model file and the command line know methods only through this file.
+It imports no torch, so that the command line can show every flag at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lonepair.errors import UserError
+from lonepair.lazy import lazy
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from lonepair import pyramid
+    from lonepair.noise import Draw
+else:
+    torch, nn, pyramid = lazy("torch"), lazy("torch.nn"), lazy("lonepair.pyramid")
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the user chooses for any method. A subclass adds its own fields, a sentence under each."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"standard": {}}
+    """Named departures from the defaults; each method's docs say what they give and how long they take."""
+
+    max_side: int = 220
+    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training; the output is enlarged back."""
+    min_side: int = 25
+    """Shortest side of the coarsest stage, in pixels, over all inputs. It decides how large a region one stage-0 patch sees."""
+    max_frames: int = 256
+    """A clip is trained on at most this many of its frames, evenly spaced."""
+
+    def problems(self) -> list[str]:
+        """Every field that cannot work, each with its value and the remedy; empty where all is well."""
+        found = []
+        if self.min_side < 12:
+            found.append(f"min_side is {self.min_side}: a critic patch sees 11 pixels; choose 12 or more")
+        if self.max_side < self.min_side:
+            found.append(f"max_side is {self.max_side}, min_side {self.min_side}: choose max_side >= min_side")
+        if self.max_frames < 1:
+            found.append(f"max_frames is {self.max_frames}: choose 1 or more")
+        return found
+
+    def __post_init__(self) -> None:
+        if found := self.problems():
+            raise UserError("; ".join(found))
+
+    @classmethod
+    def from_preset(cls, preset: str, **fields: Any) -> Config:
+        """The preset's config with `fields` on top; unknown names are refused, with those that exist."""
+        if preset not in cls.presets:
+            raise UserError(f"preset {preset!r} is unknown; choose one of {', '.join(cls.presets)}")
+        known = {f.name for f in dataclasses.fields(cls)}
+        if unknown := sorted(set(fields) - known):
+            raise UserError(f"{', '.join(unknown)}: no such setting of this method; it has {', '.join(sorted(known))}")
+        return cls(**{**cls.presets[preset], **fields})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as saved in config.json and in the model file."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the data decides: channels, and the sizes at which each domain is seen."""
+
+    channels: int
+    """1 (grey), 3 (RGB) or 4 (RGBA), the same for all domains."""
+    full_sizes: dict[str, Size]
+    """(h, w) of each domain at the finest stage."""
+    factors: list[float]
+    """Scale factor of every stage, coarse first, the last one 1."""
+
+    @property
+    def stages(self) -> int:
+        return len(self.factors)
+
+    def sizes(self, full: Size) -> list[Size]:
+        """(h, w) at every stage of an image whose finest stage is `full`."""
+        return [pyramid.scaled(full, factor) for factor in self.factors]
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
+        sizes = {name: (int(h), int(w)) for name, (h, w) in values["full_sizes"].items()}
+        return cls(int(values["channels"]), sizes, [float(f) for f in values["factors"]])
+
+
+@dataclass
+class Scene:
+    """What one training step sees: each domain's frame of this step at every stage, and the step's random draws."""
+
+    real: dict[str, list[Tensor]]
+    """Domain -> (1, c, h, w) in [-1, 1] for stages 0 to the current one."""
+    draw: Draw
+    fakes: Any = None
+    """What a method wants to hand from one update of the step to the next."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """One side of the game: parameters that one optimizer moves."""
+
+    groups: list[dict[str, Any]]
+    """Adam parameter groups, each with its own learning rate `lr`."""
+    betas: tuple[float, float] = (0.9, 0.999)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a stage is trained, and who moves in what order within one step."""
+
+    steps: int
+    rounds: Sequence[str]
+    """Names of players, in the order in which they are updated in one step."""
+    decay_at: float = 1.0
+    """Fraction of the stage's steps after which learning rates are multiplied by `decay`."""
+    decay: float = 1.0
+
+    def rate(self, share: float) -> float:
+        """Factor on every learning rate when `share`, from 0 to 1, of the stage is done."""
+        return self.decay if share >= self.decay_at else 1.0
+
+
+class Method(ABC):
+    """A system that learns from one representative. Subclasses fill in what differs between papers and nothing else.
+
+    All of a method's state is parameters and buffers of `nets`; `nets` after `grow(n)` has the same names and shapes
+    whoever built it, which is what lets a model file and a resumed run be loaded.
+    """
+
+    name: ClassVar[str]
+    domains: ClassVar[tuple[str, ...]]
+    config_class: ClassVar[type[Config]]
+    citation: ClassVar[str]
+    """BibTeX of what was used."""
+
+    config: Config
+
+    def __init__(self, config: Any, plan: Plan) -> None:
+        self.config = config
+        self.plan = plan
+        self.nets: nn.ModuleDict = nn.ModuleDict()
+        self.stage = -1
+        """The stage that is being trained, or was last; -1 before the first."""
+
+    # -- training -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def plan_for(cls, config: Any, channels: int, sizes: Mapping[str, Size]) -> Plan:
+        """The sizes and stages that `config` gives for inputs of `sizes` (h, w), already within `max_side`."""
+
+    @abstractmethod
+    def grow(self) -> None:
+        """Add the next stage's layers; says nothing about values that need data (see `measure`)."""
+
+    @abstractmethod
+    def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
+        """Set what the new stage takes from the data, such as noise amplitudes.
+
+        `levels`: domain -> (n, c, h, w) frames at every stage up to the current one.
+        """
+
+    @abstractmethod
+    def players(self) -> dict[str, Player]:
+        """Who is trained at the current stage; everything else is frozen."""
+
+    @abstractmethod
+    def schedule(self, stage: int) -> Schedule:
+        """How `stage` is trained."""
+
+    @abstractmethod
+    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
+        """Named, weighted scalars whose sum `player` minimises at this update."""
+
+    # -- use ------------------------------------------------------------------------------------------------------
+
+    used: ClassVar[tuple[str, ...]]
+    """Names in `nets` that are needed after training; the others stay in the run's state."""
+
+    def model_state(self) -> dict[str, Tensor]:
+        """Parameters and buffers that a model file holds, by name."""
+        return {f"{name}.{key}": value for name in self.used for key, value in self.nets[name].state_dict().items()}
+
+    def load_model_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take what `model_state` gave; the method must have grown to the same stage."""
+        for name in self.used:
+            own = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
+            self.nets[name].load_state_dict(own)
+
+    @property
+    def sizes(self) -> dict[str, list[Size]]:
+        """Domain -> (h, w) of every stage up to the current one."""
+        return {name: self.plan.sizes(full)[: self.stage + 1] for name, full in self.plan.full_sizes.items()}
+
+    @abstractmethod
+    def translate(self, image: Tensor, sizes: Sequence[Size], direction: str, entry: int | None, draw: Draw) -> Tensor:
+        """`image` (1, c, h, w) redrawn in the other domain's look at the last of `sizes`.
+
+        `direction` is "a_to_b" or "b_to_a"; `entry` the stage at which the image enters, None for the one trained.
+        """
+
+    @abstractmethod
+    def sample(self, sizes: Mapping[str, Sequence[Size]], draw: Draw) -> dict[str, Tensor]:
+        """One random image for each domain, (1, c, h, w); those of a pair are aligned with the first domain's."""
+
+    @abstractmethod
+    def preview(self, real: Mapping[str, list[Tensor]], draw: Draw) -> list[tuple[str, Tensor]]:
+        """Labelled pictures that show how far the training is; `real` is one frame of each domain at every stage."""
+
+    @abstractmethod
+    def parts(self) -> dict[str, int]:
+        """Parameters of the generators, by part, for the whole of the planned stages."""

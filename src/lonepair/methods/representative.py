@@ -1,0 +1,298 @@
+"""`representative`: a growing pair of generators that redraw each other's images.
+
+Source: Ly Phi Long, "Multi-scale learning a GAN from a single representative" (thesis, Ho Chi Minh City University of
+Technology). It joins ConSinGAN's generator (Hinz et al., WACV 2021) to the two-way objective of Structural Analogy
+(Benaim et al., CGF 2021).
+
+As in the thesis: features (not images) pass between stages, Conv + BatchNorm + LeakyReLU bodies with a residual link,
+5-block patch critics, 6 stages, four WGAN-GP terms, cycle, reconstruction of the real image from its coarsest level
+through the whole generator, a random frame of the clip as I_A at every step, and about 1.32 million generator
+parameters for both domains.
+
+Open in the thesis, decided here: learning rates, schedule, concurrently trained stages and size rule are ConSinGAN's;
+one critic and one generator update a step, as in Structural Analogy; a translated image enters at stage `entry`,
+by default the coarsest, as the reconstruction does.
+
+Our departures:
+- Half of the translated images during training are the real ones (`real_share`), since it is the user's own image
+  that is translated in the end; the thesis translates generated ones only.
+- A pair keeps its two sizes and aspects: one list of scale factors serves both images, and the points of the gradient
+  penalty between images of unequal size are taken from windows. The published pair systems stretch both to a square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from lonepair.lazy import lazy
+from lonepair.methods.base import Config, Method, Plan, Player, Scene, Schedule, Size
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lonepair import losses, nets, noise, pyramid, resize
+    from lonepair.nets import GrowingGenerator
+    from lonepair.noise import Draw
+else:
+    losses, nets, noise = lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
+    pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
+
+
+OTHER = {"a": "b", "b": "a"}
+
+
+@dataclass(frozen=True)
+class RepresentativeConfig(Config):
+    """Settings of `representative`."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "draft": {"max_side": 128, "steps": 800, "finest_steps": 60},
+        "standard": {"max_side": 176, "steps": 1500, "finest_steps": 200},
+        "full": {},
+    }
+
+    stages: int = 6
+    """Number of stages, 2 to 12; each adds `blocks` convolutions to each generator."""
+    size_rule: Literal["consingan", "geometric"] = "consingan"
+    """How sizes grow between min_side and max_side: ConSinGAN's rule (many small stages) or one constant ratio."""
+    width: int = 64
+    """Channels inside the generators and critics."""
+    blocks: int = 3
+    """Convolution blocks a stage."""
+    critic_blocks: int = 5
+    """Convolution blocks of a critic: each score sees 2 x critic_blocks + 1 pixels."""
+    norm: Literal["instance", "batch", "none"] = "instance"
+    """Normalisation inside the generators' stages."""
+    slope: float = 0.05
+    """Negative slope of LeakyReLU."""
+    steps: int = 2000
+    """Training steps of the coarsest stage."""
+    finest_steps: int = 2000
+    """Training steps of the finest stage; those between lie on a geometric line. Layout is learnt where steps are cheap."""
+    critic_steps: int = 1
+    """Critic updates a step, each on fresh fakes."""
+    lr_g: float = 5e-4
+    """Learning rate of the generators' newest stage."""
+    lr_d: float = 5e-4
+    """Learning rate of the critics."""
+    beta1: float = 0.5
+    """Adam's decay of the gradient's mean."""
+    beta2: float = 0.999
+    """Adam's decay of the squared gradient's mean."""
+    decay_at: float = 0.8
+    """Share of a stage's steps after which learning rates drop."""
+    decay: float = 0.1
+    """Factor of that drop."""
+    concurrent: int = 3
+    """How many of the newest stages train together; older ones are frozen."""
+    concurrent_decay: float = 0.1
+    """Factor on the learning rate for each stage further back among the concurrent ones."""
+    lambda_adv: float = 1.0
+    """Weight of the adversarial terms of the generators."""
+    lambda_pen: float = 0.1
+    """Weight of the critics' gradient penalty."""
+    lambda_rec: float = 10.0
+    """Weight of reconstructing each real image from its coarsest level."""
+    lambda_cyc: float = 1.0
+    """Weight of coming back to the image after translating it there and back."""
+    noise_base: float = 0.1
+    """Noise of a stage = noise_base x RMSE between the real image and what the stages below reconstruct of it."""
+    translation_noise: float = 1.0
+    """Share of each stage's noise that a translation gets, in training and in use; it feeds fine texture."""
+    entry: int = 0
+    """Stage at which an image to translate enters: 0 lets large shapes become the target's, later stages only its texture. -1: the newest."""
+    real_share: float = 0.5
+    """Probability that a step translates the real image rather than a generated one."""
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if not 2 <= self.stages <= 12:
+            found.append(f"stages is {self.stages}: choose 2 to 12")
+        if not -1 <= self.entry < self.stages:
+            found.append(f"entry is {self.entry} with {self.stages} stages: choose -1 (the newest) or 0 to {self.stages - 1}")
+        for name in ("width", "blocks", "steps", "finest_steps", "critic_steps", "concurrent"):
+            if getattr(self, name) < 1:
+                found.append(f"{name} is {getattr(self, name)}: choose 1 or more")
+        if not 2 <= self.critic_blocks or self.min_side < 2 * self.critic_blocks + 2:
+            found.append(
+                f"critic_blocks is {self.critic_blocks} with min_side {self.min_side}: choose 2 to {(self.min_side - 2) // 2}"
+            )
+        for name in ("lr_g", "lr_d"):
+            if not 0 < getattr(self, name) < 1:
+                found.append(f"{name} is {getattr(self, name)}: choose a number between 0 and 1, such as 5e-4")
+        for name in ("beta1", "beta2", "decay_at", "decay", "concurrent_decay", "real_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                found.append(f"{name} is {getattr(self, name)}: choose a number from 0 to 1")
+        for name in ("lambda_adv", "lambda_pen", "lambda_rec", "lambda_cyc", "noise_base", "translation_noise", "slope"):
+            if not getattr(self, name) >= 0:
+                found.append(f"{name} is {getattr(self, name)}: choose 0 or more")
+        return found
+
+
+class Representative(Method):
+    """Two growing generators G_a, G_b and two patch critics D_a, D_b."""
+
+    name = "representative"
+    domains = ("a", "b")
+    used = ("g_a", "g_b")
+    config_class = RepresentativeConfig
+    citation = """@mastersthesis{ly_representative,
+  author = {Ly, Phi Long},
+  title  = {Multi-scale learning a {GAN} from a single representative},
+  school = {Ho Chi Minh City University of Technology},
+}"""
+
+    config: RepresentativeConfig
+
+    def __init__(self, config: RepresentativeConfig, plan: Plan) -> None:
+        super().__init__(config, plan)
+        for domain in self.domains:
+            self.nets[f"g_{domain}"] = nets.GrowingGenerator(
+                plan.channels, config.width, config.blocks, config.norm, config.slope, config.stages
+            )
+            self.nets[f"d_{domain}"] = nets.PatchCritic(plan.channels, config.width, config.critic_blocks, config.slope)
+
+    @classmethod
+    def plan_for(cls, config: RepresentativeConfig, channels: int, sizes: Mapping[str, Size]) -> Plan:
+        pyramid.stage_sizes(list(sizes.values()), config.stages, config.min_side, config.size_rule)
+        shortest = min(min(size) for size in sizes.values())
+        factors = pyramid.RULES[config.size_rule](config.stages, config.min_side / shortest)
+        return Plan(channels, dict(sizes), factors)
+
+    # -- training -------------------------------------------------------------------------------------------------
+
+    def grow(self) -> None:
+        self.stage += 1
+        first_trained = max(0, self.stage + 1 - self.config.concurrent)
+        for domain in self.domains:
+            generator = self.generator(domain)
+            generator.grow()
+            generator.train()
+            for stage, body in enumerate(generator.bodies):
+                # A finished stage is a fixed function for those above it, normalisation statistics included.
+                body.requires_grad_(stage >= first_trained).train(stage >= first_trained)
+            generator.head.requires_grad_(first_trained == 0)
+
+    def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
+        if self.stage == 0:
+            return
+        for domain in self.domains:
+            generator = self.generator(domain)
+            few = slice(None, None, max(1, len(levels[domain][0]) // 8))
+            below = generator(levels[domain][0][few], self.sizes[domain][:-1])
+            reached = resize.resize_image(below.float(), self.sizes[domain][-1])
+            generator.amplitudes[self.stage] = noise.noise_amplitude(
+                levels[domain][self.stage][few], reached, self.config.noise_base
+            )
+
+    def players(self) -> dict[str, Player]:
+        c = self.config
+        g_groups: list[dict[str, Any]] = []
+        for generator in (self.generator(domain) for domain in self.domains):
+            trained = [generator.tail, generator.bodies[-1]]
+            g_groups.append({"params": [p for part in trained for p in part.parameters()], "lr": c.lr_g})
+            for back in range(1, min(c.concurrent, len(generator.bodies))):
+                rate = c.lr_g * c.concurrent_decay**back
+                g_groups.append({"params": list(generator.bodies[-1 - back].parameters()), "lr": rate})
+            if len(generator.bodies) <= c.concurrent:
+                rate = c.lr_g * c.concurrent_decay ** (len(generator.bodies) - 1)
+                g_groups.append({"params": list(generator.head.parameters()), "lr": rate})
+        d_params = [p for domain in self.domains for p in self.nets[f"d_{domain}"].parameters()]
+        betas = (c.beta1, c.beta2)
+        return {
+            "critic": Player([{"params": d_params, "lr": c.lr_d}], betas),
+            "generator": Player(g_groups, betas),
+        }
+
+    def schedule(self, stage: int) -> Schedule:
+        c = self.config
+        steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
+        return Schedule(steps, ["critic"] * c.critic_steps + ["generator"], c.decay_at, c.decay)
+
+    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
+        if player == "critic":
+            # The generator moves after the critics, so that the last fakes they saw are still its own.
+            scene.fakes = self._imagine(scene)
+            return self._critic_losses(scene)
+        return self._generator_losses(scene)
+
+    def _imagine(self, scene: Scene) -> dict[str, Tensor]:
+        """One random image of each domain, and each domain's real or random image redrawn by the other."""
+        fakes = {}
+        real = scene.draw.coin(self.config.real_share)
+        for domain in self.domains:
+            fakes[domain] = self._random(domain, self.sizes[domain], scene.draw)
+        for domain in self.domains:
+            fakes[f"{domain}_in"] = scene.real[domain][-1] if real else fakes[domain]
+            fakes[domain + OTHER[domain]] = self._redraw(fakes[f"{domain}_in"], domain, OTHER[domain], scene.draw)
+        return fakes
+
+    def _critic_losses(self, scene: Scene) -> dict[str, Tensor]:
+        found = {}
+        for domain in self.domains:
+            fakes = [scene.fakes[domain].detach(), scene.fakes[OTHER[domain] + domain].detach()]
+            weights = scene.draw.scalars(len(fakes), 3)
+            wasserstein, penalty = losses.critic_losses(self.nets[f"d_{domain}"], scene.real[domain][-1], fakes, weights)
+            found[f"d_{domain}"] = wasserstein
+            found[f"gp_{domain}"] = self.config.lambda_pen * penalty
+        return found
+
+    def _generator_losses(self, scene: Scene) -> dict[str, Tensor]:
+        c, found = self.config, {}
+        for domain in self.domains:
+            critic, other = self.nets[f"d_{domain}"], OTHER[domain]
+            translated = scene.fakes[other + domain]
+            found[f"adv_{domain}"] = -c.lambda_adv * critic(scene.fakes[domain]).mean()
+            found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(translated).mean()
+            cycled = self._redraw(translated, domain, other, scene.draw, self.sizes[other])
+            found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_square(cycled, scene.fakes[f"{other}_in"])
+            rebuilt = self.generator(domain)(scene.real[domain][0], self.sizes[domain])
+            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, scene.real[domain][-1])
+        return found
+
+    # -- use ------------------------------------------------------------------------------------------------------
+
+    def generator(self, domain: str) -> GrowingGenerator:
+        """G of `domain`."""
+        return self.nets[f"g_{domain}"]  # type: ignore[return-value]
+
+    def _random(self, domain: str, sizes: Sequence[Size], draw: Draw) -> Tensor:
+        first = draw.normal(1, self.plan.channels, *sizes[0])
+        return self.generator(domain)(first, sizes, 0, self._noises(sizes, 0, draw, 1.0))
+
+    def _noises(self, sizes: Sequence[Size], entry: int, draw: Draw, share: float) -> list[Tensor] | None:
+        if share == 0:
+            return None
+        return [share * draw.normal(1, self.config.width, *size) for size in sizes[entry + 1 :]]
+
+    def _redraw(
+        self, image: Tensor, source: str, target: str, draw: Draw, sizes: Sequence[Size] | None = None
+    ) -> Tensor:
+        sizes = self.sizes[source] if sizes is None else sizes
+        return self.translate(image, sizes, f"{source}_to_{target}", None, draw)
+
+    def translate(self, image: Tensor, sizes: Sequence[Size], direction: str, entry: int | None, draw: Draw) -> Tensor:
+        entry = self.config.entry if entry is None else entry
+        entry = len(sizes) - 1 if entry == -1 else min(entry, len(sizes) - 1)
+        noises = self._noises(sizes, entry, draw, self.config.translation_noise)
+        return self.generator(direction[-1])(resize.resize_image(image, sizes[entry]), sizes, entry, noises)
+
+    def sample(self, sizes: Mapping[str, Sequence[Size]], draw: Draw) -> dict[str, Tensor]:
+        a = self._random("a", sizes["a"], draw)
+        return {"a": a, "b": self.translate(a, sizes["a"], "a_to_b", None, draw)}
+
+    def preview(self, real: Mapping[str, list[Tensor]], draw: Draw) -> list[tuple[str, Tensor]]:
+        pictures = []
+        for domain in self.domains:
+            other = OTHER[domain]
+            pictures.append((domain, real[domain][-1]))
+            pictures.append((f"{domain} as {other}", self._redraw(real[domain][-1], domain, other, draw)))
+        return [*pictures, ("random a", self._random("a", self.sizes["a"], draw))]
+
+    def parts(self) -> dict[str, int]:
+        c, w, n = self.plan.channels, self.config.width, self.config.blocks * self.config.stages
+        per_conv = 9 * w * w + w + (2 * w if self.config.norm != "none" else 0)
+        head, tail = 9 * c * w + w, 9 * w * c + c
+        return {f"g_{d} {part}": k for d in self.domains for part, k in (("head", head), ("bodies", n * per_conv), ("tail", tail))}

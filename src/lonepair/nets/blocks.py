@@ -1,0 +1,49 @@
+"""Convolution blocks that the generators and critics are made of."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Norm = Literal["batch", "instance", "none"]
+
+
+class InstanceNorm(nn.Module):
+    """Each image's own statistics, in training and in use: what BatchNorm computes when it trains on one image.
+
+    Values as `nn.InstanceNorm2d(affine=True)`; a batch of one takes BatchNorm's kernel, which keeps channels-last.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """`features` with mean `bias` and standard deviation |`weight`| in each channel of each image."""
+        if len(features) == 1:
+            return F.batch_norm(features, None, None, self.weight, self.bias, training=True)
+        return F.instance_norm(features, weight=self.weight, bias=self.bias)
+
+
+def conv_block(inputs: int, outputs: int, *, norm: Norm, slope: float, padding: int) -> nn.Sequential:
+    """Conv 3x3 (+ normalisation) + LeakyReLU; `padding` is the zero padding in pixels (0 shrinks each side by 1)."""
+    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, padding=padding)]
+    if norm != "none":
+        layers.append(nn.BatchNorm2d(outputs) if norm == "batch" else InstanceNorm(outputs))
+    layers.append(nn.LeakyReLU(slope))
+    return nn.Sequential(*layers)
+
+
+def init_normal(module: nn.Module) -> None:
+    """Convolutions N(0, 0.02) with zero bias, normalisation weights N(1, 0.02): the initialisation of DCGAN and SinGAN."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.normal_(part.weight, 0.0, 0.02)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.BatchNorm2d | InstanceNorm):
+            nn.init.normal_(part.weight, 1.0, 0.02)
+            nn.init.zeros_(part.bias)

@@ -1,0 +1,28 @@
+"""The patch critic: a score for every patch, none for the whole image."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lonepair.nets.blocks import conv_block, init_normal
+
+
+class PatchCritic(nn.Module):
+    """`blocks` Conv 3x3 layers, unpadded, LeakyReLU between them, no normalisation: each score sees 2·blocks + 1 pixels.
+
+    Without normalisation no image of a batch touches another, so that real and fake may share a forward, and the
+    gradient penalty is that of one image (WGAN-GP, Gulrajani et al. 2017, sec. 4 "No critic batch normalization").
+    """
+
+    def __init__(self, channels: int, width: int, blocks: int, slope: float) -> None:
+        super().__init__()
+        widths = [channels] + [width] * (blocks - 1)
+        self.body = nn.Sequential(
+            *(conv_block(i, o, norm="none", slope=slope, padding=0) for i, o in zip(widths, widths[1:], strict=False))
+        )
+        self.score = nn.Conv2d(width, 1, 3)
+        self.margin = blocks
+        init_normal(self)
+
+    def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h2 w2"]:
+        """Scores of all patches; each side is 2·blocks pixels shorter than the image's."""
+        return self.score(self.body(image))

@@ -1,0 +1,73 @@
+"""Time: how far a training is, when it will end, and what share of a time limit each stage gets."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from lonepair.methods.base import Method, Size
+
+
+def step_cost(method: Method, stage: int) -> float:
+    """A step's cost at `stage`, in arbitrary units: the pixels of all stages up to it (convolutions take nearly all)."""
+
+    def pixels(full: Size) -> int:
+        return sum(h * w for h, w in method.plan.sizes(full)[: stage + 1])
+
+    # The launch of a small stage's kernels costs about as much as 2000 pixels do.
+    return 2000.0 + sum(pixels(full) for full in method.plan.full_sizes.values())
+
+
+def stage_cost(method: Method, stage: int) -> float:
+    """The cost of all of `stage`'s steps, in the units of `step_cost`."""
+    return method.schedule(stage).steps * step_cost(method, stage)
+
+
+class Clock:
+    """Measures a training's time over all its sessions, and shares a limit out among the stages by their cost."""
+
+    def __init__(self, method: Method, seconds_before: float, max_seconds: float) -> None:
+        self._method = method
+        self._started = time.monotonic() - seconds_before
+        self._max_seconds = max_seconds
+        self._saved = time.monotonic()
+        self._stage_started = time.monotonic()
+        self._steps_before = 0
+        self._allowed = math.inf
+
+    def start_stage(self, steps_done: int) -> None:
+        """A stage begins, or goes on after `steps_done` steps: set what it may take of the time that is left."""
+        self._stage_started = time.monotonic()
+        self._steps_before = steps_done
+        done = steps_done * step_cost(self._method, self._method.stage)
+        this, later = self._costs()
+        self._allowed = max(0.0, self._max_seconds - self.seconds()) * (this - done) / (this - done + later)
+
+    def seconds(self) -> float:
+        """Training time so far."""
+        return time.monotonic() - self._started
+
+    def share_used(self) -> float:
+        """Share of this stage's allowance that is gone: 0 without a limit, 1 and more when its time is over."""
+        if math.isinf(self._allowed):
+            return 0.0
+        return (time.monotonic() - self._stage_started) / max(self._allowed, 1e-9)
+
+    def eta(self, step: int) -> float:
+        """Estimated seconds to the end of the training after `step` steps of this stage, within the limit."""
+        method = self._method
+        per_step = (time.monotonic() - self._stage_started) / max(1, step - self._steps_before)
+        done = step * step_cost(method, method.stage)
+        to_come = sum(stage_cost(method, stage) for stage in range(method.stage, method.plan.stages)) - done
+        return min(per_step * to_come / step_cost(method, method.stage), max(0.0, self._max_seconds - self.seconds()))
+
+    def since_save(self) -> float:
+        return time.monotonic() - self._saved
+
+    def saved(self) -> None:
+        self._saved = time.monotonic()
+
+    def _costs(self) -> tuple[float, float]:
+        """Cost of this stage, and of those after it."""
+        first, *later = (stage_cost(self._method, stage) for stage in range(self._method.stage, self._method.plan.stages))
+        return first, sum(later)

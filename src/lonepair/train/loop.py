@@ -1,0 +1,172 @@
+"""The training loop, the only one. It knows stages, players and steps; no method is named here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from lonepair.errors import UserError
+from lonepair.methods.base import Method, Player, Scene, Schedule
+from lonepair.noise import Draw, seeded
+from lonepair.train.clock import Clock
+from lonepair.train.engine import Engine
+from lonepair.train.watch import Report, Watcher
+
+FETCH_EVERY = 10
+"""Losses come to the host, are checked and reported every so many steps: a GPU should not wait for the host."""
+EXPLODED = 1e4
+"""A summed loss beyond this, in absolute value, belongs to a training that will not come back."""
+
+
+class Diverged(UserError):
+    """The losses are no longer numbers, or have exploded."""
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """The user asked to stop; the state is saved."""
+
+
+@dataclass
+class Progress:
+    """Where a training stands: all that a resumed one needs beside the networks."""
+
+    stage: int = -1
+    step: int = 0
+    """Steps done at `stage`; the schedule's number where the stage is over."""
+    seconds: float = 0.0
+    """Training time so far, over all sessions of the run."""
+    optimizers: dict[str, Any] = field(default_factory=dict)
+    """Player -> state of its optimizer."""
+
+
+def train(
+    method: Method,
+    levels: Mapping[str, list[Tensor]],
+    engine: Engine,
+    progress: Progress,
+    *,
+    seed: int,
+    max_seconds: float = math.inf,
+    watchers: Sequence[Watcher] = (),
+    save: Callable[[Progress], None] = lambda progress: None,
+    save_seconds: float = 120.0,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Train `method` from where `progress` stands to the end of its last stage.
+
+    Args:
+        levels: domain -> (n, c, h, w) frames at every stage, coarse first, on the engine's device.
+        max_seconds: Training time, over all sessions of the run, in which the last stage must end.
+        save: Keeps networks and progress; called every `save_seconds`, after each stage, and before stopping.
+        should_stop: Asked after every step; True saves and raises `Interrupted`.
+
+    Raises:
+        Diverged: where losses are not finite or beyond `EXPLODED`; what `save` kept last is the last good state.
+        Interrupted: where `should_stop` said so.
+    """
+    clock = Clock(method, progress.seconds, max_seconds)
+    while not _is_over(method, progress):
+        if progress.stage < 0 or progress.step == method.schedule(progress.stage).steps:
+            _grow(method, levels, engine, seed)
+            progress.stage, progress.step, progress.optimizers = method.stage, 0, {}
+        schedule = method.schedule(method.stage)
+        optimizers = _optimizers(method.players(), progress.optimizers)
+        clock.start_stage(progress.step)
+        for watcher in watchers:
+            watcher.stage_started(method)
+
+        while progress.step < schedule.steps:
+            rate = schedule.rate(max(progress.step / schedule.steps, clock.share_used()))
+            losses = _step(method, _scene(method, levels, engine, seed, progress.step), schedule, optimizers, rate, engine)
+            progress.step += 1
+
+            stop, late = should_stop(), clock.share_used() >= 1
+            keep = stop or late or progress.step == schedule.steps or clock.since_save() >= save_seconds
+            fetched = _fetch(losses, progress) if keep or progress.step % FETCH_EVERY == 0 else None
+            progress.seconds = clock.seconds()
+            eta = clock.eta(progress.step)
+            report = Report(method.stage, method.plan.stages, progress.step, schedule.steps, fetched, progress.seconds, eta)
+            for watcher in watchers:
+                watcher.stepped(method, report)
+            if late:
+                progress.step = schedule.steps
+            if keep:
+                progress.optimizers = {name: optimizer.state_dict() for name, optimizer in optimizers.items()}
+                save(progress)
+                clock.saved()
+            if stop and not _is_over(method, progress):
+                raise Interrupted
+        for watcher in watchers:
+            watcher.stage_finished(method)
+
+
+def _is_over(method: Method, progress: Progress) -> bool:
+    return progress.stage == method.plan.stages - 1 and progress.step == method.schedule(progress.stage).steps
+
+
+@torch.no_grad()
+def _grow(method: Method, levels: Mapping[str, list[Tensor]], engine: Engine, seed: int) -> None:
+    with seeded(seed, method.stage + 1):
+        method.grow()
+    engine.place(method.nets)
+    with engine.autocast():
+        method.measure({domain: stages[: method.stage + 1] for domain, stages in levels.items()})
+
+
+def _optimizers(players: Mapping[str, Player], states: Mapping[str, Any]) -> dict[str, Optimizer]:
+    """A new Adam for each player, as the published systems make one a stage, or those that `states` kept."""
+    optimizers: dict[str, Optimizer] = {}
+    for name, player in players.items():
+        groups = [{**group, "base_lr": group["lr"]} for group in player.groups]
+        optimizers[name] = Adam(groups, betas=player.betas, fused=True)
+        if name in states:
+            optimizers[name].load_state_dict(states[name])
+    return optimizers
+
+
+def _scene(method: Method, levels: Mapping[str, list[Tensor]], engine: Engine, seed: int, step: int) -> Scene:
+    """This step's frame of each domain, drawn at random, and its stream of random numbers."""
+    draw = Draw(seed, method.stage, step, device=engine.device)
+    real = {}
+    for domain, stages in levels.items():
+        frame = draw.below(len(stages[0]))
+        real[domain] = [level[frame : frame + 1] for level in stages[: method.stage + 1]]
+    return Scene(real, draw)
+
+
+def _step(
+    method: Method, scene: Scene, schedule: Schedule, optimizers: Mapping[str, Optimizer], rate: float, engine: Engine
+) -> dict[str, Tensor]:
+    """One update of each player in the schedule's order; the losses that each saw, not yet on the host."""
+    seen: dict[str, Tensor] = {}
+    for player in schedule.rounds:
+        optimizer = optimizers[player]
+        for group in optimizer.param_groups:
+            group["lr"] = group["base_lr"] * rate
+        with engine.autocast():
+            losses = method.losses(player, scene)
+        optimizer.zero_grad(set_to_none=True)
+        # Only for this player's parameters: the generator's update need not differentiate the critics' weights.
+        own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        torch.stack([value.float() for value in losses.values()]).sum().backward(inputs=own)
+        optimizer.step()
+        seen.update({name: value.detach() for name, value in losses.items()})
+    return seen
+
+
+def _fetch(losses: Mapping[str, Tensor], progress: Progress) -> dict[str, float]:
+    values = torch.stack([value.float() for value in losses.values()]).tolist()
+    found = dict(zip(losses, values, strict=True))
+    bad = [name for name, value in found.items() if not abs(value) <= EXPLODED]
+    if bad:
+        raise Diverged(
+            f"training diverged at stage {progress.stage}, step {progress.step}: {bad[0]} is {found[bad[0]]:.3g}; "
+            "the last good state is kept: try half the learning rates (--lr-g, --lr-d) or --dtype float32"
+        )
+    return found

@@ -1,0 +1,96 @@
+import pytest
+import torch
+from torch import Tensor
+
+from lonepair.losses import critic_losses, gradient_penalty, interpolate, mean_square
+
+POINTS = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(0))
+
+
+def coordinates(height: int, width: int) -> Tensor:
+    """(1, 2, h, w): each pixel holds its own row and column, so that a resampled pixel shows itself."""
+    rows, columns = torch.meshgrid(torch.arange(float(height)), torch.arange(float(width)), indexing="ij")
+    return torch.stack([rows, columns])[None]
+
+
+@pytest.mark.parametrize("weight", [(1.0, 0.0, 0.0), (3.0, 4.0, 0.0), (0.0, 0.0, 0.5)])
+def test_penalty_of_a_linear_critic_is_known(weight: tuple[float, float, float]) -> None:
+    """D(x) = w·x at each pixel has the gradient w everywhere, so the penalty is (‖w‖ - 1)²."""
+    w = torch.tensor(weight)
+    expected = (w.norm() - 1) ** 2
+    penalty = gradient_penalty(lambda x: torch.einsum("bchw,c->bhw", x, w)[:, None], POINTS)
+    assert penalty.item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_penalty_of_a_mean_shrinks_its_gradient_with_the_pixels() -> None:
+    w, pixels = torch.tensor([3.0, 4.0, 0.0]), 5 * 7
+    penalty = gradient_penalty(lambda x: torch.einsum("bchw,c->b", x, w) / pixels, POINTS)
+    assert penalty.item() == pytest.approx((5 / pixels - 1) ** 2, abs=1e-5)
+
+
+def test_penalty_of_a_constant_critic_is_one_and_has_a_gradient() -> None:
+    scale = torch.zeros((), requires_grad=True)
+    penalty = gradient_penalty(lambda x: scale * x, POINTS)
+    penalty.backward()
+    assert penalty.item() == pytest.approx(1, abs=1e-5)
+    assert scale.grad is not None
+    assert torch.isfinite(scale.grad)
+
+
+def test_penalty_trains_the_critic_and_leaves_the_points_alone() -> None:
+    w = torch.tensor([3.0, 4.0, 0.0], requires_grad=True)
+    points = POINTS.clone().requires_grad_(True)
+    gradient_penalty(lambda x: torch.einsum("bchw,c->bhw", x, w)[:, None], points).backward()
+    assert points.grad is None
+    # d/dw (‖w‖ - 1)² = 2 (‖w‖ - 1) w / ‖w‖
+    assert w.grad is not None
+    assert torch.allclose(w.grad, torch.tensor([4.8, 6.4, 0.0]), atol=1e-4)
+
+
+def test_interpolation_reaches_from_fake_to_real() -> None:
+    real, fake = torch.ones(1, 3, 4, 5), -torch.ones(1, 3, 4, 5)
+    assert torch.equal(interpolate(real, fake, torch.tensor([0.0, 0.3, 0.3])), fake)
+    assert torch.equal(interpolate(real, fake, torch.tensor([1.0, 0.3, 0.3])), real)
+    assert torch.allclose(interpolate(real, fake, torch.tensor([0.25, 0.3, 0.3])), torch.tensor(-0.5))
+
+
+@pytest.mark.parametrize("where", [(0.0, 0.0), (0.5, 0.5), (0.99999, 0.99999), (0.0, 0.99999)])
+@pytest.mark.parametrize(("real_size", "fake_size"), [((9, 12), (6, 7)), ((6, 7), (9, 12)), ((6, 12), (9, 7))])
+def test_unequal_sizes_are_cut_and_never_resampled(
+    where: tuple[float, float], real_size: tuple[int, int], fake_size: tuple[int, int]
+) -> None:
+    real, fake = coordinates(*real_size), coordinates(*fake_size)
+    for alpha, image in ((1.0, real), (0.0, fake)):
+        window = interpolate(real, fake, torch.tensor([alpha, *where]))
+        assert window.shape == (1, 2, 6, 7)
+        top, left = (int(v) for v in window[0, :, 0, 0])
+        assert torch.equal(window, image[..., top : top + 6, left : left + 7])
+
+
+def test_windows_reach_every_place() -> None:
+    real, fake = coordinates(8, 5), coordinates(5, 5)
+    tops = {int(interpolate(real, fake, torch.tensor([1.0, u, 0.0]))[0, 0, 0, 0]) for u in torch.arange(0, 1, 0.01)}
+    assert tops == {0, 1, 2, 3}
+
+
+def test_critic_losses_sum_over_the_fakes() -> None:
+    def critic(x: Tensor) -> Tensor:
+        return 2 * x
+
+    real, fakes = torch.full((1, 1, 6, 6), 0.5), [torch.full((1, 1, 6, 6), v) for v in (-1.0, 0.25)]
+    wasserstein, penalty = critic_losses(critic, real, fakes, torch.full((2, 3), 0.5))
+    assert wasserstein.item() == pytest.approx((-2 - 1) + (0.5 - 1))
+    assert penalty.item() == pytest.approx(2 * (2 - 1) ** 2, abs=1e-5)
+
+
+def test_critic_losses_want_a_draw_for_each_fake() -> None:
+    image = torch.zeros(1, 1, 6, 6)
+    with pytest.raises(ValueError, match="zip"):
+        critic_losses(lambda x: x, image, [image, image], torch.full((1, 3), 0.5))
+
+
+def test_mean_square() -> None:
+    a = torch.zeros(2, 3, 4, 5)
+    assert mean_square(a, a).item() == 0
+    assert mean_square(a, a - 2).item() == 4
+    assert mean_square(a, a + torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)).item() == pytest.approx(14 / 3)

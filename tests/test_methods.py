@@ -1,0 +1,269 @@
+"""The contract that every method in the table keeps. A new method is tested by being listed."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import TINY, picture
+
+import lonepair.methods as methods
+from lonepair.checkpoint import load_model, save_model
+from lonepair.errors import UserError
+from lonepair.fit import Job
+from lonepair.methods.base import Method, Scene
+from lonepair.model import Pair, load
+from lonepair.noise import Draw, seeded
+from lonepair.train.loop import Interrupted, Progress
+from lonepair.train.run import RunFolder
+from lonepair.train.watch import Report, Watcher
+
+NAMES = methods.names()
+every_method = pytest.mark.parametrize("name", NAMES)
+
+
+def job(name: str, inputs: dict[str, Any] | None = None, **settings: Any) -> Job:
+    inputs = inputs or {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
+    domains = methods.get_method(name).domains
+    return Job.plan({d: inputs[d] for d in domains}, name, "standard", {**TINY, **settings})
+
+
+def weights(pair: Pair) -> dict[str, torch.Tensor]:
+    return {key: value.clone() for key, value in pair.method.nets.state_dict().items()}
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    different = [key for key in one if not torch.equal(one[key], other[key])]
+    assert not different, different
+
+
+class StopAfter(Watcher):
+    """Interrupts a training after so many steps, as Ctrl-C would, but without the courtesy of saving."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def stepped(self, method: Method, report: Report) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted
+
+
+@every_method
+def test_trains_and_redraws_at_the_source_size(name: str) -> None:
+    pair = job(name).run()
+    out = pair.translate(picture(24, 20, seed=1)).image
+    assert out.shape == (1, 3, 24, 20)
+    assert out.isfinite().all()
+    assert out.abs().max() <= 1
+
+
+@every_method
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels(name: str, channels: int) -> None:
+    pair = job(name, {"a": picture(21, 17, channels), "b": picture(16, 23, channels)}).run()
+    assert pair.translate(picture(33, 19, channels)).image.shape == (1, channels, 33, 19)
+    assert pair.sample(1)[0]["a"].shape == (1, channels, 20, 16)
+
+
+@every_method
+def test_unlike_channels_meet_at_the_richer(name: str) -> None:
+    pair = job(name, {"a": picture(20, 20, 1), "b": picture(20, 20, 4)}).run()
+    assert pair.method.plan.channels == 4
+
+
+@every_method
+def test_clip_gives_a_clip_of_its_own_length(name: str) -> None:
+    clip = torch.cat([picture(20, 18, seed=i) for i in range(3)])
+    pair = job(name, {"a": clip, "b": picture(20, 20)}).run()
+    frames = list(pair.translate(clip).frames())
+    assert [frame.image.shape for frame in frames] == [(1, 3, 20, 18)] * 3
+    assert [float(frame.time) for frame in frames] == [0, 0.04, 0.08]
+
+
+@every_method
+def test_same_seed_same_weights_other_seed_others(name: str) -> None:
+    torch.manual_seed(1)
+    first = job(name, seed=5).run()
+    torch.manual_seed(2)  # nothing may depend on torch's global stream
+    assert_same(weights(first), weights(job(name, seed=5).run()))
+    other = weights(job(name, seed=6).run())
+    assert any(not torch.equal(value, other[key]) for key, value in weights(first).items())
+
+
+@every_method
+@pytest.mark.parametrize("killed_after", [1, 2, 4, 5])
+def test_resumed_run_is_the_uninterrupted_one(name: str, killed_after: int, tmp_path: Path) -> None:
+    """Bit for bit, killed mid-stage, at a stage's last step and in the next stage; rebuilt in between."""
+    whole = job(name).run()
+    settings = {"checkpoint_minutes": 0.0}
+    with pytest.raises(Interrupted):
+        killed = job(name, **settings)
+        killed.run(killed.folder(tmp_path / "run", False), callbacks=[StopAfter(killed_after)])
+    torch.manual_seed(99)
+    again = job(name, **settings)
+    resumed = again.run(again.folder(tmp_path / "run", True), resume=True)
+    assert_same(weights(whole), weights(resumed))
+
+
+@every_method
+def test_resuming_a_finished_run_changes_nothing(name: str, tmp_path: Path) -> None:
+    first = job(name)
+    done = weights(first.run(first.folder(tmp_path / "run", False)))
+    again = job(name)
+    assert_same(done, weights(again.run(again.folder(tmp_path / "run", True), resume=True)))
+
+
+@every_method
+def test_save_load_translate(name: str, tmp_path: Path) -> None:
+    pair = job(name).run()
+    loaded = load(pair.save(tmp_path / "model.safetensors"), device="cpu", dtype="float32")
+    pair.to(loaded.engine)
+    image = picture(24, 20, seed=1)
+    assert torch.equal(pair.translate(image).image, loaded.translate(image).image)
+    assert torch.equal(pair.sample(1, seed=3)[0]["a"], loaded.sample(1, seed=3)[0]["a"])
+    assert loaded.settings == pair.settings
+
+
+@every_method
+def test_model_files_of_one_training_are_equal_byte_for_byte(name: str, tmp_path: Path) -> None:
+    one, other = (job(name).run().save(tmp_path / f"{i}.safetensors") for i in range(2))
+    assert one.read_bytes() == other.read_bytes()
+
+
+@every_method
+def test_a_seed_is_the_same_picture_whatever_the_count(name: str) -> None:
+    pair = job(name).run()
+    alone, many = pair.sample(1, seed=4), pair.sample(3, seed=4)
+    assert torch.equal(alone[0]["a"], many[0]["a"])
+    assert not torch.equal(many[0]["a"], many[1]["a"])
+
+
+@every_method
+def test_samples_of_any_size(name: str) -> None:
+    pair = job(name).run()
+    assert pair.sample(1, size=(37, 15))[0]["a"].shape == (1, 3, 37, 15)
+    with pytest.raises(UserError, match="min_side"):
+        pair.sample(1, size=(37, 5))
+
+
+def grown(name: str, stage: int, **settings: Any) -> tuple[Method, Scene]:
+    """The method at `stage`, ready to train, and a scene for one step."""
+    ready = job(name, **{**settings, "stages": 4, "max_side": 26})
+    with seeded(0):
+        method = ready.method_class(ready.config, ready.layout)
+        levels = ready._levels()
+        for _ in range(stage + 1):
+            method.grow()
+            with torch.no_grad():
+                method.measure({d: stages[: method.stage + 1] for d, stages in levels.items()})
+    real = {d: [level[:1] for level in stages[: stage + 1]] for d, stages in levels.items()}
+    return method, Scene(real, Draw(0))
+
+
+@every_method
+@pytest.mark.parametrize("stage", [0, 1, 3])
+def test_gradient_reaches_every_trained_parameter_and_no_other(name: str, stage: int) -> None:
+    method, scene = grown(name, stage, concurrent=2)
+    players = method.players()
+    trained = {id(p) for player in players.values() for group in player.groups for p in group["params"]}
+    for player in dict.fromkeys(method.schedule(stage).rounds):
+        own = [p for group in players[player].groups for p in group["params"]]
+        loss = torch.stack(list(method.losses(player, scene).values())).sum()
+        for parameter, gradient in zip(own, torch.autograd.grad(loss, own, allow_unused=True), strict=True):
+            assert gradient is not None, (player, parameter.shape)
+            assert gradient.isfinite().all()
+    for key, parameter in method.nets.named_parameters():
+        assert id(parameter) in trained or not parameter.requires_grad, key
+
+
+@every_method
+def test_finished_stages_do_not_move(name: str) -> None:
+    """What no player of the last stage trains is the same before and after it."""
+    before: dict[str, torch.Tensor] = {}
+    moving: set[str] = set()
+
+    class Remember(Watcher):
+        def stage_started(self, method: Method) -> None:
+            if method.stage == method.plan.stages - 1:
+                trained = {id(p) for pl in method.players().values() for g in pl.groups for p in g["params"]}
+                before.update({k: v.clone() for k, v in method.nets.state_dict().items()})
+                moving.update(k for k, p in method.nets.named_parameters() if id(p) in trained)
+
+    pair = job(name, stages=3, concurrent=1).run(callbacks=[Remember()])
+    after = weights(pair)
+    still = [key for key in before if key not in moving]
+    assert still
+    assert_same({key: before[key] for key in still}, {key: after[key] for key in still})
+    assert all(not torch.equal(before[key], after[key]) for key in moving if key.endswith("weight"))
+
+
+@every_method
+def test_parts_count_what_is_built(name: str) -> None:
+    method = job(name).run().method
+    built = sum(p.numel() for key, p in method.nets.named_parameters() if key.split(".")[0] in method.used)
+    assert sum(method.parts().values()) == built
+
+
+@every_method
+def test_schedule_of_every_stage_is_known_beforehand(name: str) -> None:
+    method, _ = grown(name, 0)
+    for stage in range(method.plan.stages):
+        schedule = method.schedule(stage)
+        assert schedule.steps >= 1
+        assert set(schedule.rounds) == set(method.players())
+
+
+@every_method
+def test_each_preset_is_a_valid_config(name: str) -> None:
+    config_class = methods.get_method(name).config_class
+    assert {"draft", "standard", "full"} <= set(config_class.presets)
+    for preset in config_class.presets:
+        assert config_class.from_preset(preset).to_dict()
+
+
+@every_method
+def test_every_setting_has_a_sentence_of_help(name: str) -> None:
+    import ast
+    import inspect
+
+    for owner in methods.get_method(name).config_class.__mro__[:-1]:
+        tree = ast.parse(inspect.getsource(owner).strip()).body[0]
+        assert isinstance(tree, ast.ClassDef)
+        for field, following in itertools.pairwise([*tree.body, ast.Pass()]):
+            if isinstance(field, ast.AnnAssign):
+                assert isinstance(following, ast.Expr), ast.unparse(field)
+                assert isinstance(following.value, ast.Constant), ast.unparse(field)
+
+
+@every_method
+def test_preview_shows_every_domain(name: str) -> None:
+    method, scene = grown(name, 1)
+    with torch.no_grad():
+        pictures = method.preview(scene.real, Draw(0))
+    assert len(pictures) >= 2
+    assert all(image.isfinite().all() for _, image in pictures)
+
+
+@every_method
+def test_a_model_that_was_cut_short_can_be_used(name: str, tmp_path: Path) -> None:
+    """What a checkpoint of an early stage holds translates at the source's size."""
+    stopped = job(name, stages=3, checkpoint_minutes=0.0)
+    with pytest.raises(Interrupted):
+        stopped.run(stopped.folder(tmp_path / "run", False), callbacks=[StopAfter(2)])
+    folder = RunFolder(tmp_path / "run")
+    assert load_model(folder.model)[0].stage == 0
+    assert load(folder.model, "cpu").translate(picture(24, 20)).image.shape == (1, 3, 24, 20)
+
+
+@every_method
+def test_untrained_method_saves_what_it_loads(name: str, tmp_path: Path) -> None:
+    method, _ = grown(name, 2)
+    path = save_model(tmp_path / "m.safetensors", method, {})
+    again, _ = load_model(path)
+    assert_same(dict(method.model_state()), dict(again.model_state()))
+    assert Progress().stage == -1

@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+from lonepair.resize import resize, resize_image
+
+
+def test_own_size_gives_back_the_very_tensor() -> None:
+    image = torch.rand(1, 3, 7, 9)
+    assert resize(image, (7, 9)) is image
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (7, 20), (20, 9), (33, 41)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_gives_the_size_asked_for(size: tuple[int, int], channels: int) -> None:
+    assert resize(torch.rand(2, channels, 7, 9), size).shape == (2, channels, *size)
+
+
+@pytest.mark.parametrize("size", [(3, 5), (20, 31), (3, 31)])
+def test_a_constant_stays_constant(size: tuple[int, int]) -> None:
+    assert torch.allclose(resize(torch.full((1, 3, 11, 13), 0.3), size), torch.tensor(0.3), atol=1e-6)
+
+
+def test_shrinking_averages_what_it_leaves_out() -> None:
+    """Stripes of one pixel become their mean; without antialiasing every other one would survive."""
+    stripes = torch.ones(1, 1, 64, 64)
+    stripes[..., ::2] = -1
+    inner = resize(stripes, (16, 16))[..., 2:-2]
+    assert inner.abs().max() < 0.01
+
+
+def test_shrinking_keeps_the_mean() -> None:
+    image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(resize(image, (16, 24)).mean(), image.mean(), atol=0.01)
+
+
+def test_pixel_centres_stay_where_they_are() -> None:
+    """A ramp resized is the ramp at the new pixels' centres: no half-pixel shift."""
+    ramp = (torch.arange(32.0) + 0.5).expand(1, 1, 32, 32) / 32
+    shrunk = resize(ramp, (16, 16))[0, 0, 0, 2:-2]
+    assert torch.allclose(shrunk, ((torch.arange(16.0) + 0.5) / 16)[2:-2], atol=1e-5)
+
+
+def test_an_image_stays_in_range() -> None:
+    edge = torch.ones(1, 1, 8, 8)
+    edge[..., :4] = -1
+    assert resize(edge, (8, 32)).abs().max() > 1  # bicubic overshoots
+    assert resize_image(edge, (8, 32)).abs().max() <= 1
+
+
+def test_bfloat16_can_be_shrunk_and_enlarged_on_the_cpu() -> None:
+    image = torch.rand(1, 3, 8, 8).bfloat16()
+    assert resize(image, (4, 4)).shape[-2:] == (4, 4)
+    assert resize(image, (16, 16)).shape[-2:] == (16, 16)
+
+
+def test_gradient_reaches_every_pixel() -> None:
+    for size in ((4, 4), (16, 16)):
+        image = torch.rand(1, 1, 8, 8, requires_grad=True)
+        resize(image, size).sum().backward()
+        assert image.grad is not None
+        assert (image.grad != 0).all()
