@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY, picture
 
 import lonepair.methods as methods
+from conftest import TINY, picture
 from lonepair.checkpoint import load_model, save_model
 from lonepair.errors import UserError
 from lonepair.fit import Job
@@ -101,9 +101,10 @@ def test_resumed_run_is_the_uninterrupted_one(name: str, killed_after: int, tmp_
     """Bit for bit, killed mid-stage, at a stage's last step and in the next stage; rebuilt in between."""
     whole = job(name).run()
     settings = {"checkpoint_minutes": 0.0}
+    killed = job(name, **settings)
+    folder = killed.folder(tmp_path / "run", False)
     with pytest.raises(Interrupted):
-        killed = job(name, **settings)
-        killed.run(killed.folder(tmp_path / "run", False), callbacks=[StopAfter(killed_after)])
+        killed.run(folder, callbacks=[StopAfter(killed_after)])
     torch.manual_seed(99)
     again = job(name, **settings)
     resumed = again.run(again.folder(tmp_path / "run", True), resume=True)

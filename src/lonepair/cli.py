@@ -102,8 +102,12 @@ def _one_line(box: str, arguments: list[str], kind: type) -> str:
     lines = [re.sub(r"\s+", " ", re.sub(r"[│╭╮╰╯─]", " ", line)).strip() for line in box.splitlines()]
     lines = [line for line in lines if line and not re.fullmatch(r"-+", line)]
     body = lines[1:] or ["the arguments cannot be read"]
-    end = next((i for i, line in enumerate(body) if line.startswith(("For full helptext", "Argument helptext"))), len(body))
-    text = " ".join(body[:end]).rstrip(".").removeprefix("Error parsing config: ").removeprefix("Error parsing options: ")
+    end = next(
+        (i for i, line in enumerate(body) if line.startswith(("For full helptext", "Argument helptext"))), len(body)
+    )
+    text = (
+        " ".join(body[:end]).rstrip(".").removeprefix("Error parsing config: ").removeprefix("Error parsing options: ")
+    )
     if text.startswith("Missing from"):
         return "missing: " + " and ".join(word for word in text.split() if word.isupper() and len(word) > 2)
     if text.startswith("Unrecognized options"):

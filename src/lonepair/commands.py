@@ -72,7 +72,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Translate:
-    """Train on SOURCE and TARGET, then redraw SOURCE in the look of TARGET (with a model file as TARGET: only redraw)."""
+    """Train on SOURCE and TARGET, then redraw SOURCE in TARGET's look (with a model file as TARGET: only redraw)."""
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """An image, a video, or a folder of numbered frames."""
@@ -115,7 +115,7 @@ class Train:
 
 
 def with_method(base: type) -> Callable[[list[str]], type]:
-    """`base` with the settings of the method and preset that the arguments name: flags, help and defaults are theirs."""
+    """`base` with the settings of the method and preset that the arguments name, for flags, help and defaults."""
 
     def build(arguments: list[str]) -> type:
         method = methods.get_method(_peek(arguments, "--method") or methods.DEFAULT)
@@ -233,7 +233,9 @@ def parse_size(text: str, own: tuple[int, int]) -> tuple[int, int]:
         scale = int(text) / max(own)
         size = (max(1, round(own[0] * scale)), max(1, round(own[1] * scale)))
     else:
-        raise UserError(f"--size {text}: not a size; write WIDTHxHEIGHT, such as 640x360, or the longest side, such as 640")
+        raise UserError(
+            f"--size {text}: not a size; write WIDTHxHEIGHT, such as 640x360, or the longest side, such as 640"
+        )
     if min(size) < 1 or max(size) > 16384:
         raise UserError(f"--size {text}: both sides must be 1 to 16384 pixels")
     return size
@@ -347,19 +349,23 @@ def _run_demo(given: Demo) -> int:
     from lonepair.cli import main
     from lonepair.demo import demo_inputs
 
-    image, clip, target = demo_inputs(given.folder)
+    _, clip, target = demo_inputs(given.folder)
     out = given.folder / "redrawn.mp4"
     arguments = ["translate", str(clip), str(target), "-o", str(out), "--overwrite", "--preset", "draft"]
     arguments += ["--run", str(given.folder / "run"), "--max-minutes", str(given.max_minutes)]
     logger.info("lonepair %s", " ".join(arguments))
     if status := main(arguments):
         return status
-    print(f"\nOpen {os.path.relpath(sheet_path(out))} (source, target and result side by side) and {os.path.relpath(out)}")
+    print(
+        f"\nOpen {os.path.relpath(sheet_path(out))} (source, target and result side by side) and {os.path.relpath(out)}"
+    )
     return 0
 
 
 COMMANDS = {
-    "translate": Command("train on a source and a target, then redraw the source", _translate_arguments, _run_translate),
+    "translate": Command(
+        "train on a source and a target, then redraw the source", _translate_arguments, _run_translate
+    ),
     "train": Command("train only, and keep the model", with_method(Train), _run_train),
     "info": Command("what a model holds; parameter counts", lambda _: Info, _run_info),
     "methods": Command("list the methods", lambda _: Methods, _run_methods),

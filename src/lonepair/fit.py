@@ -123,9 +123,7 @@ class Job:
         }
         return cls(method_class, config, options, sources, plan, engine, settings_)
 
-    def run(
-        self, folder: RunFolder | None = None, resume: bool = False, callbacks: Sequence[Watcher] = ()
-    ) -> Pair:
+    def run(self, folder: RunFolder | None = None, resume: bool = False, callbacks: Sequence[Watcher] = ()) -> Pair:
         """Train from the start, or with `resume` from what `folder` holds; without a folder nothing is kept on disk."""
         with seeded(self.options.seed):
             method = self.method_class(self.config, self.layout)
@@ -208,7 +206,7 @@ class Job:
 
 @contextlib.contextmanager
 def _stop_signal(enabled: bool) -> Iterator[Callable[[], bool]]:
-    """Within it the first Ctrl-C only raises a flag, which the function that it gives reads; the second quits at once."""
+    """Within it the first Ctrl-C only sets what the given function reads; the second quits at once."""
     asked = False
 
     def first(number: int, frame: FrameType | None) -> None:
@@ -225,4 +223,3 @@ def _stop_signal(enabled: bool) -> Iterator[Callable[[], bool]]:
         yield lambda: asked
     finally:
         signal.signal(signal.SIGINT, previous)
-

@@ -58,7 +58,9 @@ class Pair:
         opened = open_source(source)
         stages = self.method.stage + 1
         if entry is not None and not -1 <= entry < stages:
-            raise UserError(f"entry is {entry}, the model has {stages} stages: choose -1 (the newest) or 0 to {stages - 1}")
+            raise UserError(
+                f"entry is {entry}, the model has {stages} stages: choose -1 (the newest) or 0 to {stages - 1}"
+            )
         if size is not None and min(size) < 1:
             raise UserError(f"size is {size[0]}x{size[1]}: both sides need at least 1 pixel")
         direction = DIRECTIONS[1] if reverse else DIRECTIONS[0]
@@ -74,7 +76,7 @@ class Pair:
     def sample(self, count: int = 1, *, seed: int = 0, size: tuple[int, int] | None = None) -> list[dict[str, Tensor]]:
         """`count` aligned random images of both domains, {"a": (1, c, h, w), "b": ...} in [-1, 1].
 
-        `size` = (h, w) of both, any aspect; None: the training sizes. A seed means the same pictures whatever the count.
+        `size` = (h, w) of both, any aspect; None: the training sizes. A seed is the same pictures whatever the count.
         """
         return sample(self.method, self.engine, count, seed, size)
 
@@ -96,4 +98,3 @@ def load(path: str | Path, device: str = "auto", dtype: str = "auto") -> Pair:
 def parameter_counts(method: Method) -> dict[str, int]:
     """Parameters of each network as it stands, critics where they are there."""
     return {name: sum(p.numel() for p in net.parameters()) for name, net in method.nets.items()}
-

@@ -13,6 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+def _sequence(keys: tuple[int, ...]) -> np.random.SeedSequence:
+    """Different for different `keys`: numpy pads them with zeros, so (1,) and (1, 0) differ only by their number."""
+    return np.random.SeedSequence((len(keys), *keys))
+
+
 class Draw:
     """A stream of random numbers that `keys` (non-negative integers) decide entirely.
 
@@ -21,7 +26,7 @@ class Draw:
     """
 
     def __init__(self, *keys: int, device: torch.device | str = "cpu", place: torch.device | str | None = None) -> None:
-        words = np.random.SeedSequence(keys).generate_state(2, np.uint64)
+        words = _sequence(keys).generate_state(2, np.uint64)
         self._tensors = torch.Generator(device=device).manual_seed(int(words[0]) >> 1)
         self._scalars = np.random.Generator(np.random.PCG64(int(words[1])))
         self._device = device
@@ -48,12 +53,12 @@ class Draw:
 def seeded(*keys: int) -> Iterator[None]:
     """Within the block torch's global CPU stream is decided by `keys`; for initialising weights. Restored after it."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0]) >> 1)
+        torch.manual_seed(int(_sequence(keys).generate_state(1, np.uint64)[0]) >> 1)
         yield
 
 
 def noise_amplitude(
     real: Float[Tensor, "b c h w"], reconstruction: Float[Tensor, "b c h w"], base: float
 ) -> Float[Tensor, ""]:
-    """base · RMSE(real, reconstruction): noise is as large as the detail that a stage has yet to add (SinGAN, sec. 2.1)."""
+    """base · RMSE(real, reconstruction): as large as the detail that a stage has yet to add (SinGAN, sec. 2.1)."""
     return base * (real - reconstruction).square().mean().sqrt()

@@ -26,7 +26,9 @@ def sample(
         raise UserError(f"count is {count}: ask for 1 sample or more")
     smallest = method.config.min_side
     if size is not None and min(size) < smallest:
-        raise UserError(f"size is {size[0]}x{size[1]}: both sides need at least {smallest} pixels (the model's min_side)")
+        raise UserError(
+            f"size is {size[0]}x{size[1]}: both sides need at least {smallest} pixels (the model's min_side)"
+        )
     full = {domain: size or own for domain, own in method.plan.full_sizes.items()}
     sizes = {domain: method.plan.sizes(whole)[: method.stage + 1] for domain, whole in full.items()}
     drawn = []

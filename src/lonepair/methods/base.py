@@ -35,9 +35,9 @@ class Config:
     """Named departures from the defaults; each method's docs say what they give and how long they take."""
 
     max_side: int = 220
-    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training; the output is enlarged back."""
+    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training, the output enlarged back."""
     min_side: int = 25
-    """Shortest side of the coarsest stage, in pixels, over all inputs. It decides how large a region one stage-0 patch sees."""
+    """Shortest side of the coarsest stage, in pixels, over all inputs. A smaller one lets larger shapes be redrawn."""
     max_frames: int = 256
     """A clip is trained on at most this many of its frames, evenly spaced."""
 

@@ -52,6 +52,7 @@ class RepresentativeConfig(Config):
         "standard": {"max_side": 176, "steps": 1500, "finest_steps": 200},
         "full": {},
     }
+    """draft, standard and full: larger and longer from one to the next; full is the published size and budget."""
 
     stages: int = 6
     """Number of stages, 2 to 12; each adds `blocks` convolutions to each generator."""
@@ -65,12 +66,14 @@ class RepresentativeConfig(Config):
     """Convolution blocks of a critic: each score sees 2 x critic_blocks + 1 pixels."""
     norm: Literal["instance", "batch", "none"] = "instance"
     """Normalisation inside the generators' stages."""
+    border: Literal["zeros", "reflect"] = "zeros"
+    """What the generators' convolutions see beyond the image's border."""
     slope: float = 0.05
     """Negative slope of LeakyReLU."""
     steps: int = 2000
     """Training steps of the coarsest stage."""
     finest_steps: int = 2000
-    """Training steps of the finest stage; those between lie on a geometric line. Layout is learnt where steps are cheap."""
+    """Training steps of the finest stage; those between lie on a geometric line. Coarse steps are cheap, and decide."""
     critic_steps: int = 1
     """Critic updates a step, each on fresh fakes."""
     lr_g: float = 5e-4
@@ -102,7 +105,7 @@ class RepresentativeConfig(Config):
     translation_noise: float = 1.0
     """Share of each stage's noise that a translation gets, in training and in use; it feeds fine texture."""
     entry: int = 0
-    """Stage at which an image to translate enters: 0 lets large shapes become the target's, later stages only its texture. -1: the newest."""
+    """Stage at which an image to translate enters: 0 redraws large shapes, later ones only texture; -1: the newest."""
     real_share: float = 0.5
     """Probability that a step translates the real image rather than a generated one."""
 
@@ -111,13 +114,16 @@ class RepresentativeConfig(Config):
         if not 2 <= self.stages <= 12:
             found.append(f"stages is {self.stages}: choose 2 to 12")
         if not -1 <= self.entry < self.stages:
-            found.append(f"entry is {self.entry} with {self.stages} stages: choose -1 (the newest) or 0 to {self.stages - 1}")
+            found.append(
+                f"entry is {self.entry} with {self.stages} stages: choose -1 (the newest) or 0 to {self.stages - 1}"
+            )
         for name in ("width", "blocks", "steps", "finest_steps", "critic_steps", "concurrent"):
             if getattr(self, name) < 1:
                 found.append(f"{name} is {getattr(self, name)}: choose 1 or more")
-        if not 2 <= self.critic_blocks or self.min_side < 2 * self.critic_blocks + 2:
+        if not self.critic_blocks >= 2 or self.min_side < 2 * self.critic_blocks + 2:
             found.append(
-                f"critic_blocks is {self.critic_blocks} with min_side {self.min_side}: choose 2 to {(self.min_side - 2) // 2}"
+                f"critic_blocks is {self.critic_blocks} with min_side {self.min_side}: "
+                f"choose 2 to {(self.min_side - 2) // 2}"
             )
         for name in ("lr_g", "lr_d"):
             if not 0 < getattr(self, name) < 1:
@@ -125,7 +131,15 @@ class RepresentativeConfig(Config):
         for name in ("beta1", "beta2", "decay_at", "decay", "concurrent_decay", "real_share"):
             if not 0 <= getattr(self, name) <= 1:
                 found.append(f"{name} is {getattr(self, name)}: choose a number from 0 to 1")
-        for name in ("lambda_adv", "lambda_pen", "lambda_rec", "lambda_cyc", "noise_base", "translation_noise", "slope"):
+        for name in (
+            "lambda_adv",
+            "lambda_pen",
+            "lambda_rec",
+            "lambda_cyc",
+            "noise_base",
+            "translation_noise",
+            "slope",
+        ):
             if not getattr(self, name) >= 0:
                 found.append(f"{name} is {getattr(self, name)}: choose 0 or more")
         return found
@@ -150,7 +164,7 @@ class Representative(Method):
         super().__init__(config, plan)
         for domain in self.domains:
             self.nets[f"g_{domain}"] = nets.GrowingGenerator(
-                plan.channels, config.width, config.blocks, config.norm, config.slope, config.stages
+                plan.channels, config.width, config.blocks, config.norm, config.slope, config.stages, config.border
             )
             self.nets[f"d_{domain}"] = nets.PatchCritic(plan.channels, config.width, config.critic_blocks, config.slope)
 
@@ -234,7 +248,9 @@ class Representative(Method):
         for domain in self.domains:
             fakes = [scene.fakes[domain].detach(), scene.fakes[OTHER[domain] + domain].detach()]
             weights = scene.draw.scalars(len(fakes), 3)
-            wasserstein, penalty = losses.critic_losses(self.nets[f"d_{domain}"], scene.real[domain][-1], fakes, weights)
+            wasserstein, penalty = losses.critic_losses(
+                self.nets[f"d_{domain}"], scene.real[domain][-1], fakes, weights
+            )
             found[f"d_{domain}"] = wasserstein
             found[f"gp_{domain}"] = self.config.lambda_pen * penalty
         return found
@@ -260,7 +276,8 @@ class Representative(Method):
 
     def _random(self, domain: str, sizes: Sequence[Size], draw: Draw) -> Tensor:
         first = draw.normal(1, self.plan.channels, *sizes[0])
-        return self.generator(domain)(first, sizes, 0, self._noises(sizes, 0, draw, 1.0))
+        image: Tensor = self.generator(domain)(first, sizes, 0, self._noises(sizes, 0, draw, 1.0))
+        return image
 
     def _noises(self, sizes: Sequence[Size], entry: int, draw: Draw, share: float) -> list[Tensor] | None:
         if share == 0:
@@ -277,7 +294,9 @@ class Representative(Method):
         entry = self.config.entry if entry is None else entry
         entry = len(sizes) - 1 if entry == -1 else min(entry, len(sizes) - 1)
         noises = self._noises(sizes, entry, draw, self.config.translation_noise)
-        return self.generator(direction[-1])(resize.resize_image(image, sizes[entry]), sizes, entry, noises)
+        entering = resize.resize_image(image, sizes[entry])
+        redrawn: Tensor = self.generator(direction[-1])(entering, sizes, entry, noises)
+        return redrawn
 
     def sample(self, sizes: Mapping[str, Sequence[Size]], draw: Draw) -> dict[str, Tensor]:
         a = self._random("a", sizes["a"], draw)
@@ -295,4 +314,8 @@ class Representative(Method):
         c, w, n = self.plan.channels, self.config.width, self.config.blocks * self.config.stages
         per_conv = 9 * w * w + w + (2 * w if self.config.norm != "none" else 0)
         head, tail = 9 * c * w + w, 9 * w * c + c
-        return {f"g_{d} {part}": k for d in self.domains for part, k in (("head", head), ("bodies", n * per_conv), ("tail", tail))}
+        return {
+            f"g_{d} {part}": k
+            for d in self.domains
+            for part, k in (("head", head), ("bodies", n * per_conv), ("tail", tail))
+        }

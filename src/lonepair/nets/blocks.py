@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Norm = Literal["batch", "instance", "none"]
+Border = Literal["zeros", "reflect"]
 
 
 class InstanceNorm(nn.Module):
@@ -28,9 +29,11 @@ class InstanceNorm(nn.Module):
         return F.instance_norm(features, weight=self.weight, bias=self.bias)
 
 
-def conv_block(inputs: int, outputs: int, *, norm: Norm, slope: float, padding: int) -> nn.Sequential:
-    """Conv 3x3 (+ normalisation) + LeakyReLU; `padding` is the zero padding in pixels (0 shrinks each side by 1)."""
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, padding=padding)]
+def conv_block(
+    inputs: int, outputs: int, *, norm: Norm, slope: float, padding: int, border: Border = "zeros"
+) -> nn.Sequential:
+    """Conv 3x3 (+ normalisation) + LeakyReLU; `padding` in pixels (0: each side loses 1), filled as `border` says."""
+    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, padding=padding, padding_mode=border)]
     if norm != "none":
         layers.append(nn.BatchNorm2d(outputs) if norm == "batch" else InstanceNorm(outputs))
     layers.append(nn.LeakyReLU(slope))
@@ -38,7 +41,7 @@ def conv_block(inputs: int, outputs: int, *, norm: Norm, slope: float, padding: 
 
 
 def init_normal(module: nn.Module) -> None:
-    """Convolutions N(0, 0.02) with zero bias, normalisation weights N(1, 0.02): the initialisation of DCGAN and SinGAN."""
+    """Convolutions N(0, 0.02) with zero bias, norms' weights N(1, 0.02): the initialisation of DCGAN and SinGAN."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.normal_(part.weight, 0.0, 0.02)

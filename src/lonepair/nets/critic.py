@@ -1,5 +1,7 @@
 """The patch critic: a score for every patch, none for the whole image."""
 
+import itertools
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -7,7 +9,7 @@ from lonepair.nets.blocks import conv_block, init_normal
 
 
 class PatchCritic(nn.Module):
-    """`blocks` Conv 3x3 layers, unpadded, LeakyReLU between them, no normalisation: each score sees 2·blocks + 1 pixels.
+    """`blocks` Conv 3x3, unpadded, LeakyReLU between them, no normalisation: each score sees 2·blocks + 1 pixels.
 
     Without normalisation no image of a batch touches another, so that real and fake may share a forward, and the
     gradient penalty is that of one image (WGAN-GP, Gulrajani et al. 2017, sec. 4 "No critic batch normalization").
@@ -17,7 +19,7 @@ class PatchCritic(nn.Module):
         super().__init__()
         widths = [channels] + [width] * (blocks - 1)
         self.body = nn.Sequential(
-            *(conv_block(i, o, norm="none", slope=slope, padding=0) for i, o in zip(widths, widths[1:], strict=False))
+            *(conv_block(i, o, norm="none", slope=slope, padding=0) for i, o in itertools.pairwise(widths))
         )
         self.score = nn.Conv2d(width, 1, 3)
         self.margin = blocks
@@ -25,4 +27,5 @@ class PatchCritic(nn.Module):
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h2 w2"]:
         """Scores of all patches; each side is 2·blocks pixels shorter than the image's."""
-        return self.score(self.body(image))
+        scores: Tensor = self.score(self.body(image))
+        return scores

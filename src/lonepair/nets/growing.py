@@ -1,13 +1,14 @@
 """The growing generator: one network that gains a few layers a stage and hands features, not images, upwards."""
 
 import copy
+import functools
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lonepair.nets.blocks import Norm, conv_block, init_normal
+from lonepair.nets.blocks import Border, Norm, conv_block, init_normal
 from lonepair.resize import resize
 
 Size = tuple[int, int]
@@ -23,14 +24,23 @@ class GrowingGenerator(nn.Module):
 
     amplitudes: Tensor
 
-    def __init__(self, channels: int, width: int, blocks: int, norm: Norm, slope: float, max_stages: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        blocks: int,
+        norm: Norm,
+        slope: float,
+        max_stages: int,
+        border: Border = "zeros",
+    ) -> None:
         super().__init__()
         self.channels, self.width = channels, width
-        self._stage_shape = {"norm": norm, "slope": slope, "padding": 1}
+        self._block = functools.partial(conv_block, width, width, norm=norm, slope=slope, padding=1, border=border)
         self._blocks = blocks
-        self.head = conv_block(channels, width, norm="none", slope=slope, padding=1)
+        self.head = conv_block(channels, width, norm="none", slope=slope, padding=1, border=border)
         self.bodies = nn.ModuleList()
-        self.tail = nn.Sequential(nn.Conv2d(width, channels, 3, padding=1), nn.Tanh())
+        self.tail = nn.Sequential(nn.Conv2d(width, channels, 3, padding=1, padding_mode=border), nn.Tanh())
         self.register_buffer("amplitudes", torch.zeros(max_stages))
         init_normal(self.head)
         init_normal(self.tail)
@@ -40,7 +50,7 @@ class GrowingGenerator(nn.Module):
         if len(self.bodies):
             self.bodies.append(copy.deepcopy(self.bodies[-1]))
             return
-        body = nn.Sequential(*(conv_block(self.width, self.width, **self._stage_shape) for _ in range(self._blocks)))
+        body = nn.Sequential(*(self._block() for _ in range(self._blocks)))
         init_normal(body)
         self.bodies.append(body)
 
@@ -70,4 +80,5 @@ class GrowingGenerator(nn.Module):
             if noises is not None and stage > entry:
                 disturbed = features + self.amplitudes[stage] * noises[stage - entry - 1]
             features = features + self.bodies[stage](disturbed)
-        return self.tail(features)
+        drawn: Tensor = self.tail(features)
+        return drawn

@@ -9,7 +9,7 @@ from lonepair.methods.base import Method, Size
 
 
 def step_cost(method: Method, stage: int) -> float:
-    """A step's cost at `stage`, in arbitrary units: the pixels of all stages up to it (convolutions take nearly all)."""
+    """A step's cost at `stage`, in pixels of all stages up to it: convolutions take nearly all the time."""
 
     def pixels(full: Size) -> int:
         return sum(h * w for h, w in method.plan.sizes(full)[: stage + 1])
@@ -69,5 +69,7 @@ class Clock:
 
     def _costs(self) -> tuple[float, float]:
         """Cost of this stage, and of those after it."""
-        first, *later = (stage_cost(self._method, stage) for stage in range(self._method.stage, self._method.plan.stages))
-        return first, sum(later)
+        first, *later = (
+            stage_cost(self._method, stage) for stage in range(self._method.stage, self._method.plan.stages)
+        )
+        return first, sum(later, 0.0)

@@ -24,7 +24,7 @@ EXPLODED = 1e4
 """A summed loss beyond this, in absolute value, belongs to a training that will not come back."""
 
 
-class Diverged(UserError):
+class Diverged(UserError):  # noqa: N818 - what happened, not what was done wrong
     """The losses are no longer numbers, or have exploded."""
 
 
@@ -83,7 +83,9 @@ def train(
 
         while progress.step < schedule.steps:
             rate = schedule.rate(max(progress.step / schedule.steps, clock.share_used()))
-            losses = _step(method, _scene(method, levels, engine, seed, progress.step), schedule, optimizers, rate, engine)
+            losses = _step(
+                method, _scene(method, levels, engine, seed, progress.step), schedule, optimizers, rate, engine
+            )
             progress.step += 1
 
             stop, late = should_stop(), clock.share_used() >= 1
@@ -91,7 +93,9 @@ def train(
             fetched = _fetch(losses, progress) if keep or progress.step % FETCH_EVERY == 0 else None
             progress.seconds = clock.seconds()
             eta = clock.eta(progress.step)
-            report = Report(method.stage, method.plan.stages, progress.step, schedule.steps, fetched, progress.seconds, eta)
+            report = Report(
+                method.stage, method.plan.stages, progress.step, schedule.steps, fetched, progress.seconds, eta
+            )
             for watcher in watchers:
                 watcher.stepped(method, report)
             if late:
@@ -154,7 +158,7 @@ def _step(
         optimizer.zero_grad(set_to_none=True)
         # Only for this player's parameters: the generator's update need not differentiate the critics' weights.
         own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        torch.stack([value.float() for value in losses.values()]).sum().backward(inputs=own)
+        torch.stack([value.float() for value in losses.values()]).sum().backward(inputs=own)  # type: ignore[no-untyped-call]
         optimizer.step()
         seen.update({name: value.detach() for name, value in losses.items()})
     return seen

@@ -50,7 +50,9 @@ class RunFolder:
             run._state.parent.mkdir(parents=True)
             run.previews.mkdir()
         except OSError as error:
-            raise UserError(f"{run.path}: cannot make the run's folder ({reason(error)}); choose another place") from error
+            raise UserError(
+                f"{run.path}: cannot make the run's folder ({reason(error)}); choose another place"
+            ) from error
         return run
 
     @classmethod
@@ -116,7 +118,9 @@ class RunFolder:
             with atomic_write(self._state) as temporary:
                 torch.save(state, temporary)
         except RuntimeError as error:  # torch's own writer says so when the disk is full
-            raise UserError(f"{self._state}: cannot be written ({str(error).splitlines()[0]}); free some space") from error
+            raise UserError(
+                f"{self._state}: cannot be written ({str(error).splitlines()[0]}); free some space"
+            ) from error
 
     def load_state(self, method: Method, engine: Engine) -> Progress:
         """Bring a freshly made `method` to the state that was saved last, and say where that is.
@@ -133,7 +137,9 @@ class RunFolder:
             method.nets.load_state_dict(state["nets"])
         except Exception as error:
             first = (str(error).splitlines() or [type(error).__name__])[0][:100]
-            raise UserError(f"{self._state}: damaged state file ({first}); start the run anew without --resume") from error
+            raise UserError(
+                f"{self._state}: damaged state file ({first}); start the run anew without --resume"
+            ) from error
         engine.place(method.nets)
         if self.metrics.exists():
             with self.metrics.open("r+b") as file:

@@ -121,7 +121,7 @@ class TensorBoard(Watcher):
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise UserError("--tensorboard needs a package: pip install 'lonepair[tensorboard]'") from None
-        self._writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder))
 
     def stepped(self, method: Method, report: Report) -> None:
         for name, value in (report.losses or {}).items():

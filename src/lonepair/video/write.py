@@ -257,7 +257,7 @@ class _VideoSink(_Sink):
 
 def _x264() -> tuple[str, dict[str, str]]:
     # Without mbtree: for small frames it reads memory that is never set (measured: 1 file in 20 differs, even on one
-    # thread; none of 300 without), and the same frames must give the same bytes. `crf` allows for it by itself.
+    # thread; none of 600 without), and the same frames must give the same bytes. `crf` allows for it by itself.
     params = f"threads={_THREADS}:lookahead-threads=1:mbtree=0"
     return "libx264", {"crf": str(_CRF), "preset": "medium", "x264-params": params}
 
