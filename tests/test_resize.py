@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lonepair.resize import resize, resize_image
+from lonepair.resize import enlarge_features, resize, resize_image
 
 
 def test_own_size_gives_back_the_very_tensor() -> None:
@@ -59,3 +59,13 @@ def test_gradient_reaches_every_pixel() -> None:
         resize(image, size).sum().backward()
         assert image.grad is not None
         assert (image.grad != 0).all()
+
+
+def test_features_are_enlarged_as_images_are() -> None:
+    features = torch.randn(2, 5, 7, 9, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    ours, library = enlarge_features(features, (13, 10)), resize(features, (13, 10))
+    torch.testing.assert_close(ours, library, atol=1e-6, rtol=1e-5)
+    weights = torch.linspace(-1, 1, ours.numel()).reshape(ours.shape)
+    (one,), (other,) = (torch.autograd.grad((t * weights).sum(), features) for t in (ours, library))
+    torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    assert enlarge_features(features, (7, 9)) is features

@@ -1,7 +1,7 @@
 """The model file: one .safetensors with the tensors, and in its header what is needed to use them.
 
 The header has one entry, `lonepair`: JSON with `format_version`, `method`, `config`, `plan`, `stage`, `settings`,
-`licence`, and `sha256` over names, shapes and bytes of the tensors. (One entry, since safetensors writes several in no
+`licence`, and `sha256` over all that and the tensors. (One entry, since safetensors writes several in no
 fixed order, and the same training should give the same file.) Nothing is ever unpickled.
 """
 
@@ -30,9 +30,17 @@ LICENCE = (
 )
 
 
-def fingerprint(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over the tensors' names, shapes and bytes, in the order of their names."""
-    digest = hashlib.sha256()
+def fingerprint(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over the header (but for its own `sha256`) and the tensors' names, shapes and bytes, by name."""
+    plain = {key: value for key, value in header.items() if key != "sha256"}
+    return _digest(hashlib.sha256(json.dumps(plain, sort_keys=True).encode()), tensors)
+
+
+def _fingerprint_without_header(tensors: dict[str, Tensor]) -> str:
+    return _digest(hashlib.sha256(), tensors)
+
+
+def _digest(digest: hashlib._Hash, tensors: dict[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
@@ -44,9 +52,9 @@ def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Pa
     """Write what is needed to use `method` at the stage it has reached; replaces `path` in one move."""
     path = Path(path)
     if path.suffix != SUFFIX:
-        raise UserError(f"{path}: a model file's name ends in {SUFFIX}; name it {path.with_suffix(SUFFIX).name}")
+        raise UserError(f"{path}: a model file's name ends in {SUFFIX}; name it {path.stem}{SUFFIX}")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in method.model_state().items()}
-    header = {
+    header: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "method": method.name,
         "config": method.config.to_dict(),
@@ -54,8 +62,8 @@ def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Pa
         "stage": method.stage,
         "settings": settings,
         "licence": LICENCE,
-        "sha256": fingerprint(tensors),
     }
+    header["sha256"] = fingerprint(header, tensors)
     data = save(tensors, {"lonepair": json.dumps(header, sort_keys=True)})
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)
@@ -99,17 +107,23 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
     """
     path = Path(path)
     header = read_header(path)
-    method_class = get_method(header["method"])
     try:
-        method = method_class(method_class.config_class(**header["config"]), Plan.from_dict(header["plan"]))
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        # TODO before the first release: drop the second, of files written on 2026-11-23 before the header was covered.
+        if header["sha256"] not in (fingerprint(header, tensors), _fingerprint_without_header(tensors)):
+            raise ValueError("its checksum does not match")
+        method_class = get_method(header["method"])
+        plan = Plan.from_dict(header["plan"])
+        if not 0 <= header["stage"] < plan.stages:
+            raise ValueError(f"stage {header['stage']} of {plan.stages}")
+        method = method_class(method_class.config_class(**header["config"]), plan)
         settings: dict[str, Any] = header["settings"]
         for _ in range(header["stage"] + 1):
             method.grow()
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        if fingerprint(tensors) != header["sha256"]:
-            raise ValueError("its checksum does not match")
         method.load_model_state(tensors)
+    except UserError as error:
+        raise UserError(f"{path}: cannot be used here: {error}") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: damaged model file ({_first_line(error)}); save or copy it again") from None
     method.nets.eval()

@@ -18,6 +18,7 @@ from typing import Any
 
 from lonepair.commands import COMMANDS, Command
 from lonepair.errors import UserError
+from lonepair.files import reason
 
 logger = logging.getLogger("lonepair")
 
@@ -49,6 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 130
         except BrokenPipeError:
             return 0
+        except OSError as error:  # what no one nearer to it has put in words: a name too long, a disk that is gone
+            if debug:
+                traceback.print_exc()
+            where = f"{error.filename}: " if error.filename else ""
+            print(f"lonepair: {where}{reason(error)}; check names, permissions and free space", file=sys.stderr)
+            return 2
         except Exception as error:
             if debug:
                 raise
@@ -117,7 +124,19 @@ def _one_line(box: str, arguments: list[str], kind: type) -> str:
             return "too many inputs were given"
         near = get_close_matches(unknown.split("=")[0], flags, 1)
         return f"flag {unknown.split('=')[0]} is unknown" + (f"; did you mean {near[0]}?" if near else "")
+    for pattern, says in _TYRO_SAYS:
+        if match := re.search(pattern, text):
+            return match.expand(says).replace("'", "")
     return text
+
+
+_TYRO_SAYS = (
+    (r"Error parsing (--\S+): invalid literal for int\(\) with base 10: '(.*)'", r"\1 is \2: give a whole number"),
+    (r"Error parsing (--\S+): could not convert string to float: '(.*)'", r"\1 is \2: give a number"),
+    (r"invalid choice '(.*)' for argument '(--\S+)'. Expected one of \((.*)\)", r"\2 is \1: choose one of \3"),
+    (r"Missing value for argument '(--\S+)'.*", r"\1 needs a value"),
+)
+"""What tyro says, and what we say for it."""
 
 
 def _flags(kind: Any) -> list[str]:

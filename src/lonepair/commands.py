@@ -19,10 +19,8 @@ from lonepair.errors import UserError
 from lonepair.train.options import Options
 
 if TYPE_CHECKING:
-    from lonepair.fit import Job
     from lonepair.model import Pair
     from lonepair.source import Source
-    from lonepair.train.run import RunFolder
 
 logger = logging.getLogger("lonepair")
 
@@ -173,7 +171,7 @@ def _run_train(given: Any) -> int:
 
 
 def _train(given: Any) -> Pair:
-    """Plan, say what will happen, train with a progress bar; Ctrl-C says how to go on."""
+    """Plan, and train with a progress bar; Ctrl-C says how to go on."""
     from lonepair.fit import Job
     from lonepair.train.loop import Interrupted
     from lonepair.train.watchers import ProgressBar
@@ -183,7 +181,6 @@ def _train(given: Any) -> Pair:
     job = Job.plan({"a": given.source, "b": given.target}, training.method, training.preset, settings)
     name = f"{Path(given.source).stem}-to-{Path(given.target).stem}"
     folder = job.folder(training.run or Path("runs") / re.sub(r"[^\w.-]+", "_", name), training.resume)
-    _announce(job, folder)
     try:
         pair = job.run(folder, training.resume, [ProgressBar()])
     except Interrupted:
@@ -193,26 +190,24 @@ def _train(given: Any) -> Pair:
     return pair
 
 
-def _announce(job: Job, folder: RunFolder) -> None:
-    sizes = ", ".join(f"{w}x{h}" for h, w in job.layout.sizes(job.layout.full_sizes["a"]))
-    logger.info("%s (%s) on %s", job.settings["method"], job.settings["preset"], job.engine)
-    logger.info("stages: %s", sizes)
-    logger.info("run: %s", folder.path)
-
-
 def _check_output(output: Output, source: Source) -> Path:
     """Where the output will go; refuses now what would fail after the training."""
     from lonepair.apply.translate import output_suffixes
-    from lonepair.files import check_output, check_writable, next_free
+    from lonepair.files import check_frames_folder, check_output, check_writable, next_free
+    from lonepair.video.write import ClipWriter
 
     parse_size(output.size, source.size)
     if output.save_frames is not None and not source.is_clip:
         raise UserError(f"{source.name}: is an image and has no frames to save; leave out --save-frames")
+    if output.save_frames is not None:
+        check_frames_folder(output.save_frames, output.overwrite)
     out = output.out
     if out is None:
         out = Path("out.mp4" if source.is_clip else "out.png")
-        out = out if output.overwrite else next_free(out)
+        out = out if output.overwrite else next_free(out, lambda path: (path, sheet_path(path)))
     check_output(out, output_suffixes(source), output.overwrite)
+    if source.rate is not None:
+        ClipWriter(out, source.size, source.rate, overwrite=output.overwrite)  # says so where the encoder is missing
     check_output(sheet_path(out), (".png",), output.overwrite)
     check_writable(out.parent)
     return out

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lonepair.errors import UserError
@@ -42,6 +42,13 @@ def check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
     Raises:
         UserError: `path` ends in none of `suffixes`, its folder does not exist, or it exists and `overwrite` is off.
     """
+    try:
+        _check_output(path, suffixes, overwrite)
+    except OSError as error:  # such as a name that is too long
+        raise UserError(f"{path}: cannot be written ({reason(error)}); give another -o") from error
+
+
+def _check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
     if path.suffix.lower() not in suffixes:
         ending = f"'{path.suffix}' is not a format that can be written" if path.suffix else "the name has no ending"
         raise UserError(f"{path}: {ending}; use one of {', '.join(suffixes)}")
@@ -51,6 +58,21 @@ def check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
         raise UserError(f"{path}: is a folder; give a file's name with another -o")
     if path.exists() and not overwrite:
         raise UserError(f"{path}: the file exists already; give --overwrite to replace it, or another -o")
+
+
+def check_frames_folder(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder for numbered frames that holds something, or is none; one that is missing will be made.
+
+    Raises:
+        UserError: `folder` is a file, or not empty and `overwrite` is off, or cannot be read.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder}: is a file; give a folder for the frames")
+        if folder.is_dir() and not overwrite and any(folder.iterdir()):
+            raise UserError(f"{folder}: the folder is not empty; give --overwrite to write into it, or another folder")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({reason(error)}); choose another folder") from error
 
 
 def check_writable(folder: Path) -> None:
@@ -110,13 +132,16 @@ def _remedy(error: OSError, path: Path) -> str:
     return "free some space, or choose another place"
 
 
-def next_free(path: str | Path) -> Path:
-    """`path` if nothing is there, else the first free one of name-2, name-3, ... (before a file's suffix)."""
+def next_free(path: str | Path, with_it: Callable[[Path], Iterable[Path]] = lambda path: (path,)) -> Path:
+    """`path` if nothing is there, else the first free one of name-2, name-3, ... (before a file's suffix).
+
+    `with_it`: All that must be free for a name to be, itself included.
+    """
     path = Path(path)
     # A folder's name may hold a dot that starts no suffix: "run.v1" continues as "run.v1-2".
     stem, suffix = (path.name, "") if path.is_dir() else (path.stem, path.suffix)
     free, number = path, 1
-    while free.exists() or free.is_symlink():
+    while any(each.exists() or each.is_symlink() for each in with_it(free)):
         number += 1
         free = path.with_name(f"{stem}-{number}{suffix}")
     return free

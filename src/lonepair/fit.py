@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 import logging
 import math
 import signal
@@ -98,6 +99,8 @@ class Job:
         )
         if set(inputs) != set(method_class.domains):
             raise UserError(f"method {method!r} learns from {len(method_class.domains)} input(s), not {len(inputs)}")
+        if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise UserError("--tensorboard needs a package: pip install 'lonepair[tensorboard]'")
         engine = choose_engine(options.device, options.dtype, options.threads)
         sources = {domain: open_source(value) for domain, value in inputs.items()}
         sizes = {}
@@ -110,6 +113,13 @@ class Job:
                     f"{config.min_side} (min_side); give a larger image or a smaller --min-side (12 at least)"
                 )
             sizes[domain] = fit_inside(source.size, config.max_side)
+            if min(sizes[domain]) < config.min_side:
+                enough = math.ceil(config.min_side * max(source.size) / min(source.size))
+                raise UserError(
+                    f"{source.name}: {source.size[1]}x{source.size[0]} pixels are too long and narrow: reduced to "
+                    f"{config.max_side} (max_side) the shortest side has {min(sizes[domain])}, of {config.min_side} "
+                    f"(min_side) that are needed; crop it, or give --max-side {enough}"
+                )
         channels = common_channels(*(source.channels for source in sources.values()))
         plan = method_class.plan_for(config, channels, sizes)
         settings_ = {
@@ -125,11 +135,32 @@ class Job:
 
     def run(self, folder: RunFolder | None = None, resume: bool = False, callbacks: Sequence[Watcher] = ()) -> Pair:
         """Train from the start, or with `resume` from what `folder` holds; without a folder nothing is kept on disk."""
+        with folder.logged() if folder else contextlib.nullcontext():
+            self._announce(folder)
+            try:
+                levels = self._levels()
+            except UserError:
+                if folder and not resume:
+                    folder.discard()
+                raise
+            return self._train(levels, folder, resume, callbacks)
+
+    def _announce(self, folder: RunFolder | None) -> None:
+        logger.info("%s (%s) on %s", self.settings["method"], self.settings["preset"], self.engine)
+        sizes = self.layout.sizes(self.layout.full_sizes[self.method_class.domains[0]])
+        logger.info("stages: %s", ", ".join(f"{w}x{h}" for h, w in sizes))
+        if folder:
+            logger.info("run: %s", folder.path)
+
+    def _train(
+        self, levels: dict[str, list[Tensor]], folder: RunFolder | None, resume: bool, callbacks: Sequence[Watcher]
+    ) -> Pair:
         with seeded(self.options.seed):
             method = self.method_class(self.config, self.layout)
         self.engine.place(method.nets)
         progress = folder.load_state(method, self.engine) if folder and resume else Progress()
-        levels = self._levels()
+        if resume:
+            logger.info("goes on at stage %d after %d steps", max(0, progress.stage) + 1, progress.step)
         watchers = [*callbacks, *self._watchers(folder, levels)]
         save = self._saver(folder, method)
         options = self.options
@@ -150,8 +181,8 @@ class Job:
         except Interrupted:
             raise Interrupted(f"stopped and saved in {folder and folder.path}") from None
         except Diverged as error:
-            where = f" in {folder.path}" if folder else ""
-            raise Diverged(f"{error}{where}") from None
+            kept = f"; {folder.model} is of the last good state" if folder and folder.model.exists() else ""
+            raise Diverged(f"{error}{kept}") from None
         finally:
             for watcher in watchers:
                 watcher.finished()
@@ -164,8 +195,14 @@ class Job:
             run.check_config(self.settings)
         else:
             run = RunFolder.create(out)
-            run.write_config(self.settings)
-        run.write_environment(self.engine)
+        try:
+            if not resume:
+                run.write_config(self.settings)
+            run.write_environment(self.engine)
+        except UserError:
+            if not resume:
+                run.discard()
+            raise
         return run
 
     def _levels(self) -> dict[str, list[Tensor]]:

@@ -70,6 +70,8 @@ class Pair:
                 f"{opened.name}: {opened.size[1]}x{opened.size[0]} pixels are too few: the shortest side needs "
                 f"{smallest} (min_side of the model); enlarge it first"
             )
+        if not 0 <= seed < 2**32:
+            raise UserError(f"the noise's seed is {seed}: choose 0 to {2**32 - 1}")
         settings = {**self.settings, "direction": direction, "entry": entry, "noise_seed": seed}
         return Translation(self.method, self.engine, opened, size or opened.size, direction, entry, seed, settings)
 
@@ -78,6 +80,8 @@ class Pair:
 
         `size` = (h, w) of both, any aspect; None: the training sizes. A seed is the same pictures whatever the count.
         """
+        if not 0 <= seed < 2**32:
+            raise UserError(f"seed is {seed}: choose 0 to {2**32 - 1}")
         return sample(self.method, self.engine, count, seed, size)
 
     def save(self, path: str | Path) -> Path:

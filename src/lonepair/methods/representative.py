@@ -106,6 +106,8 @@ class RepresentativeConfig(Config):
     """Share of each stage's noise that a translation gets, in training and in use; it feeds fine texture."""
     entry: int = 0
     """Stage at which an image to translate enters: 0 redraws large shapes, later ones only texture; -1: the newest."""
+    window: float = 1.0
+    """Shortest side of the windows that are redrawn in training, over the image's; 1 always redraws whole images."""
     real_share: float = 0.5
     """Probability that a step translates the real image rather than a generated one."""
 
@@ -143,6 +145,18 @@ class RepresentativeConfig(Config):
             if not getattr(self, name) >= 0:
                 found.append(f"{name} is {getattr(self, name)}: choose 0 or more")
         return found
+
+
+@dataclass(frozen=True)
+class Imagined:
+    """What the generators made at one step, for each domain."""
+
+    random: dict[str, Tensor]
+    """An image drawn from noise."""
+    windows: dict[str, tuple[Tensor, list[Size]]]
+    """The window that is to be redrawn, and its (h, w) at every stage."""
+    redrawn: dict[str, Tensor]
+    """That window in the look of the other domain."""
 
 
 class Representative(Method):
@@ -232,21 +246,27 @@ class Representative(Method):
             return self._critic_losses(scene)
         return self._generator_losses(scene)
 
-    def _imagine(self, scene: Scene) -> dict[str, Tensor]:
-        """One random image of each domain, and each domain's real or random image redrawn by the other."""
-        fakes = {}
+    def _imagine(self, scene: Scene) -> Imagined:
+        """One random image of each domain, and a window of each domain's real or random image redrawn by the other."""
         real = scene.draw.coin(self.config.real_share)
-        for domain in self.domains:
-            fakes[domain] = self._random(domain, self.sizes[domain], scene.draw)
-        for domain in self.domains:
-            fakes[f"{domain}_in"] = scene.real[domain][-1] if real else fakes[domain]
-            fakes[domain + OTHER[domain]] = self._redraw(fakes[f"{domain}_in"], domain, OTHER[domain], scene.draw)
-        return fakes
+        random = {d: self._random(d, self.sizes[d], scene.draw) for d in self.domains}
+        windows = {d: self._window(scene.real[d][-1] if real else random[d], d, scene.draw) for d in self.domains}
+        redrawn = {d: self._redraw(*windows[d], OTHER[d], scene.draw) for d in self.domains}
+        return Imagined(random, windows, redrawn)
+
+    def _window(self, image: Tensor, domain: str, draw: Draw) -> tuple[Tensor, list[Size]]:
+        """A random window of `image`, each side `window` to 1 of the whole, and its sizes at every stage."""
+        share = self.config.window + (1 - self.config.window) * float(draw.scalars(1))
+        h, w = self.plan.full_sizes[domain]
+        sizes = self.plan.sizes((max(1, round(h * share)), max(1, round(w * share))))[: self.stage + 1]
+        (h, w), (rows, columns) = image.shape[-2:], sizes[-1]
+        top, left = draw.below(h - rows + 1), draw.below(w - columns + 1)
+        return image[:, :, top : top + rows, left : left + columns], sizes
 
     def _critic_losses(self, scene: Scene) -> dict[str, Tensor]:
         found = {}
         for domain in self.domains:
-            fakes = [scene.fakes[domain].detach(), scene.fakes[OTHER[domain] + domain].detach()]
+            fakes = [scene.fakes.random[domain].detach(), scene.fakes.redrawn[OTHER[domain]].detach()]
             weights = scene.draw.scalars(len(fakes), 3)
             wasserstein, penalty = losses.critic_losses(
                 self.nets[f"d_{domain}"], scene.real[domain][-1], fakes, weights
@@ -259,11 +279,12 @@ class Representative(Method):
         c, found = self.config, {}
         for domain in self.domains:
             critic, other = self.nets[f"d_{domain}"], OTHER[domain]
-            translated = scene.fakes[other + domain]
-            found[f"adv_{domain}"] = -c.lambda_adv * critic(scene.fakes[domain]).mean()
-            found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(translated).mean()
-            cycled = self._redraw(translated, domain, other, scene.draw, self.sizes[other])
-            found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_square(cycled, scene.fakes[f"{other}_in"])
+            redrawn = scene.fakes.redrawn[other]
+            found[f"adv_{domain}"] = -c.lambda_adv * critic(scene.fakes.random[domain]).mean()
+            found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(redrawn).mean()
+            image, sizes = scene.fakes.windows[other]
+            cycled = self._redraw(redrawn, sizes, other, scene.draw)
+            found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_square(cycled, image)
             rebuilt = self.generator(domain)(scene.real[domain][0], self.sizes[domain])
             found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, scene.real[domain][-1])
         return found
@@ -284,11 +305,8 @@ class Representative(Method):
             return None
         return [share * draw.normal(1, self.config.width, *size) for size in sizes[entry + 1 :]]
 
-    def _redraw(
-        self, image: Tensor, source: str, target: str, draw: Draw, sizes: Sequence[Size] | None = None
-    ) -> Tensor:
-        sizes = self.sizes[source] if sizes is None else sizes
-        return self.translate(image, sizes, f"{source}_to_{target}", None, draw)
+    def _redraw(self, image: Tensor, sizes: Sequence[Size], target: str, draw: Draw) -> Tensor:
+        return self.translate(image, sizes, f"{OTHER[target]}_to_{target}", None, draw)
 
     def translate(self, image: Tensor, sizes: Sequence[Size], direction: str, entry: int | None, draw: Draw) -> Tensor:
         entry = self.config.entry if entry is None else entry
@@ -307,7 +325,7 @@ class Representative(Method):
         for domain in self.domains:
             other = OTHER[domain]
             pictures.append((domain, real[domain][-1]))
-            pictures.append((f"{domain} as {other}", self._redraw(real[domain][-1], domain, other, draw)))
+            pictures.append((f"{domain} as {other}", self._redraw(real[domain][-1], self.sizes[domain], other, draw)))
         return [*pictures, ("random a", self._random("a", self.sizes["a"], draw))]
 
     def parts(self) -> dict[str, int]:

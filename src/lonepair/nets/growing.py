@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lonepair.nets.blocks import Border, Norm, conv_block, init_normal
-from lonepair.resize import resize
+from lonepair.resize import enlarge_features
 
 Size = tuple[int, int]
 
@@ -75,7 +75,7 @@ class GrowingGenerator(nn.Module):
             if stage == 0:
                 features = self.bodies[0](features)
                 continue
-            features = resize(features, sizes[stage])
+            features = enlarge_features(features, sizes[stage])
             disturbed = features
             if noises is not None and stage > entry:
                 disturbed = features + self.amplitudes[stage] * noises[stage - entry - 1]

@@ -39,7 +39,7 @@ def choose_engine(device: str = "auto", dtype: str = "auto", threads: int = 0) -
     """The engine that `device` and `dtype` name, or the best there is for "auto".
 
     Raises:
-        UserError: where the device is not there.
+        UserError: where the device is not there, or the precision unknown.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -49,6 +49,8 @@ def choose_engine(device: str = "auto", dtype: str = "auto", threads: int = 0) -
     if not there.get(device, False):
         found = ", ".join(name for name, is_there in there.items() if is_there)
         raise UserError(f"device {device!r} is not available here; this machine has: {found}")
+    if dtype not in ("auto", "float32", "bfloat16"):
+        raise UserError(f"dtype {dtype!r} is unknown; choose auto, float32 or bfloat16")
     if dtype == "auto":
         dtype = "bfloat16" if computes_bfloat16(device) else "float32"
     return Engine(torch.device(device), torch.bfloat16 if dtype == "bfloat16" else torch.float32)

@@ -24,6 +24,9 @@ EXPLODED = 1e4
 """A summed loss beyond this, in absolute value, belongs to a training that will not come back."""
 
 
+_CALMER = "try half the learning rates (--lr-g, --lr-d) or --dtype float32"
+
+
 class Diverged(UserError):  # noqa: N818 - what happened, not what was done wrong
     """The losses are no longer numbers, or have exploded."""
 
@@ -101,6 +104,7 @@ def train(
             if late:
                 progress.step = schedule.steps
             if keep:
+                _check_finite(method, progress)
                 progress.optimizers = {name: optimizer.state_dict() for name, optimizer in optimizers.items()}
                 save(progress)
                 clock.saved()
@@ -171,6 +175,15 @@ def _fetch(losses: Mapping[str, Tensor], progress: Progress) -> dict[str, float]
     if bad:
         raise Diverged(
             f"training diverged at stage {progress.stage}, step {progress.step}: {bad[0]} is {found[bad[0]]:.3g}; "
-            "the last good state is kept: try half the learning rates (--lr-g, --lr-d) or --dtype float32"
+            f"{_CALMER}"
         )
     return found
+
+
+@torch.no_grad()
+def _check_finite(method: Method, progress: Progress) -> None:
+    """Refuse to keep weights that finite losses have ruined: their gradients need not be finite."""
+    if bad := [name for name, tensor in method.nets.state_dict().items() if not tensor.isfinite().all()]:
+        raise Diverged(
+            f"training diverged at stage {progress.stage}, step {progress.step}: {bad[0]} is not finite; {_CALMER}"
+        )

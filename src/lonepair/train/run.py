@@ -8,10 +8,17 @@ last state whole. On resuming, metrics.jsonl is cut back to what that state had 
 
 from __future__ import annotations
 
+import contextlib
+import glob
+import io
 import json
 import logging
+import pickle
 import platform
 import re
+import shutil
+import zipfile
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +42,7 @@ class RunFolder:
         self.model = path / "model.safetensors"
         self.metrics = path / "metrics.jsonl"
         self.previews = path / "previews"
+        self.log = path / "log.txt"
         self._config = path / "config.json"
         self._state = path / "state" / "state.pt"
 
@@ -45,13 +53,15 @@ class RunFolder:
         Raises:
             UserError: where it cannot be made.
         """
-        run = cls(next_free(path))
+        if not path.name:
+            raise UserError(f"{path}: is no name for a run's folder; give another, such as runs/first")
         try:
+            run = cls(next_free(path))
             run._state.parent.mkdir(parents=True)
             run.previews.mkdir()
         except OSError as error:
             raise UserError(
-                f"{run.path}: cannot make the run's folder ({reason(error)}); choose another place"
+                f"{path}: cannot make the run's folder ({reason(error)}); choose another place with --run"
             ) from error
         return run
 
@@ -64,10 +74,38 @@ class RunFolder:
         """
         if re.search(r"-\d+$", path.name) and path.is_dir():
             return cls(path)
-        found = [p for p in path.parent.glob(f"{path.name}*") if re.fullmatch(r"(-\d+)?", p.name[len(path.name) :])]
+        near = path.parent.glob(f"{glob.escape(path.name)}*")
+        found = [p for p in near if p.is_dir() and re.fullmatch(r"(-\d+)?", p.name[len(path.name) :])]
         if not found:
             raise UserError(f"{path}: no run to resume there; leave out --resume to start one")
         return cls(natural_order(found)[-1] if len(found) > 1 else found[0])
+
+    def discard(self) -> None:
+        """Take away the folder of a run that never began."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def logged(self) -> Iterator[None]:
+        """Within it, what the package says goes into log.txt too, and at last how the training ended."""
+        handler = _LogFile(self.log)
+        # Python prints warnings of a program that set up no logging, but not beside a handler: ours is no reason.
+        others = [] if logger.hasHandlers() or logging.lastResort is None else [logging.lastResort]
+        level = logger.level
+        for each in (handler, *others):
+            logger.addHandler(each)
+        if not logger.isEnabledFor(logging.INFO):
+            logger.setLevel(logging.INFO)
+        try:
+            yield
+            handler.note("training is complete")
+        except BaseException as error:
+            handler.note(f"ended by {type(error).__name__}: {error}".rstrip(": "))
+            raise
+        finally:
+            logger.setLevel(level)
+            for each in (handler, *others):
+                logger.removeHandler(each)
+            handler.close()
 
     def write_config(self, settings: dict[str, Any]) -> None:
         """Settings of the run, for readers and for `check_config`."""
@@ -82,7 +120,9 @@ class RunFolder:
             raise UserError(f"{self.path}: has no readable config.json, so it cannot be resumed; start anew") from None
         now = json.loads(json.dumps(settings))
         different = [
-            f"{name} was {old}, is now {new}" for name, old, new in _differences("", before, now) if name != "name"
+            _difference(name, old, new)
+            for name, old, new in _differences("", before, now)
+            if not name.endswith(".name")
         ]
         if different:
             raise UserError(
@@ -114,13 +154,10 @@ class RunFolder:
             "optimizers": progress.optimizers,
             "metrics_bytes": self.metrics.stat().st_size if self.metrics.exists() else 0,
         }
-        try:
-            with atomic_write(self._state) as temporary:
-                torch.save(state, temporary)
-        except RuntimeError as error:  # torch's own writer says so when the disk is full
-            raise UserError(
-                f"{self._state}: cannot be written ({str(error).splitlines()[0]}); free some space"
-            ) from error
+        data = io.BytesIO()  # torch's own writer does not say that a disk is full
+        torch.save(state, data)
+        with atomic_write(self._state) as temporary:
+            temporary.write_bytes(data.getbuffer())
 
     def load_state(self, method: Method, engine: Engine) -> Progress:
         """Bring a freshly made `method` to the state that was saved last, and say where that is.
@@ -129,22 +166,63 @@ class RunFolder:
             UserError: where the state is damaged. A run that was stopped before its first checkpoint starts over.
         """
         if not self._state.exists():
+            self._cut_metrics(0)
             return Progress()
         try:
+            with zipfile.ZipFile(self._state) as archive:  # torch does not look at the checksums
+                if archive.testzip() is not None:
+                    raise ValueError("its checksum does not match")
             state = torch.load(self._state, map_location="cpu", weights_only=True)
             for _ in range(state["stage"] + 1):
                 method.grow()
             method.nets.load_state_dict(state["nets"])
+            progress = Progress(state["stage"], state["step"], state["seconds"], state["optimizers"])
+            metrics_bytes = int(state["metrics_bytes"])
         except Exception as error:
             first = (str(error).splitlines() or [type(error).__name__])[0][:100]
+            if isinstance(error, pickle.UnpicklingError):  # torch's own text tells how to load it all the same
+                first = "it is cut short, or holds more than numbers"
             raise UserError(
                 f"{self._state}: damaged state file ({first}); start the run anew without --resume"
             ) from error
         engine.place(method.nets)
+        self._cut_metrics(metrics_bytes)
+        return progress
+
+    def _cut_metrics(self, size: int) -> None:
+        """Forget the steps that a resumed training will take again."""
         if self.metrics.exists():
             with self.metrics.open("r+b") as file:
-                file.truncate(state["metrics_bytes"])
-        return Progress(state["stage"], state["step"], state["seconds"], state["optimizers"])
+                file.truncate(size)
+
+
+class _LogFile(logging.FileHandler):
+    """log.txt: a full disk stops the training elsewhere, in words; here it is no reason for a traceback."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8", delay=True)
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+
+    def note(self, text: str) -> None:
+        """A line for the file alone."""
+        self.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, text, (), None))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):  # opens the file at the first record
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Do nothing: the line is lost."""
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
+def _difference(name: str, old: Any, new: Any) -> str:
+    if name.endswith(".sha256"):
+        return f"the content of input {name.split('.')[1]} has changed"
+    return f"{name.removeprefix('config.')} was {old}, is now {new}"
 
 
 def _differences(prefix: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -13,6 +14,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lonepair.errors import UserError
+from lonepair.files import reason
 from lonepair.image import write_image
 from lonepair.methods.base import Method
 from lonepair.noise import Draw
@@ -75,17 +77,23 @@ class MetricsFile(Watcher):
     def stepped(self, method: Method, report: Report) -> None:
         if report.losses is None:
             return
-        if self._file is None:
-            self._file = self._path.open("a")
         line = {"stage": report.stage, "step": report.step, "seconds": round(report.seconds, 3)}
         losses = {name: round(value, 6) for name, value in report.losses.items()}
-        self._file.write(json.dumps({**line, **losses}) + "\n")
-        # On the disk before any state that counts on it: a resumed run cuts the file back to that state's length.
-        self._file.flush()
+        try:
+            if self._file is None:
+                self._file = self._path.open("a")
+            self._file.write(json.dumps({**line, **losses}) + "\n")
+            # There before any state that counts on it: a resumed run cuts the file back to that state's length.
+            self._file.flush()
+        except OSError as error:
+            raise UserError(
+                f"{self._path}: cannot be written ({reason(error)}); free some space, then go on with --resume"
+            ) from error
 
     def finished(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # of a line that could not be written, and was told of
+                self._file.close()
             self._file = None
 
 
