@@ -303,7 +303,8 @@ class Representative(Method):
     def _noises(self, sizes: Sequence[Size], entry: int, draw: Draw, share: float) -> list[Tensor] | None:
         if share == 0:
             return None
-        return [share * draw.normal(1, self.config.width, *size) for size in sizes[entry + 1 :]]
+        # Drawn channels-last, as the features are that it is added to.
+        return [share * draw.normal(1, *size, self.config.width).permute(0, 3, 1, 2) for size in sizes[entry + 1 :]]
 
     def _redraw(self, image: Tensor, sizes: Sequence[Size], target: str, draw: Draw) -> Tensor:
         return self.translate(image, sizes, f"{OTHER[target]}_to_{target}", None, draw)

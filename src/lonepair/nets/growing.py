@@ -78,7 +78,8 @@ class GrowingGenerator(nn.Module):
             features = enlarge_features(features, sizes[stage])
             disturbed = features
             if noises is not None and stage > entry:
-                disturbed = features + self.amplitudes[stage] * noises[stage - entry - 1]
+                # In the features' own precision: a float32 sum would be converted back by the convolution.
+                disturbed = features + (self.amplitudes[stage] * noises[stage - entry - 1]).to(features.dtype)
             features = features + self.bodies[stage](disturbed)
         drawn: Tensor = self.tail(features)
         return drawn
