@@ -21,7 +21,8 @@ HEADER = """\
 # Bad inputs, and the one line that each gives
 
 `python benchmarks/bad_inputs.py`, 2026-11-23, on a 2-core x86-64 CPU. The cases are in `tests/bad_inputs.py` and are a
-part of the test suite. Each is a command line, or a Python expression that raises `lonepair.UserError`. Every training has
+part of the test suite. Each is a command line, or a Python expression that raises `lonepair.UserError`. Every training
+has
 `{tiny}`
 in front of the flags that are shown. Checked for each: the exit status is 2, there is one line and no traceback, and no
 file has appeared, changed or gone. Where a training had begun before it went wrong (marked *), what it said so far

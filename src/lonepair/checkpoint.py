@@ -33,18 +33,11 @@ LICENCE = (
 def fingerprint(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
     """SHA-256 over the header (but for its own `sha256`) and the tensors' names, shapes and bytes, by name."""
     plain = {key: value for key, value in header.items() if key != "sha256"}
-    return _digest(hashlib.sha256(json.dumps(plain, sort_keys=True).encode()), tensors)
-
-
-def _fingerprint_without_header(tensors: dict[str, Tensor]) -> str:
-    return _digest(hashlib.sha256(), tensors)
-
-
-def _digest(digest: hashlib._Hash, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.view(torch.uint8).numpy().tobytes() if tensor.ndim else tensor.numpy().tobytes())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -110,8 +103,7 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        # TODO before the first release: drop the second, of files written on 2026-11-23 before the header was covered.
-        if header["sha256"] not in (fingerprint(header, tensors), _fingerprint_without_header(tensors)):
+        if header["sha256"] != fingerprint(header, tensors):
             raise ValueError("its checksum does not match")
         method_class = get_method(header["method"])
         plan = Plan.from_dict(header["plan"])
@@ -124,7 +116,7 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
         method.load_model_state(tensors)
     except UserError as error:
         raise UserError(f"{path}: cannot be used here: {error}") from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: damaged model file ({_first_line(error)}); save or copy it again") from None
     method.nets.eval()
     return method, settings

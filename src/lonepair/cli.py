@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"lonepair: {error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt as stop:
-            print(f"lonepair: {stop or 'interrupted'}", file=sys.stderr)
+            print(f"lonepair: {str(stop) or 'interrupted'}", file=sys.stderr)
             return 130
         except BrokenPipeError:
             return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -245,12 +244,11 @@ def _redraw(
 
     size = parse_size(output.size, source.size)
     translation = pair.translate(source, reverse=output.reverse, entry=entry, size=size, seed=seed)
-    # A bar for a clip only; a still is done before one could be drawn.
     translation.save(
         out,
         output.overwrite,
         output.save_frames,
-        lambda frames: tqdm(frames, desc="redrawing", total=source.count, disable=not source.is_clip, file=sys.stderr),
+        lambda frames: iter(tqdm(frames, desc="redrawing", total=source.count, file=sys.stderr)),
     )
     target = None if look is None else next(look.frames()).image
     write_image(sheet_path(out), translation.sheet(target), overwrite=output.overwrite)
@@ -341,20 +339,23 @@ class Demo:
 
 
 def _run_demo(given: Demo) -> int:
-    from lonepair.cli import main
     from lonepair.demo import demo_inputs
 
     _, clip, target = demo_inputs(given.folder)
     out = given.folder / "redrawn.mp4"
-    arguments = ["translate", str(clip), str(target), "-o", str(out), "--overwrite", "--preset", "draft"]
-    arguments += ["--run", str(given.folder / "run"), "--max-minutes", str(given.max_minutes)]
-    logger.info("lonepair %s", " ".join(arguments))
-    if status := main(arguments):
-        return status
-    print(
-        f"\nOpen {os.path.relpath(sheet_path(out))} (source, target and result side by side) and {os.path.relpath(out)}"
+    logger.info("lonepair translate %s %s --preset draft -o %s", clip, target, out)
+    translate = with_method(Translate)(["--preset", "draft"])
+    status = _run_translate(
+        translate(
+            source=clip,
+            target=target,
+            output=Output(out=out, overwrite=True),
+            training=Training(preset="draft", run=given.folder / "run"),
+            options=Options(max_minutes=given.max_minutes),
+        )
     )
-    return 0
+    logger.info("open %s: source, target and result side by side; and %s", sheet_path(out), out)
+    return status
 
 
 COMMANDS = {

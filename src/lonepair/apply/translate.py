@@ -115,7 +115,7 @@ class Translation:
                 write_frames_folder(frames_folder, written, overwrite)
         return path
 
-    def sheet(self, target: Float[Tensor, "1 c h w"] | None = None, moments: int = 4) -> Float[Tensor, "1 3 h w"]:
+    def sheet(self, target: Float[Tensor, "1 c h w"] | None = None, moments: int = 4) -> Float[Tensor, "1 3 h2 w2"]:
         """Contact sheet: source above output at up to `moments` moments, the target beside them."""
         count = sum(1 for _ in self.source.frames())
         wanted = {round(i * (count - 1) / max(1, moments - 1)) for i in range(moments)}

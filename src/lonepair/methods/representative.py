@@ -48,7 +48,7 @@ class RepresentativeConfig(Config):
     """Settings of `representative`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "draft": {"max_side": 128, "steps": 800, "finest_steps": 60},
+        "draft": {"max_side": 128, "steps": 1000, "finest_steps": 100},
         "standard": {"max_side": 176, "steps": 1500, "finest_steps": 200},
         "full": {},
     }
@@ -98,7 +98,7 @@ class RepresentativeConfig(Config):
     """Weight of the critics' gradient penalty."""
     lambda_rec: float = 10.0
     """Weight of reconstructing each real image from its coarsest level."""
-    lambda_cyc: float = 1.0
+    lambda_cyc: float = 2.0
     """Weight of coming back to the image after translating it there and back."""
     noise_base: float = 0.1
     """Noise of a stage = noise_base x RMSE between the real image and what the stages below reconstruct of it."""
@@ -106,8 +106,8 @@ class RepresentativeConfig(Config):
     """Share of each stage's noise that a translation gets, in training and in use; it feeds fine texture."""
     entry: int = 0
     """Stage at which an image to translate enters: 0 redraws large shapes, later ones only texture; -1: the newest."""
-    window: float = 1.0
-    """Shortest side of the windows that are redrawn in training, over the image's; 1 always redraws whole images."""
+    window: float = 0.6
+    """Side of the windows redrawn in training, over the image's; 1: whole images. At least a critic's patch."""
     real_share: float = 0.5
     """Probability that a step translates the real image rather than a generated one."""
 
@@ -130,7 +130,7 @@ class RepresentativeConfig(Config):
         for name in ("lr_g", "lr_d"):
             if not 0 < getattr(self, name) < 1:
                 found.append(f"{name} is {getattr(self, name)}: choose a number between 0 and 1, such as 5e-4")
-        for name in ("beta1", "beta2", "decay_at", "decay", "concurrent_decay", "real_share"):
+        for name in ("beta1", "beta2", "decay_at", "decay", "concurrent_decay", "real_share", "window"):
             if not 0 <= getattr(self, name) <= 1:
                 found.append(f"{name} is {getattr(self, name)}: choose a number from 0 to 1")
         for name in (
@@ -255,8 +255,9 @@ class Representative(Method):
         return Imagined(random, windows, redrawn)
 
     def _window(self, image: Tensor, domain: str, draw: Draw) -> tuple[Tensor, list[Size]]:
-        """A random window of `image`, each side `window` to 1 of the whole, and its sizes at every stage."""
-        share = self.config.window + (1 - self.config.window) * float(draw.scalars(1))
+        """A random window of `image`, each side `window` of the whole, and its sizes at every stage."""
+        coarsest, patch = min(self.plan.sizes(self.plan.full_sizes[domain])[0]), 2 * self.config.critic_blocks + 1
+        share = min(1.0, max(self.config.window, (patch + 1) / coarsest))
         h, w = self.plan.full_sizes[domain]
         sizes = self.plan.sizes((max(1, round(h * share)), max(1, round(w * share))))[: self.stage + 1]
         (h, w), (rows, columns) = image.shape[-2:], sizes[-1]

@@ -132,8 +132,9 @@ class TensorBoard(Watcher):
         self._writer: Any = SummaryWriter(str(folder))
 
     def stepped(self, method: Method, report: Report) -> None:
+        before = sum(method.schedule(stage).steps for stage in range(report.stage))
         for name, value in (report.losses or {}).items():
-            self._writer.add_scalar(name, value, report.stage * report.steps + report.step)
+            self._writer.add_scalar(name, value, before + report.step)
 
     def finished(self) -> None:
         self._writer.close()

@@ -1,0 +1,453 @@
+"""The command line from end to end, on tiny inputs: what it writes, what it says, how it stops and goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import bad_inputs
+import lonepair.methods as methods
+from conftest import picture
+from lonepair.checkpoint import load_model
+from lonepair.cli import main
+from lonepair.commands import COMMANDS
+from lonepair.image import read_image, read_metadata, write_image
+from lonepair.methods.base import Method
+from lonepair.train.run import RunFolder
+from lonepair.train.watch import Report
+from lonepair.train.watchers import MetricsFile
+from lonepair.video.frames import ClipWriter, decode, probe, read_clip_metadata
+
+TINY = [*bad_inputs.TINY, "--threads", "1"]
+TIMES = [Fraction(0), Fraction(1, 25), Fraction(1, 10), Fraction(1, 5), Fraction(1, 2)]
+"""A variable frame rate."""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder with a source of 24x20 (height x width) and a target."""
+    monkeypatch.chdir(tmp_path)
+    write_image("a.png", picture(24, 20, seed=1))
+    write_image("b.png", picture(20, 26, seed=2))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of a.png and b.png."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_image(folder / "a.png", picture(24, 20, seed=1))
+    write_image(folder / "b.png", picture(20, 26, seed=2))
+    assert main(["train", *TINY, str(folder / "a.png"), str(folder / "b.png"), "--run", str(folder / "run")]) == 0
+    return folder / "run" / "model.safetensors"
+
+
+def write_clip(path: str, times: list[Fraction]) -> None:
+    with ClipWriter(path, (20, 24), len(times) / (times[-1] + Fraction(1, 25))) as clip:
+        for index, time in enumerate(times):
+            clip.write(picture(20, 24, seed=index), time)
+
+
+def names(folder: str | Path = ".") -> set[str]:
+    return {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def translate(*words: str) -> None:
+    assert main(["translate", *TINY, *words]) == 0
+
+
+# -- help -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"], ["--version"]])
+def test_top_level_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    if arguments == ["--version"]:
+        assert re.fullmatch(r"lonepair \d+\.\d+\.\d+\n", said)
+    else:
+        assert all(f"\n  {name} " in said for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    said = capsys.readouterr()
+    assert f"usage: lonepair {command}" in said.out
+    assert not said.err
+
+
+def test_help_shows_the_methods_settings_at_the_presets_values(capsys: pytest.CaptureFixture[str]) -> None:
+    config = methods.get_method(methods.DEFAULT).config_class
+    for preset in ("draft", "full"):
+        main(["translate", "--help", "--preset", preset])
+        said = re.sub(r"\s+", " ", re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out))
+        assert f"(default: {config.from_preset(preset).max_side})" in said
+        assert "--lambda-cyc" in said
+
+
+def test_help_needs_no_torch() -> None:
+    script = (
+        "import sys\nfrom lonepair.cli import main\n"
+        "for words in (['--help'], ['translate', '--help'], ['train', '--help']): assert main(words) == 0\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'av'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_methods(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods"]) == 0
+    said = capsys.readouterr().out
+    for name in methods.names():
+        assert name in said
+    assert "(default)" in said
+    assert "presets: draft, standard, full" in said
+
+
+def test_info(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(trained)]) == 0
+    of_model = capsys.readouterr().out
+    assert main(["info", str(trained.parent)]) == 0
+    assert capsys.readouterr().out == of_model
+    counts = {name: int(n.replace(",", "")) for name, n in re.findall(r"^  (g_.+?) +([\d,]+)$", of_model, re.M)}
+    assert counts == load_model(trained)[0].parts()
+    for part in (
+        "trained to   stage 2 of 2",
+        "input a      a.png",
+        "stages a     16x19 17x20",
+        "  width              8",
+    ):
+        assert part in of_model
+
+
+def test_info_of_nothing_counts_the_default_methods_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    said = capsys.readouterr().out
+    total = re.search(r"total +([\d,]+)", said)
+    assert total is not None
+    assert abs(int(total[1].replace(",", "")) / 1.32e6 - 1) < 0.03  # the thesis' own count
+
+
+# -- one image --------------------------------------------------------------------------------------------------------
+
+
+def test_an_image(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    translate("a.png", "b.png", "--seed", "5")
+    said = capsys.readouterr()
+    assert said.out == "out.png\nout-sheet.png\n"
+    run = {"config.json", "environment.json", "log.txt", "metrics.jsonl", "model.safetensors"}
+    run |= {"state/state.pt", "previews/stage-0.png", "previews/stage-1.png"}
+    assert names("runs/a-to-b") == run
+    assert names() == {"a.png", "b.png", "out.png", "out-sheet.png"} | {f"runs/a-to-b/{name}" for name in run}
+    assert read_image("out.png").shape == (1, 3, 24, 20)
+    assert "stages: 16x19, 17x20" in said.err
+    log = Path("runs/a-to-b/log.txt").read_text()
+    assert "representative (standard) on cpu, float32" in log
+    assert "training is complete" in log
+    rows = [json.loads(line) for line in Path("runs/a-to-b/metrics.jsonl").read_text().splitlines()]
+    assert [(row["stage"], row["step"]) for row in rows] == [(0, 3), (1, 3)]
+    assert {"rec_a", "cyc_b", "d_a"} <= set(rows[0])
+    environment = json.loads(Path("runs/a-to-b/environment.json").read_text())
+    assert (environment["torch"], environment["threads"]) == (torch.__version__, 1)
+
+    settings = json.loads(read_metadata("out.png")["lonepair"])
+    config = json.loads(Path("runs/a-to-b/config.json").read_text())
+    assert {key: settings[key] for key in config} == config
+    assert (settings["seed"], settings["config"]["steps"], settings["direction"]) == (5, 3, "a_to_b")
+    assert settings["inputs"]["a"]["name"] == "a.png"
+
+
+def test_the_same_command_gives_the_same_files(here: Path) -> None:
+    translate("a.png", "b.png")
+    translate("a.png", "b.png")  # takes the next free names
+    assert {"out.png", "out-2.png", "out-2-sheet.png"} <= names()
+    assert Path("out.png").read_bytes() == Path("out-2.png").read_bytes()
+    one, two = (Path("runs", name) for name in ("a-to-b", "a-to-b-2"))
+    assert names(one) == names(two)
+    assert (one / "model.safetensors").read_bytes() == (two / "model.safetensors").read_bytes()
+    assert (one / "config.json").read_bytes() == (two / "config.json").read_bytes()
+
+
+def test_outputs_are_replaced_only_when_asked(here: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(trained)
+    assert main(["translate", "a.png", model, "-o", "o.png"]) == 0
+    first = Path("o.png").read_bytes()
+    assert main(["translate", "a.png", model, "-o", "o.png", "--noise-seed", "1"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "lonepair: o.png: the file exists already; give --overwrite to replace it, or another -o\n"
+    )
+    assert Path("o.png").read_bytes() == first
+    assert main(["translate", "a.png", model, "-o", "o.png", "--noise-seed", "1", "--overwrite"]) == 0
+    assert Path("o.png").read_bytes() != first
+    assert names() == {"a.png", "b.png", "o.png", "o-sheet.png"}
+
+
+def test_a_free_name_is_free_for_the_sheet_too(here: Path, trained: Path) -> None:
+    Path("out-sheet.png").write_text("mine")
+    assert main(["translate", "a.png", str(trained)]) == 0
+    assert names() == {"a.png", "b.png", "out-sheet.png", "out-2.png", "out-2-sheet.png"}
+
+
+def test_reverse_redraws_the_target(here: Path, trained: Path) -> None:
+    translate("a.png", "b.png", "--reverse", "-o", "r.png")
+    assert read_image("r.png").shape == (1, 3, 20, 26)
+    assert json.loads(read_metadata("r.png")["lonepair"])["direction"] == "b_to_a"
+    assert main(["translate", "b.png", str(trained), "--reverse", "--dtype", "float32", "-o", "m.png"]) == 0
+    assert torch.equal(read_image("m.png"), read_image("r.png"))  # the same training
+
+
+def test_a_model_takes_the_place_of_the_target(here: Path, trained: Path) -> None:
+    translate("a.png", "b.png", "-o", "t.png")
+    assert main(["translate", "a.png", str(trained), "--dtype", "float32", "-o", "m.png", "--entry", "0"]) == 0
+    assert torch.equal(read_image("m.png"), read_image("t.png"))
+    assert main(["translate", "b.png", str(trained), "-o", "n.jpg", "--size", "40x30", "--entry", "1"]) == 0
+    assert read_image("n.jpg").shape == (1, 3, 30, 40)
+    assert json.loads(read_metadata("n.jpg")["lonepair"])["entry"] == 1
+
+
+@pytest.mark.parametrize(("size", "given"), [((24, 20), ""), ((48, 40), "48"), ((33, 47), "47x33"), ((9, 8), "8X9")])
+def test_size_of_the_output(here: Path, trained: Path, size: tuple[int, int], given: str) -> None:
+    assert main(["translate", "a.png", str(trained), "--size", given]) == 0
+    assert read_image("out.png").shape[-2:] == size
+
+
+def save_source(kind: str) -> tuple[str, tuple[int, int, int]]:
+    """A source file of an odd kind; its name, and (channels, h, w) of what is made of it with an RGB target."""
+    array = ((picture(33, 25, 4, seed=3)[0].permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.uint8)
+    image = Image.fromarray(array[..., :3])
+    exif = Image.Exif()
+    exif[0x112] = 6
+    if kind == "grey":
+        image.convert("L").save("s.png")
+    elif kind == "RGBA":
+        Image.fromarray(array).save("s.png")
+        return "s.png", (4, 33, 25)
+    elif kind == "16 bit":
+        Image.fromarray(array[..., 0].astype(np.uint16) * 257).save("s.png")
+    elif kind == "palette":
+        image.quantize(8).save("s.png")
+    elif kind == "rotated":
+        image.save("s.jpg", exif=exif)
+        return "s.jpg", (3, 25, 33)
+    else:
+        image.save("s.webp", lossless=True)
+        return "s.webp", (3, 33, 25)
+    return "s.png", (3, 33, 25)
+
+
+@pytest.mark.parametrize("kind", ["grey", "RGBA", "16 bit", "palette", "rotated", "odd size"])
+def test_images_of_every_kind(here: Path, kind: str) -> None:
+    name, shape = save_source(kind)
+    translate(name, "b.png")
+    assert read_image("out.png").shape[1:] == shape
+
+
+def test_grey_meets_transparent(here: Path) -> None:
+    name, _ = save_source("RGBA")
+    Image.open(name).convert("L").save("grey.png")
+    translate("grey.png", name)
+    assert load_model("runs/grey-to-s/model.safetensors")[0].plan.channels == 4
+    assert read_image("out.png").shape[-2:] == (33, 25)
+
+
+def test_a_large_photo_is_reduced_for_training_and_says_so(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ramp = np.linspace(0, 255, 1400, dtype=np.uint8)
+    Image.fromarray(np.broadcast_to(ramp[:1000, None, None], (1000, 1400, 3)).copy()).save("large.jpg")
+    translate("large.jpg", "b.png", "-o", "o.jpg")
+    assert "large.jpg: 1400x1000 is reduced to 20x14 for training" in capsys.readouterr().err
+    assert read_image("o.jpg").shape == (1, 3, 1000, 1400)
+
+
+# -- clips ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_clip(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_clip("clip.mp4", [Fraction(index, 25) for index in range(5)])
+    translate("clip.mp4", "b.png", "--save-frames", "frames")
+    assert capsys.readouterr().out == "out.mp4\nout-sheet.png\n"
+    before, after = probe("clip.mp4"), probe("out.mp4")
+    assert (after.size, after.rate, after.frames) == (before.size, before.rate, 5)
+    assert names("frames") == {f"{index:06d}.png" for index in range(5)}
+    frames = [frame.image for frame in decode("out.mp4")]
+    for index, frame in enumerate(frames):
+        assert (frame - read_image(f"frames/{index:06d}.png")).abs().mean() < 0.06
+    settings = json.loads(read_clip_metadata("out.mp4")["lonepair"])
+    assert (settings["seed"], settings["config"]["width"], settings["inputs"]["b"]["name"]) == (0, 8, "b.png")
+
+
+def test_a_variable_frame_rate_is_kept(here: Path, trained: Path) -> None:
+    write_clip("clip.mp4", TIMES)
+    assert main(["translate", "clip.mp4", str(trained)]) == 0
+    assert [frame.time for frame in decode("out.mp4")] == TIMES
+
+
+def test_a_clip_of_one_frame_is_a_clip(here: Path) -> None:
+    write_clip("clip.mp4", [Fraction(0)])
+    translate("clip.mp4", "b.png")
+    assert [frame.time for frame in decode("out.mp4")] == [0]
+
+
+def test_an_animated_gif(here: Path, trained: Path) -> None:
+    write_clip("clip.gif", TIMES)
+    assert main(["translate", "clip.gif", str(trained), "-o", "o.gif"]) == 0
+    assert [frame.time for frame in decode("o.gif")] == TIMES
+    assert read_clip_metadata("o.gif").keys() == {"lonepair"}
+    assert main(["translate", "clip.gif", str(trained), "-o", "p.mkv", "--size", "30"]) == 0
+    assert probe("p.mkv").size == (25, 30)
+
+
+def test_a_folder_of_frames(here: Path) -> None:
+    Path("shots").mkdir()
+    for index in (1, 2, 10):
+        write_image(f"shots/shot{index}.png", picture(20, 24, seed=index))
+    translate("shots", "b.png", "--reverse", "-o", "r.png")
+    translate("shots", "b.png", "--save-frames", "frames")
+    assert probe("out.mp4").frames == 3
+    assert names("frames") == {"000000.png", "000001.png", "000002.png"}
+    assert read_image("r.png").shape == (1, 3, 20, 26)
+    assert names("runs").isdisjoint({"r.png"})
+
+
+# -- stopping, and going on -------------------------------------------------------------------------------------------
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, times: int = 1) -> None:
+    """Ctrl-C, `times` in a row, when the training has taken `step` steps."""
+    taken = 0
+    own = MetricsFile.stepped
+
+    def stepped(self: MetricsFile, method: Method, report: Report) -> None:
+        nonlocal taken
+        taken += 1
+        own(self, method, report)
+        if taken == step:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(MetricsFile, "stepped", stepped)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_ctrl_c_saves_and_the_run_goes_on_as_if_nothing_had_been(
+    here: Path, trained: Path, step: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    interrupt_at(monkeypatch, step)
+    assert main(["translate", *TINY, "a.png", "b.png", "--run", "my"]) == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    said = capsys.readouterr().err
+    assert "stopping after this step; Ctrl-C again quits at once" in said
+    assert said.splitlines()[-1] == (
+        "lonepair: stopped; the same command with --resume --run my goes on, my/model.safetensors can be used as it is"
+    )
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "ended by Interrupted" in Path("my/log.txt").read_text()
+    assert not Path("out.png").exists()
+    assert main(["translate", "a.png", "my/model.safetensors", "-o", "early.png"]) == 0
+    translate("a.png", "b.png", "--run", "my", "--resume")
+    assert Path("my/model.safetensors").read_bytes() == trained.read_bytes()
+    assert {"out.png", "out-sheet.png"} <= names()
+    assert not Path("my-2").exists()
+
+
+def test_ctrl_c_twice_quits_at_once(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupt_at(monkeypatch, 2, times=2)
+    assert main(["translate", *TINY, "a.png", "b.png"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "lonepair: interrupted"
+    assert not Path("runs/a-to-b/state/state.pt").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_real_ctrl_c(here: Path) -> None:
+    command = [sys.executable, "-m", "lonepair", "train", *TINY, "a.png", "b.png", "--steps", "100000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = ""
+        while "rec" not in said:  # the progress bar's first losses
+            letter = process.stderr.read(1)
+            assert letter, said
+            said += letter
+        process.send_signal(signal.SIGINT)
+        said += process.stderr.read()
+    assert process.returncode == 130
+    assert said.splitlines()[-1].startswith("lonepair: stopped; the same command with --resume --run runs/a-to-b goes")
+    assert load_model("runs/a-to-b/model.safetensors")[0].stage == 0
+    assert "Traceback" not in said
+
+
+def test_a_finished_run_is_resumed_to_redraw_again(here: Path) -> None:
+    translate("a.png", "b.png")
+    model = Path("runs/a-to-b/model.safetensors").read_bytes()
+    translate("a.png", "b.png", "--resume")
+    assert Path("runs/a-to-b/model.safetensors").read_bytes() == model
+    assert Path("out.png").read_bytes() == Path("out-2.png").read_bytes()
+    assert [path.name for path in Path("runs").iterdir()] == ["a-to-b"]
+
+
+def test_other_settings_do_not_resume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *TINY, "a.png", "b.png"]) == 0
+    before = {name: Path("runs", name).read_bytes() for name in names("runs")}
+    capsys.readouterr()
+    assert main(["train", *TINY, "a.png", "b.png", "--resume", "--steps", "4", "--seed", "3"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "steps was 3, is now 4; seed was 0, is now 3" in said
+    assert {name: Path("runs", name).read_bytes() for name in names("runs")} == before
+
+
+def test_resume_takes_the_latest_run(here: Path) -> None:
+    for _ in range(2):
+        assert main(["train", *TINY, "a.png", "b.png"]) == 0
+    Path("runs/a-to-b-2/model.safetensors").unlink()
+    assert RunFolder.latest(Path("runs/a-to-b")).path == Path("runs/a-to-b-2")
+    log = Path("runs/a-to-b/log.txt").read_text()
+    assert main(["train", *TINY, "a.png", "b.png", "--resume"]) == 0
+    assert Path("runs/a-to-b/log.txt").read_text() == log
+    assert "goes on at stage 2 after 3 steps" in Path("runs/a-to-b-2/log.txt").read_text()
+
+
+def test_max_minutes_ends_in_time_at_the_full_size(here: Path) -> None:
+    translate("a.png", "b.png", "--steps", "100000", "--finest-steps", "100000", "--max-minutes", "0.005")
+    assert read_image("out.png").shape == (1, 3, 24, 20)
+    method, _ = load_model("runs/a-to-b/model.safetensors")
+    assert method.stage == method.plan.stages - 1
+    seconds = [json.loads(line)["seconds"] for line in Path("runs/a-to-b/metrics.jsonl").read_text().splitlines()]
+    assert seconds[-1] < 3
+
+
+# -- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+def test_debug_shows_where(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["translate", "none.png", "b.png", "--debug"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback")
+    assert "lonepair: none.png: no such file" in said
+
+
+def test_a_bug_is_called_one(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(*given: object) -> None:
+        raise ZeroDivisionError("really\nbad")
+
+    monkeypatch.setattr("lonepair.source.open_source", broken)
+    assert main(["translate", "a.png", "b.png"]) == 1
+    assert capsys.readouterr().err == (
+        "lonepair: unexpected ZeroDivisionError: really\n"
+        "lonepair: this is a bug; the same command with --debug shows where\n"
+    )
+    with pytest.raises(ZeroDivisionError):
+        main(["translate", "a.png", "b.png", "--debug"])
