@@ -300,6 +300,7 @@ def _run_info(given: Info) -> int:
     print("settings")
     for name, value in method.config.to_dict().items():
         print(f"  {name:18} {value}")
+    print(f"cite\n{method.citation}")
     return 0
 
 

@@ -6,7 +6,7 @@ published pair systems stretch both images to one square instead.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from jaxtyping import Float
 from torch import Tensor
@@ -48,22 +48,26 @@ def scaled(size: Size, factor: float) -> Size:
     return (max(1, math.ceil(size[0] * factor - 1e-9)), max(1, math.ceil(size[1] * factor - 1e-9)))
 
 
-def stage_sizes(full_sizes: list[Size], stages: int, min_side: int, rule: str) -> list[list[Size]]:
-    """The (h, w) of every stage, coarse first, for each of several images that share one list of factors.
+def shared_factors(full_sizes: Collection[Size], stages: int, min_side: int, rule: str) -> list[float]:
+    """The scale factor of every stage, coarse first, that several images share.
 
     The shortest side among all images has `min_side` pixels at stage 0.
 
     Raises:
         UserError: where an image is smaller than the coarsest stage wants it.
     """
-    shortest = min(min(size) for size in full_sizes)
-    if shortest < min_side:
-        small = min(full_sizes, key=min)
+    small = min(full_sizes, key=min)
+    if min(small) < min_side:
         raise UserError(
             f"an image of {small[1]}x{small[0]} pixels (width x height) is too small: the coarsest stage needs "
             f"{min_side} pixels on the shortest side; give a larger image or a smaller --min-side"
         )
-    factors = RULES[rule](stages, min_side / shortest)
+    return RULES[rule](stages, min_side / min(small))
+
+
+def stage_sizes(full_sizes: Sequence[Size], stages: int, min_side: int, rule: str) -> list[list[Size]]:
+    """The (h, w) of every stage, coarse first, for each of several images (see `shared_factors`)."""
+    factors = shared_factors(full_sizes, stages, min_side, rule)
     return [[scaled(size, factor) for factor in factors] for size in full_sizes]
 
 

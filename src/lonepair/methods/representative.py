@@ -1,8 +1,7 @@
 """`representative`: a growing pair of generators that redraw each other's images.
 
-Source: Ly Phi Long, "Multi-scale learning a GAN from a single representative" (thesis, Ho Chi Minh City University of
-Technology). It joins ConSinGAN's generator (Hinz et al., WACV 2021) to the two-way objective of Structural Analogy
-(Benaim et al., CGF 2021).
+Source: Ly Phi Long, "Multi-scale learning a GAN from a single representative" (thesis slides, in Vietnamese). It joins
+ConSinGAN's generator (Hinz et al., WACV 2021) to the two-way objective of Structural Analogy (Benaim et al., CGF 2021).
 
 As in the thesis: features (not images) pass between stages, Conv + BatchNorm + LeakyReLU bodies with a residual link,
 5-block patch critics, 6 stages, four WGAN-GP terms, cycle, reconstruction of the real image from its coarsest level
@@ -16,6 +15,11 @@ by default the coarsest, as the reconstruction does.
 Our departures:
 - Half of the translated images during training are the real ones (`real_share`), since it is the user's own image
   that is translated in the end; the thesis translates generated ones only.
+- They are windows of 0.6 of each side (`window`), and the coarsest stage has 40 pixels on the shortest side rather than
+  ConSinGAN's 25 (`min_side`). With whole images and 11-pixel patches at 25 pixels each network draws its own picture
+  from memory of the place, whatever it is shown.
+- Normalisation uses the image's own statistics in use and in finished stages, too (`norm`). That is what BatchNorm
+  computes when it trains on one image; its running averages mix random, reconstructed and redrawn images.
 - A pair keeps its two sizes and aspects: one list of scale factors serves both images, and the points of the gradient
   penalty between images of unequal size are taken from windows. The published pair systems stretch both to a square.
 """
@@ -48,12 +52,14 @@ class RepresentativeConfig(Config):
     """Settings of `representative`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "draft": {"max_side": 128, "steps": 1000, "finest_steps": 100},
-        "standard": {"max_side": 176, "steps": 1500, "finest_steps": 200},
+        "draft": {"max_side": 128, "steps": 500, "finest_steps": 80},
+        "standard": {"max_side": 176, "steps": 1000, "finest_steps": 250},
         "full": {},
     }
-    """draft, standard and full: larger and longer from one to the next; full is the published size and budget."""
+    """draft, standard and full: larger and longer from one to the next; full has ConSinGAN's 2000 steps a stage."""
 
+    min_side: int = 40
+    """Shortest side of the coarsest stage, in pixels, over both images. Smaller lets larger shapes be redrawn."""
     stages: int = 6
     """Number of stages, 2 to 12; each adds `blocks` convolutions to each generator."""
     size_rule: Literal["consingan", "geometric"] = "consingan"
@@ -166,10 +172,10 @@ class Representative(Method):
     domains = ("a", "b")
     used = ("g_a", "g_b")
     config_class = RepresentativeConfig
-    citation = """@mastersthesis{ly_representative,
+    citation = """@misc{ly_representative,
   author = {Ly, Phi Long},
   title  = {Multi-scale learning a {GAN} from a single representative},
-  school = {Ho Chi Minh City University of Technology},
+  note   = {Thesis slides},
 }"""
 
     config: RepresentativeConfig
@@ -184,9 +190,7 @@ class Representative(Method):
 
     @classmethod
     def plan_for(cls, config: RepresentativeConfig, channels: int, sizes: Mapping[str, Size]) -> Plan:
-        pyramid.stage_sizes(list(sizes.values()), config.stages, config.min_side, config.size_rule)
-        shortest = min(min(size) for size in sizes.values())
-        factors = pyramid.RULES[config.size_rule](config.stages, config.min_side / shortest)
+        factors = pyramid.shared_factors(list(sizes.values()), config.stages, config.min_side, config.size_rule)
         return Plan(channels, dict(sizes), factors)
 
     # -- training -------------------------------------------------------------------------------------------------
