@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -56,12 +57,18 @@ class Translation:
 
         All frames share one draw of noise: what noise adds to the texture must not flicker.
         """
-        config, plan = self.method.config, self.method.plan
-        sizes = plan.sizes(fit_inside((image.shape[-2], image.shape[-1]), config.max_side))[: self.method.stage + 1]
-        ready = self.engine.put(resize_image(match_channels(image, plan.channels), sizes[-1]))
+        method, stages = self.method, self.method.stage + 1
+        h, w = method.plan.sizes(fit_inside((image.shape[-2], image.shape[-1]), method.config.max_side))[stages - 1]
+        ready = resize_image(match_channels(image, method.plan.channels), (h, w))
+        top, left = round(method.config.margin * h), round(method.config.margin * w)
+        ready = self.engine.put(F.pad(ready, (left, left, top, top), mode="reflect"))
+        shrunk = method.plan.factors[stages - 1]  # a model that was cut short has not reached the finest stage
+        sizes = method.plan.sizes((round((h + 2 * top) / shrunk), round((w + 2 * left) / shrunk)))[:stages]
+        sizes[-1] = (h + 2 * top, w + 2 * left)
         draw = Draw(self.seed, place=self.engine.device)
         with self.engine.autocast():
-            redrawn = self.method.translate(ready, sizes, self.direction, self.entry, draw)
+            redrawn = method.translate(ready, sizes, self.direction, self.entry, draw)
+        redrawn = redrawn[:, :, top : top + h, left : left + w]
         return resize_image(redrawn.float().cpu().contiguous(), self.size)
 
     def frames(self) -> Iterator[Frame]:

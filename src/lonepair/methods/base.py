@@ -38,6 +38,8 @@ class Config:
     """Longest side of the finest stage, in pixels. Larger inputs are reduced for training, the output enlarged back."""
     min_side: int = 25
     """Shortest side of the coarsest stage, in pixels, over all inputs. A smaller one lets larger shapes be redrawn."""
+    margin: float = 0.0
+    """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
     max_frames: int = 256
     """A clip is trained on at most this many of its frames, evenly spaced."""
 
@@ -48,6 +50,8 @@ class Config:
             found.append(f"min_side is {self.min_side}: a critic patch sees 11 pixels; choose 12 or more")
         if self.max_side < self.min_side:
             found.append(f"max_side is {self.max_side}, min_side {self.min_side}: choose max_side >= min_side")
+        if not 0 <= self.margin <= 0.5:
+            found.append(f"margin is {self.margin}: choose a number from 0 to 0.5")
         if self.max_frames < 1:
             found.append(f"max_frames is {self.max_frames}: choose 1 or more")
         return found

@@ -60,6 +60,8 @@ class RepresentativeConfig(Config):
 
     min_side: int = 40
     """Shortest side of the coarsest stage, in pixels, over both images. Smaller lets larger shapes be redrawn."""
+    margin: float = 0.125
+    """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
     stages: int = 6
     """Number of stages, 2 to 12; each adds `blocks` convolutions to each generator."""
     size_rule: Literal["consingan", "geometric"] = "consingan"
