@@ -21,9 +21,9 @@ from typing import Any
 Row = tuple[str, str]
 """(what was looked at, what was found)."""
 
-BASE_BYTES = 600 * 10**6
+BASE_BYTES = 500 * 10**6
 """Memory of a training whatever its size: Python, torch, weights and optimizers of the default pair."""
-BYTES_PER_PIXEL = 60_000
+BYTES_PER_PIXEL = 24_000
 """Memory of a training for each pixel of its finest stage: features and gradients of both generators and critics."""
 SHARE_OF_FREE = 0.8
 """How much of the free memory a training may plan with; the rest is for what else the machine does."""
@@ -43,7 +43,8 @@ LOW_DISK = 2 * 10**9
 def bytes_needed(longest_side: int) -> int:
     """Memory that training the default pair takes with images whose finest stage is `longest_side` pixels square.
 
-    A rough model, linear in the pixels: BASE_BYTES + BYTES_PER_PIXEL · longest_side². The finest stage dominates,
+    A rough model, linear in the pixels: BASE_BYTES + BYTES_PER_PIXEL · longest_side², a tenth above the peaks of whole
+    runs on a CPU in bfloat16 (0.80 GB at 128x96 and 128x128, 1.07 GB at 176x132 and 176x176; docs/results/main-job.md). The finest stage dominates,
     since a stage's features die with its step. Square is the worst case: 4:3 images take a quarter less.
     """
     return BASE_BYTES + BYTES_PER_PIXEL * longest_side**2
