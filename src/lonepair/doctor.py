@@ -43,9 +43,9 @@ LOW_DISK = 2 * 10**9
 def bytes_needed(longest_side: int) -> int:
     """Memory that training the default pair takes with images whose finest stage is `longest_side` pixels square.
 
-    A rough model, linear in the pixels: BASE_BYTES + BYTES_PER_PIXEL · longest_side², a tenth above the peaks of whole
-    runs on a CPU in bfloat16 (0.80 GB at 128x96 and 128x128, 1.07 GB at 176x132 and 176x176; docs/results/main-job.md). The finest stage dominates,
-    since a stage's features die with its step. Square is the worst case: 4:3 images take a quarter less.
+    A rough model, linear in the pixels: BASE_BYTES + BYTES_PER_PIXEL · longest_side², somewhat above the peaks of whole
+    runs on a CPU in bfloat16 (docs/results/main-job.md): 0.80 GB at 128x96 and 128x128, 1.07 GB at 176x132 and 176x176.
+    Square is the worst case: 4:3 images take a quarter less.
     """
     return BASE_BYTES + BYTES_PER_PIXEL * longest_side**2
 
