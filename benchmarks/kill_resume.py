@@ -123,7 +123,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--seed", type=int, default=0, help="of the moments, and of the training")
     parser.add_argument("--source", type=Path, help="image or clip to train on; default: drawn here")
     parser.add_argument("--target", type=Path, help="image to train on; default: drawn here")
-    parser.add_argument("--side", type=int, default=48, help="longest side of the training, pixels")
+    parser.add_argument("--side", type=int, default=64, help="longest side of the training, pixels")
     parser.add_argument("--steps", type=int, default=120, help="steps of every stage")
     parser.add_argument("--width", type=int, default=16, help="channels")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")

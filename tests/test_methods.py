@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,17 @@ def test_resumed_run_is_the_uninterrupted_one(name: str, killed_after: int, tmp_
     again = job(name, **settings)
     resumed = again.run(again.folder(tmp_path / "run", True), resume=True)
     assert_same(weights(whole), weights(resumed))
+
+
+@every_method
+def test_previews_leave_no_trace(name: str, tmp_path: Path) -> None:
+    """However often they are drawn, BatchNorm's running averages included."""
+    has_norm = any(field.name == "norm" for field in dataclasses.fields(methods.get_method(name).config_class))
+    settings = {"norm": "batch"} if has_norm else {}
+    often, never = job(name, **settings, preview_minutes=1e-9), job(name, **settings, preview_minutes=0.0)
+    drawn = often.run(often.folder(tmp_path / "often", False))
+    assert_same(weights(drawn), weights(never.run()))
+    assert (tmp_path / "often" / "previews" / "stage-1.png").exists()
 
 
 @every_method

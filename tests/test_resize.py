@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lonepair.resize import enlarge_features, resize, resize_image
+from lonepair.resize import resize, resize_features, resize_image
 
 
 def test_own_size_gives_back_the_very_tensor() -> None:
@@ -61,11 +61,17 @@ def test_gradient_reaches_every_pixel() -> None:
         assert (image.grad != 0).all()
 
 
-def test_features_are_enlarged_as_images_are() -> None:
-    features = torch.randn(2, 5, 7, 9, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    ours, library = enlarge_features(features, (13, 10)), resize(features, (13, 10))
-    torch.testing.assert_close(ours, library, atol=1e-6, rtol=1e-5)
+@pytest.mark.parametrize("size", [(13, 10), (4, 5), (13, 5), (5, 13)])
+def test_features_and_gradients_are_resized_as_images_are(size: tuple[int, int]) -> None:
+    """The matrix products give the library's values and its gradients, enlarging, shrinking, and one axis of each."""
+    values = torch.randn(2, 5, 7, 9, generator=torch.Generator().manual_seed(0))
+    shrinks = size[0] < 7 or size[1] < 9
+    torch.testing.assert_close(resize_features(values, size), resize(values, size), atol=1e-5, rtol=1e-4)
+    moving = values.clone().requires_grad_()
+    ours = resize(moving, size)
+    theirs = torch.nn.functional.interpolate(moving, size, mode="bicubic", antialias=shrinks)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
     weights = torch.linspace(-1, 1, ours.numel()).reshape(ours.shape)
-    (one,), (other,) = (torch.autograd.grad((t * weights).sum(), features) for t in (ours, library))
+    (one,), (other,) = (torch.autograd.grad((t * weights).sum(), moving) for t in (ours, theirs))
     torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
-    assert enlarge_features(features, (7, 9)) is features
+    assert resize_features(values, (7, 9)) is values

@@ -116,9 +116,9 @@ class Job:
             if min(sizes[domain]) < config.min_side:
                 enough = math.ceil(config.min_side * max(source.size) / min(source.size))
                 raise UserError(
-                    f"{source.name}: {source.size[1]}x{source.size[0]} pixels are too long and narrow: reduced to "
-                    f"{config.max_side} (max_side) the shortest side has {min(sizes[domain])}, of {config.min_side} "
-                    f"(min_side) that are needed; crop it, or give --max-side {enough}"
+                    f"{source.name}: {source.size[1]}x{source.size[0]} pixels, reduced to {config.max_side} (max_side), "
+                    f"leave {min(sizes[domain])} on the shortest side, of {config.min_side} (min_side) that are needed; "
+                    f"give --max-side {enough}, a smaller --min-side, or crop it"
                 )
         channels = common_channels(*(source.channels for source in sources.values()))
         plan = method_class.plan_for(config, channels, sizes)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from lonepair.apply.sample import sample
 from lonepair.apply.translate import DIRECTIONS, Translation
-from lonepair.checkpoint import load_model, save_model
+from lonepair.checkpoint import SUFFIX, load_model, save_model
 from lonepair.errors import UserError
+from lonepair.files import check_output
 from lonepair.methods.base import Method
 from lonepair.source import open_source
 from lonepair.train.engine import Engine, choose_engine
@@ -84,8 +85,14 @@ class Pair:
             raise UserError(f"seed is {seed}: choose 0 to {2**32 - 1}")
         return sample(self.method, self.engine, count, seed, size)
 
-    def save(self, path: str | Path) -> Path:
-        """One .safetensors file with weights, config and method."""
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """One .safetensors file with weights, config and method.
+
+        Raises:
+            UserError: where something is there already and `overwrite` is off, or it cannot be written.
+        """
+        path = Path(path).expanduser()
+        check_output(path, (SUFFIX,), overwrite)
         return save_model(path, self.method, self.settings)
 
 
@@ -95,10 +102,5 @@ def load(path: str | Path, device: str = "auto", dtype: str = "auto") -> Pair:
     Raises:
         UserError: for a file that is missing, damaged, no lonepair model or of a later version.
     """
-    method, settings = load_model(path)
+    method, settings = load_model(Path(path).expanduser())
     return Pair(method, choose_engine(device, dtype), settings)
-
-
-def parameter_counts(method: Method) -> dict[str, int]:
-    """Parameters of each network as it stands, critics where they are there."""
-    return {name: sum(p.numel() for p in net.parameters()) for name, net in method.nets.items()}

@@ -38,7 +38,7 @@ def interpolate(
         left = int(float(weights[2]) * (image.shape[3] - w + 1)) if image.shape[3] > w else 0
         return image[:, :, top : top + h, left : left + w]
 
-    alpha = weights[0].to(real.device)
+    alpha = float(weights[0])
     return alpha * cut(real) + (1 - alpha) * cut(fake)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lonepair.nets.blocks import Border, Norm, conv_block, init_normal
-from lonepair.resize import enlarge_features
+from lonepair.resize import resize_features
 
 Size = tuple[int, int]
 
@@ -75,7 +75,7 @@ class GrowingGenerator(nn.Module):
             if stage == 0:
                 features = self.bodies[0](features)
                 continue
-            features = enlarge_features(features, sizes[stage])
+            features = resize_features(features, sizes[stage])
             disturbed = features
             if noises is not None and stage > entry:
                 # In the features' own precision: a float32 sum would be converted back by the convolution.

@@ -51,6 +51,8 @@ def choose_engine(device: str = "auto", dtype: str = "auto", threads: int = 0) -
         raise UserError(f"device {device!r} is not available here; this machine has: {found}")
     if dtype not in ("auto", "float32", "bfloat16"):
         raise UserError(f"dtype {dtype!r} is unknown; choose auto, float32 or bfloat16")
+    if device == "cuda":
+        torch.backends.cudnn.deterministic = True  # the same seed is the same file
     if dtype == "auto":
         dtype = "bfloat16" if computes_bfloat16(device) else "float32"
     return Engine(torch.device(device), torch.bfloat16 if dtype == "bfloat16" else torch.float32)

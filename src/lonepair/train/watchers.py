@@ -114,8 +114,13 @@ class Previews(Watcher):
 
     def _draw(self, method: Method) -> None:
         real = {domain: stages[: method.stage + 1] for domain, stages in self._real.items()}
+        # As in use, and without a trace: in training mode BatchNorm would take the preview into its running averages.
+        training = {part: part.training for part in method.nets.modules()}
+        method.nets.eval()
         with torch.no_grad(), self._engine.autocast():
             pictures = method.preview(real, Draw(0, device=self._engine.device))
+        for part, was_training in training.items():
+            part.training = was_training
         sheet = contact_sheet([[(label, image.float().cpu()) for label, image in pictures]], cell=220)
         write_image(self._folder / f"stage-{method.stage}.png", sheet, overwrite=True)
         self._last = time.monotonic()
