@@ -544,5 +544,5 @@ CASES = [
     Case("source smaller than trained", "model().translate(torch.zeros(3, 5, 5))", "needs 14"),
     Case("no samples", "model().sample(0)", "ask for 1 sample or more"),
     Case("negative seed of noise", "model().translate('a.png', seed=-1)", "seed is -1"),
-    Case("model saved under another suffix", "model().save('model.pt')", "name it model.safetensors"),
+    Case("model saved under another suffix", "model().save('model.pt')", "use one of .safetensors"),
 ]

@@ -87,7 +87,7 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("installed", "lines"),
     [
-        ([], ["not installed; only optical flow needs it: pip install 'lonepair[flow]'"]),
+        ([], ["not installed; only optical flow needs it: pip install opencv-python-headless"]),
         (["opencv-python"], ["opencv-python 5"]),
         (
             ["opencv-python", "opencv-contrib-python-headless"],

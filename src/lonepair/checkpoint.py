@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from lonepair.errors import UserError
 from lonepair.files import atomic_write, check_file
 from lonepair.methods import get_method
 from lonepair.methods.base import Method, Plan
+from lonepair.noise import seeded
 
 FORMAT_VERSION = 1
 SUFFIX = ".safetensors"
 LICENCE = (
-    "Learnt from the source and target named in settings; whoever holds the rights in those holds them in what this "
+    "Learnt from the inputs named in settings; whoever holds the rights in those holds them in what this "
     "model reproduces of them."
 )
 
@@ -49,6 +51,7 @@ def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Pa
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in method.model_state().items()}
     header: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
+        "lonepair": version("lonepair"),
         "method": method.name,
         "config": method.config.to_dict(),
         "plan": method.plan.to_dict(),
@@ -82,12 +85,12 @@ def read_header(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path}: a safetensors file, but not a lonepair model; give one that `lonepair train` saved")
     try:
         header: dict[str, Any] = json.loads(text)
-        version = header["format_version"]
+        written = header["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged model file ({_first_line(error)}); save or copy it again") from None
-    if version != FORMAT_VERSION:
+    if written != FORMAT_VERSION:
         raise UserError(
-            f"{path}: has format version {version}, this lonepair reads version {FORMAT_VERSION}; update lonepair"
+            f"{path}: has format version {written}, this lonepair reads version {FORMAT_VERSION}; update lonepair"
         )
     return header
 
@@ -109,10 +112,12 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
         plan = Plan.from_dict(header["plan"])
         if not 0 <= header["stage"] < plan.stages:
             raise ValueError(f"stage {header['stage']} of {plan.stages}")
-        method = method_class(method_class.config_class(**header["config"]), plan)
+        with seeded(0):
+            method = method_class(method_class.config_class(**header["config"]), plan)
         settings: dict[str, Any] = header["settings"]
-        for _ in range(header["stage"] + 1):
-            method.grow()
+        with seeded(0):  # the weights come from the file; the caller's random stream is left alone
+            for _ in range(header["stage"] + 1):
+                method.grow()
         method.load_model_state(tensors)
     except UserError as error:
         raise UserError(f"{path}: cannot be used here: {error}") from None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -48,7 +49,7 @@ class Output:
     save_frames: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Also write every frame of a clip as a numbered PNG into this folder."""
     reverse: bool = False
-    """Redraw the target in the look of the source instead."""
+    """The other direction: TARGET in the look of SOURCE; with a model: SOURCE in the look of the model's own source."""
     overwrite: bool = False
     """Replace output files that exist."""
 
@@ -74,7 +75,7 @@ class Translate:
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """An image, a video, or a folder of numbered frames."""
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")]
-    """The image whose look is wanted, or a model.safetensors that was trained before."""
+    """The image whose look is wanted, or a model.safetensors (or a run's folder) that was trained before."""
     output: Output = field(default_factory=Output)
     training: Training = field(default_factory=Training)
     options: Options = field(default_factory=Options)
@@ -87,16 +88,18 @@ class Redraw:
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """An image, a video, or a folder of numbered frames."""
     model: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """A model.safetensors."""
+    """A model.safetensors, or the folder of a run."""
     output: Output = field(default_factory=Output)
     entry: int | None = None
     """Stage at which each frame enters: 0 redraws large shapes, later stages only texture. Default: as trained."""
     noise_seed: int = 0
     """Seed of the noise that feeds fine texture."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    dtype: str = "auto"
-    """auto, float32 or bfloat16."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of convolutions; auto takes bfloat16 where the hardware computes in it, else float32."""
+    threads: int = 0
+    """CPU threads; 0 leaves the choice to torch (one a core)."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +134,19 @@ def with_method(base: type) -> Callable[[list[str]], type]:
 
 
 def _translate_arguments(arguments: list[str]) -> type:
-    if any(a.endswith(".safetensors") for a in arguments if not a.startswith("-")):
+    takes_a_path = {"-o", "--out", "--run", "--save-frames"}
+    inputs = [a for before, a in itertools.pairwise(["", *arguments]) if before not in takes_a_path]
+    if any(a.endswith(".safetensors") or (Path(a) / MODEL).is_file() for a in inputs):
         return Redraw
     return with_method(Translate)(arguments)
+
+
+MODEL = "model.safetensors"
+
+
+def model_file(path: Path) -> Path:
+    """`path`, or the model of the run whose folder it is."""
+    return path / MODEL if path.is_dir() else path
 
 
 def _peek(arguments: list[str], flag: str) -> str | None:
@@ -154,7 +167,7 @@ def _run_translate(given: Any) -> int:
         from lonepair.model import load
 
         out = _check_output(given.output, source)
-        pair = load(given.model, given.device, given.dtype)
+        pair = load(model_file(given.model), given.device, given.dtype, given.threads)
         _redraw(pair, source, given.output, out, given.entry, given.noise_seed)
         return 0
     shown = open_source(given.target) if given.output.reverse else source
@@ -223,7 +236,7 @@ def parse_size(text: str, own: tuple[int, int]) -> tuple[int, int]:
         return own
     if match := re.fullmatch(r"(\d+)[xX](\d+)", text):
         size = (int(match[2]), int(match[1]))
-    elif text.isdecimal():
+    elif text.isdecimal() and int(text):
         scale = int(text) / max(own)
         size = (max(1, round(own[0] * scale)), max(1, round(own[1] * scale)))
     else:
@@ -251,7 +264,7 @@ def _redraw(
         lambda frames: iter(tqdm(frames, desc="redrawing", total=source.count, file=sys.stderr)),
     )
     target = None if look is None else next(look.frames()).image
-    write_image(sheet_path(out), translation.sheet(target), overwrite=output.overwrite)
+    write_image(sheet_path(out), translation.sheet(target), translation.metadata, overwrite=output.overwrite)
     print(out)
     print(sheet_path(out))
 
@@ -267,7 +280,7 @@ class Info:
     """A model.safetensors or a run's folder."""
     method: str = methods.DEFAULT
     """Method whose defaults are shown where no model is named."""
-    preset: str = "full"
+    preset: str = "standard"
     """Preset whose counts are shown where no model is named."""
 
 
@@ -282,7 +295,7 @@ def _run_info(given: Info) -> int:
         plan = method_class.plan_for(config, 3, dict.fromkeys(method_class.domains, (side, side)))
         method, settings = method_class(config, plan), {"method": given.method, "preset": given.preset}
     else:
-        path = given.model / "model.safetensors" if given.model.is_dir() else given.model
+        path = model_file(given.model)
         method, settings = load_model(path)
         print(f"file         {path} ({path.stat().st_size / 1e6:.1f} MB)")
         print(f"trained to   stage {method.stage + 1} of {method.plan.stages}")
@@ -331,7 +344,7 @@ def _run_doctor(given: Doctor) -> int:
 
 @dataclass(frozen=True)
 class Demo:
-    """Draw a source clip and a target picture, then do the main job on them in about five minutes."""
+    """Crop a source clip and a target from photographs that come along, then redraw the clip: about five minutes."""
 
     folder: Path = Path("demo")
     """Where inputs and results go."""

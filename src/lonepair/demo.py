@@ -47,7 +47,7 @@ def demo_inputs(folder: Path) -> tuple[Path, Path, Path]:
     try:
         data = importlib.import_module("skimage.data")
     except ImportError as error:
-        raise UserError("the demo needs scikit-image: pip install 'lonepair[demo]'") from error
+        raise UserError("the demo needs scikit-image: pip install scikit-image") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

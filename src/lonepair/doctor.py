@@ -87,7 +87,7 @@ def _problem(what: str, remedy: str) -> str:
     return f"PROBLEM: {what}; {remedy}"
 
 
-_REINSTALL = "install again: pip install --force-reinstall lonepair"
+_REINSTALL = "install again, in the clone: pip install --force-reinstall ."
 
 
 def _one_line(error: BaseException) -> str:
@@ -122,7 +122,7 @@ def _opencv() -> Iterator[Row]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[build] = importlib.metadata.version(build)
     names = ", ".join(f"{build} {version}" for build, version in found.items())
-    yield "OpenCV", names or "not installed; only optical flow needs it: pip install 'lonepair[flow]'"
+    yield "OpenCV", names or "not installed; only optical flow needs it: pip install opencv-python-headless"
     if len(found) > 1:
         yield (
             "OpenCV",
@@ -283,7 +283,7 @@ def _disk() -> Iterator[Row]:
     free = shutil.disk_usage(here).free
     yield "disk", f"{_gigabytes(free)} free in {here}"
     if free < LOW_DISK:
-        yield "disk", _problem("little room for a run's files", "free some space, or give --out on another disk")
+        yield "disk", _problem("little room for a run's files", "free some space, or give --run on another disk")
     try:
         with tempfile.TemporaryFile(dir=here):
             pass

@@ -25,7 +25,7 @@ from lonepair.model import Pair
 from lonepair.noise import seeded
 from lonepair.pixels import common_channels
 from lonepair.pyramid import pyramid
-from lonepair.source import Source, fit_inside, open_source
+from lonepair.source import Source, open_source, training_size
 from lonepair.train.engine import Engine, choose_engine
 from lonepair.train.loop import Diverged, Interrupted, Progress, train
 from lonepair.train.options import Options
@@ -100,26 +100,14 @@ class Job:
         if set(inputs) != set(method_class.domains):
             raise UserError(f"method {method!r} learns from {len(method_class.domains)} input(s), not {len(inputs)}")
         if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
-            raise UserError("--tensorboard needs a package: pip install 'lonepair[tensorboard]'")
+            raise UserError("--tensorboard needs a package: pip install tensorboard")
         engine = choose_engine(options.device, options.dtype, options.threads)
         sources = {domain: open_source(value) for domain, value in inputs.items()}
         sizes = {}
         for domain, source in sources.items():
             if domain != method_class.domains[0] and source.is_clip:
                 raise UserError(f"{source.name}: the target must be an image, this is a clip; give one of its frames")
-            if min(source.size) < config.min_side:
-                raise UserError(
-                    f"{source.name}: {source.size[1]}x{source.size[0]} pixels are too few: the shortest side needs "
-                    f"{config.min_side} (min_side); give a larger image or a smaller --min-side (12 at least)"
-                )
-            sizes[domain] = fit_inside(source.size, config.max_side)
-            if min(sizes[domain]) < config.min_side:
-                enough = math.ceil(config.min_side * max(source.size) / min(source.size))
-                raise UserError(
-                    f"{source.name}: {source.size[1]}x{source.size[0]} pixels, reduced to {config.max_side} (max_side), "
-                    f"leave {min(sizes[domain])} on the shortest side, of {config.min_side} (min_side) that are needed; "
-                    f"give --max-side {enough}, a smaller --min-side, or crop it"
-                )
+            sizes[domain] = training_size(source, config.min_side, config.max_side)
         channels = common_channels(*(source.channels for source in sources.values()))
         plan = method_class.plan_for(config, channels, sizes)
         settings_ = {

@@ -14,7 +14,7 @@ from lonepair.checkpoint import SUFFIX, load_model, save_model
 from lonepair.errors import UserError
 from lonepair.files import check_output
 from lonepair.methods.base import Method
-from lonepair.source import open_source
+from lonepair.source import check_not_small, open_source
 from lonepair.train.engine import Engine, choose_engine
 
 
@@ -65,12 +65,7 @@ class Pair:
         if size is not None and min(size) < 1:
             raise UserError(f"size is {size[0]}x{size[1]}: both sides need at least 1 pixel")
         direction = DIRECTIONS[1] if reverse else DIRECTIONS[0]
-        smallest = self.method.config.min_side
-        if min(opened.size) < smallest:
-            raise UserError(
-                f"{opened.name}: {opened.size[1]}x{opened.size[0]} pixels are too few: the shortest side needs "
-                f"{smallest} (min_side of the model); enlarge it first"
-            )
+        check_not_small(opened, self.method.config.min_side)
         if not 0 <= seed < 2**32:
             raise UserError(f"the noise's seed is {seed}: choose 0 to {2**32 - 1}")
         settings = {**self.settings, "direction": direction, "entry": entry, "noise_seed": seed}
@@ -96,11 +91,11 @@ class Pair:
         return save_model(path, self.method, self.settings)
 
 
-def load(path: str | Path, device: str = "auto", dtype: str = "auto") -> Pair:
+def load(path: str | Path, device: str = "auto", dtype: str = "auto", threads: int = 0) -> Pair:
     """The model that `path` holds, on `device` ("auto" takes a GPU where there is one).
 
     Raises:
         UserError: for a file that is missing, damaged, no lonepair model or of a later version.
     """
     method, settings = load_model(Path(path).expanduser())
-    return Pair(method, choose_engine(device, dtype), settings)
+    return Pair(method, choose_engine(device, dtype, threads), settings)

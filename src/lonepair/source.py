@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -204,3 +205,45 @@ def fit_inside(size: tuple[int, int], longest: int) -> tuple[int, int]:
     assert longest >= 1, longest
     scale = min(1.0, longest / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def check_not_small(source: Source, min_side: int) -> None:
+    """Refuse a `source` whose shortest side has fewer than `min_side` pixels.
+
+    Raises:
+        UserError: where it does.
+    """
+    h, w = source.size
+    if min(h, w) < min_side:
+        raise UserError(
+            f"{source.name}: {w}x{h} pixels are too few: the shortest side needs {min_side} (min_side); "
+            "give a larger image, or train with a smaller --min-side (12 at least)"
+        )
+
+
+def training_size(source: Source, min_side: int, max_side: int) -> tuple[int, int]:
+    """(h, w) at which `source` is trained on: within `max_side` pixels, its shortest side at least `min_side`.
+
+    Raises:
+        UserError: where it is too small, or so long and narrow that it becomes too small.
+    """
+    check_not_small(source, min_side)
+    h, w = source.size
+    reduced = fit_inside(source.size, max_side)
+    if min(reduced) < min_side:
+        enough = math.ceil(min_side * max(h, w) / min(h, w))
+        raise UserError(
+            f"{source.name}: {w}x{h} pixels, reduced to {max_side} (max_side), leave {min(reduced)} on the shortest "
+            f"side, of {min_side} (min_side) that are needed; crop it, or give --max-side {enough}"
+        )
+    return reduced
+
+
+def working_size(size: tuple[int, int], min_side: int, max_side: int) -> tuple[int, int]:
+    """(h, w) at which a trained model sees an image of `size`: within `max_side`, but never below `min_side`.
+
+    A panorama may be longer than anything in the training: the networks see patches.
+    """
+    h, w = fit_inside(size, max_side)
+    scale = min_side / min(size)
+    return (h, w) if min(h, w) >= min_side else (round(size[0] * scale), round(size[1] * scale))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from lonepair.noise import Draw
 from lonepair.pixels import match_channels, to_pil
 from lonepair.resize import resize_image
 from lonepair.sheet import contact_sheet
-from lonepair.source import Source, fit_inside
+from lonepair.source import Source, working_size
 from lonepair.train.engine import Engine
 from lonepair.video.frames import Frame, write_frames_folder
 from lonepair.video.write import WRITABLE as CLIP_SUFFIXES
@@ -51,6 +52,11 @@ class Translation:
     settings: Mapping[str, Any]
     """Written into the metadata of what is saved."""
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """How the pictures were made, as written into each file: {"lonepair": JSON}."""
+        return {"lonepair": json.dumps({"version": version("lonepair"), **self.settings}, sort_keys=True)}
+
     @torch.no_grad()
     def redraw(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
         """One frame redrawn, on the CPU, [-1, 1], at the output's size.
@@ -58,7 +64,8 @@ class Translation:
         All frames share one draw of noise: what noise adds to the texture must not flicker.
         """
         method, stages = self.method, self.method.stage + 1
-        h, w = method.plan.sizes(fit_inside((image.shape[-2], image.shape[-1]), method.config.max_side))[stages - 1]
+        full = working_size((image.shape[-2], image.shape[-1]), method.config.min_side, method.config.max_side)
+        h, w = method.plan.sizes(full)[stages - 1]
         ready = resize_image(match_channels(image, method.plan.channels), (h, w))
         top, left = round(method.config.margin * h), round(method.config.margin * w)
         ready = self.engine.put(F.pad(ready, (left, left, top, top), mode="reflect"))
@@ -105,7 +112,7 @@ class Translation:
         """
         path = Path(path).expanduser()
         check_output(path, output_suffixes(self.source), overwrite)
-        metadata = {"lonepair": json.dumps(self.settings, sort_keys=True)}
+        metadata = self.metadata
         if not self.source.is_clip:
             if frames_folder is not None:
                 raise UserError(f"{self.source.name}: is an image and has no frames to save; leave out --save-frames")

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lonepair.errors import UserError
+from lonepair.errors import UserError, wrong_types
 from lonepair.lazy import lazy
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class Config:
         return found
 
     def __post_init__(self) -> None:
-        if found := self.problems():
+        # What is no number cannot be compared with its bounds.
+        if found := wrong_types(self) or self.problems():
             raise UserError("; ".join(found))
 
     @classmethod

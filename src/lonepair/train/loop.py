@@ -21,10 +21,10 @@ from lonepair.train.watch import Report, Watcher
 FETCH_EVERY = 10
 """Losses come to the host, are checked and reported every so many steps: a GPU should not wait for the host."""
 EXPLODED = 1e4
-"""A summed loss beyond this, in absolute value, belongs to a training that will not come back."""
+"""A loss beyond this, in absolute value, belongs to a training that will not come back."""
 
 
-_CALMER = "try half the learning rates (--lr-g, --lr-d) or --dtype float32"
+_CALMER = "try half the learning rates (the --lr flags), another --seed, or --dtype float32"
 
 
 class Diverged(UserError):  # noqa: N818 - what happened, not what was done wrong

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lonepair.errors import UserError
+from lonepair.errors import UserError, wrong_types
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Options:
     """Also write TensorBoard events into the run's folder (needs the extra `tensorboard`)."""
 
     def __post_init__(self) -> None:
-        found = []
+        if found := wrong_types(self):
+            raise UserError("; ".join(found))
         if not 0 <= self.seed < 2**32:
             found.append(f"seed is {self.seed}: choose 0 to {2**32 - 1}")
         for name in ("threads", "max_minutes", "checkpoint_minutes", "preview_minutes"):

@@ -28,6 +28,7 @@ import torch
 from lonepair.errors import UserError
 from lonepair.files import atomic_write, natural_order, next_free, reason
 from lonepair.methods.base import Method
+from lonepair.noise import seeded
 from lonepair.train.engine import Engine
 from lonepair.train.loop import Progress
 
@@ -173,8 +174,9 @@ class RunFolder:
                 if archive.testzip() is not None:
                     raise ValueError("its checksum does not match")
             state = torch.load(self._state, map_location="cpu", weights_only=True)
-            for _ in range(state["stage"] + 1):
-                method.grow()
+            with seeded(0):  # the weights come from the state; the caller's random stream is left alone
+                for _ in range(state["stage"] + 1):
+                    method.grow()
             method.nets.load_state_dict(state["nets"])
             progress = Progress(state["stage"], state["step"], state["seconds"], state["optimizers"])
             metrics_bytes = int(state["metrics_bytes"])

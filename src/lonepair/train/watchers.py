@@ -133,7 +133,7 @@ class TensorBoard(Watcher):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise UserError("--tensorboard needs a package: pip install 'lonepair[tensorboard]'") from None
+            raise UserError("--tensorboard needs a package: pip install tensorboard") from None
         self._writer: Any = SummaryWriter(str(folder))
 
     def stepped(self, method: Method, report: Report) -> None:
