@@ -413,7 +413,8 @@ def test_resume_takes_the_latest_run(here: Path) -> None:
     for _ in range(2):
         assert main(["train", *TINY, "a.png", "b.png"]) == 0
     Path("runs/a-to-b-2/model.safetensors").unlink()
-    assert RunFolder.latest(Path("runs/a-to-b")).path == Path("runs/a-to-b-2")
+    settings = json.loads(Path("runs/a-to-b/config.json").read_text())
+    assert RunFolder.latest(Path("runs/a-to-b"), settings).path == Path("runs/a-to-b-2")
     log = Path("runs/a-to-b/log.txt").read_text()
     assert main(["train", *TINY, "a.png", "b.png", "--resume"]) == 0
     assert Path("runs/a-to-b/log.txt").read_text() == log

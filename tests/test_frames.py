@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from lonepair.errors import UserError
-from lonepair.image import match_channels, write_image
+from lonepair.image import match_channels, read_metadata, write_image
 from lonepair.pixels import from_integers
 from lonepair.video.frames import ClipWriter, Frame, decode, probe, read_clip_metadata, write_frames_folder
 
@@ -86,11 +86,12 @@ def test_mp4_is_tagged_even_and_plays_everywhere(tmp_path: Path, caplog: pytest.
     assert np.abs(rows[33].astype(int) - rows[32]).max() <= 4
 
 
-def make_source(path: Path, audio: str | None = None, turn: int = 0) -> Path:
+def make_source(path: Path, audio: str | None = None, turn: int = 0, aspect: Fraction = Fraction(1)) -> Path:
     """Ten frames in 0.4 s with one second of sound, by PyAV alone."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4" if path.suffix == ".avi" else "libx264", rate=25)
         video.width, video.height, video.pix_fmt = 48, 32, "yuv420p"
+        video.codec_context.sample_aspect_ratio = aspect
         if turn:
             video.set_display_rotation(turn)
         sound = container.add_stream(audio, rate=44100, layout="mono") if audio else None
@@ -129,6 +130,29 @@ def test_sound_is_carried_over(tmp_path: Path, source: str, codec: str, output: 
 def test_a_source_without_sound_is_no_error(tmp_path: Path, images: list[torch.Tensor]) -> None:
     path = write_clip(tmp_path / "o.mp4", images, audio_from=make_source(tmp_path / "s.mp4"))
     assert not probe(path).has_audio
+
+
+@pytest.mark.parametrize("name", ["o.mp4", "o.mov", "o.mkv"])
+def test_the_shape_of_pixels_is_kept(tmp_path: Path, name: str, images: list[torch.Tensor]) -> None:
+    assert probe(write_clip(tmp_path / f"square-{name}", images)).pixel_aspect == 1
+    path = write_clip(tmp_path / name, images, pixel_aspect=Fraction(16, 11))
+    assert (probe(path).pixel_aspect, probe(path).size) == (Fraction(16, 11), (32, 48))
+
+
+def test_the_shape_of_pixels_turns_with_them(tmp_path: Path) -> None:
+    path = make_source(tmp_path / "turned.mp4", turn=90, aspect=Fraction(16, 11))
+    assert probe(path).pixel_aspect == Fraction(11, 16)
+    path = make_source(tmp_path / "over.mp4", turn=180, aspect=Fraction(16, 11))
+    assert probe(path).pixel_aspect == Fraction(16, 11)
+
+
+def test_animations_have_square_pixels(
+    tmp_path: Path, images: list[torch.Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="lonepair"):
+        path = write_clip(tmp_path / "a.gif", images, pixel_aspect=Fraction(16, 11))
+    assert probe(path).pixel_aspect == 1
+    assert ".gif files have square pixels" in caplog.text
 
 
 @pytest.mark.parametrize(("turn", "corner"), [(90, (-1, 0)), (-90, (0, -1)), (180, (-1, -1))])
@@ -231,7 +255,8 @@ def test_a_folder_of_frames(tmp_path: Path) -> None:
     assert probe(tmp_path / "f", rate=Fraction(50)).rate == 50
     with pytest.raises(UserError, match="the folder is not empty"):
         write_frames_folder(tmp_path / "f", frames)
-    assert write_frames_folder(tmp_path / "f", frames[:2], overwrite=True) == 2
+    assert write_frames_folder(tmp_path / "f", frames[:2], overwrite=True, metadata={"by": "lonepair"}) == 2
+    assert [read_metadata(tmp_path / "f" / f"00000{index}.png") for index in range(2)] == [{"by": "lonepair"}] * 2
     assert probe(tmp_path / "f").frames == 2
     write_image(tmp_path / "f" / "odd.png", picture(9, 6, 3, 0))
     with pytest.raises(UserError, match=r"odd\.png: is 6x9 pixels but 000000\.png is 6x8; give frames of one size"):

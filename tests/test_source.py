@@ -4,6 +4,7 @@ import shutil
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -72,6 +73,28 @@ def test_values_and_folders_are_clips(tmp_path: Path) -> None:
         assert (source.is_clip, source.rate, source.count) == (True, 10, 3)
         assert torch.equal(torch.cat([frame.image for frame in source.frames()]), frames)
         assert [frame.time for frame in source.frames()] == [0, Fraction(1, 10), Fraction(1, 5)]
+
+
+def test_sound_is_of_video_files_that_have_it(tmp_path: Path) -> None:
+    silent = write_clip(tmp_path / "silent.mp4", ramp(3))
+    with av.open(str(tmp_path / "sound.mp4"), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 16, 12, "yuv420p"
+        video.codec_context.sample_aspect_ratio = Fraction(16, 11)
+        audio = container.add_stream("aac", rate=44100, layout="mono")
+        container.mux(video.encode(av.VideoFrame.from_ndarray(np.zeros((12, 16, 3), np.uint8))))
+        container.mux(video.encode())
+        piece = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.int16), format="s16", layout="mono")
+        piece.sample_rate, piece.pts, piece.time_base = 44100, 0, Fraction(1, 44100)
+        container.mux(audio.encode(piece))
+        container.mux(audio.encode())
+    source = open_source(tmp_path / "sound.mp4")
+    assert (source.sound, source.pixel_aspect) == (tmp_path / "sound.mp4", Fraction(16, 11))
+    (tmp_path / "f").mkdir()
+    write_image(tmp_path / "f" / "0.png", ramp(1))
+    for value in (silent, write_clip(tmp_path / "a.gif", ramp(3)), tmp_path / "f", ramp(3), tmp_path / "f" / "0.png"):
+        source = open_source(value)
+        assert (source.sound, source.pixel_aspect) == (None, 1)
 
 
 def test_bad_sources_are_named(tmp_path: Path) -> None:

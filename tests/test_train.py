@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -311,17 +312,43 @@ def test_other_settings_are_refused_with_both_values(tmp_path: Path) -> None:
         resume(job(), tmp_path / "run")
 
 
-def test_latest_is_the_highest_number(tmp_path: Path) -> None:
-    for name in ("run", "run-2", "run-10", "run-9", "run-x", "runs", "running-30"):
+def test_latest_is_the_last_with_the_same_settings(tmp_path: Path) -> None:
+    def settings(seed: int, name: str = "a.png") -> dict[str, Any]:
+        return {"config": {"seed": seed, "sizes": (1, 2)}, "inputs": {"a": {"name": name, "sha256": "00"}}}
+
+    def latest(name: str, seed: int) -> str:
+        return RunFolder.latest(tmp_path / name, settings(seed, "renamed.png")).path.name
+
+    seeds = {"run": 0, "run-2": 1, "run-9": 0, "run-10": 2, "run-11": 3, "run-x": 1, "run-1": 1, "runs": 1, "[a]": 0}
+    for name, seed in seeds.items():
         (tmp_path / name).mkdir()
+        RunFolder(tmp_path / name).write_config(settings(seed))
+    (tmp_path / "run-11" / "config.json").write_text("{")
+    (tmp_path / "run-12").mkdir()
     (tmp_path / "run-77").touch()
-    assert RunFolder.latest(tmp_path / "run").path == tmp_path / "run-10"
-    assert RunFolder.latest(tmp_path / "run-2").path == tmp_path / "run-2"
-    assert RunFolder.create(tmp_path / "run-9").path == tmp_path / "run-9-2"
-    (tmp_path / "[a]").mkdir()
-    assert RunFolder.latest(tmp_path / "[a]").path == tmp_path / "[a]"
+    assert [latest("run", seed) for seed in range(3)] == ["run-9", "run-2", "run-10"]
+    assert latest("run", 5) == "run"
+    assert latest("[a]", 0) == latest("[a]", 1) == "[a]"
+    # A name that ends in a number is first of all its own.
+    RunFolder.create(tmp_path / "run-9").write_config(settings(0))
+    assert (tmp_path / "run-9-2").is_dir()
+    assert [latest("run-9", seed) for seed in (0, 1)] == ["run-9", "run-9"]
+    RunFolder(tmp_path / "run-9-2").write_config(settings(4))
+    assert latest("run-9", 4) == "run-9-2"
+    # Where the first is gone, the last one says what differs.
+    shutil.rmtree(tmp_path / "run")
+    assert (latest("run", 0), latest("run", 5)) == ("run-9", "run-11")
     with pytest.raises(UserError, match="no run to resume there"):
-        RunFolder.latest(tmp_path / "other")
+        latest("other", 0)
+
+
+def test_metrics_are_cut_and_never_grow(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.metrics.write_bytes(b"12345\n")
+    folder._cut_metrics(100)
+    assert folder.metrics.read_bytes() == b"12345\n"
+    folder._cut_metrics(2)
+    assert folder.metrics.read_bytes() == b"12"
 
 
 def test_log_holds_what_was_said_and_how_it_ended(tmp_path: Path) -> None:

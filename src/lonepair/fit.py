@@ -179,7 +179,7 @@ class Job:
     def folder(self, out: Path, resume: bool) -> RunFolder:
         """The run's folder, new or to be resumed, with its settings written or compared."""
         if resume:
-            run = RunFolder.latest(out)
+            run = RunFolder.latest(out, self.settings)
             run.check_config(self.settings)
         else:
             run = RunFolder.create(out)

@@ -44,6 +44,10 @@ class Source(ABC):
     """Average frames per second; None for a still."""
     count: int | None
     """How many frames, where that is known before decoding."""
+    pixel_aspect: Fraction
+    """Width of a pixel over its height; other than 1 in anamorphic video."""
+    sound: Path | None
+    """The video file that holds its sound; None where there is none."""
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:
@@ -90,6 +94,8 @@ class Still(Source):
         self.channels = image.shape[1]
         self.rate = None
         self.count = 1
+        self.pixel_aspect = Fraction(1)
+        self.sound = None
         self._image = image
 
     def frames(self) -> Iterator[Frame]:
@@ -117,6 +123,8 @@ class Clip(Source):
         self.channels = info.channels
         self.rate = info.rate
         self.count = info.frames
+        self.pixel_aspect = info.pixel_aspect
+        self.sound = path if info.has_audio else None
         self._frames = frames
 
     def frames(self) -> Iterator[Frame]:

@@ -119,14 +119,16 @@ class Translation:
             write_image(path, self.image, metadata, overwrite)
             return path
         assert self.source.rate is not None
-        writer = ClipWriter(path, self.size, self.source.rate, self.source.path, metadata, overwrite)
+        writer = ClipWriter(
+            path, self.size, self.source.rate, self.source.sound, metadata, overwrite, self.source.pixel_aspect
+        )
         with writer as clip:
             written = _written(clip, progress(self.frames()))
             if frames_folder is None:
                 for _ in written:
                     pass
             else:
-                write_frames_folder(frames_folder, written, overwrite)
+                write_frames_folder(frames_folder, written, overwrite, metadata)
         return path
 
     def sheet(self, target: Float[Tensor, "1 c h w"] | None = None, moments: int = 4) -> Float[Tensor, "1 3 h2 w2"]:

@@ -67,19 +67,37 @@ class RunFolder:
         return run
 
     @classmethod
-    def latest(cls, path: Path) -> RunFolder:
-        """The run at `path`, or the last of path, path-2, path-3, ...: what `--resume` means without a number.
+    def latest(cls, path: Path, settings: dict[str, Any]) -> RunFolder:
+        """The run that `--resume` means: the last of path, path-2, path-3, ... that was started with `settings`.
+
+        A `path` that names its number goes first. Where none has these settings, it is `path`, else the last one:
+        `check_config` then says what differs.
 
         Raises:
-            UserError: where there is none, or it has nothing to resume from.
+            UserError: where there is none.
         """
-        if re.search(r"-\d+$", path.name) and path.is_dir():
+        now = json.loads(json.dumps(settings))
+
+        def fits(folder: Path) -> bool:
+            try:
+                before = json.loads(cls(folder)._config.read_text())
+            except (OSError, ValueError):
+                return False
+            return all(name.endswith(".name") for name, _, _ in _differences("", before, now))
+
+        if re.search(r"-\d+$", path.name) and fits(path):
             return cls(path)
-        near = path.parent.glob(f"{glob.escape(path.name)}*")
-        found = [p for p in near if p.is_dir() and re.fullmatch(r"(-\d+)?", p.name[len(path.name) :])]
+        near = path.parent.glob(f"{glob.escape(path.name)}-*")
+        numbered = [p for p in near if re.fullmatch(r"-([2-9]|[1-9]\d+)", p.name[len(path.name) :])]
+        found = [p for p in (path, *natural_order(numbered)) if cls(p)._config.is_file()]
+        for folder in reversed(found):
+            if fits(folder):
+                return cls(folder)
+        if path.is_dir():
+            return cls(path)
         if not found:
             raise UserError(f"{path}: no run to resume there; leave out --resume to start one")
-        return cls(natural_order(found)[-1] if len(found) > 1 else found[0])
+        return cls(found[-1])
 
     def discard(self) -> None:
         """Take away the folder of a run that never began."""
@@ -195,7 +213,7 @@ class RunFolder:
         """Forget the steps that a resumed training will take again."""
         if self.metrics.exists():
             with self.metrics.open("r+b") as file:
-                file.truncate(size)
+                file.truncate(min(size, self.metrics.stat().st_size))  # a larger size would add zero bytes
 
 
 class _LogFile(logging.FileHandler):

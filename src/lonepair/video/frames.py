@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -74,6 +74,7 @@ def probe(path: str | Path, rate: Fraction = DEFAULT_RATE) -> ClipInfo:
                 frames=stream.frames or None,
                 has_audio=bool(container.streams.audio),
                 channels=1 if array.ndim == 2 else array.shape[2],
+                pixel_aspect=_pixel_aspect(stream, frame),
             )
     raise _no_frames(path)
 
@@ -155,6 +156,14 @@ def _rate(stream: VideoStream) -> Fraction:
     return Fraction(stream.average_rate or stream.guessed_rate or DEFAULT_RATE)
 
 
+def _pixel_aspect(stream: VideoStream, frame: av.VideoFrame) -> Fraction:
+    """Width over height of a pixel of `frame` turned upright; 1 where the file does not say."""
+    aspect = Fraction(stream.sample_aspect_ratio or 1)
+    if aspect <= 0:
+        return Fraction(1)
+    return 1 / aspect if round(frame.rotation / 90) % 2 else aspect
+
+
 def _to_array(frame: av.VideoFrame, size: tuple[int, int] | None = None) -> np.ndarray:
     """`frame`, turned upright, (h, w) or (h, w, c) of uint8, or uint16 where it has more than 8 bits.
 
@@ -223,10 +232,13 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     return (image.width, image.height) if turned else (image.height, image.width)
 
 
-def write_frames_folder(folder: str | Path, frames: Iterable[Frame], overwrite: bool = False) -> int:
+def write_frames_folder(
+    folder: str | Path, frames: Iterable[Frame], overwrite: bool = False, metadata: Mapping[str, str] | None = None
+) -> int:
     """Write `frames` as 000000.png, 000001.png, ... in `folder` (made if missing), each whole or not at all.
 
-    Returns how many. With `overwrite`, numbered frames that a longer clip left there before are deleted at the end.
+    Returns how many. `metadata` goes into each file (`image.write_image`). With `overwrite`, numbered frames that a
+    longer clip left there before are deleted at the end.
 
     Raises:
         UserError: the folder exists, is not empty and `overwrite` is off; or it cannot be written.
@@ -240,7 +252,7 @@ def write_frames_folder(folder: str | Path, frames: Iterable[Frame], overwrite: 
         raise UserError(f"{folder}: cannot be written ({reason(error)}); choose another folder") from error
     count = 0
     for frame in frames:
-        write_image(folder / f"{count:06d}.png", frame.image, overwrite=overwrite)
+        write_image(folder / f"{count:06d}.png", frame.image, metadata, overwrite)
         count += 1
     for old in folder.glob("*.png"):
         if re.fullmatch(r"[0-9]{6,}", old.stem) and int(old.stem) >= count:

@@ -47,6 +47,8 @@ class ClipInfo:
     has_audio: bool
     channels: int
     """1, 3 or 4; the same for every frame."""
+    pixel_aspect: Fraction = Fraction(1)
+    """Width of a pixel over its height, as shown; other than 1 in anamorphic video."""
 
 
 class NotAVideoError(UserError):

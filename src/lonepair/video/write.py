@@ -92,10 +92,12 @@ class ClipWriter:
         audio_from: Path | None = None,
         metadata: Mapping[str, str] | None = None,
         overwrite: bool = False,
+        pixel_aspect: Fraction = Fraction(1),
     ) -> None:
         """`size` is (h, w) of every frame; `rate` the average frames per second; `metadata` for `read_clip_metadata`.
 
-        `audio_from` may be any clip: one without sound is no error.
+        `audio_from` may be any video file: one without sound is no error. `pixel_aspect` is a pixel's width over its
+        height; animated images have square pixels only.
         """
         self.path = Path(path).expanduser()
         check_output(self.path, WRITABLE, overwrite)
@@ -105,6 +107,7 @@ class ClipWriter:
         self._size = size
         self._rate = rate
         self._audio_from = audio_from
+        self._pixel_aspect = pixel_aspect
         self._note = json.dumps(dict(metadata)) if metadata else ""
         self._atomic = atomic_write(self.path)
         self._temporary: Path | None = None
@@ -134,13 +137,17 @@ class ClipWriter:
         if self._suffix in _ANIMATED:
             if self._audio_from is not None:
                 log.info("%s: %s files have no sound", self.path, self._suffix)
+            if self._pixel_aspect != 1:
+                log.info("%s: %s files have square pixels; the clip looks stretched", self.path, self._suffix)
             return _AnimatedSink(temporary, self._rate, self._note)
         lossless = self._suffix in _LOSSLESS
         if not lossless and channels == 4:
             log.info("%s: H.264 has no transparency; frames are put over white (.mkv and .webp keep it)", self.path)
         if not lossless and (self._size[0] % 2 or self._size[1] % 2):
             log.info("%s: H.264 needs even sides; the last row or column of %s is repeated", self.path, self._size)
-        return _VideoSink(temporary, self._size, self._rate, channels, lossless, self._note, self._audio_from)
+        return _VideoSink(
+            temporary, self._size, self._rate, channels, lossless, self._note, self._audio_from, self._pixel_aspect
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -201,6 +208,7 @@ class _VideoSink(_Sink):
         lossless: bool,
         note: str,
         audio_from: Path | None,
+        pixel_aspect: Fraction,
     ) -> None:
         # Bit-exact muxing leaves out the random and the dated: the same frames give the same file.
         options = {"fflags": "+bitexact"} if lossless else {"fflags": "+bitexact", "movflags": "+faststart"}
@@ -218,6 +226,8 @@ class _VideoSink(_Sink):
         stream.pix_fmt = {1: "gray", 3: "bgr0", 4: "bgra"}[channels] if lossless else "yuv420p"
         stream.thread_count = _THREADS
         stream.codec_context.time_base = _TICK
+        if pixel_aspect != 1:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         if not lossless:
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = _BT709
