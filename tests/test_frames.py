@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.filter
 import numpy as np
 import pytest
 import torch
@@ -137,6 +138,21 @@ def test_the_shape_of_pixels_is_kept(tmp_path: Path, name: str, images: list[tor
     assert probe(write_clip(tmp_path / f"square-{name}", images)).pixel_aspect == 1
     path = write_clip(tmp_path / name, images, pixel_aspect=Fraction(16, 11))
     assert (probe(path).pixel_aspect, probe(path).size) == (Fraction(16, 11), (32, 48))
+    frames = list(decode(path))
+    assert [frame.time for frame in frames] == TIMES
+    if path.suffix == ".mkv":
+        assert all(torch.equal(frame.image, image) for frame, image in zip(frames, images, strict=True))
+    # What players see, who do not know our tag: FFmpeg's filters make the pixels square.
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frame = next(container.decode(stream))
+        graph = av.filter.Graph()
+        entry = graph.add_buffer(width=48, height=32, format=frame.format, time_base=stream.time_base)
+        entry.link_to(square := graph.add("scale", "w=iw*sar*11:h=ih:eval=frame"))
+        square.link_to(graph.add("buffersink"))
+        graph.configure()
+        graph.push(frame)
+        assert graph.pull().width == 48 * 16
 
 
 def test_the_shape_of_pixels_turns_with_them(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from lonepair.files import natural_order, reason
 from lonepair.image import NotAnImageError, open_image, read_image, write_image
 from lonepair.pixels import from_integers, match_channels
 from lonepair.video.animated import decode_animated, is_animated, probe_animated
-from lonepair.video.media import DEFAULT_RATE, EXPECTED, ClipInfo, Frame, open_video, origin
+from lonepair.video.media import ASPECT_TAG, DEFAULT_RATE, EXPECTED, ClipInfo, Frame, open_video, origin
 from lonepair.video.write import ClipWriter, read_clip_metadata
 
 __all__ = [
@@ -158,7 +158,11 @@ def _rate(stream: VideoStream) -> Fraction:
 
 def _pixel_aspect(stream: VideoStream, frame: av.VideoFrame) -> Fraction:
     """Width over height of a pixel of `frame` turned upright; 1 where the file does not say."""
-    aspect = Fraction(stream.sample_aspect_ratio or 1)
+    aspect = Fraction(stream.sample_aspect_ratio or 0)
+    if not aspect:
+        note = {key.lower(): text for key, text in stream.metadata.items()}.get(ASPECT_TAG, "")
+        with contextlib.suppress(ValueError, ZeroDivisionError):
+            aspect = Fraction(note)
     if aspect <= 0:
         return Fraction(1)
     return 1 / aspect if round(frame.rotation / 90) % 2 else aspect

@@ -21,6 +21,9 @@ from lonepair.files import check_file
 DEFAULT_RATE = Fraction(25)
 """Frames per second where nothing says it: folders of frames, tensors, files without times."""
 
+ASPECT_TAG = "pixel_aspect"
+"""Where `ClipWriter` notes the shape of pixels in .mkv: PyAV cannot set Matroska's own field."""
+
 EXPECTED = "a video (mp4, mov, mkv, webm, avi), an image, or a folder of frames"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 import av
+import av.filter
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
@@ -23,7 +24,7 @@ from lonepair.image import NotAnImageError
 from lonepair.pixels import match_channels, to_pil, to_uint8
 from lonepair.video.animated import read_note, save_animated
 from lonepair.video.audio import AudioTrack
-from lonepair.video.media import open_video
+from lonepair.video.media import ASPECT_TAG, open_video
 
 log = logging.getLogger("lonepair")
 
@@ -228,6 +229,11 @@ class _VideoSink(_Sink):
         stream.codec_context.time_base = _TICK
         if pixel_aspect != 1:
             stream.codec_context.sample_aspect_ratio = pixel_aspect
+        self._shape: av.filter.Graph | None = None
+        if pixel_aspect != 1 and lossless:
+            # FFV1 has it from each frame, where players look; the tag is for `probe`.
+            stream.metadata[ASPECT_TAG] = str(pixel_aspect)
+            self._shape = _shape_filter(size, stream.pix_fmt, pixel_aspect)
         if not lossless:
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = _BT709
@@ -246,6 +252,11 @@ class _VideoSink(_Sink):
             frame = av.VideoFrame.from_ndarray(array, format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range=_LIMITED_RANGE)
         frame.pts, frame.time_base = round(time / _TICK), _TICK
+        if self._shape is not None:
+            self._shape.push(frame)
+            shaped = self._shape.pull()
+            assert isinstance(shaped, av.VideoFrame)
+            frame = shaped
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
         if self._audio is not None:
@@ -263,6 +274,16 @@ class _VideoSink(_Sink):
         if self._audio is not None:
             self._audio.close()
         self._container.close()
+
+
+def _shape_filter(size: tuple[int, int], form: str, aspect: Fraction) -> av.filter.Graph:
+    """Notes in each frame of `form` and (h, w) `size` that its pixels are `aspect` times as wide as high."""
+    graph = av.filter.Graph()
+    entry = graph.add_buffer(width=size[1], height=size[0], format=av.VideoFormat(form), time_base=_TICK)
+    entry.link_to(setter := graph.add("setsar", f"{aspect}:max=65535"))
+    setter.link_to(graph.add("buffersink"))
+    graph.configure()
+    return graph
 
 
 def _x264() -> tuple[str, dict[str, str]]:
