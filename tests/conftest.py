@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from lonepair.image import write_image
+from lonepair.methods.base import Method
+from lonepair.train.loop import Interrupted
+from lonepair.train.watch import Report, Watcher
 
 TINY = {"stages": 2, "min_side": 14, "max_side": 20, "width": 8, "steps": 3, "finest_steps": 3, "device": "cpu"}
 """Settings under which every method trains in about a second."""
@@ -18,6 +21,18 @@ def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> Tensor
     """A smooth random image (1, c, h, w) in [-1, 1]: blobs of colour, no file needed."""
     coarse = torch.rand(1, channels, 5, 5, generator=torch.Generator().manual_seed(seed)) * 2 - 1
     return torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
+
+
+class StopAfter(Watcher):
+    """Interrupts a training after so many steps, as Ctrl-C would, but without the courtesy of saving."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def stepped(self, method: Method, report: Report) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import lonepair.methods as methods
-from conftest import TINY, picture
+from conftest import TINY, StopAfter, picture
 from lonepair.checkpoint import load_model, save_model
 from lonepair.errors import UserError
 from lonepair.fit import Job
@@ -20,7 +20,7 @@ from lonepair.model import Pair, load
 from lonepair.noise import Draw, seeded
 from lonepair.train.loop import Interrupted, Progress
 from lonepair.train.run import RunFolder
-from lonepair.train.watch import Report, Watcher
+from lonepair.train.watch import Watcher
 
 NAMES = methods.names()
 every_method = pytest.mark.parametrize("name", NAMES)
@@ -40,18 +40,6 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
     assert one.keys() == other.keys()
     different = [key for key in one if not torch.equal(one[key], other[key])]
     assert not different, different
-
-
-class StopAfter(Watcher):
-    """Interrupts a training after so many steps, as Ctrl-C would, but without the courtesy of saving."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def stepped(self, method: Method, report: Report) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted
 
 
 @every_method

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import lonepair.methods as methods
 from bad_inputs import Malicious
-from conftest import TINY, picture
+from conftest import TINY, StopAfter, picture
 from lonepair.errors import UserError
 from lonepair.files import atomic_write
 from lonepair.fit import Job
@@ -30,24 +30,11 @@ from lonepair.train.engine import choose_engine
 from lonepair.train.loop import Diverged, Interrupted
 from lonepair.train.options import Options
 from lonepair.train.run import RunFolder
-from lonepair.train.watch import Report, Watcher
 
 
 def job(**settings: Any) -> Job:
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
     return Job.plan(inputs, methods.DEFAULT, "standard", {**TINY, **settings})
-
-
-class StopAfter(Watcher):
-    """Ends a training after so many steps, as a kill would: nothing more is saved."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def stepped(self, method: Method, report: Report) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted
 
 
 def stopped_run(folder: Path, after: int, **settings: Any) -> Job:
