@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "lonepair"
 LAYERS = (
     ("errors", "lazy", "files"),
     ("pixels", "resize", "sheet", "image"),
-    ("pyramid", "noise", "video"),
+    ("pyramid", "noise", "video", "metrics"),
     ("source", "nets", "losses"),
     ("methods",),
     ("train",),

@@ -144,4 +144,4 @@ def test_fit_inside() -> None:
     assert fit_inside((480, 640), 320) == (240, 320)
     assert fit_inside((30, 40), 320) == (30, 40)
     assert fit_inside((1000, 3), 100) == (100, 1)
-    assert fit_inside((333, 500), 250) == (166, 250)
+    assert fit_inside((333, 500), 250) == (167, 250)

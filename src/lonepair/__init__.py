@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
-    from lonepair.fit import fit_pair
+    from lonepair.fit import fit, fit_pair
     from lonepair.methods import names as method_names
-    from lonepair.model import Pair, load
+    from lonepair.model import Model, load
 
 __version__ = "0.1.0"
-__all__ = ["Pair", "UserError", "__version__", "fit_pair", "load", "method_names"]
+__all__ = ["Model", "UserError", "__version__", "fit", "fit_pair", "load", "method_names"]
 
 _HOMES = {
-    "Pair": ("lonepair.model", "Pair"),
+    "Model": ("lonepair.model", "Model"),
+    "fit": ("lonepair.fit", "fit"),
     "fit_pair": ("lonepair.fit", "fit_pair"),
     "load": ("lonepair.model", "load"),
     "method_names": ("lonepair.methods", "names"),

@@ -19,7 +19,7 @@ from lonepair.errors import UserError
 from lonepair.train.options import Options
 
 if TYPE_CHECKING:
-    from lonepair.model import Pair
+    from lonepair.model import Model
     from lonepair.source import Source
 
 logger = logging.getLogger("lonepair")
@@ -182,7 +182,7 @@ def _run_train(given: Any) -> int:
     return 0
 
 
-def _train(given: Any) -> Pair:
+def _train(given: Any) -> Model:
     """Plan, and train with a progress bar; Ctrl-C says how to go on."""
     from lonepair.fit import Job
     from lonepair.train.loop import Interrupted
@@ -249,7 +249,7 @@ def parse_size(text: str, own: tuple[int, int]) -> tuple[int, int]:
 
 
 def _redraw(
-    pair: Pair, source: Source, output: Output, out: Path, entry: int | None, seed: int, look: Source | None = None
+    pair: Model, source: Source, output: Output, out: Path, entry: int | None, seed: int, look: Source | None = None
 ) -> None:
     from tqdm.auto import tqdm
 
@@ -292,7 +292,8 @@ def _run_info(given: Info) -> int:
         method_class = methods.get_method(given.method)
         config = method_class.config_class.from_preset(given.preset)
         side = config.max_side
-        plan = method_class.plan_for(config, 3, dict.fromkeys(method_class.domains, (side, side)))
+        square = dict.fromkeys(method_class.domains, (side, side))
+        plan = method_class.plan_for(config, 3, square, square)
         method, settings = method_class(config, plan), {"method": given.method, "preset": given.preset}
     else:
         path = model_file(given.model)

@@ -18,10 +18,10 @@ from typing import Any
 from torch import Tensor
 
 import lonepair.methods as methods
-from lonepair.checkpoint import save_model
+from lonepair.checkpoint import fingerprint, load_model, save_model
 from lonepair.errors import UserError
 from lonepair.methods.base import Config, Method, Plan
-from lonepair.model import Pair
+from lonepair.model import Model
 from lonepair.noise import seeded
 from lonepair.pixels import common_channels
 from lonepair.pyramid import pyramid
@@ -44,9 +44,10 @@ def fit_pair(
     preset: str = "standard",
     out: str | Path | None = None,
     resume: bool = False,
+    warm_start: str | Path | None = None,
     callbacks: Sequence[Watcher] = (),
     **settings: Any,
-) -> Pair:
+) -> Model:
     """Learn to redraw `source` in the look of `target`, and back.
 
     Args:
@@ -57,6 +58,7 @@ def fit_pair(
         preset: "draft", "standard" or "full".
         out: The run's folder, for state, metrics, previews and model; None keeps nothing on disk.
         resume: Go on with the run at `out`.
+        warm_start: A model file of the same method, whose weights each stage starts from where shapes agree.
         callbacks: Watchers to tell of the progress.
         settings: Any field of the method's config and of `Options`, by name: steps=500, seed=3, device="cpu".
 
@@ -65,7 +67,42 @@ def fit_pair(
         Diverged: where losses stop being finite; the run's folder holds the last good state.
         Interrupted: where the first Ctrl-C asked to stop; the state is saved.
     """
-    job = Job.plan({"a": source, "b": target}, method, preset, settings)
+    return _fit({"a": source, "b": target}, method, preset, out, resume, warm_start, callbacks, settings)
+
+
+def fit(
+    image: object,
+    *,
+    method: str = methods.DEFAULT_SINGLE,
+    preset: str = "standard",
+    out: str | Path | None = None,
+    resume: bool = False,
+    warm_start: str | Path | None = None,
+    callbacks: Sequence[Watcher] = (),
+    **settings: Any,
+) -> Model:
+    """Learn one `image`: to draw others like it, and to redraw what it is shown.
+
+    Args:
+        image: Path of an image; a PIL image, an array, or a tensor (1, c, h, w) in [-1, 1]. Where the method allows it,
+            several: a list of such, a folder, or a clip, fitted to the first one's size.
+
+    Everything else as for `fit_pair`.
+    """
+    return _fit({"a": image}, method, preset, out, resume, warm_start, callbacks, settings)
+
+
+def _fit(
+    inputs: Mapping[str, object],
+    method: str,
+    preset: str,
+    out: str | Path | None,
+    resume: bool,
+    warm_start: str | Path | None,
+    callbacks: Sequence[Watcher],
+    settings: Mapping[str, Any],
+) -> Model:
+    job = Job.plan(inputs, method, preset, settings, warm_start)
     if resume and out is None:
         raise UserError("resume needs the run's folder: give out=...")
     return job.run(job.folder(Path(out), resume) if out is not None else None, resume, callbacks)
@@ -83,9 +120,18 @@ class Job:
     engine: Engine
     settings: dict[str, Any]
     """What is written into config.json, the model file and the metadata of outputs."""
+    warm: Mapping[str, Tensor]
+    """Weights that stages start from; see `train`."""
 
     @classmethod
-    def plan(cls, inputs: Mapping[str, object], method: str, preset: str, settings: Mapping[str, Any]) -> Job:
+    def plan(
+        cls,
+        inputs: Mapping[str, object],
+        method: str,
+        preset: str,
+        settings: Mapping[str, Any],
+        warm_start: str | Path | None = None,
+    ) -> Job:
         """Open the inputs, check the settings and decide the sizes.
 
         Raises:
@@ -98,7 +144,12 @@ class Job:
             preset, **{name: value for name, value in settings.items() if name not in ours}
         )
         if set(inputs) != set(method_class.domains):
-            raise UserError(f"method {method!r} learns from {len(method_class.domains)} input(s), not {len(inputs)}")
+            able = [n for n in methods.names() if set(methods.get_method(n).domains) == set(inputs)]
+            wants = {1: "one image", 2: "a source and a target"}
+            raise UserError(
+                f"method {method!r} learns from {wants[len(method_class.domains)]}; from {wants[len(inputs)]} learn "
+                f"{', '.join(able)}"
+            )
         if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise UserError("--tensorboard needs a package: pip install tensorboard")
         engine = choose_engine(options.device, options.dtype, options.threads)
@@ -107,9 +158,15 @@ class Job:
         for domain, source in sources.items():
             if domain != method_class.domains[0] and source.is_clip:
                 raise UserError(f"{source.name}: the target must be an image, this is a clip; give one of its frames")
+            if source.is_clip and not method_class.takes_many:
+                able = [n for n in methods.names() if methods.get_method(n).takes_many]
+                raise UserError(
+                    f"{source.name}: method {method!r} learns from one image, not several; {', '.join(able)} take more"
+                )
             sizes[domain] = training_size(source, config.min_side, config.max_side)
         channels = common_channels(*(source.channels for source in sources.values()))
-        plan = method_class.plan_for(config, channels, sizes)
+        originals = {domain: source.size for domain, source in sources.items()}
+        plan = method_class.plan_for(config, channels, originals, sizes)
         settings_ = {
             "method": method,
             "preset": preset,
@@ -119,9 +176,13 @@ class Job:
                 domain: {"name": source.name, "sha256": source.fingerprint()} for domain, source in sources.items()
             },
         }
-        return cls(method_class, config, options, sources, plan, engine, settings_)
+        warm: Mapping[str, Tensor] = {}
+        if warm_start is not None:
+            warm = _warm_weights(Path(warm_start).expanduser(), method)
+            settings_["warm_start"] = {"name": Path(warm_start).name, "sha256": fingerprint({}, dict(warm))}
+        return cls(method_class, config, options, sources, plan, engine, settings_, warm)
 
-    def run(self, folder: RunFolder | None = None, resume: bool = False, callbacks: Sequence[Watcher] = ()) -> Pair:
+    def run(self, folder: RunFolder | None = None, resume: bool = False, callbacks: Sequence[Watcher] = ()) -> Model:
         """Train from the start, or with `resume` from what `folder` holds; without a folder nothing is kept on disk."""
         with folder.logged() if folder else contextlib.nullcontext():
             self._announce(folder)
@@ -142,7 +203,7 @@ class Job:
 
     def _train(
         self, levels: dict[str, list[Tensor]], folder: RunFolder | None, resume: bool, callbacks: Sequence[Watcher]
-    ) -> Pair:
+    ) -> Model:
         with seeded(self.options.seed):
             method = self.method_class(self.config, self.layout)
         self.engine.place(method.nets)
@@ -165,6 +226,7 @@ class Job:
                     save=save,
                     save_seconds=options.checkpoint_minutes * 60,
                     should_stop=should_stop,
+                    warm=self.warm,
                 )
         except Interrupted:
             raise Interrupted(f"stopped and saved in {folder and folder.path}") from None
@@ -174,7 +236,7 @@ class Job:
         finally:
             for watcher in watchers:
                 watcher.finished()
-        return Pair(method, self.engine, self.settings)
+        return Model(method, self.engine, self.settings)
 
     def folder(self, out: Path, resume: bool) -> RunFolder:
         """The run's folder, new or to be resumed, with its settings written or compared."""
@@ -227,6 +289,18 @@ class Job:
                 save_model(folder.model, method, self.settings)
 
         return save
+
+
+def _warm_weights(path: Path, method: str) -> dict[str, Tensor]:
+    """Weights of the model at `path`, by name.
+
+    Raises:
+        UserError: where it cannot be read, or is of another method.
+    """
+    warm, _ = load_model(path)
+    if warm.name != method:
+        raise UserError(f"{path}: is a model of method {warm.name!r}; a warm start of {method!r} needs one of its own")
+    return warm.model_state()
 
 
 @contextlib.contextmanager

@@ -36,6 +36,10 @@ class Draw:
         """Independent N(0, 1) numbers, float32."""
         return torch.randn(shape, generator=self._tensors, device=self._device).to(self._place)
 
+    def maps(self, channels: int, h: int, w: int) -> Tensor:
+        """(1, channels, h, w) of N(0, 1), laid out channels last, as the features are that it is added to."""
+        return self.normal(1, h, w, channels).permute(0, 3, 1, 2)
+
     def scalars(self, *shape: int) -> Tensor:
         """Independent U(0, 1) numbers on the CPU, for choices that the host makes, such as where to cut a window."""
         return torch.from_numpy(self._scalars.random(shape, dtype=np.float32))

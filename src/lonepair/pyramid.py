@@ -37,15 +37,26 @@ def geometric_factors(stages: int, coarsest: float) -> list[float]:
     return [coarsest ** ((last - i) / last) for i in range(last)] + [1.0]
 
 
+def singan_factors(original: Size, full: Size, min_side: int, nominal: float = 0.75) -> list[float]:
+    """SinGAN's rule (Rott Shaham et al., ICCV 2019, sec. 2.2, as in its released code).
+
+    The number of stages is what a ratio near `nominal` needs between `min_side` pixels on the shortest side and the
+    `original` image, less what it needs between `full`, the image as reduced for training, and the original. The exact
+    ratio is the one that so many stages give. Powers are taken as the released code takes them, whose rounding error
+    can add a pixel to the coarsest stage (26 rather than 25 at 188x250).
+    """
+    stages = math.ceil(math.log(min_side / min(original), nominal)) + 1
+    stages -= math.ceil(math.log(max(full) / max(original), nominal))
+    ratio = math.pow(min_side / min(full), 1 / stages)
+    return [math.pow(ratio, stages - stage) for stage in range(stages + 1)]
+
+
 RULES: dict[str, Callable[[int, float], list[float]]] = {"consingan": consingan_factors, "geometric": geometric_factors}
 
 
 def scaled(size: Size, factor: float) -> Size:
-    """`size` times `factor`, each side rounded up (as the published code does) and at least 1.
-
-    The tiny slack keeps a product that is an integer up to rounding error from gaining a pixel.
-    """
-    return (max(1, math.ceil(size[0] * factor - 1e-9)), max(1, math.ceil(size[1] * factor - 1e-9)))
+    """`size` times `factor`, each side rounded up (as the published code does) and at least 1."""
+    return (max(1, math.ceil(size[0] * factor)), max(1, math.ceil(size[1] * factor)))
 
 
 def shared_factors(full_sizes: Collection[Size], stages: int, min_side: int, rule: str) -> list[float]:
@@ -62,7 +73,8 @@ def shared_factors(full_sizes: Collection[Size], stages: int, min_side: int, rul
             f"an image of {small[1]}x{small[0]} pixels (width x height) is too small: the coarsest stage needs "
             f"{min_side} pixels on the shortest side; give a larger image or a smaller --min-side"
         )
-    return RULES[rule](stages, min_side / min(small))
+    # The tiny slack keeps a product that is an integer up to rounding error from gaining a pixel.
+    return [factor * (1 - 1e-12) for factor in RULES[rule](stages, min_side / min(small))[:-1]] + [1.0]
 
 
 def stage_sizes(full_sizes: Sequence[Size], stages: int, min_side: int, rule: str) -> list[list[Size]]:

@@ -39,23 +39,31 @@ def resize_features(features: Float[Tensor, "b c h w"], size: tuple[int, int]) -
     return features if tuple(features.shape[-2:]) == tuple(size) else _by_matrices(features, size)
 
 
-def _by_matrices(image: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
+def resize_corners(features: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
+    """Bicubic with the corner pixels' centres kept in the corners, never antialiased: ConSinGAN's enlargement."""
+    return _by_matrices(features, size, corners=True)
+
+
+def _by_matrices(
+    image: Float[Tensor, "b c h w"], size: tuple[int, int], corners: bool = False
+) -> Float[Tensor, "b c h2 w2"]:
     (b, c, h, w), (rows, columns) = image.shape, size
     last = image.permute(0, 2, 3, 1)
-    shrinks = rows < h or columns < w  # either axis: the library then takes its antialiasing kernel for both
-    vertical = _weights(h, rows, shrinks, image.device, image.dtype)
-    horizontal = _weights(w, columns, shrinks, image.device, image.dtype)
+    # Either axis: the library then takes its antialiasing kernel for both.
+    shrinks = not corners and (rows < h or columns < w)
+    vertical = _weights(h, rows, shrinks, corners, image.device, image.dtype)
+    horizontal = _weights(w, columns, shrinks, corners, image.device, image.dtype)
     last = torch.matmul(vertical, last.reshape(b, h, w * c)).reshape(b, rows, w, c)
     return torch.matmul(horizontal, last).permute(0, 3, 1, 2)
 
 
 @functools.lru_cache(maxsize=256)
 def _weights(
-    old: int, new: int, antialias: bool, device: torch.device, dtype: torch.dtype
+    old: int, new: int, antialias: bool, corners: bool, device: torch.device, dtype: torch.dtype
 ) -> Float[Tensor, "{new} {old}"]:
     """The matrix that resizes a line of `old` values to `new`: the library's own kernel applied to unit vectors."""
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         lines = F.interpolate(
-            torch.eye(old)[None, None], size=(new, old), mode="bicubic", align_corners=False, antialias=antialias
+            torch.eye(old)[None, None], size=(new, old), mode="bicubic", align_corners=corners, antialias=antialias
         )
     return lines[0, 0].to(device, dtype)

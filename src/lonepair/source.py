@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar, final
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lonepair.errors import UserError
 from lonepair.files import check_file
-from lonepair.image import NotAnImageError, as_image, match_channels, read_image
+from lonepair.image import NotAnImageError, as_image, common_channels, match_channels, read_image
 from lonepair.resize import resize_image
 from lonepair.video.animated import is_animated
 from lonepair.video.frames import DEFAULT_RATE, ClipInfo, Frame, decode, folder_frames, probe
@@ -143,7 +143,8 @@ def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
 
     A path is an image, a video, an animated image, or a folder of frames; what a file is is told by its content, not
     its name. A Pillow image, an array (h, w), (h, w, c) and a tensor (h, w), (c, h, w), (1, c, h, w) are stills
-    (`image.as_image`); an array (n, h, w, c) and a tensor (n, c, h, w) with n > 1 are clips. `rate` is the frames per
+    (`image.as_image`); an array (n, h, w, c) and a tensor (n, c, h, w) with n > 1 are clips, and a list of stills is one
+    with each still fitted to the first. `rate` is the frames per
     second of what does not know its own: folders, arrays and tensors. A `Source` is returned as it is.
 
     Raises:
@@ -153,6 +154,8 @@ def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
         return value
     if isinstance(value, str | Path):
         return _open_path(Path(value).expanduser(), rate)
+    if isinstance(value, list | tuple):
+        return _several(value)
     name = f"the {type(value).__name__}"
     if isinstance(value, np.ndarray) and value.ndim == 4:
         if value.shape[0] != 1:
@@ -161,6 +164,24 @@ def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
     if isinstance(value, Tensor) and value.ndim == 4 and value.shape[0] != 1:
         return _clip_of([_frame_of(value, index) for index in range(value.shape[0])], name, rate)
     return Still(as_image(value), name)
+
+
+def _several(values: Sequence[object]) -> Clip:
+    """Several images as one source: each cut to the first one's aspect in its middle, and fitted to its size."""
+    if not values:
+        raise UserError("an empty list of images: give at least one")
+    images = [next(open_source(value).frames()).image for value in values]
+    channels = common_channels(*(image.shape[1] for image in images))
+    h, w = images[0].shape[-2:]
+    fitted = []
+    for image in images:
+        high, wide = image.shape[-2:]
+        share = min(high / h, wide / w)
+        rows, columns = max(1, round(h * share)), max(1, round(w * share))
+        top, left = (high - rows) // 2, (wide - columns) // 2
+        cut = image[:, :, top : top + rows, left : left + columns]
+        fitted.append(resize_image(match_channels(cut, channels), (h, w)))
+    return _clip_of(fitted, f"{len(values)} images", DEFAULT_RATE)
 
 
 def _open_path(path: Path, rate: Fraction) -> Source:
@@ -212,7 +233,8 @@ def fit_inside(size: tuple[int, int], longest: int) -> tuple[int, int]:
     """`size` = (h, w) scaled so that its longest side is at most `longest` pixels; never enlarged, no side below 1."""
     assert longest >= 1, longest
     scale = min(1.0, longest / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    # Rounded up, as the published code has it; the slack keeps an integer's rounding error from adding a pixel.
+    return max(1, math.ceil(size[0] * scale - 1e-9)), max(1, math.ceil(size[1] * scale - 1e-9))
 
 
 def check_not_small(source: Source, min_side: int) -> None:

@@ -1,39 +1,95 @@
-"""Draw random images from a trained method."""
+"""Draw random images from a trained method: any size, any number, from any stage."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.apply.picture import stacked
 from lonepair.errors import UserError
-from lonepair.methods.base import Method
+from lonepair.methods.base import Method, SingleMethod, Size
 from lonepair.noise import Draw
+from lonepair.sheet import contact_sheet
 from lonepair.train.engine import Engine
+
+_BATCH_PIXELS = 1 << 20
+"""So many pixels of the finest stage are drawn at once; features take some 500 bytes each."""
+
+
+def sizes_for(method: Method, domain: str, size: Size | None) -> list[Size]:
+    """(h, w) at every trained stage of an image that is `size` at the last; None: as it was trained.
+
+    Raises:
+        UserError: for a size below the coarsest stage's.
+    """
+    if size is None:
+        return method.sizes[domain]
+    smallest = method.config.min_side
+    if min(size) < smallest:
+        raise UserError(
+            f"size is {size[0]}x{size[1]}: both sides need at least {smallest} pixels (the model's min_side)"
+        )
+    shrunk = method.plan.factors[method.stage]  # a model that was cut short has not reached the finest stage
+    full = (round(size[0] / shrunk), round(size[1] / shrunk))
+    return [*method.plan.sizes(full)[: method.stage], size]
 
 
 @torch.no_grad()
 def sample(
-    method: Method, engine: Engine, count: int, seed: int, size: tuple[int, int] | None = None
-) -> list[dict[str, Tensor]]:
-    """`count` random images of every domain, each (1, c, h, w) in [-1, 1] on the CPU; those of a pair are aligned.
+    method: Method, engine: Engine, count: int, seed: int, size: Size | None = None, start: int = 0
+) -> dict[str, Float[Tensor, "n c h w"]]:
+    """`count` random images of every domain in [-1, 1], on the CPU; those of a pair are aligned.
 
-    Noise is drawn on the CPU from (seed, index), so that neither count nor device changes a picture.
+    Noise is drawn on the CPU from (seed, index), so that neither count nor device changes a picture (beyond
+    rounding). With `start`, the stages below it draw what they draw of the training image.
 
     Raises:
-        UserError: for a count below 1, or a size below the coarsest stage's.
+        UserError: for a count below 1, a size below the coarsest stage's, or a start stage that does not exist.
     """
     if count < 1:
         raise UserError(f"count is {count}: ask for 1 sample or more")
-    smallest = method.config.min_side
-    if size is not None and min(size) < smallest:
-        raise UserError(
-            f"size is {size[0]}x{size[1]}: both sides need at least {smallest} pixels (the model's min_side)"
-        )
-    full = {domain: size or own for domain, own in method.plan.full_sizes.items()}
-    sizes = {domain: method.plan.sizes(whole)[: method.stage + 1] for domain, whole in full.items()}
+    if not 0 <= start <= method.stage:
+        raise UserError(f"start is {start}, the model has {method.stage + 1} stages: choose 0 to {method.stage}")
+    draws = [Draw(seed, index, place=engine.device) for index in range(count)]
+    with engine.autocast():
+        if isinstance(method, SingleMethod):
+            return {"a": _batched(method, sizes_for(method, "a", size), draws, start)}
+        sizes = {domain: sizes_for(method, domain, size) for domain in method.domains}
+        drawn = [method.sample(sizes, draw) for draw in draws]
+    return {domain: stacked([images[domain] for images in drawn]) for domain in method.domains}
+
+
+def _batched(method: SingleMethod, sizes: Sequence[Size], draws: Sequence[Draw], start: int) -> Tensor:
+    fixed = method.fixed_noises(sizes)
+    at_once = max(1, _BATCH_PIXELS // (sizes[-1][0] * sizes[-1][1]))
     drawn = []
-    for index in range(count):
-        with engine.autocast():
-            images = method.sample(sizes, Draw(seed, index, place=engine.device))
-        drawn.append({domain: image.float().cpu().contiguous() for domain, image in images.items()})
-    return drawn
+    for first in range(0, len(draws), at_once):
+        random = [method.noises(sizes, draw) for draw in draws[first : first + at_once]]
+        maps = [torch.cat(stage) for stage in zip(*random, strict=True)]
+        below = [noise.expand(len(random), -1, -1, -1) for noise in fixed[:start]]
+        drawn.append(method.render([*below, *maps[start:]], sizes))
+    return stacked(drawn)
+
+
+def scale_sheet(
+    method: Method, engine: Engine, count: int, seed: int, size: Size | None = None
+) -> Float[Tensor, "1 3 h w"]:
+    """Every start stage in a row of its own, each with the same `count` seeds, so that nobody has to guess."""
+    rows = []
+    for start in range(method.stage + 1):
+        images = sample(method, engine, count, seed, size, start)["a"]
+        rows.append([(f"start {start}, seed {seed}.{i}", images[i : i + 1]) for i in range(count)])
+    return contact_sheet(rows, cell=192)
+
+
+@torch.no_grad()
+def reconstruction(method: Method, engine: Engine) -> Float[Tensor, "1 c h w"]:
+    """What a method of one image makes of the noise that stands for its training image, in [-1, 1], on the CPU."""
+    assert isinstance(method, SingleMethod)
+    sizes = method.sizes["a"]
+    with engine.autocast():
+        image = method.render(method.fixed_noises(sizes), sizes)
+    return image.float().cpu().contiguous().clamp(-1, 1)

@@ -65,6 +65,8 @@ class Translation:
         """
         method, stages = self.method, self.method.stage + 1
         full = working_size((image.shape[-2], image.shape[-1]), method.config.min_side, method.config.max_side)
+        if method.plan.square:
+            full = (method.config.max_side, method.config.max_side)
         h, w = method.plan.sizes(full)[stages - 1]
         ready = resize_image(match_channels(image, method.plan.channels), (h, w))
         top, left = round(method.config.margin * h), round(method.config.margin * w)
@@ -74,7 +76,7 @@ class Translation:
         sizes[-1] = (h + 2 * top, w + 2 * left)
         draw = Draw(self.seed, place=self.engine.device)
         with self.engine.autocast():
-            redrawn = method.translate(ready, sizes, self.direction, self.entry, draw)
+            redrawn = method.redraw(ready, sizes, self.direction[-1], self.entry, draw)
         redrawn = redrawn[:, :, top : top + h, left : left + w]
         return resize_image(redrawn.float().cpu().contiguous(), self.size)
 

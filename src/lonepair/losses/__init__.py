@@ -4,3 +4,4 @@ from lonepair.losses.adversarial import critic_losses as critic_losses
 from lonepair.losses.adversarial import gradient_penalty as gradient_penalty
 from lonepair.losses.adversarial import interpolate as interpolate
 from lonepair.losses.distance import mean_square as mean_square
+from lonepair.losses.stale import first_order as first_order

@@ -10,7 +10,9 @@ from lonepair.errors import UserError
 from lonepair.methods.base import Method
 
 DEFAULT = "representative"
-"""The method that is used where none is named."""
+"""The method that is used for a pair where none is named."""
+DEFAULT_SINGLE = "consingan"
+"""The method that is used for one image where none is named."""
 
 
 @cache

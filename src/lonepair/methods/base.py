@@ -10,7 +10,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from lonepair.errors import UserError, wrong_types
 from lonepair.lazy import lazy
@@ -56,6 +56,30 @@ class Config:
             found.append(f"max_frames is {self.max_frames}: choose 1 or more")
         return found
 
+    def too_small(self, least: int, *names: str) -> list[str]:
+        """Those of the fields `names` that are below `least`, in words."""
+        return [
+            f"{name} is {getattr(self, name)}: choose {least} or more"
+            for name in names
+            if not getattr(self, name) >= least
+        ]
+
+    def no_share(self, *names: str) -> list[str]:
+        """Those of the fields `names` that are not from 0 to 1, in words."""
+        return [
+            f"{name} is {getattr(self, name)}: choose a number from 0 to 1"
+            for name in names
+            if not 0 <= getattr(self, name) <= 1
+        ]
+
+    def no_rate(self, *names: str) -> list[str]:
+        """Those of the fields `names` that are no learning rate, in words."""
+        return [
+            f"{name} is {getattr(self, name)}: choose a number between 0 and 1, such as 5e-4"
+            for name in names
+            if not 0 < getattr(self, name) < 1
+        ]
+
     def __post_init__(self) -> None:
         # What is no number cannot be compared with its bounds.
         if found := wrong_types(self) or self.problems():
@@ -86,6 +110,8 @@ class Plan:
     """(h, w) of each domain at the finest stage."""
     factors: list[float]
     """Scale factor of every stage, coarse first, the last one 1."""
+    square: bool = False
+    """Whether images are stretched to squares of the longest side."""
 
     @property
     def stages(self) -> int:
@@ -101,7 +127,11 @@ class Plan:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
         sizes = {name: (int(h), int(w)) for name, (h, w) in values["full_sizes"].items()}
-        return cls(int(values["channels"]), sizes, [float(f) for f in values["factors"]])
+        return cls(int(values["channels"]), sizes, [float(f) for f in values["factors"]], bool(values.get("square")))
+
+    def pixels(self, stage: int) -> int:
+        """Pixels of all domains at `stage`."""
+        return sum(h * w for h, w in (self.sizes(full)[stage] for full in self.full_sizes.values()))
 
 
 @dataclass
@@ -131,6 +161,8 @@ class Schedule:
     steps: int
     rounds: Sequence[str]
     """Names of players, in the order in which they are updated in one step."""
+    work: float
+    """Cost of one step, in pixels that a 64-channel network is trained on: shares out time, and estimates its end."""
     decay_at: float = 1.0
     """Fraction of the stage's steps after which learning rates are multiplied by `decay`."""
     decay: float = 1.0
@@ -166,8 +198,10 @@ class Method(ABC):
 
     @classmethod
     @abstractmethod
-    def plan_for(cls, config: Any, channels: int, sizes: Mapping[str, Size]) -> Plan:
-        """The sizes and stages that `config` gives for inputs of `sizes` (h, w), already within `max_side`."""
+    def plan_for(
+        cls, config: Any, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
+    ) -> Plan:
+        """The sizes and stages that `config` gives for inputs of (h, w) `originals`, reduced to `sizes`."""
 
     @abstractmethod
     def grow(self) -> None:
@@ -196,6 +230,10 @@ class Method(ABC):
 
     used: ClassVar[tuple[str, ...]]
     """Names in `nets` that are needed after training; the others stay in the run's state."""
+    uses: ClassVar[frozenset[str]]
+    """What a trained model of it can be asked for: names of `lonepair.model.Model`'s functions."""
+    takes_many: ClassVar[bool]
+    """Whether the first domain may have several images, or the frames of a clip."""
 
     def model_state(self) -> dict[str, Tensor]:
         """Parameters and buffers that a model file holds, by name."""
@@ -213,10 +251,11 @@ class Method(ABC):
         return {name: self.plan.sizes(full)[: self.stage + 1] for name, full in self.plan.full_sizes.items()}
 
     @abstractmethod
-    def translate(self, image: Tensor, sizes: Sequence[Size], direction: str, entry: int | None, draw: Draw) -> Tensor:
-        """`image` (1, c, h, w) redrawn in the other domain's look at the last of `sizes`.
+    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
+        """`image` (b, c, h, w) drawn anew by `domain`'s generator, at the last of `sizes`.
 
-        `direction` is "a_to_b" or "b_to_a"; `entry` the stage at which the image enters, None for the one trained.
+        It enters at stage `entry`, None for the one that the method is trained for: what the stages below would
+        have drawn is taken from the image.
         """
 
     @abstractmethod
@@ -230,3 +269,31 @@ class Method(ABC):
     @abstractmethod
     def parts(self) -> dict[str, int]:
         """Parameters of the generators, by part, for the whole of the planned stages."""
+
+
+class SingleMethod(Method):
+    """A method of one image: all that it draws is decided by one map of noise for each stage."""
+    domains = ("a",)
+
+    @abstractmethod
+    def noises(self, sizes: Sequence[Size], draw: Draw) -> list[Tensor]:
+        """A random map (1, c, h, w) of N(0, 1) for each of `sizes`, coarse first; maps are stacked to draw a batch."""
+
+    @abstractmethod
+    def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
+        """The maps from which the training image is reconstructed (SinGAN's z*), fitted to `sizes`."""
+
+    @abstractmethod
+    def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
+        """The images (b, c, h, w), at the last of `sizes`, that `noises` give."""
+
+    @final
+    def sample(self, sizes: Mapping[str, Sequence[Size]], draw: Draw) -> dict[str, Tensor]:
+        return {"a": self.render(self.noises(sizes["a"], draw), sizes["a"])}
+
+    @final
+    def preview(self, real: Mapping[str, list[Tensor]], draw: Draw) -> list[tuple[str, Tensor]]:
+        sizes = self.sizes["a"]
+        rebuilt = self.render(self.fixed_noises(sizes), sizes)
+        random = [(f"random {i + 1}", self.sample(self.sizes, draw)["a"]) for i in range(3)]
+        return [("a", real["a"][-1]), ("reconstructed", rebuilt), *random]

@@ -115,7 +115,7 @@ class RepresentativeConfig(Config):
     entry: int = 0
     """Stage at which an image to translate enters: 0 redraws large shapes, later ones only texture; -1: the newest."""
     window: float = 0.6
-    """Side of the windows redrawn in training, over the image's; 1: whole images. At least a critic's patch."""
+    """Side of the windows that training looks at, over the image's; 1: whole images. At least a critic's patch."""
     real_share: float = 0.5
     """Probability that a step translates the real image rather than a generated one."""
 
@@ -127,44 +127,38 @@ class RepresentativeConfig(Config):
             found.append(
                 f"entry is {self.entry} with {self.stages} stages: choose -1 (the newest) or 0 to {self.stages - 1}"
             )
-        for name in ("width", "blocks", "steps", "finest_steps", "critic_steps", "concurrent"):
-            if getattr(self, name) < 1:
-                found.append(f"{name} is {getattr(self, name)}: choose 1 or more")
+        found += self.too_small(1, "width", "blocks", "steps", "finest_steps", "critic_steps", "concurrent")
         if not self.critic_blocks >= 2 or self.min_side < 2 * self.critic_blocks + 2:
             found.append(
                 f"critic_blocks is {self.critic_blocks} with min_side {self.min_side}: "
                 f"choose 2 to {(self.min_side - 2) // 2}"
             )
-        for name in ("lr_g", "lr_d"):
-            if not 0 < getattr(self, name) < 1:
-                found.append(f"{name} is {getattr(self, name)}: choose a number between 0 and 1, such as 5e-4")
-        for name in ("beta1", "beta2", "decay_at", "decay", "concurrent_decay", "real_share", "window"):
-            if not 0 <= getattr(self, name) <= 1:
-                found.append(f"{name} is {getattr(self, name)}: choose a number from 0 to 1")
-        for name in (
-            "lambda_adv",
-            "lambda_pen",
-            "lambda_rec",
-            "lambda_cyc",
-            "noise_base",
-            "translation_noise",
-            "slope",
-        ):
-            if not getattr(self, name) >= 0:
-                found.append(f"{name} is {getattr(self, name)}: choose 0 or more")
+        found += self.no_rate("lr_g", "lr_d")
+        found += self.no_share(
+            "beta1", "beta2", "decay_at", "decay", "concurrent_decay", "real_share", "window"
+        )
+        weights = ("lambda_adv", "lambda_pen", "lambda_rec", "lambda_cyc", "noise_base", "translation_noise")
+        found += self.too_small(0, *weights, "slope")
         return found
 
 
 @dataclass(frozen=True)
 class Imagined:
-    """What the generators made at one step, for each domain."""
+    """What one step looks at, for each domain: a window of the real image, and what the generators make beside it."""
 
+    sizes: dict[str, list[Size]]
+    """(h, w) of the window at every stage."""
+    real: dict[str, Tensor]
     random: dict[str, Tensor]
-    """An image drawn from noise."""
-    windows: dict[str, tuple[Tensor, list[Size]]]
-    """The window that is to be redrawn, and its (h, w) at every stage."""
+    """An image of the window's size, drawn from noise."""
+    redraws_real: bool
+    """Whether `redrawn` is of `real`, or of `random`."""
     redrawn: dict[str, Tensor]
-    """That window in the look of the other domain."""
+    """One of the two in the look of the other domain."""
+
+    def shown(self, domain: str) -> Tensor:
+        """What was redrawn."""
+        return self.real[domain] if self.redraws_real else self.random[domain]
 
 
 class Representative(Method):
@@ -173,6 +167,8 @@ class Representative(Method):
     name = "representative"
     domains = ("a", "b")
     used = ("g_a", "g_b")
+    uses = frozenset({"sample", "translate"})
+    takes_many = True
     config_class = RepresentativeConfig
     citation = """@misc{ly_representative,
   author = {Ly, Phi Long},
@@ -191,7 +187,9 @@ class Representative(Method):
             self.nets[f"d_{domain}"] = nets.PatchCritic(plan.channels, config.width, config.critic_blocks, config.slope)
 
     @classmethod
-    def plan_for(cls, config: RepresentativeConfig, channels: int, sizes: Mapping[str, Size]) -> Plan:
+    def plan_for(
+        cls, config: RepresentativeConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
+    ) -> Plan:
         factors = pyramid.shared_factors(list(sizes.values()), config.stages, config.min_side, config.size_rule)
         return Plan(channels, dict(sizes), factors)
 
@@ -199,15 +197,8 @@ class Representative(Method):
 
     def grow(self) -> None:
         self.stage += 1
-        first_trained = max(0, self.stage + 1 - self.config.concurrent)
         for domain in self.domains:
-            generator = self.generator(domain)
-            generator.grow()
-            generator.train()
-            for stage, body in enumerate(generator.bodies):
-                # A finished stage is a fixed function for those above it, normalisation statistics included.
-                body.requires_grad_(stage >= first_trained).train(stage >= first_trained)
-            generator.head.requires_grad_(first_trained == 0)
+            self.generator(domain).grow(self.config.concurrent)
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         if self.stage == 0:
@@ -223,16 +214,11 @@ class Representative(Method):
 
     def players(self) -> dict[str, Player]:
         c = self.config
-        g_groups: list[dict[str, Any]] = []
-        for generator in (self.generator(domain) for domain in self.domains):
-            trained = [generator.tail, generator.bodies[-1]]
-            g_groups.append({"params": [p for part in trained for p in part.parameters()], "lr": c.lr_g})
-            for back in range(1, min(c.concurrent, len(generator.bodies))):
-                rate = c.lr_g * c.concurrent_decay**back
-                g_groups.append({"params": list(generator.bodies[-1 - back].parameters()), "lr": rate})
-            if len(generator.bodies) <= c.concurrent:
-                rate = c.lr_g * c.concurrent_decay ** (len(generator.bodies) - 1)
-                g_groups.append({"params": list(generator.head.parameters()), "lr": rate})
+        g_groups = [
+            {"params": parameters, "lr": c.lr_g * c.concurrent_decay**back}
+            for domain in self.domains
+            for back, parameters in self.generator(domain).trained(c.concurrent)
+        ]
         d_params = [p for domain in self.domains for p in self.nets[f"d_{domain}"].parameters()]
         betas = (c.beta1, c.beta2)
         return {
@@ -243,7 +229,9 @@ class Representative(Method):
     def schedule(self, stage: int) -> Schedule:
         c = self.config
         steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
-        return Schedule(steps, ["critic"] * c.critic_steps + ["generator"], c.decay_at, c.decay)
+        # Every update sends its images through all stages below, too.
+        work = sum(map(self.plan.pixels, range(stage + 1)))
+        return Schedule(steps, ["critic"] * c.critic_steps + ["generator"], work, c.decay_at, c.decay)
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
         if player == "critic":
@@ -253,22 +241,19 @@ class Representative(Method):
         return self._generator_losses(scene)
 
     def _imagine(self, scene: Scene) -> Imagined:
-        """One random image of each domain, and a window of each domain's real or random image redrawn by the other."""
-        real = scene.draw.coin(self.config.real_share)
-        random = {d: self._random(d, self.sizes[d], scene.draw) for d in self.domains}
-        windows = {d: self._window(scene.real[d][-1] if real else random[d], d, scene.draw) for d in self.domains}
-        redrawn = {d: self._redraw(*windows[d], OTHER[d], scene.draw) for d in self.domains}
-        return Imagined(random, windows, redrawn)
+        redraws_real = scene.draw.coin(self.config.real_share)
+        sizes = {domain: self._window_sizes(domain) for domain in self.domains}
+        real = {d: _window(scene.real[d][-1], sizes[d][-1], scene.draw) for d in self.domains}
+        random = {d: self._random(d, sizes[d], scene.draw) for d in self.domains}
+        shown = real if redraws_real else random
+        redrawn = {d: self.redraw(shown[d], sizes[d], OTHER[d], None, scene.draw) for d in self.domains}
+        return Imagined(sizes, real, random, redraws_real, redrawn)
 
-    def _window(self, image: Tensor, domain: str, draw: Draw) -> tuple[Tensor, list[Size]]:
-        """A random window of `image`, each side `window` of the whole, and its sizes at every stage."""
-        coarsest, patch = min(self.plan.sizes(self.plan.full_sizes[domain])[0]), 2 * self.config.critic_blocks + 1
-        share = min(1.0, max(self.config.window, (patch + 1) / coarsest))
-        h, w = self.plan.full_sizes[domain]
-        sizes = self.plan.sizes((max(1, round(h * share)), max(1, round(w * share))))[: self.stage + 1]
-        (h, w), (rows, columns) = image.shape[-2:], sizes[-1]
-        top, left = draw.below(h - rows + 1), draw.below(w - columns + 1)
-        return image[:, :, top : top + rows, left : left + columns], sizes
+    def _window_sizes(self, domain: str) -> list[Size]:
+        """(h, w) of the windows at every stage: `window` of each side, but no smaller than a critic's patch."""
+        full, patch = self.plan.full_sizes[domain], 2 * self.config.critic_blocks + 1
+        share = min(1.0, max(self.config.window, (patch + 1) / min(self.plan.sizes(full)[0])))
+        return self.plan.sizes((max(1, round(full[0] * share)), max(1, round(full[1] * share))))[: self.stage + 1]
 
     def _critic_losses(self, scene: Scene) -> dict[str, Tensor]:
         found = {}
@@ -276,24 +261,23 @@ class Representative(Method):
             fakes = [scene.fakes.random[domain].detach(), scene.fakes.redrawn[OTHER[domain]].detach()]
             weights = scene.draw.scalars(len(fakes), 3)
             wasserstein, penalty = losses.critic_losses(
-                self.nets[f"d_{domain}"], scene.real[domain][-1], fakes, weights
+                self.nets[f"d_{domain}"], scene.fakes.real[domain], fakes, weights
             )
             found[f"d_{domain}"] = wasserstein
             found[f"gp_{domain}"] = self.config.lambda_pen * penalty
         return found
 
     def _generator_losses(self, scene: Scene) -> dict[str, Tensor]:
-        c, found = self.config, {}
+        c, made, found = self.config, scene.fakes, {}
         for domain in self.domains:
             critic, other = self.nets[f"d_{domain}"], OTHER[domain]
-            redrawn = scene.fakes.redrawn[other]
-            found[f"adv_{domain}"] = -c.lambda_adv * critic(scene.fakes.random[domain]).mean()
-            found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(redrawn).mean()
-            image, sizes = scene.fakes.windows[other]
-            cycled = self._redraw(redrawn, sizes, other, scene.draw)
-            found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_square(cycled, image)
-            rebuilt = self.generator(domain)(scene.real[domain][0], self.sizes[domain])
-            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, scene.real[domain][-1])
+            found[f"adv_{domain}"] = -c.lambda_adv * critic(made.random[domain]).mean()
+            found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(made.redrawn[other]).mean()
+            cycled = self.redraw(made.redrawn[other], made.sizes[other], other, None, scene.draw)
+            found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_square(cycled, made.shown(other))
+            coarsest = resize.resize_image(made.real[domain], made.sizes[domain][0])
+            rebuilt = self.generator(domain)(coarsest, made.sizes[domain])
+            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, made.real[domain])
         return found
 
     # -- use ------------------------------------------------------------------------------------------------------
@@ -310,30 +294,25 @@ class Representative(Method):
     def _noises(self, sizes: Sequence[Size], entry: int, draw: Draw, share: float) -> list[Tensor] | None:
         if share == 0:
             return None
-        # Drawn channels-last, as the features are that it is added to.
-        return [share * draw.normal(1, *size, self.config.width).permute(0, 3, 1, 2) for size in sizes[entry + 1 :]]
+        return [share * draw.maps(self.config.width, *size) for size in sizes[entry + 1 :]]
 
-    def _redraw(self, image: Tensor, sizes: Sequence[Size], target: str, draw: Draw) -> Tensor:
-        return self.translate(image, sizes, f"{OTHER[target]}_to_{target}", None, draw)
-
-    def translate(self, image: Tensor, sizes: Sequence[Size], direction: str, entry: int | None, draw: Draw) -> Tensor:
+    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
         entry = self.config.entry if entry is None else entry
         entry = len(sizes) - 1 if entry == -1 else min(entry, len(sizes) - 1)
         noises = self._noises(sizes, entry, draw, self.config.translation_noise)
-        entering = resize.resize_image(image, sizes[entry])
-        redrawn: Tensor = self.generator(direction[-1])(entering, sizes, entry, noises)
+        redrawn: Tensor = self.generator(domain)(resize.resize_image(image, sizes[entry]), sizes, entry, noises)
         return redrawn
 
     def sample(self, sizes: Mapping[str, Sequence[Size]], draw: Draw) -> dict[str, Tensor]:
         a = self._random("a", sizes["a"], draw)
-        return {"a": a, "b": self.translate(a, sizes["a"], "a_to_b", None, draw)}
+        return {"a": a, "b": self.redraw(a, sizes["a"], "b", None, draw)}
 
     def preview(self, real: Mapping[str, list[Tensor]], draw: Draw) -> list[tuple[str, Tensor]]:
         pictures = []
         for domain in self.domains:
             other = OTHER[domain]
             pictures.append((domain, real[domain][-1]))
-            pictures.append((f"{domain} as {other}", self._redraw(real[domain][-1], self.sizes[domain], other, draw)))
+            pictures.append((f"{domain} as {other}", self.redraw(real[domain][-1], self.sizes[domain], other, None, draw)))
         return [*pictures, ("random a", self._random("a", self.sizes["a"], draw))]
 
     def parts(self) -> dict[str, int]:
@@ -345,3 +324,9 @@ class Representative(Method):
             for d in self.domains
             for part, k in (("head", head), ("bodies", n * per_conv), ("tail", tail))
         }
+
+
+def _window(image: Tensor, size: Size, draw: Draw) -> Tensor:
+    """A window of `image`, at a random place."""
+    top, left = (draw.below(whole - part + 1) for whole, part in zip(image.shape[-2:], size, strict=True))
+    return image[:, :, top : top + size[0], left : left + size[1]]

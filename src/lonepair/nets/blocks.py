@@ -29,6 +29,16 @@ class InstanceNorm(nn.Module):
         return F.instance_norm(features, weight=self.weight, bias=self.bias)
 
 
+class Constant(nn.Module):
+    """An image or a map that is kept with the networks, such as the noise that a reconstruction starts from."""
+
+    value: Tensor
+
+    def __init__(self, channels: int, h: int, w: int) -> None:
+        super().__init__()
+        self.register_buffer("value", torch.zeros(1, channels, h, w))
+
+
 def conv_block(
     inputs: int, outputs: int, *, norm: Norm, slope: float, padding: int, border: Border = "zeros"
 ) -> nn.Sequential:
@@ -40,12 +50,15 @@ def conv_block(
     return nn.Sequential(*layers)
 
 
-def init_normal(module: nn.Module) -> None:
-    """Convolutions N(0, 0.02) with zero bias, norms' weights N(1, 0.02): the initialisation of DCGAN and SinGAN."""
+def init_normal(module: nn.Module, zero_bias: bool) -> None:
+    """Convolutions N(0, 0.02), norms' weights N(1, 0.02), as DCGAN has it; SinGAN and its followers do not set biases.
+
+    Without `zero_bias` a convolution's bias stays as torch makes it, uniform in ±1/√(inputs x 9).
+    """
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.normal_(part.weight, 0.0, 0.02)
-            if part.bias is not None:
+            if zero_bias and part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, nn.BatchNorm2d | InstanceNorm):
             nn.init.normal_(part.weight, 1.0, 0.02)

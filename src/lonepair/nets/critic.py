@@ -5,25 +5,27 @@ import itertools
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lonepair.nets.blocks import conv_block, init_normal
+from lonepair.nets.blocks import Norm, conv_block, init_normal
 
 
 class PatchCritic(nn.Module):
-    """`blocks` Conv 3x3, unpadded, LeakyReLU between them, no normalisation: each score sees 2·blocks + 1 pixels.
+    """`blocks` Conv 3x3, unpadded, LeakyReLU between them: each score sees 2·blocks + 1 pixels.
 
     Without normalisation no image of a batch touches another, so that real and fake may share a forward, and the
     gradient penalty is that of one image (WGAN-GP, Gulrajani et al. 2017, sec. 4 "No critic batch normalization").
+    SinGAN's critics have BatchNorm all the same.
     """
 
-    def __init__(self, channels: int, width: int, blocks: int, slope: float) -> None:
+    def __init__(
+        self, channels: int, width: int, blocks: int, slope: float, norm: Norm = "none", zero_bias: bool = True
+    ) -> None:
         super().__init__()
         widths = [channels] + [width] * (blocks - 1)
         self.body = nn.Sequential(
-            *(conv_block(i, o, norm="none", slope=slope, padding=0) for i, o in itertools.pairwise(widths))
+            *(conv_block(i, o, norm=norm, slope=slope, padding=0) for i, o in itertools.pairwise(widths))
         )
         self.score = nn.Conv2d(width, 1, 3)
-        self.margin = blocks
-        init_normal(self)
+        init_normal(self, zero_bias)
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h2 w2"]:
         """Scores of all patches; each side is 2·blocks pixels shorter than the image's."""

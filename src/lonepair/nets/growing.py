@@ -3,15 +3,22 @@
 import copy
 import functools
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lonepair.nets.blocks import Border, Norm, conv_block, init_normal
-from lonepair.resize import resize_features
+from lonepair.resize import resize_corners, resize_features
 
 Size = tuple[int, int]
+
+Surround = Literal["each", "ahead", "enlarge"]
+"""Where a stage's convolutions get their border from. `each`: every one is padded by a pixel. `ahead`: zeros around the
+stage's input, the convolutions unpadded. `enlarge`: as `ahead`, but the input is enlarged instead of padded, so that
+what lies along the border is as random as what lies within (ConSinGAN's unconditional generation)."""
 
 
 class GrowingGenerator(nn.Module):
@@ -19,7 +26,7 @@ class GrowingGenerator(nn.Module):
 
     Stage 0 maps the head's features through its body. Every later stage enlarges the features it is handed, adds
     noise, sends them through its body and adds the enlarged features back (ConSinGAN, sec. 3.1; the thesis' generator
-    figure adds BatchNorm). Zero padding of 1 keeps the size, and tells the network where the border is.
+    figure adds BatchNorm). Zero padding tells the network where the border is.
     """
 
     amplitudes: Tensor
@@ -33,26 +40,58 @@ class GrowingGenerator(nn.Module):
         slope: float,
         max_stages: int,
         border: Border = "zeros",
+        surround: Surround = "each",
+        head_norm: Norm = "none",
+        zero_bias: bool = True,
     ) -> None:
         super().__init__()
-        self.channels, self.width = channels, width
-        self._block = functools.partial(conv_block, width, width, norm=norm, slope=slope, padding=1, border=border)
-        self._blocks = blocks
-        self.head = conv_block(channels, width, norm="none", slope=slope, padding=1, border=border)
+        self.channels, self.width, self.surround = channels, width, surround
+        self._reach = 0 if surround == "each" else blocks
+        padding = 1 if surround == "each" else 0
+        self._block = functools.partial(
+            conv_block, width, width, norm=norm, slope=slope, padding=padding, border=border
+        )
+        self._blocks, self._zero_bias = blocks, zero_bias
+        self.head = conv_block(channels, width, norm=head_norm, slope=slope, padding=1, border=border)
         self.bodies = nn.ModuleList()
         self.tail = nn.Sequential(nn.Conv2d(width, channels, 3, padding=1, padding_mode=border), nn.Tanh())
         self.register_buffer("amplitudes", torch.zeros(max_stages))
-        init_normal(self.head)
-        init_normal(self.tail)
+        init_normal(self.head, zero_bias)
+        init_normal(self.tail, zero_bias)
 
-    def grow(self) -> None:
-        """Add a stage: a copy of the one below, which already does nearly the right thing; stage 0 starts at random."""
+    def grow(self, concurrent: int) -> None:
+        """Add a stage: a copy of the one below, which already does nearly the right thing; stage 0 starts at random.
+
+        From here on the `concurrent` newest stages are trained; those before are fixed functions, normalisation
+        statistics included. The head is trained as long as the first stage is.
+        """
         if len(self.bodies):
             self.bodies.append(copy.deepcopy(self.bodies[-1]))
-            return
-        body = nn.Sequential(*(self._block() for _ in range(self._blocks)))
-        init_normal(body)
-        self.bodies.append(body)
+        else:
+            body = nn.Sequential(*(self._block() for _ in range(self._blocks)))
+            init_normal(body, self._zero_bias)
+            self.bodies.append(body)
+        self.train()
+        first_trained = max(0, len(self.bodies) - concurrent)
+        for stage, body in enumerate(self.bodies):
+            body.requires_grad_(stage >= first_trained).train(stage >= first_trained)
+        self.head.requires_grad_(first_trained == 0).train(first_trained == 0)
+
+    def trained(self, concurrent: int) -> list[tuple[int, list[nn.Parameter]]]:
+        """(stages back from the newest, parameters) of what is trained: ConSinGAN lowers the rate with the first."""
+        newest = len(self.bodies) - 1
+        groups = [(0, [*self.tail.parameters(), *self.bodies[newest].parameters()])]
+        groups += [(back, list(self.bodies[newest - back].parameters())) for back in range(1, min(concurrent, newest + 1))]
+        if newest < concurrent:
+            groups.append((newest, list(self.head.parameters())))
+        return groups
+
+    def noise_shape(self, size: Size, stage: int) -> tuple[int, int, int]:
+        """(c, h, w) of the noise of `stage`, whose image is `size`: an image at stage 0, features above."""
+        if stage == 0:
+            return (self.channels, *size)
+        reach = 2 * self._reach if self.surround == "enlarge" else 0
+        return (self.width, size[0] + reach, size[1] + reach)
 
     def forward(
         self,
@@ -67,19 +106,40 @@ class GrowingGenerator(nn.Module):
             image: What enters at stage `entry`, its size sizes[entry]; the stages below are skipped.
             sizes: (h, w) of stage 0 and up; their number says how many stages run.
             entry: Stage at which the image enters.
-            noises: (b, width, h, w) of N(0, 1) for each of the stages after `entry`, scaled here by each stage's
+            noises: N(0, 1) of `noise_shape` for each of the stages after `entry`, scaled here by each stage's
                 amplitude; none is added where it is None.
         """
         features = self.head(image)
         for stage in range(entry, len(sizes)):
             if stage == 0:
-                features = self.bodies[0](features)
+                features = self.bodies[0](self._first(features))
                 continue
-            features = resize_features(features, sizes[stage])
-            disturbed = features
+            noise = None
             if noises is not None and stage > entry:
                 # In the features' own precision: a float32 sum would be converted back by the convolution.
-                disturbed = features + (self.amplitudes[stage] * noises[stage - entry - 1]).to(features.dtype)
-            features = features + self.bodies[stage](disturbed)
+                noise = (self.amplitudes[stage] * noises[stage - entry - 1]).to(features.dtype)
+            features = self._up(features, sizes[stage]) + self.bodies[stage](self._around(features, sizes[stage], noise))
         drawn: Tensor = self.tail(features)
         return drawn
+
+    def _up(self, features: Tensor, size: Size) -> Tensor:
+        return resize_features(features, size) if self.surround == "each" else resize_corners(features, size)
+
+    def _around(self, features: Tensor, size: Size, noise: Tensor | None) -> Tensor:
+        """What a body after the first sees: `features` at `size`, noise added, and what its convolutions use up."""
+        reach = self._reach
+        if self.surround == "enlarge":
+            size = (size[0] + 2 * reach, size[1] + 2 * reach)
+        large = self._up(features, size)
+        if noise is not None:
+            large = large + noise
+        return F.pad(large, [reach] * 4) if self.surround == "ahead" else large
+
+    def _first(self, features: Tensor) -> Tensor:
+        """What the first body sees."""
+        if self.surround == "each":
+            return features
+        reach = self._reach
+        if self.surround == "enlarge":
+            features, reach = self._up(features, (features.shape[2] + 2, features.shape[3] + 2)), reach - 1
+        return F.pad(features, [reach] * 4)

@@ -5,17 +5,13 @@ from __future__ import annotations
 import math
 import time
 
-from lonepair.methods.base import Method, Size
+from lonepair.methods.base import Method
 
 
 def step_cost(method: Method, stage: int) -> float:
-    """A step's cost at `stage`, in pixels of all stages up to it: convolutions take nearly all the time."""
-
-    def pixels(full: Size) -> int:
-        return sum(h * w for h, w in method.plan.sizes(full)[: stage + 1])
-
+    """A step's cost at `stage`, in pixels trained on: convolutions take nearly all the time."""
     # The launch of a small stage's kernels costs about as much as 2000 pixels do.
-    return 2000.0 + sum(pixels(full) for full in method.plan.full_sizes.values())
+    return 2000.0 + method.schedule(stage).work
 
 
 def stage_cost(method: Method, stage: int) -> float:

@@ -60,6 +60,7 @@ def train(
     save: Callable[[Progress], None] = lambda progress: None,
     save_seconds: float = 120.0,
     should_stop: Callable[[], bool] = lambda: False,
+    warm: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Train `method` from where `progress` stands to the end of its last stage.
 
@@ -68,6 +69,7 @@ def train(
         max_seconds: Training time, over all sessions of the run, in which the last stage must end.
         save: Keeps networks and progress; called every `save_seconds`, after each stage, and before stopping.
         should_stop: Asked after every step; True saves and raises `Interrupted`.
+        warm: What a stage's new parameters and buffers start from, by name in `method.nets`, where the shape agrees.
 
     Raises:
         Diverged: where losses are not finite or beyond `EXPLODED`; what `save` kept last is the last good state.
@@ -76,7 +78,7 @@ def train(
     clock = Clock(method, progress.seconds, max_seconds)
     while not _is_over(method, progress):
         if progress.stage < 0 or progress.step == method.schedule(progress.stage).steps:
-            _grow(method, levels, engine, seed)
+            _grow(method, levels, engine, seed, warm or {})
             progress.stage, progress.step, progress.optimizers = method.stage, 0, {}
         schedule = method.schedule(method.stage)
         optimizers = _optimizers(method.players(), progress.optimizers)
@@ -119,9 +121,15 @@ def _is_over(method: Method, progress: Progress) -> bool:
 
 
 @torch.no_grad()
-def _grow(method: Method, levels: Mapping[str, list[Tensor]], engine: Engine, seed: int) -> None:
+def _grow(
+    method: Method, levels: Mapping[str, list[Tensor]], engine: Engine, seed: int, warm: Mapping[str, Tensor]
+) -> None:
+    before = {} if method.stage < 0 else dict.fromkeys(method.nets.state_dict())
     with seeded(seed, method.stage + 1):
         method.grow()
+    for name, tensor in method.nets.state_dict().items():
+        if name not in before and name in warm and warm[name].shape == tensor.shape:
+            tensor.copy_(warm[name])
     engine.place(method.nets)
     with engine.autocast():
         method.measure({domain: stages[: method.stage + 1] for domain, stages in levels.items()})

@@ -1,0 +1,254 @@
+"""`consingan`: one growing generator, its newest stages trained together on one image.
+
+Source: Hinz, Fisher, Wang, Wermter, "Improved Techniques for Training Single-Image GANs", WACV 2021, arXiv:2003.11512.
+
+As published: the size rule that is dense where images are small (sec. 3.2), features handed from stage to stage, a new
+stage that starts as a copy of the one below, three stages trained together with a tenth of the rate for each further
+back (sec. 3.1), a critic of five unpadded convolutions without normalisation that is carried over, WGAN-GP of weight
+0.1 with three critic updates a step on one fake, reconstruction of weight 10 from the coarsest real image and fixed
+Gaussian feature maps, noise of 0.1 x RMSE of what the new stage's copy reconstructs, Adam (0.5, 0.999) at 5e-4, a tenth
+of it after 80 % of 2000 steps a stage. `task` chooses how stages are surrounded: enlarged features for `generation` and
+`animation`, zeros for `retargeting`.
+
+With `as_released`: three Adam steps on one gradient of the generator. The paper has one.
+
+Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
+frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
+fixed seed instead of being saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from lonepair.lazy import lazy
+from lonepair.methods.base import Config, Plan, Player, Scene, Schedule, SingleMethod, Size
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lonepair import losses, nets, noise, pyramid, resize
+    from lonepair.nets import GrowingGenerator
+    from lonepair.noise import Draw
+else:
+    torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
+    pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
+
+_FIXED = 2020
+"""Names the stream of the fixed feature maps."""
+
+
+@dataclass(frozen=True)
+class ConSinGANConfig(Config):
+    """Settings of `consingan`."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "draft": {"max_side": 128, "steps": 250},
+        "standard": {"max_side": 188, "steps": 1000},
+        "full": {},
+    }
+    """full is the paper's; the others are smaller and shorter."""
+
+    max_side: int = 250
+    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
+    task: Literal["generation", "retargeting", "animation"] = "generation"
+    """What it is for: decides how the generator treats the border."""
+    stages: int = 6
+    """Number of stages, 2 to 12; each adds `blocks` convolutions."""
+    width: int = 64
+    """Channels inside the generator and the critic."""
+    blocks: int = 3
+    """Convolution blocks a stage."""
+    norm: Literal["none", "batch"] = "none"
+    """Normalisation inside the generator."""
+    slope: float = 0.05
+    """Negative slope of LeakyReLU."""
+    steps: int = 2000
+    """Training steps a stage."""
+    critic_steps: int = 3
+    """Critic updates a step."""
+    lr_g: float = 5e-4
+    """Learning rate of the generator's newest stage."""
+    lr_d: float = 5e-4
+    """Learning rate of the critic."""
+    beta1: float = 0.5
+    """Adam's decay of the gradient's mean."""
+    beta2: float = 0.999
+    """Adam's decay of the squared gradient's mean."""
+    decay_at: float = 0.8
+    """Share of a stage's steps after which learning rates drop."""
+    decay: float = 0.1
+    """Factor of that drop."""
+    concurrent: int = 3
+    """How many of the newest stages train together."""
+    concurrent_decay: float = 0.1
+    """Factor on the learning rate for each stage further back among them; 0.5 keeps the layout closer to the image."""
+    lambda_pen: float = 0.1
+    """Weight of the critic's gradient penalty."""
+    lambda_rec: float = 10.0
+    """Weight of reconstructing the image from its coarsest level."""
+    noise_base: float = 0.1
+    """Noise of a stage = noise_base x RMSE between the image and its reconstruction."""
+    as_released: bool = False
+    """Three Adam steps on one gradient of the generator, as the released code has it."""
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if not 2 <= self.stages <= 12:
+            found.append(f"stages is {self.stages}: choose 2 to 12")
+        return (
+            found
+            + self.too_small(1, "width", "blocks", "steps", "critic_steps", "concurrent")
+            + self.no_rate("lr_g", "lr_d")
+            + self.no_share("beta1", "beta2", "decay_at", "decay", "concurrent_decay")
+            + self.too_small(0, "lambda_pen", "lambda_rec", "noise_base", "slope")
+        )
+
+
+class ConSinGAN(SingleMethod):
+    """A growing generator G and a patch critic D."""
+
+    name = "consingan"
+    used = ("g", "anchor")
+    uses = frozenset({"sample", "scale_sheet", "animate", "edit", "harmonize", "paint", "refine"})
+    takes_many = True
+    config_class = ConSinGANConfig
+    citation = """@inproceedings{hinz2021improved,
+  author    = {Hinz, Tobias and Fisher, Matthew and Wang, Oliver and Wermter, Stefan},
+  title     = {Improved Techniques for Training Single-Image {GAN}s},
+  booktitle = {Winter Conference on Applications of Computer Vision (WACV)},
+  year      = {2021}
+}"""
+
+    config: ConSinGANConfig
+
+    def __init__(self, config: ConSinGANConfig, plan: Plan) -> None:
+        super().__init__(config, plan)
+        c = config
+        surround: nets.Surround = "ahead" if c.task == "retargeting" else "enlarge"
+        self.nets["g"] = nets.GrowingGenerator(
+            plan.channels,
+            c.width,
+            c.blocks,
+            c.norm,
+            c.slope,
+            c.stages,
+            surround=surround,
+            head_norm=c.norm,
+            zero_bias=False,
+        )
+        self.nets["d"] = nets.PatchCritic(plan.channels, c.width, 5, c.slope, zero_bias=False)
+        self.nets["anchor"] = nets.Constant(plan.channels, *plan.sizes(plan.full_sizes["a"])[0])
+        self._fixed: dict[tuple[int, ...], Tensor] = {}
+
+    @classmethod
+    def plan_for(
+        cls, config: ConSinGANConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
+    ) -> Plan:
+        factors = pyramid.shared_factors(list(sizes.values()), config.stages, config.min_side, "consingan")
+        return Plan(channels, dict(sizes), factors)
+
+    @property
+    def generator(self) -> GrowingGenerator:
+        """G."""
+        return self.nets["g"]  # type: ignore[return-value]
+
+    # -- training -------------------------------------------------------------------------------------------------
+
+    def grow(self) -> None:
+        self.stage += 1
+        self.generator.grow(self.config.concurrent)
+
+    def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
+        if self.stage == 0:
+            self.nets["anchor"].value.copy_(levels["a"][0][:1])
+            self.generator.amplitudes[0] = 1
+            return
+        few = slice(None, None, max(1, len(levels["a"][0]) // 8))
+        reached = self._rebuild(levels["a"][0][few]).float()
+        self.generator.amplitudes[self.stage] = noise.noise_amplitude(
+            levels["a"][self.stage][few], reached, self.config.noise_base
+        )
+
+    def players(self) -> dict[str, Player]:
+        c = self.config
+        groups = [
+            {"params": parameters, "lr": c.lr_g * c.concurrent_decay**back}
+            for back, parameters in self.generator.trained(c.concurrent)
+        ]
+        betas = (c.beta1, c.beta2)
+        return {
+            "critic": Player([{"params": list(self.nets["d"].parameters()), "lr": c.lr_d}], betas),
+            "generator": Player(groups, betas),
+        }
+
+    def schedule(self, stage: int) -> Schedule:
+        c = self.config
+        rounds = ["critic"] * c.critic_steps + ["generator"] * (3 if c.as_released else 1)
+        work = sum(map(self.plan.pixels, range(stage + 1)))
+        return Schedule(c.steps, rounds, work, c.decay_at, c.decay)
+
+    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
+        if scene.fakes is None:
+            sizes = self.sizes["a"]
+            scene.fakes = self.render(self.noises(sizes, scene.draw), sizes)
+        critic, c = self.nets["d"], self.config
+        if player == "critic":
+            weights = scene.draw.scalars(1, 3)
+            wasserstein, penalty = losses.critic_losses(critic, scene.real["a"][-1], [scene.fakes.detach()], weights)
+            return {"d": wasserstein, "gp": c.lambda_pen * penalty}
+        if callable(scene.fakes):
+            return {"adv_rec": scene.fakes()}
+        adversarial = -critic(scene.fakes).mean()
+        rebuilt = self._rebuild(scene.real["a"][0])
+        reconstruction = c.lambda_rec * losses.mean_square(rebuilt, scene.real["a"][-1])
+        if c.as_released:
+            parameters = [p for _, group in self.generator.trained(c.concurrent) for p in group]
+            scene.fakes = losses.first_order(adversarial + reconstruction, parameters)
+            return {"adv_rec": scene.fakes()}
+        return {"adv": adversarial, "rec": reconstruction}
+
+    def _rebuild(self, coarsest: Tensor) -> Tensor:
+        sizes = self.sizes["a"]
+        rebuilt: Tensor = self.generator(coarsest, sizes, 0, self._fixed_maps(sizes))
+        return rebuilt
+
+    # -- use ------------------------------------------------------------------------------------------------------
+
+    def noises(self, sizes: Sequence[Size], draw: Draw) -> list[Tensor]:
+        return [draw.maps(*self.generator.noise_shape(size, stage)) for stage, size in enumerate(sizes)]
+
+    def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
+        return [resize.resize_image(self.nets["anchor"].value, sizes[0]), *self._fixed_maps(sizes)]
+
+    def _fixed_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
+        device = self.generator.amplitudes.device
+        maps = []
+        for stage, size in enumerate(sizes[1:], 1):
+            key = (stage, *self.generator.noise_shape(size, stage))
+            if key not in self._fixed:
+                self._fixed[key] = noise.Draw(_FIXED, *key, place=device).maps(*key[1:])
+            maps.append(self._fixed[key].to(device))
+        return maps
+
+    def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
+        drawn: Tensor = self.generator(noises[0], sizes, 0, noises[1:])
+        return drawn
+
+    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
+        entry = min(entry or 0, len(sizes) - 1)
+        noises = self.noises(sizes, draw)[entry + 1 :]
+        redrawn: Tensor = self.generator(resize.resize_image(image, sizes[entry]), sizes, entry, noises)
+        return redrawn
+
+    def parts(self) -> dict[str, int]:
+        c, w = self.plan.channels, self.config.width
+        norm = 2 * w if self.config.norm != "none" else 0
+        return {
+            "g head": 9 * c * w + w + norm,
+            "g bodies": self.config.stages * self.config.blocks * (9 * w * w + w + norm),
+            "g tail": 9 * w * c + c,
+        }

@@ -1,0 +1,281 @@
+"""`singan`: a pyramid of small generators, each trained alone, from noise to one image.
+
+Source: Rott Shaham, Dekel, Michaeli, "SinGAN: Learning a Generative Model from a Single Natural Image", ICCV 2019,
+arXiv:1905.01164.
+
+As published: stages by a ratio near 3/4 from 25 pixels (sec. 2.2), at every stage a generator and a critic of five
+3x3 convolutions with BatchNorm, 32 channels doubled every four stages up to 128, noise and image each surrounded by
+five zeros, the drawing added to the enlarged image (eq. 4), noise of one channel repeated at stage 0, amplitude 1
+there and 0.1 x RMSE of the enlarged reconstruction above (sec. 2.1), z* fixed at stage 0 and zero above, weights of the
+stage below where it is as wide, finished stages frozen and in evaluation mode, WGAN-GP of weight 0.1, reconstruction of
+weight 10, three critic and three generator updates a step, Adam (0.5, 0.999) at 5e-4, a tenth of it after 1600 of
+2000 steps a stage. `task="animation"` draws the noise around the image, too, instead of zeros.
+
+With `as_released`: z* is drawn anew at every step of stage 0, and the three generator updates of a step share the
+adversarial gradient of one fake.
+
+Our departures: resizing is torch's antialiased bicubic at exact sizes in float32 (the released code goes through 8 bits
+and crops a pixel where its sizes disagree).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from lonepair.lazy import lazy
+from lonepair.methods.base import Config, Plan, Player, Scene, Schedule, SingleMethod, Size
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lonepair import losses, nets, noise, pyramid, resize
+    from lonepair.nets import StagewiseGenerator
+    from lonepair.noise import Draw
+else:
+    torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
+    pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
+
+
+@dataclass(frozen=True)
+class SinGANConfig(Config):
+    """Settings of `singan`."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "draft": {"max_side": 128, "steps": 200},
+        "standard": {"max_side": 188, "steps": 800},
+        "full": {},
+    }
+    """full is the paper's; the others are smaller and shorter."""
+
+    max_side: int = 250
+    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
+    task: Literal["generation", "animation"] = "generation"
+    """What it is for: an animation's noise goes on beyond the border, so that borders move, too."""
+    ratio: float = 0.75
+    """Nominal ratio between the sizes of two stages."""
+    width: int = 32
+    """Channels of the first four stages; doubled every four stages, `max_width` at most."""
+    max_width: int = 128
+    """Channels of the widest stage."""
+    layers: int = 5
+    """Convolutions of each network."""
+    slope: float = 0.2
+    """Negative slope of LeakyReLU."""
+    steps: int = 2000
+    """Training steps a stage."""
+    critic_steps: int = 3
+    """Critic updates a step."""
+    generator_steps: int = 3
+    """Generator updates a step."""
+    lr_g: float = 5e-4
+    """Learning rate of the generator."""
+    lr_d: float = 5e-4
+    """Learning rate of the critic."""
+    beta1: float = 0.5
+    """Adam's decay of the gradient's mean."""
+    beta2: float = 0.999
+    """Adam's decay of the squared gradient's mean."""
+    decay_at: float = 0.8
+    """Share of a stage's steps after which learning rates drop."""
+    decay: float = 0.1
+    """Factor of that drop."""
+    lambda_pen: float = 0.1
+    """Weight of the critic's gradient penalty."""
+    lambda_rec: float = 10.0
+    """Weight of reconstructing the image from z*; the paper has 100 for super-resolution."""
+    noise_base: float = 0.1
+    """Noise of a stage = noise_base x RMSE between the image and its enlarged reconstruction."""
+    as_released: bool = False
+    """z* drawn anew at every step of stage 0, one fake for all generator updates of a step: the released code's ways."""
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if not 0.5 <= self.ratio <= 0.95:
+            found.append(f"ratio is {self.ratio}: choose a number from 0.5 to 0.95")
+        return (
+            found
+            + self.too_small(1, "width", "max_width", "steps", "critic_steps", "generator_steps")
+            + self.too_small(3, "layers")
+            + self.no_rate("lr_g", "lr_d")
+            + self.no_share("beta1", "beta2", "decay_at", "decay")
+            + self.too_small(0, "lambda_pen", "lambda_rec", "noise_base", "slope")
+        )
+
+
+@dataclass
+class Fakes:
+    """What one step's updates share."""
+
+    rebuilt_from: Tensor
+    """z* of stage 0; there it may be of this step only."""
+    adversarial: Callable[[], Tensor] | None = None
+    """The generator's adversarial loss, where its updates share one fake."""
+
+
+class SinGAN(SingleMethod):
+    """A pyramid of generators G_n, and the critic D_n of the stage in training."""
+
+    name = "singan"
+    used = ("g", "anchor")
+    uses = frozenset({"sample", "scale_sheet", "animate", "edit", "harmonize", "paint", "refine", "superresolve"})
+    takes_many = False
+    config_class = SinGANConfig
+    citation = """@inproceedings{shaham2019singan,
+  author    = {Rott Shaham, Tamar and Dekel, Tali and Michaeli, Tomer},
+  title     = {{SinGAN}: Learning a Generative Model from a Single Natural Image},
+  booktitle = {International Conference on Computer Vision (ICCV)},
+  year      = {2019}
+}"""
+
+    config: SinGANConfig
+
+    def __init__(self, config: SinGANConfig, plan: Plan) -> None:
+        super().__init__(config, plan)
+        self._widths = nets.widths_by_stage(plan.stages, config.width, config.max_width)
+        self.nets["g"] = nets.StagewiseGenerator(plan.stages, config.layers)
+        self.nets["anchor"] = nets.Constant(1, *self._noise_size(plan.sizes(plan.full_sizes["a"])[0]))
+        self._below: tuple[int, Tensor] | None = None
+
+    @classmethod
+    def plan_for(
+        cls, config: SinGANConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
+    ) -> Plan:
+        factors = pyramid.singan_factors(originals["a"], sizes["a"], config.min_side, config.ratio)
+        return Plan(channels, dict(sizes), factors)
+
+    @property
+    def generator(self) -> StagewiseGenerator:
+        """G_0 to G_n."""
+        return self.nets["g"]  # type: ignore[return-value]
+
+    # -- training -------------------------------------------------------------------------------------------------
+
+    def grow(self) -> None:
+        self.stage += 1
+        c, width = self.config, self._widths[self.stage]
+        if self.stage == 0:
+            torch.nn.init.normal_(self.nets["anchor"].value)
+        if self.stage == 0 or width != self._widths[self.stage - 1]:
+            self.nets["d"] = nets.PatchCritic(
+                self.plan.channels, width, c.layers, c.slope, norm="batch", zero_bias=False
+            )
+        stage = nets.StageGenerator(self.plan.channels, width, c.layers, c.slope, padding=0)
+        self.generator.grow(stage, residual=True)
+
+    def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
+        real = levels["a"][self.stage]
+        self.generator.amplitudes[self.stage] = (
+            1.0 if self.stage == 0 else noise.noise_amplitude(real, self._reconstruction_below(), self.config.noise_base)
+        )
+
+    def players(self) -> dict[str, Player]:
+        c, betas = self.config, (self.config.beta1, self.config.beta2)
+        return {
+            "critic": Player([{"params": list(self.nets["d"].parameters()), "lr": c.lr_d}], betas),
+            "generator": Player([{"params": self._trained(), "lr": c.lr_g}], betas),
+        }
+
+    def _trained(self) -> list[Tensor]:
+        return list(self.generator.stages[self.stage].parameters())
+
+    def schedule(self, stage: int) -> Schedule:
+        c = self.config
+        rounds = ["critic"] * c.critic_steps + ["generator"] * c.generator_steps
+        # Stages below only draw, which is a third of training.
+        shares = [(1.0 if n == stage else 1 / 3) * (self._widths[n] / 64) ** 2 for n in range(stage + 1)]
+        work = sum(share * self.plan.pixels(n) for n, share in enumerate(shares))
+        return Schedule(c.steps, rounds, work * len(rounds) / 2, c.decay_at, c.decay)
+
+    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
+        c, critic, real = self.config, self.nets["d"], scene.real["a"][-1]
+        if scene.fakes is None:
+            scene.fakes = Fakes(self._anchor_of_step(scene.draw))
+        if player == "critic":
+            with torch.no_grad():
+                fake = self._random(scene.draw)
+            wasserstein, penalty = losses.critic_losses(critic, real, [fake], scene.draw.scalars(1, 3))
+            return {"d": wasserstein, "gp": c.lambda_pen * penalty}
+        rebuilt = self._rebuild(scene.fakes.rebuilt_from)
+        reconstruction = c.lambda_rec * losses.mean_square(rebuilt, real)
+        if not c.as_released:
+            return {"adv": -critic(self._random(scene.draw)).mean(), "rec": reconstruction}
+        if scene.fakes.adversarial is None:
+            adversarial = -critic(self._random(scene.draw)).mean()
+            scene.fakes.adversarial = losses.first_order(adversarial, self._trained())
+        return {"adv": scene.fakes.adversarial(), "rec": reconstruction}
+
+    def _anchor_of_step(self, draw: Draw) -> Tensor:
+        anchor = self.nets["anchor"].value
+        if self.config.as_released and self.stage == 0:
+            anchor.copy_(draw.normal(*anchor.shape))
+        return anchor
+
+    def _random(self, draw: Draw) -> Tensor:
+        """A random image of the stage in training; the gradient reaches no other."""
+        sizes = self.sizes["a"]
+        noises = self.noises(sizes, draw)
+        with torch.no_grad():
+            previous = self._previous(noises, sizes)
+        return self.generator.stage(self.stage, previous, noises[-1])
+
+    def _rebuild(self, anchor: Tensor) -> Tensor:
+        if self.stage == 0:
+            return self.generator.stage(0, self._nothing(self.sizes["a"][0]), self._spread(anchor))
+        return self.generator.stage(self.stage, self._reconstruction_below(), None)
+
+    def _reconstruction_below(self) -> Tensor:
+        """The finished stages' reconstruction, enlarged: the same at every step of a stage."""
+        if self._below is None or self._below[0] != self.stage:
+            sizes = self.sizes["a"]
+            with torch.no_grad():
+                self._below = (self.stage, self._previous(self.fixed_noises(sizes), sizes))
+        return self._below[1]
+
+    # -- use ------------------------------------------------------------------------------------------------------
+
+    def _noise_size(self, size: Size) -> Size:
+        around = 2 * self.config.layers if self.config.task == "animation" else 0
+        return size[0] + around, size[1] + around
+
+    def _spread(self, one: Tensor) -> Tensor:
+        return one.expand(-1, self.plan.channels, -1, -1)
+
+    def _nothing(self, size: Size, batch: int = 1) -> Tensor:
+        return torch.zeros(batch, self.plan.channels, *size, device=self.generator.amplitudes.device)
+
+    def _previous(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
+        """What all stages but the last give, enlarged to the last of `sizes`."""
+        if len(sizes) == 1:
+            return self._nothing(sizes[0], len(noises[0]))
+        return resize.resize_image(self.render(noises[:-1], sizes[:-1]).float(), sizes[-1])
+
+    def noises(self, sizes: Sequence[Size], draw: Draw) -> list[Tensor]:
+        around = [self._noise_size(size) for size in sizes]
+        first = self._spread(draw.maps(1, *around[0]))
+        return [first, *(draw.maps(self.plan.channels, *size) for size in around[1:])]
+
+    def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
+        anchor = resize.resize(self.nets["anchor"].value, self._noise_size(sizes[0]))
+        return [self._spread(anchor), *(self._nothing(self._noise_size(size)) for size in sizes[1:])]
+
+    def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
+        previous = self._previous(noises, sizes)
+        return self.generator.stage(len(sizes) - 1, previous, noises[-1])
+
+    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
+        entry = len(sizes) - 1 if entry is None else min(entry, len(sizes) - 1)
+        # Reduced to what the stage below would have drawn, then enlarged like that (sec. 4, "Paint-to-Image").
+        drawn = image if entry == 0 else resize.resize_image(image, sizes[entry - 1])
+        for stage, noise_ in enumerate(self.noises(sizes, draw)[entry:], entry):
+            drawn = self.generator.stage(stage, resize.resize_image(drawn.float(), sizes[stage]), noise_)
+        return drawn
+
+    def parts(self) -> dict[str, int]:
+        c, n = self.plan.channels, self.config.layers - 2
+        return {
+            f"g stage {stage}": (9 * c * w + 3 * w) + n * (9 * w * w + 3 * w) + (9 * w * c + c)
+            for stage, w in enumerate(self._widths)
+        }

@@ -1,0 +1,370 @@
+"""`structural-analogy`: two pyramids of generators, each stage translating the other's images of its size.
+
+Source: Benaim, Mokady, Bermano, Cohen-Or, Wolf, "Structural Analogy from a Single Image Pair", Computer Graphics Forum
+2021, arXiv:2004.02222.
+
+As published: SinGAN's sizes from 18 pixels at 220 (11 stages), its widths and depths, convolutions padded by 1, the
+enlarged image added to the drawing but in the last two stages, two generators and two critics a stage (BatchNorm in
+all), warm starts where widths agree, finished stages frozen. One critic and one generator update a step: adversarial on
+random images and on their translations (a penalty of weight 0.1 for each), reconstruction 1, cycle 1, Adam (0.5, 0.999)
+at 5e-4 for generators and 1e-4 for critics, 20,000 steps a stage. The presets `style`, `texture`, `glyph`, `sketch` and
+`video` are the settings of its repository's commands for these tasks; `video` adds the self branch, each generator
+applied to the other domain's real image plus noise.
+
+With `as_released`: reconstruction starts from fresh noise at every step of stage 0, added to what is drawn from it; the
+noise of stage 0 drops to a tenth when the stage is finished; the self branch's generator term is a constant.
+
+Our departures: a pair keeps its two sizes and aspects (`square` stretches both, as published); a translation is of the
+user's own image, which enters the source's pyramid at `entry` and is translated at the finest stage, where the released
+code saves that of a random image; resizing is torch's antialiased bicubic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lonepair.lazy import lazy
+from lonepair.methods.base import Config, Method, Plan, Player, Scene, Schedule, Size
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lonepair import losses, nets, noise, pyramid, resize
+    from lonepair.nets import StagewiseGenerator
+    from lonepair.noise import Draw
+else:
+    torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
+    pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
+
+OTHER = {"a": "b", "b": "a"}
+
+
+@dataclass(frozen=True)
+class StructuralAnalogyConfig(Config):
+    """Settings of `structural-analogy`."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "draft": {"max_side": 128, "steps": 150},
+        "standard": {"max_side": 176, "steps": 1000},
+        "full": {},
+        "style": {"lambda_cyc": 10.0},
+        "texture": {"lambda_cyc": 10.0},
+        "glyph": {"min_side": 25},
+        "sketch": {"lr_d": 5e-4, "lr_g": 1e-4, "lambda_adv_b": 0.1},
+        "video": {"min_side": 25, "steps": 24000, "lambda_self": 1.0},
+    }
+    """full is the paper's, and so are the tasks' presets; draft and standard are smaller and shorter."""
+
+    max_side: int = 220
+    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
+    min_side: int = 18
+    """Shortest side of the coarsest stage, in pixels, over both images."""
+    square: bool = False
+    """Stretch both images to squares of max_side, as the released code does; outputs are stretched back."""
+    ratio: float = 0.75
+    """Nominal ratio between the sizes of two stages."""
+    width: int = 32
+    """Channels of the first four stages; doubled every four stages, `max_width` at most."""
+    max_width: int = 128
+    """Channels of the widest stage."""
+    layers: int = 5
+    """Convolutions of each network."""
+    replacing: int = 2
+    """So many of the finest stages replace the enlarged image instead of adding to it."""
+    slope: float = 0.2
+    """Negative slope of LeakyReLU."""
+    steps: int = 20000
+    """Training steps a stage."""
+    lr_g: float = 5e-4
+    """Learning rate of the generators."""
+    lr_d: float = 1e-4
+    """Learning rate of the critics."""
+    beta1: float = 0.5
+    """Adam's decay of the gradient's mean."""
+    beta2: float = 0.999
+    """Adam's decay of the squared gradient's mean."""
+    lambda_adv_b: float = 1.0
+    """Weight of B's adversarial terms; A's is 1."""
+    lambda_pen: float = 0.1
+    """Weight of the critics' gradient penalty."""
+    lambda_rec: float = 1.0
+    """Weight of reconstructing each image from its fixed noise."""
+    lambda_cyc: float = 1.0
+    """Weight of coming back to the image after translating it there and back."""
+    lambda_self: float = 0.0
+    """Weight of the self branch: each generator on the other's real image plus noise; the video variant has 1."""
+    noise_base: float = 0.1
+    """Noise of a stage = noise_base x RMSE between the image and its enlarged reconstruction."""
+    luminance_levels: int = 0
+    """Reduce the source's luminance to so many levels before it is seen; 0 leaves it as it is."""
+    entry: int = -1
+    """Stage of the source's pyramid at which an image to translate enters; -1: the finest, which keeps it as it is."""
+    as_released: bool = False
+    """The released code's ways where they differ from the paper's; this file's head names them."""
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if not 0.5 <= self.ratio <= 0.95:
+            found.append(f"ratio is {self.ratio}: choose a number from 0.5 to 0.95")
+        if self.luminance_levels == 1 or not 0 <= self.luminance_levels <= 256:
+            found.append(f"luminance_levels is {self.luminance_levels}: choose 0 (off) or 2 to 256")
+        return (
+            found
+            + self.too_small(1, "width", "max_width", "steps")
+            + self.too_small(3, "layers")
+            + self.no_rate("lr_g", "lr_d")
+            + self.no_share("beta1", "beta2")
+            + self.too_small(0, "lambda_adv_b", "lambda_pen", "lambda_rec", "lambda_cyc", "lambda_self")
+            + self.too_small(0, "noise_base", "slope", "replacing")
+            + self.too_small(-1, "entry")
+        )
+
+
+@dataclass(frozen=True)
+class Fakes:
+    """What the generators made at one step, for each domain."""
+
+    random: dict[str, Tensor]
+    translated: dict[str, Tensor]
+    """Domain -> the other's random image in this one's look."""
+    selves: dict[str, Tensor]
+    """Domain -> the other's real image plus noise in this one's look; empty without a self branch."""
+
+    def of(self, domain: str) -> list[Tensor]:
+        """All that the domain's critic is shown as fakes, the self branch last."""
+        return [self.translated[domain], self.random[domain], *([self.selves[domain]] if self.selves else [])]
+
+
+class StructuralAnalogy(Method):
+    """Two pyramids of generators, and the two critics of the stage in training."""
+
+    name = "structural-analogy"
+    domains = ("a", "b")
+    used = ("g_a", "g_b", "anchor_a", "anchor_b")
+    uses = frozenset({"sample", "translate"})
+    takes_many = True
+    config_class = StructuralAnalogyConfig
+    citation = """@article{benaim2021structural,
+  author  = {Benaim, Sagie and Mokady, Ron and Bermano, Amit and Cohen-Or, Daniel and Wolf, Lior},
+  title   = {Structural Analogy from a Single Image Pair},
+  journal = {Computer Graphics Forum},
+  year    = {2021}
+}"""
+
+    config: StructuralAnalogyConfig
+
+    def __init__(self, config: StructuralAnalogyConfig, plan: Plan) -> None:
+        super().__init__(config, plan)
+        self._widths = nets.widths_by_stage(plan.stages, config.width, config.max_width)
+        for domain in self.domains:
+            self.nets[f"g_{domain}"] = nets.StagewiseGenerator(plan.stages, pad=0)
+            coarsest = plan.sizes(plan.full_sizes[domain])[0]
+            self.nets[f"anchor_{domain}"] = nets.Constant(plan.channels, *coarsest)
+        self._below: dict[str, tuple[int, Tensor]] = {}
+
+    @classmethod
+    def plan_for(
+        cls, config: StructuralAnalogyConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
+    ) -> Plan:
+        if config.square:
+            sizes = dict.fromkeys(sizes, (config.max_side, config.max_side))
+        small = min(sizes.values(), key=min)
+        factors = pyramid.singan_factors(small, small, config.min_side, config.ratio)
+        return Plan(channels, dict(sizes), factors, config.square)
+
+    def generator(self, domain: str) -> StagewiseGenerator:
+        """G_0 to G_n of `domain`."""
+        return self.nets[f"g_{domain}"]  # type: ignore[return-value]
+
+    # -- training -------------------------------------------------------------------------------------------------
+
+    def grow(self) -> None:
+        self.stage += 1
+        c, width = self.config, self._widths[self.stage]
+        residual = self.stage < self.plan.stages - c.replacing
+        for domain in self.domains:
+            if self.stage == 0:
+                torch.nn.init.normal_(self.nets[f"anchor_{domain}"].value)
+            if self.stage == 0 or width != self._widths[self.stage - 1]:
+                self.nets[f"d_{domain}"] = nets.PatchCritic(
+                    self.plan.channels, width, c.layers, c.slope, norm="batch", zero_bias=False
+                )
+            stage = nets.StageGenerator(self.plan.channels, width, c.layers, c.slope, padding=1)
+            self.generator(domain).grow(stage, residual)
+
+    def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
+        for domain in self.domains:
+            amplitudes = self.generator(domain).amplitudes
+            if self.stage == 0:
+                amplitudes[0] = 1.0
+                continue
+            if self.stage == 1 and self.config.as_released:
+                amplitudes[0] = self.config.noise_base
+            few = slice(None, None, max(1, len(levels[domain][0]) // 8))
+            real = self._seen(levels[domain][self.stage][few], domain)
+            amplitudes[self.stage] = noise.noise_amplitude(real, self._reconstruction_below(domain), self.config.noise_base)
+
+    def players(self) -> dict[str, Player]:
+        c, betas = self.config, (self.config.beta1, self.config.beta2)
+        critics = [p for domain in self.domains for p in self.nets[f"d_{domain}"].parameters()]
+        generators = [p for d in self.domains for p in self.generator(d).stages[self.stage].parameters()]
+        return {
+            "critic": Player([{"params": critics, "lr": c.lr_d}], betas),
+            "generator": Player([{"params": generators, "lr": c.lr_g}], betas),
+        }
+
+    def schedule(self, stage: int) -> Schedule:
+        # Stages below only draw, twice a step.
+        shares = [(1.0 if n == stage else 1 / 3) * (self._widths[n] / 64) ** 2 for n in range(stage + 1)]
+        work = sum(share * self.plan.pixels(n) for n, share in enumerate(shares))
+        return Schedule(self.config.steps, ["critic", "generator"], work)
+
+    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
+        real = {domain: self._seen(scene.real[domain][-1], domain) for domain in self.domains}
+        if player == "critic":
+            scene.fakes = self._imagine(real, scene.draw)
+            return self._critic_losses(real, scene)
+        return self._generator_losses(real, scene)
+
+    def _imagine(self, real: Mapping[str, Tensor], draw: Draw) -> Fakes:
+        random = {domain: self._random(domain, draw) for domain in self.domains}
+        translated = {domain: self._translated(random[OTHER[domain]], domain) for domain in self.domains}
+        selves = {}
+        if self.config.lambda_self > 0:
+            for domain in self.domains:
+                shown = real[OTHER[domain]]
+                amplitude = self.generator(domain).amplitudes[self.stage]
+                noisy = shown + amplitude * draw.maps(*shown.shape[1:])
+                selves[domain] = self._translated(noisy, domain)
+        return Fakes(random, translated, selves)
+
+    def _critic_losses(self, real: Mapping[str, Tensor], scene: Scene) -> dict[str, Tensor]:
+        found = {}
+        for domain in self.domains:
+            fakes = [fake.detach() for fake in scene.fakes.of(domain)]
+            shares = [1.0, 1.0, self.config.lambda_self][: len(fakes)]
+            terms = [
+                losses.critic_losses(self.nets[f"d_{domain}"], real[domain], [fake], scene.draw.scalars(1, 3))
+                for fake in fakes
+            ]
+            found[f"d_{domain}"] = sum(
+                (share * term[0] for share, term in zip(shares, terms, strict=True)), terms[0][0] * 0
+            )
+            penalty = sum((share * term[1] for share, term in zip(shares, terms, strict=True)), terms[0][1] * 0)
+            found[f"gp_{domain}"] = self.config.lambda_pen * penalty
+        return found
+
+    def _generator_losses(self, real: Mapping[str, Tensor], scene: Scene) -> dict[str, Tensor]:
+        c, made, found = self.config, scene.fakes, {}
+        for domain in self.domains:
+            critic, weight = self.nets[f"d_{domain}"], c.lambda_adv_b if domain == "b" else 1.0
+            found[f"adv_{domain}"] = -weight * critic(made.random[domain]).mean()
+            found[f"adv_{OTHER[domain]}{domain}"] = -weight * critic(made.translated[domain]).mean()
+            if made.selves and not c.as_released:
+                found[f"adv_self_{domain}"] = -weight * c.lambda_self * critic(made.selves[domain]).mean()
+            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(self._rebuild(domain, scene.draw), real[domain])
+            back = self._translated(made.translated[OTHER[domain]], domain)
+            found[f"cyc_{domain}"] = c.lambda_cyc * losses.mean_square(back, made.random[domain])
+        return found
+
+    def _translated(self, image: Tensor, domain: str) -> Tensor:
+        """`image` in the look of `domain`: its newest stage, applied without noise."""
+        return self.generator(domain).stage(self.stage, image, None)
+
+    def _random(self, domain: str, draw: Draw) -> Tensor:
+        sizes = self.sizes[domain]
+        noises = [draw.maps(self.plan.channels, *size) for size in sizes]
+        with torch.no_grad():
+            previous = self._climb(domain, self._nothing(sizes[0]), noises[:-1], sizes)
+        return self.generator(domain).stage(self.stage, previous, noises[-1])
+
+    def _rebuild(self, domain: str, draw: Draw) -> Tensor:
+        if self.stage:
+            return self.generator(domain).stage(self.stage, self._reconstruction_below(domain, draw), None)
+        return self._first_rebuilt(domain, draw)
+
+    def _first_rebuilt(self, domain: str, draw: Draw | None) -> Tensor:
+        """Stage 0's reconstruction: from z*, or, as released, from fresh noise that is added to the drawing."""
+        size = self.sizes[domain][0]
+        if self.config.as_released and draw is not None:
+            return self.generator(domain).stage(0, draw.maps(self.plan.channels, *size), None)
+        return self.generator(domain).stage(0, self._nothing(size), self.nets[f"anchor_{domain}"].value)
+
+    def _reconstruction_below(self, domain: str, draw: Draw | None = None) -> Tensor:
+        """The finished stages' reconstruction, enlarged; from z* it is the same at every step of a stage."""
+        fresh = self.config.as_released and draw is not None
+        kept = self._below.get(domain)
+        if fresh or kept is None or kept[0] != self.stage:
+            sizes = self.sizes[domain]
+            with torch.no_grad():
+                drawn = self._first_rebuilt(domain, draw)
+                for stage in range(1, self.stage):
+                    drawn = self.generator(domain).stage(stage, _resized(drawn, sizes[stage]), None)
+                kept = (self.stage, _resized(drawn, sizes[-1]))
+            if fresh:
+                return kept[1]
+            self._below[domain] = kept
+        return kept[1]
+
+    # -- use ------------------------------------------------------------------------------------------------------
+
+    def _seen(self, image: Tensor, domain: str) -> Tensor:
+        levels = self.config.luminance_levels
+        if domain != "a" or levels == 0:
+            return image
+        grey = image[:, :3].mean(1, keepdim=True)
+        coarse = ((grey + 1) / 2 * (levels - 1)).round() / (levels - 1) * 2 - 1
+        return torch.cat([(image[:, :3] + coarse - grey).clamp(-1, 1), image[:, 3:]], 1)
+
+    def _nothing(self, size: Size) -> Tensor:
+        return torch.zeros(1, self.plan.channels, *size, device=self.generator("a").amplitudes.device)
+
+    def _climb(
+        self, domain: str, image: Tensor, noises: Sequence[Tensor], sizes: Sequence[Size], first: int = 0
+    ) -> Tensor:
+        """`image` through stages `first` and up, one for each of `noises`, then at the size of the next stage."""
+        for stage, noise_ in enumerate(noises, first):
+            drawn = self.generator(domain).stage(stage, _resized(image, sizes[stage]), noise_)
+            image = _resized(drawn, sizes[stage + 1])
+        return image
+
+    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
+        entry = self.config.entry if entry is None else entry
+        last = len(sizes) - 1
+        image = self._seen(image, OTHER[domain])
+        if 0 <= entry < last:
+            source = OTHER[domain]
+            noises = [draw.maps(self.plan.channels, *size) for size in sizes[entry:]]
+            image = self._climb(source, image, noises[:-1], sizes, entry)
+            image = self.generator(source).stage(last, image, noises[-1])
+        return self.generator(domain).stage(last, _resized(image, sizes[-1]), None)
+
+    def sample(self, sizes: Mapping[str, Sequence[Size]], draw: Draw) -> dict[str, Tensor]:
+        noises = [draw.maps(self.plan.channels, *size) for size in sizes["a"]]
+        a = self._climb("a", self._nothing(sizes["a"][0]), noises[:-1], sizes["a"])
+        a = self.generator("a").stage(len(noises) - 1, a, noises[-1])
+        return {"a": a, "b": self.generator("b").stage(len(noises) - 1, a, None)}
+
+    def preview(self, real: Mapping[str, list[Tensor]], draw: Draw) -> list[tuple[str, Tensor]]:
+        pictures = []
+        for domain in self.domains:
+            other = OTHER[domain]
+            shown = self.redraw(real[domain][-1], self.sizes[domain], other, None, draw)
+            pictures += [(domain, real[domain][-1]), (f"{domain} as {other}", shown)]
+        drawn = self.sample(self.sizes, draw)
+        return [*pictures, ("random a", drawn["a"]), ("as b", drawn["b"])]
+
+    def parts(self) -> dict[str, int]:
+        c, n = self.plan.channels, self.config.layers - 2
+        return {
+            f"g_{domain} stage {stage}": (9 * c * w + 3 * w) + n * (9 * w * w + 3 * w) + (9 * w * c + c)
+            for domain in self.domains
+            for stage, w in enumerate(self._widths)
+        }
+
+
+def _resized(image: Tensor, size: Size) -> Tensor:
+    return resize.resize_image(image.float(), size)
