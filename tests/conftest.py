@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+import lonepair.methods as methods
 from lonepair.image import write_image
 from lonepair.methods.base import Method
 from lonepair.train.loop import Interrupted
 from lonepair.train.watch import Report, Watcher
 
-TINY = {"stages": 2, "min_side": 14, "max_side": 20, "width": 8, "steps": 3, "finest_steps": 3, "device": "cpu"}
-"""Settings under which every method trains in about a second."""
+_TINY = {"stages": 2, "min_side": 14, "max_side": 20, "width": 8, "max_width": 8, "steps": 3, "finest_steps": 3}
+
+
+def tiny(method: str, **settings: Any) -> dict[str, Any]:
+    """Settings under which `method` trains in about a second: those of `_TINY` that it has, and `settings`."""
+    known = {field.name for field in dataclasses.fields(methods.get_method(method).config_class)}
+    return {**{name: value for name, value in _TINY.items() if name in known}, "device": "cpu", **settings}
+
+
+TINY = tiny(methods.DEFAULT)
 
 
 def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> Tensor:

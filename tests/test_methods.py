@@ -11,28 +11,41 @@ import pytest
 import torch
 
 import lonepair.methods as methods
-from conftest import TINY, StopAfter, picture
+from conftest import StopAfter, picture, tiny
 from lonepair.checkpoint import load_model, save_model
 from lonepair.errors import UserError
 from lonepair.fit import Job
 from lonepair.methods.base import Method, Scene
-from lonepair.model import Pair, load
+from lonepair.model import Model, load
 from lonepair.noise import Draw, seeded
 from lonepair.train.loop import Interrupted, Progress
 from lonepair.train.run import RunFolder
 from lonepair.train.watch import Watcher
 
-NAMES = methods.names()
-every_method = pytest.mark.parametrize("name", NAMES)
+every_method = pytest.mark.parametrize("name", methods.names())
+
+
+def methods_that(use: str) -> Any:
+    """The test, once for every method that can be asked for `use`."""
+    return pytest.mark.parametrize("name", [n for n in methods.names() if use in methods.get_method(n).uses])
+
+
+def has(name: str, setting: str) -> bool:
+    return any(field.name == setting for field in dataclasses.fields(methods.get_method(name).config_class))
+
+
+def output(model: Model, image: torch.Tensor) -> torch.Tensor:
+    """What the method is for: `image` redrawn by a pair, a random image by a method of one."""
+    return model.translate(image).image if "translate" in model.method.uses else model.sample(1)[0]["a"]
 
 
 def job(name: str, inputs: dict[str, Any] | None = None, **settings: Any) -> Job:
     inputs = inputs or {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
     domains = methods.get_method(name).domains
-    return Job.plan({d: inputs[d] for d in domains}, name, "standard", {**TINY, **settings})
+    return Job.plan({d: inputs[d] for d in domains}, name, "standard", tiny(name, **settings))
 
 
-def weights(pair: Pair) -> dict[str, torch.Tensor]:
+def weights(pair: Model) -> dict[str, torch.Tensor]:
     return {key: value.clone() for key, value in pair.method.nets.state_dict().items()}
 
 

@@ -18,7 +18,7 @@ def generator(stages: int, norm: Norm = "none", channels: int = 3, width: int = 
     with seeded(0):
         net = GrowingGenerator(channels, width, 3, norm, 0.05, max_stages=6)
         for _ in range(stages):
-            net.grow()
+            net.grow(6)
     # The initial weights shrink what passes through to nothing; larger ones make a change at the input show.
     with torch.no_grad():
         for part in net.modules():
@@ -78,7 +78,7 @@ def test_critic_scores_a_batch_as_it_scores_each_image() -> None:
 def test_generator_has_the_published_number_of_parameters() -> None:
     net = GrowingGenerator(3, 64, 3, "none", 0.05, max_stages=6)
     for stage in range(6):
-        net.grow()
+        net.grow(6)
         assert parameters(net) == 114_307 + stage * 110_784
     assert parameters(net) == 668_227
 
@@ -86,14 +86,14 @@ def test_generator_has_the_published_number_of_parameters() -> None:
 def test_batch_norm_adds_two_numbers_a_channel_to_each_body_convolution() -> None:
     net = GrowingGenerator(3, 64, 3, "batch", 0.05, max_stages=6)
     for _ in range(6):
-        net.grow()
+        net.grow(6)
     assert parameters(net) == 668_227 + 6 * 3 * 2 * 64
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
 def test_a_new_stage_is_a_copy_that_does_not_share(norm: Norm) -> None:
     net = generator(2, norm)
-    net.grow()
+    net.grow(6)
     old, new = net.bodies[1].state_dict(), net.bodies[2].state_dict()
     assert old.keys() == new.keys()
     assert all(torch.equal(old[name], new[name]) for name in old)

@@ -58,7 +58,8 @@ def fit_pair(
         preset: "draft", "standard" or "full".
         out: The run's folder, for state, metrics, previews and model; None keeps nothing on disk.
         resume: Go on with the run at `out`.
-        warm_start: A model file of the same method, whose weights each stage starts from where shapes agree.
+        warm_start: A run's folder or a model file of the same method, whose weights each stage starts from where shapes
+            agree; a folder has the critics', too.
         callbacks: Watchers to tell of the progress.
         settings: Any field of the method's config and of `Options`, by name: steps=500, seed=3, device="cpu".
 
@@ -78,6 +79,7 @@ def fit(
     out: str | Path | None = None,
     resume: bool = False,
     warm_start: str | Path | None = None,
+    composite: object | None = None,
     callbacks: Sequence[Watcher] = (),
     **settings: Any,
 ) -> Model:
@@ -86,10 +88,13 @@ def fit(
     Args:
         image: Path of an image; a PIL image, an array, or a tensor (1, c, h, w) in [-1, 1]. Where the method allows it,
             several: a list of such, a folder, or a clip, fitted to the first one's size.
+        composite: `image` with something pasted or moved; a method that allows it is then trained further on it, from a
+            warm start (ConSinGAN's fine-tuning, for `harmonize` and `edit`).
 
     Everything else as for `fit_pair`.
     """
-    return _fit({"a": image}, method, preset, out, resume, warm_start, callbacks, settings)
+    inputs = {"a": image} if composite is None else {"a": image, "composite": composite}
+    return _fit(inputs, method, preset, out, resume, warm_start, callbacks, settings)
 
 
 def _fit(
@@ -143,26 +148,14 @@ class Job:
         config = method_class.config_class.from_preset(
             preset, **{name: value for name, value in settings.items() if name not in ours}
         )
-        if set(inputs) != set(method_class.domains):
-            able = [n for n in methods.names() if set(methods.get_method(n).domains) == set(inputs)]
-            wants = {1: "one image", 2: "a source and a target"}
-            raise UserError(
-                f"method {method!r} learns from {wants[len(method_class.domains)]}; from {wants[len(inputs)]} learn "
-                f"{', '.join(able)}"
-            )
+        _check_inputs(method_class, inputs, warm_start is not None)
         if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise UserError("--tensorboard needs a package: pip install tensorboard")
         engine = choose_engine(options.device, options.dtype, options.threads)
         sources = {domain: open_source(value) for domain, value in inputs.items()}
         sizes = {}
         for domain, source in sources.items():
-            if domain != method_class.domains[0] and source.is_clip:
-                raise UserError(f"{source.name}: the target must be an image, this is a clip; give one of its frames")
-            if source.is_clip and not method_class.takes_many:
-                able = [n for n in methods.names() if methods.get_method(n).takes_many]
-                raise UserError(
-                    f"{source.name}: method {method!r} learns from one image, not several; {', '.join(able)} take more"
-                )
+            _check_clip(method_class, domain, source)
             sizes[domain] = training_size(source, config.min_side, config.max_side)
         channels = common_channels(*(source.channels for source in sources.values()))
         originals = {domain: source.size for domain, source in sources.items()}
@@ -291,16 +284,56 @@ class Job:
         return save
 
 
+def _check_inputs(method_class: type[Method], inputs: Mapping[str, object], warm: bool) -> None:
+    """Refuse inputs of another number than the method learns from.
+
+    Raises:
+        UserError: naming the methods that do.
+    """
+    extra = [name for name in inputs if name not in method_class.domains]
+    if len(inputs) - len(extra) == len(method_class.domains) and set(extra) <= set(method_class.optional):
+        if extra and not warm:
+            raise UserError(f"{extra[0]}: is for a further training of a model; name the model with --warm-start")
+        return
+    able = [name for name in methods.names() if set(inputs) <= {*(m := methods.get_method(name)).domains, *m.optional}]
+    able = [name for name in able if set(methods.get_method(name).domains) <= set(inputs)]
+    wants = {1: "one image", 2: "a source and a target"}
+    given = "a composite beside the image" if "composite" in inputs else wants[len(inputs)]
+    raise UserError(
+        f"method {method_class.name!r} learns from {wants[len(method_class.domains)]}; from {given} learn "
+        f"{', '.join(able)}"
+    )
+
+
+def _check_clip(method_class: type[Method], domain: str, source: Source) -> None:
+    """Refuse several images where one is wanted.
+
+    Raises:
+        UserError: naming what takes them.
+    """
+    if not source.is_clip:
+        return
+    if domain != method_class.domains[0]:
+        what = "target" if domain in method_class.domains else domain
+        raise UserError(f"{source.name}: the {what} must be an image, this is a clip; give one of its frames")
+    if not method_class.takes_many:
+        able = [name for name in methods.names() if methods.get_method(name).takes_many]
+        raise UserError(
+            f"{source.name}: method {method_class.name!r} learns from one image; {', '.join(able)} take several"
+        )
+
+
 def _warm_weights(path: Path, method: str) -> dict[str, Tensor]:
-    """Weights of the model at `path`, by name.
+    """Weights of the run or model at `path`, by name.
 
     Raises:
         UserError: where it cannot be read, or is of another method.
     """
-    warm, _ = load_model(path)
+    run = RunFolder(path) if path.is_dir() else None
+    warm, _ = load_model(run.model if run else path)
     if warm.name != method:
         raise UserError(f"{path}: is a model of method {warm.name!r}; a warm start of {method!r} needs one of its own")
-    return warm.model_state()
+    return run.weights() if run else warm.model_state()
 
 
 @contextlib.contextmanager

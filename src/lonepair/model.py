@@ -79,9 +79,7 @@ class Model:
 
     # -- random images --------------------------------------------------------------------------------------------
 
-    def sample(
-        self, count: int = 1, *, seed: int = 0, size: tuple[int, int] | None = None, start: int = 0
-    ) -> Samples:
+    def sample(self, count: int = 1, *, seed: int = 0, size: tuple[int, int] | None = None, start: int = 0) -> Samples:
         """`count` random images; of a pair, aligned random images of both domains.
 
         Args:
@@ -178,7 +176,7 @@ class Model:
             UserError: for what cannot be read, a mask that marks nothing, or neither mask nor original.
         """
         self._check_use("edit")
-        return self._blended("edit", image, mask, original, self._entry(start, 2), dilate, feather, seed)
+        return self._blended("edit", image, mask, original, self._start("edit", start), dilate, feather, seed)
 
     def harmonize(
         self,
@@ -193,10 +191,16 @@ class Model:
     ) -> Picture:
         """A composite whose pasted object takes on the look of the image that was learnt; arguments as for `edit`."""
         self._check_use("harmonize")
-        return self._blended("harmonize", image, mask, original, self._entry(start, 3), dilate, feather, seed)
+        return self._blended("harmonize", image, mask, original, self._start("harmonize", start), dilate, feather, seed)
 
     def paint(
-        self, painting: object, *, start: int | None = None, colours: int = 0, palette: object | None = None, seed: int = 0
+        self,
+        painting: object,
+        *,
+        start: int | None = None,
+        colours: int = 0,
+        palette: object | None = None,
+        seed: int = 0,
     ) -> Picture:
         """A rough painting made into an image like the one that was learnt.
 
@@ -216,7 +220,7 @@ class Model:
         if colours:
             look = reconstruction(self.method, self.engine) if palette is None else _still(palette)
             image = edits.quantized(image, look, colours)
-        entry = min(1, self.method.stage) if start is None else start
+        entry = self._start("paint", start)
         drawn = edits.redrawn(self.method, self.engine, image, entry, seed)
         return Picture(drawn, {**self.settings, "use": "paint", "start": entry, "noise_seed": seed})
 
@@ -230,7 +234,7 @@ class Model:
         """
         self._check_use("refine")
         _check_seed(seed)
-        entry = self._entry(start, 2)
+        entry = self._start("refine", start)
         drawn = edits.redrawn(self.method, self.engine, _still(image), entry, seed)
         return Picture(drawn, {**self.settings, "use": "refine", "start": entry, "noise_seed": seed})
 
@@ -265,9 +269,9 @@ class Model:
         able = [name for name in methods.names() if use in methods.get_method(name).uses]
         raise UserError(f"{use}: method {self.method.name!r} cannot; train with one of {', '.join(able)}")
 
-    def _entry(self, start: int | None, share: int) -> int:
-        """`start`, or the stage 1 - 1/`share` of the way up."""
-        return (self.method.stage + 1) * (share - 1) // share if start is None else start
+    def _start(self, use: str, start: int | None) -> int:
+        assert isinstance(self.method, SingleMethod)
+        return self.method.start_for(use) if start is None else start
 
     def _blended(
         self,

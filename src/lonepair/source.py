@@ -143,9 +143,9 @@ def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
 
     A path is an image, a video, an animated image, or a folder of frames; what a file is is told by its content, not
     its name. A Pillow image, an array (h, w), (h, w, c) and a tensor (h, w), (c, h, w), (1, c, h, w) are stills
-    (`image.as_image`); an array (n, h, w, c) and a tensor (n, c, h, w) with n > 1 are clips, and a list of stills is one
-    with each still fitted to the first. `rate` is the frames per
-    second of what does not know its own: folders, arrays and tensors. A `Source` is returned as it is.
+    (`image.as_image`); an array (n, h, w, c) and a tensor (n, c, h, w) with n > 1 are clips. A list of stills is a
+    clip, each fitted to the first one's size. `rate` is the frames per second of what does not know its own: folders,
+    arrays, tensors and lists. A `Source` is returned as it is.
 
     Raises:
         UserError: there is no such file, it is damaged or of an unknown kind, or the value is none of these.

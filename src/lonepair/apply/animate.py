@@ -23,7 +23,6 @@ from lonepair.train.engine import Engine
 from lonepair.video.frames import Frame
 from lonepair.video.write import WRITABLE, ClipWriter
 
-
 Maps = Sequence[Tensor]
 """One map of noise for each stage."""
 

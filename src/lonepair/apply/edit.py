@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,7 +57,7 @@ def read_mask(value: object, size: tuple[int, int], name: str = "the mask") -> F
     Raises:
         UserError: for what is no image, or a mask that marks nothing.
     """
-    image = as_image(value) if not isinstance(value, str) and not hasattr(value, "__fspath__") else read_image(value)
+    image = read_image(value) if isinstance(value, str | Path) else as_image(value)
     if image.shape[1] == 4 and float(image[:, 3].min()) < 1:
         log.info("%s has transparent parts: what is opaque is taken as edited", name)
         grey = image[:, 3:]

@@ -181,6 +181,8 @@ class Method(ABC):
 
     name: ClassVar[str]
     domains: ClassVar[tuple[str, ...]]
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Inputs that a further training, from a warm start, may have beside its domains."""
     config_class: ClassVar[type[Config]]
     citation: ClassVar[str]
     """BibTeX of what was used."""
@@ -198,9 +200,7 @@ class Method(ABC):
 
     @classmethod
     @abstractmethod
-    def plan_for(
-        cls, config: Any, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
-    ) -> Plan:
+    def plan_for(cls, config: Any, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]) -> Plan:
         """The sizes and stages that `config` gives for inputs of (h, w) `originals`, reduced to `sizes`."""
 
     @abstractmethod
@@ -273,6 +273,7 @@ class Method(ABC):
 
 class SingleMethod(Method):
     """A method of one image: all that it draws is decided by one map of noise for each stage."""
+
     domains = ("a",)
 
     @abstractmethod
@@ -282,6 +283,11 @@ class SingleMethod(Method):
     @abstractmethod
     def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
         """The maps from which the training image is reconstructed (SinGAN's z*), fitted to `sizes`."""
+
+    def start_for(self, use: str) -> int:
+        """The stage at which an image enters, for "edit", "harmonize", "paint" or "refine", where none is named."""
+        stages = self.stage + 1
+        return {"edit": stages // 2, "harmonize": 2 * stages // 3, "refine": stages // 2}.get(use, min(1, self.stage))
 
     @abstractmethod
     def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
@@ -295,5 +301,10 @@ class SingleMethod(Method):
     def preview(self, real: Mapping[str, list[Tensor]], draw: Draw) -> list[tuple[str, Tensor]]:
         sizes = self.sizes["a"]
         rebuilt = self.render(self.fixed_noises(sizes), sizes)
+        others = []
+        for name in self.optional:
+            if name in real:
+                redrawn = self.redraw(real[name][-1], sizes, "a", 0, draw)
+                others += [(name, real[name][-1]), (f"{name} redrawn", redrawn)]
         random = [(f"random {i + 1}", self.sample(self.sizes, draw)["a"]) for i in range(3)]
-        return [("a", real["a"][-1]), ("reconstructed", rebuilt), *random]
+        return [("a", real["a"][-1]), ("reconstructed", rebuilt), *others, *random]

@@ -8,13 +8,18 @@ back (sec. 3.1), a critic of five unpadded convolutions without normalisation th
 0.1 with three critic updates a step on one fake, reconstruction of weight 10 from the coarsest real image and fixed
 Gaussian feature maps, noise of 0.1 x RMSE of what the new stage's copy reconstructs, Adam (0.5, 0.999) at 5e-4, a tenth
 of it after 80 % of 2000 steps a stage. `task` chooses how stages are surrounded: enlarged features for `generation` and
-`animation`, zeros for `retargeting`.
+`animation`, zeros for the others. An animation is reconstructed from noise instead of the coarsest image. For
+`harmonization` and `editing` (sec. 3.4) the generator is shown the coarsest image with other colours, or rearranged,
+and learns to undo it; the presets of these names have the released commands' normalisation, slope 0.3, and three stages
+from 120 pixels on a geometric rule. With a `composite` and a warm start only the last stage is trained further, on the
+coarsest level of that composite (fine-tuning).
 
 With `as_released`: three Adam steps on one gradient of the generator. The paper has one.
 
 Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
 frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
-fixed seed instead of being saved.
+fixed seed instead of being saved; the disturbances of colours and tiles are ours in their numbers (`lonepair.augment`);
+batch normalisation uses the image's own statistics in use, too, as in training on one image.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.methods.base import Config, Plan, Player, Scene, Schedule, SingleMethod, Size
 
@@ -30,15 +36,29 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import losses, nets, noise, pyramid, resize
+    from lonepair import augment, losses, nets, noise, pyramid, resize
     from lonepair.nets import GrowingGenerator
     from lonepair.noise import Draw
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
-    pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
+    augment, pyramid, resize = lazy("lonepair.augment"), lazy("lonepair.pyramid"), lazy("lonepair.resize")
+
+_UNDO = ("harmonization", "editing")
+"""Tasks whose generator undoes something instead of drawing from noise."""
 
 _FIXED = 2020
 """Names the stream of the fixed feature maps."""
+
+
+_UNDOING = {
+    "stages": 3,
+    "min_side": 120,
+    "size_rule": "geometric",
+    "norm": "instance",
+    "slope": 0.3,
+    "steps": 1000,
+}
+"""Settings that the two tasks share whose generator undoes something."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +69,24 @@ class ConSinGANConfig(Config):
         "draft": {"max_side": 128, "steps": 250},
         "standard": {"max_side": 188, "steps": 1000},
         "full": {},
+        "harmonization": {"task": "harmonization", **_UNDOING},
+        "editing": {"task": "editing", **_UNDOING},
     }
-    """full is the paper's; the others are smaller and shorter."""
+    """full is the paper's, and so are the two tasks; draft and standard are smaller and shorter."""
 
     max_side: int = 250
     """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
-    task: Literal["generation", "retargeting", "animation"] = "generation"
-    """What it is for: decides how the generator treats the border."""
+    task: Literal["generation", "retargeting", "animation", "harmonization", "editing"] = "generation"
+    """What it is for: decides what the generator is shown, and how it treats the border."""
     stages: int = 6
     """Number of stages, 2 to 12; each adds `blocks` convolutions."""
+    size_rule: Literal["consingan", "geometric"] = "consingan"
+    """How sizes grow between min_side and max_side: ConSinGAN's rule (many small stages) or one constant ratio."""
     width: int = 64
     """Channels inside the generator and the critic."""
     blocks: int = 3
     """Convolution blocks a stage."""
-    norm: Literal["none", "batch"] = "none"
+    norm: Literal["none", "batch", "instance"] = "none"
     """Normalisation inside the generator."""
     slope: float = 0.05
     """Negative slope of LeakyReLU."""
@@ -112,6 +136,7 @@ class ConSinGAN(SingleMethod):
     """A growing generator G and a patch critic D."""
 
     name = "consingan"
+    optional = ("composite",)
     used = ("g", "anchor")
     uses = frozenset({"sample", "scale_sheet", "animate", "edit", "harmonize", "paint", "refine"})
     takes_many = True
@@ -128,7 +153,7 @@ class ConSinGAN(SingleMethod):
     def __init__(self, config: ConSinGANConfig, plan: Plan) -> None:
         super().__init__(config, plan)
         c = config
-        surround: nets.Surround = "ahead" if c.task == "retargeting" else "enlarge"
+        surround: nets.Surround = "enlarge" if c.task in ("generation", "animation") else "ahead"
         self.nets["g"] = nets.GrowingGenerator(
             plan.channels,
             c.width,
@@ -148,23 +173,48 @@ class ConSinGAN(SingleMethod):
     def plan_for(
         cls, config: ConSinGANConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
     ) -> Plan:
-        factors = pyramid.shared_factors(list(sizes.values()), config.stages, config.min_side, "consingan")
-        return Plan(channels, dict(sizes), factors)
+        if "composite" in sizes and config.task not in _UNDO:
+            raise UserError(f"task is {config.task}: a composite is for {' and '.join(_UNDO)}; choose one with --task")
+        if "composite" in sizes and sizes["composite"] != sizes["a"]:
+            (h, w), (own_h, own_w) = originals["composite"], originals["a"]
+            raise UserError(
+                f"the composite has {w}x{h} pixels, the image {own_w}x{own_h}: give a composite that was made from the "
+                "image, of the same aspect"
+            )
+        factors = pyramid.shared_factors([sizes["a"]], config.stages, config.min_side, config.size_rule)
+        return Plan(channels, dict.fromkeys(sizes, sizes["a"]), factors)
+
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether this is a further training, of the last stage, on a composite."""
+        return "composite" in self.plan.full_sizes
+
+    @property
+    def _concurrent(self) -> int:
+        return 1 if self.fine_tunes else self.config.concurrent
 
     @property
     def generator(self) -> GrowingGenerator:
         """G."""
         return self.nets["g"]  # type: ignore[return-value]
 
+    @property
+    def anchor(self) -> Tensor:
+        """The coarsest real image, (1, c, h, w), from which reconstruction starts."""
+        return self.nets["anchor"].value  # type: ignore[return-value]
+
     # -- training -------------------------------------------------------------------------------------------------
 
     def grow(self) -> None:
         self.stage += 1
-        self.generator.grow(self.config.concurrent)
+        self.generator.grow(self._concurrent)
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         if self.stage == 0:
-            self.nets["anchor"].value.copy_(levels["a"][0][:1])
+            if self.config.task == "animation":
+                torch.nn.init.normal_(self.anchor)
+            else:
+                self.anchor.copy_(levels["a"][0][:1])
             self.generator.amplitudes[0] = 1
             return
         few = slice(None, None, max(1, len(levels["a"][0]) // 8))
@@ -177,7 +227,7 @@ class ConSinGAN(SingleMethod):
         c = self.config
         groups = [
             {"params": parameters, "lr": c.lr_g * c.concurrent_decay**back}
-            for back, parameters in self.generator.trained(c.concurrent)
+            for back, parameters in self.generator.trained(self._concurrent)
         ]
         betas = (c.beta1, c.beta2)
         return {
@@ -188,13 +238,14 @@ class ConSinGAN(SingleMethod):
     def schedule(self, stage: int) -> Schedule:
         c = self.config
         rounds = ["critic"] * c.critic_steps + ["generator"] * (3 if c.as_released else 1)
-        work = sum(map(self.plan.pixels, range(stage + 1)))
+        if self.fine_tunes and stage < self.plan.stages - 1:
+            return Schedule(0, rounds, 0.0)
+        work = float(sum(map(self.plan.pixels, range(stage + 1))))
         return Schedule(c.steps, rounds, work, c.decay_at, c.decay)
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
         if scene.fakes is None:
-            sizes = self.sizes["a"]
-            scene.fakes = self.render(self.noises(sizes, scene.draw), sizes)
+            scene.fakes = self._imagine(scene)
         critic, c = self.nets["d"], self.config
         if player == "critic":
             weights = scene.draw.scalars(1, 3)
@@ -206,13 +257,27 @@ class ConSinGAN(SingleMethod):
         rebuilt = self._rebuild(scene.real["a"][0])
         reconstruction = c.lambda_rec * losses.mean_square(rebuilt, scene.real["a"][-1])
         if c.as_released:
-            parameters = [p for _, group in self.generator.trained(c.concurrent) for p in group]
+            parameters = [p for _, group in self.generator.trained(self._concurrent) for p in group]
             scene.fakes = losses.first_order(adversarial + reconstruction, parameters)
             return {"adv_rec": scene.fakes()}
         return {"adv": adversarial, "rec": reconstruction}
 
+    def _imagine(self, scene: Scene) -> Tensor:
+        """What the critic is to be convinced of at this step."""
+        sizes = self.sizes["a"]
+        noises = self.noises(sizes, scene.draw)
+        if "composite" in scene.real:
+            noises[0] = scene.real["composite"][0]
+        elif self.config.task == "harmonization":
+            noises[0] = augment.recoloured(scene.real["a"][0], scene.draw)
+        elif self.config.task == "editing":
+            noises[0] = augment.rearranged(scene.real["a"][0], scene.draw)
+        return self.render(noises, sizes)
+
     def _rebuild(self, coarsest: Tensor) -> Tensor:
         sizes = self.sizes["a"]
+        if self.config.task == "animation":
+            coarsest = self.anchor.expand(len(coarsest), -1, -1, -1)
         rebuilt: Tensor = self.generator(coarsest, sizes, 0, self._fixed_maps(sizes))
         return rebuilt
 
@@ -222,7 +287,7 @@ class ConSinGAN(SingleMethod):
         return [draw.maps(*self.generator.noise_shape(size, stage)) for stage, size in enumerate(sizes)]
 
     def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
-        return [resize.resize_image(self.nets["anchor"].value, sizes[0]), *self._fixed_maps(sizes)]
+        return [resize.resize_image(self.anchor, sizes[0]), *self._fixed_maps(sizes)]
 
     def _fixed_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
         device = self.generator.amplitudes.device
@@ -233,6 +298,9 @@ class ConSinGAN(SingleMethod):
                 self._fixed[key] = noise.Draw(_FIXED, *key, place=device).maps(*key[1:])
             maps.append(self._fixed[key].to(device))
         return maps
+
+    def start_for(self, use: str) -> int:
+        return 0 if self.config.task in _UNDO and use in ("edit", "harmonize") else super().start_for(use)
 
     def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
         drawn: Tensor = self.generator(noises[0], sizes, 0, noises[1:])

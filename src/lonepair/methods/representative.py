@@ -134,9 +134,7 @@ class RepresentativeConfig(Config):
                 f"choose 2 to {(self.min_side - 2) // 2}"
             )
         found += self.no_rate("lr_g", "lr_d")
-        found += self.no_share(
-            "beta1", "beta2", "decay_at", "decay", "concurrent_decay", "real_share", "window"
-        )
+        found += self.no_share("beta1", "beta2", "decay_at", "decay", "concurrent_decay", "real_share", "window")
         weights = ("lambda_adv", "lambda_pen", "lambda_rec", "lambda_cyc", "noise_base", "translation_noise")
         found += self.too_small(0, *weights, "slope")
         return found
@@ -230,7 +228,7 @@ class Representative(Method):
         c = self.config
         steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
         # Every update sends its images through all stages below, too.
-        work = sum(map(self.plan.pixels, range(stage + 1)))
+        work = float(sum(map(self.plan.pixels, range(stage + 1))))
         return Schedule(steps, ["critic"] * c.critic_steps + ["generator"], work, c.decay_at, c.decay)
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
@@ -311,8 +309,8 @@ class Representative(Method):
         pictures = []
         for domain in self.domains:
             other = OTHER[domain]
-            pictures.append((domain, real[domain][-1]))
-            pictures.append((f"{domain} as {other}", self.redraw(real[domain][-1], self.sizes[domain], other, None, draw)))
+            shown = self.redraw(real[domain][-1], self.sizes[domain], other, None, draw)
+            pictures += [(domain, real[domain][-1]), (f"{domain} as {other}", shown)]
         return [*pictures, ("random a", self._random("a", self.sizes["a"], draw))]
 
     def parts(self) -> dict[str, int]:

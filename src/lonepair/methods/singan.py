@@ -89,7 +89,7 @@ class SinGANConfig(Config):
     noise_base: float = 0.1
     """Noise of a stage = noise_base x RMSE between the image and its enlarged reconstruction."""
     as_released: bool = False
-    """z* drawn anew at every step of stage 0, one fake for all generator updates of a step: the released code's ways."""
+    """The released code's ways: z* new at every step of stage 0, one fake for all generator updates of a step."""
 
     def problems(self) -> list[str]:
         found = super().problems()
@@ -151,13 +151,18 @@ class SinGAN(SingleMethod):
         """G_0 to G_n."""
         return self.nets["g"]  # type: ignore[return-value]
 
+    @property
+    def anchor(self) -> Tensor:
+        """z* of stage 0, (1, 1, h, w)."""
+        return self.nets["anchor"].value  # type: ignore[return-value]
+
     # -- training -------------------------------------------------------------------------------------------------
 
     def grow(self) -> None:
         self.stage += 1
         c, width = self.config, self._widths[self.stage]
         if self.stage == 0:
-            torch.nn.init.normal_(self.nets["anchor"].value)
+            torch.nn.init.normal_(self.anchor)
         if self.stage == 0 or width != self._widths[self.stage - 1]:
             self.nets["d"] = nets.PatchCritic(
                 self.plan.channels, width, c.layers, c.slope, norm="batch", zero_bias=False
@@ -167,9 +172,11 @@ class SinGAN(SingleMethod):
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         real = levels["a"][self.stage]
-        self.generator.amplitudes[self.stage] = (
-            1.0 if self.stage == 0 else noise.noise_amplitude(real, self._reconstruction_below(), self.config.noise_base)
-        )
+        if self.stage == 0:
+            self.generator.amplitudes[0] = 1.0
+            return
+        reached = self._reconstruction_below()
+        self.generator.amplitudes[self.stage] = noise.noise_amplitude(real, reached, self.config.noise_base)
 
     def players(self) -> dict[str, Player]:
         c, betas = self.config, (self.config.beta1, self.config.beta2)
@@ -208,7 +215,7 @@ class SinGAN(SingleMethod):
         return {"adv": scene.fakes.adversarial(), "rec": reconstruction}
 
     def _anchor_of_step(self, draw: Draw) -> Tensor:
-        anchor = self.nets["anchor"].value
+        anchor = self.anchor
         if self.config.as_released and self.stage == 0:
             anchor.copy_(draw.normal(*anchor.shape))
         return anchor
@@ -258,7 +265,7 @@ class SinGAN(SingleMethod):
         return [first, *(draw.maps(self.plan.channels, *size) for size in around[1:])]
 
     def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
-        anchor = resize.resize(self.nets["anchor"].value, self._noise_size(sizes[0]))
+        anchor = resize.resize(self.anchor, self._noise_size(sizes[0]))
         return [self._spread(anchor), *(self._nothing(self._noise_size(size)) for size in sizes[1:])]
 
     def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:

@@ -179,6 +179,10 @@ class StructuralAnalogy(Method):
         """G_0 to G_n of `domain`."""
         return self.nets[f"g_{domain}"]  # type: ignore[return-value]
 
+    def anchor(self, domain: str) -> Tensor:
+        """z* of stage 0 of `domain`, (1, c, h, w)."""
+        return self.nets[f"anchor_{domain}"].value  # type: ignore[return-value]
+
     # -- training -------------------------------------------------------------------------------------------------
 
     def grow(self) -> None:
@@ -187,7 +191,7 @@ class StructuralAnalogy(Method):
         residual = self.stage < self.plan.stages - c.replacing
         for domain in self.domains:
             if self.stage == 0:
-                torch.nn.init.normal_(self.nets[f"anchor_{domain}"].value)
+                torch.nn.init.normal_(self.anchor(domain))
             if self.stage == 0 or width != self._widths[self.stage - 1]:
                 self.nets[f"d_{domain}"] = nets.PatchCritic(
                     self.plan.channels, width, c.layers, c.slope, norm="batch", zero_bias=False
@@ -205,7 +209,8 @@ class StructuralAnalogy(Method):
                 amplitudes[0] = self.config.noise_base
             few = slice(None, None, max(1, len(levels[domain][0]) // 8))
             real = self._seen(levels[domain][self.stage][few], domain)
-            amplitudes[self.stage] = noise.noise_amplitude(real, self._reconstruction_below(domain), self.config.noise_base)
+            reached = self._reconstruction_below(domain)
+            amplitudes[self.stage] = noise.noise_amplitude(real, reached, self.config.noise_base)
 
     def players(self) -> dict[str, Player]:
         c, betas = self.config, (self.config.beta1, self.config.beta2)
@@ -291,7 +296,7 @@ class StructuralAnalogy(Method):
         size = self.sizes[domain][0]
         if self.config.as_released and draw is not None:
             return self.generator(domain).stage(0, draw.maps(self.plan.channels, *size), None)
-        return self.generator(domain).stage(0, self._nothing(size), self.nets[f"anchor_{domain}"].value)
+        return self.generator(domain).stage(0, self._nothing(size), self.anchor(domain))
 
     def _reconstruction_below(self, domain: str, draw: Draw | None = None) -> Tensor:
         """The finished stages' reconstruction, enlarged; from z* it is the same at every step of a stage."""

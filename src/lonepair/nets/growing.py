@@ -68,9 +68,9 @@ class GrowingGenerator(nn.Module):
         if len(self.bodies):
             self.bodies.append(copy.deepcopy(self.bodies[-1]))
         else:
-            body = nn.Sequential(*(self._block() for _ in range(self._blocks)))
-            init_normal(body, self._zero_bias)
-            self.bodies.append(body)
+            first = nn.Sequential(*(self._block() for _ in range(self._blocks)))
+            init_normal(first, self._zero_bias)
+            self.bodies.append(first)
         self.train()
         first_trained = max(0, len(self.bodies) - concurrent)
         for stage, body in enumerate(self.bodies):
@@ -81,7 +81,8 @@ class GrowingGenerator(nn.Module):
         """(stages back from the newest, parameters) of what is trained: ConSinGAN lowers the rate with the first."""
         newest = len(self.bodies) - 1
         groups = [(0, [*self.tail.parameters(), *self.bodies[newest].parameters()])]
-        groups += [(back, list(self.bodies[newest - back].parameters())) for back in range(1, min(concurrent, newest + 1))]
+        for back in range(1, min(concurrent, newest + 1)):
+            groups.append((back, list(self.bodies[newest - back].parameters())))
         if newest < concurrent:
             groups.append((newest, list(self.head.parameters())))
         return groups
@@ -118,7 +119,8 @@ class GrowingGenerator(nn.Module):
             if noises is not None and stage > entry:
                 # In the features' own precision: a float32 sum would be converted back by the convolution.
                 noise = (self.amplitudes[stage] * noises[stage - entry - 1]).to(features.dtype)
-            features = self._up(features, sizes[stage]) + self.bodies[stage](self._around(features, sizes[stage], noise))
+            added = self.bodies[stage](self._around(features, sizes[stage], noise))
+            features = self._up(features, sizes[stage]) + added
         drawn: Tensor = self.tail(features)
         return drawn
 

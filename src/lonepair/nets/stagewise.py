@@ -1,5 +1,6 @@
 """Stagewise generators: a network of its own at every stage, which hands its image to the next (SinGAN)."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -20,10 +21,7 @@ class StageGenerator(nn.Module):
         super().__init__()
         widths = [channels] + [width] * (layers - 1)
         self.body = nn.Sequential(
-            *(
-                conv_block(i, o, norm="batch", slope=slope, padding=padding)
-                for i, o in zip(widths[:-1], widths[1:], strict=True)
-            )
+            *(conv_block(i, o, norm="batch", slope=slope, padding=padding) for i, o in itertools.pairwise(widths))
         )
         self.tail = nn.Sequential(nn.Conv2d(width, channels, 3, padding=padding), nn.Tanh())
         init_normal(self, zero_bias=False)

@@ -187,17 +187,34 @@ class RunFolder:
         if not self._state.exists():
             self._cut_metrics(0)
             return Progress()
-        try:
-            with zipfile.ZipFile(self._state) as archive:  # torch does not look at the checksums
-                if archive.testzip() is not None:
-                    raise ValueError("its checksum does not match")
-            state = torch.load(self._state, map_location="cpu", weights_only=True)
+        with self._readable_state() as state:
             with seeded(0):  # the weights come from the state; the caller's random stream is left alone
                 for _ in range(state["stage"] + 1):
                     method.grow()
             method.nets.load_state_dict(state["nets"])
             progress = Progress(state["stage"], state["step"], state["seconds"], state["optimizers"])
             metrics_bytes = int(state["metrics_bytes"])
+        engine.place(method.nets)
+        self._cut_metrics(metrics_bytes)
+        return progress
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """All networks' parameters and buffers by name, the critics' too, as they were saved last.
+
+        Raises:
+            UserError: where the state is damaged or missing.
+        """
+        with self._readable_state() as state:
+            return dict(state["nets"])
+
+    @contextlib.contextmanager
+    def _readable_state(self) -> Iterator[dict[str, Any]]:
+        """The state that was saved last; whatever is wrong with it, found here or within, is told in one line."""
+        try:
+            with zipfile.ZipFile(self._state) as archive:  # torch does not look at the checksums
+                if archive.testzip() is not None:
+                    raise ValueError("its checksum does not match")
+            yield torch.load(self._state, map_location="cpu", weights_only=True)
         except Exception as error:
             first = (str(error).splitlines() or [type(error).__name__])[0][:100]
             if isinstance(error, pickle.UnpicklingError):  # torch's own text tells how to load it all the same
@@ -205,9 +222,6 @@ class RunFolder:
             raise UserError(
                 f"{self._state}: damaged state file ({first}); start the run anew without --resume"
             ) from error
-        engine.place(method.nets)
-        self._cut_metrics(metrics_bytes)
-        return progress
 
     def _cut_metrics(self, size: int) -> None:
         """Forget the steps that a resumed training will take again."""
