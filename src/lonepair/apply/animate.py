@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lonepair.apply.picture import metadata_of
+from lonepair.apply.picture import finished, metadata_of
 from lonepair.apply.sample import sizes_for
 from lonepair.errors import UserError
 from lonepair.files import check_output
@@ -120,7 +120,7 @@ class Animation:
         for index, moved in enumerate(walked):
             with self.engine.autocast():
                 image = self.method.render([*fixed[: self.start], *moved[self.start :]], sizes)
-            yield Frame(index / self.rate, resize_image(image.float().cpu().contiguous(), self.size))
+            yield Frame(index / self.rate, resize_image(finished(image), self.size))
 
     def save(self, path: str | Path, overwrite: bool = False, frames: Iterable[Frame] | None = None) -> Path:
         """Write GIF, APNG (.png, .apng), WebP, MP4 or lossless MKV, by the suffix; `frames`: already drawn ones.

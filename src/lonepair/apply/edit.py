@@ -11,6 +11,7 @@ from jaxtyping import Float
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from lonepair.apply.picture import finished
 from lonepair.errors import UserError
 from lonepair.image import as_image, read_image
 from lonepair.methods.base import Method
@@ -45,7 +46,7 @@ def redrawn(
     ready = engine.put(resize_image(match_channels(image, method.plan.channels), sizes[-1]))
     with engine.autocast():
         drawn = method.redraw(ready, sizes, method.domains[-1], start, Draw(seed, place=engine.device))
-    return resize_image(drawn.float().cpu().contiguous(), own)
+    return resize_image(finished(drawn), own)
 
 
 def read_mask(value: object, size: tuple[int, int], name: str = "the mask") -> Float[Tensor, "1 1 h w"]:

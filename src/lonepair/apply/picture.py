@@ -110,5 +110,10 @@ class Samples(Sequence[dict[str, Tensor]]):
 
 
 def stacked(pictures: Sequence[Tensor]) -> Tensor:
-    """Pictures of one size as one batch on the CPU, float32."""
-    return torch.cat([picture.float().cpu().contiguous() for picture in pictures])
+    """Pictures of one size as one batch, `finished`."""
+    return torch.cat([finished(picture) for picture in pictures])
+
+
+def finished(drawn: Tensor) -> Tensor:
+    """What a network drew, as a picture: float32 on the CPU, in [-1, 1] (a stage's sum can leave that range)."""
+    return drawn.float().cpu().contiguous().clamp(-1, 1)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.picture import stacked
+from lonepair.apply.picture import finished, stacked
 from lonepair.errors import UserError
 from lonepair.methods.base import Method, SingleMethod, Size
 from lonepair.noise import Draw
@@ -92,4 +92,4 @@ def reconstruction(method: Method, engine: Engine) -> Float[Tensor, "1 c h w"]:
     sizes = method.sizes["a"]
     with engine.autocast():
         image = method.render(method.fixed_noises(sizes), sizes)
-    return image.float().cpu().contiguous().clamp(-1, 1)
+    return finished(image)

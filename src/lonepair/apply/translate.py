@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.apply.picture import finished
 from lonepair.errors import UserError
 from lonepair.files import check_output
 from lonepair.image import WRITABLE as IMAGE_SUFFIXES
@@ -78,7 +79,7 @@ class Translation:
         with self.engine.autocast():
             redrawn = method.redraw(ready, sizes, self.direction[-1], self.entry, draw)
         redrawn = redrawn[:, :, top : top + h, left : left + w]
-        return resize_image(redrawn.float().cpu().contiguous(), self.size)
+        return resize_image(finished(redrawn), self.size)
 
     def frames(self) -> Iterator[Frame]:
         """Every frame, redrawn, at its own time."""

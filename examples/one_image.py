@@ -1,0 +1,147 @@
+"""Everything that a model of one image is used for.
+
+    python examples/one_image.py singan photo.jpg --out results      (or consingan; without a photo, one that ships)
+
+Each function below is one application. It trains what it needs, once: a run that is there already is used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import inputs
+from PIL import Image
+
+import lonepair as lp
+from lonepair.image import as_image, write_image
+from lonepair.metrics import psnr, ssim
+from lonepair.resize import resize_image
+from lonepair.sheet import contact_sheet
+
+SMALL: dict[str, dict[str, Any]] = {
+    "singan": {"max_side": 96, "max_width": 32, "steps": 300},
+    "consingan": {"max_side": 96, "width": 32, "stages": 5, "steps": 300},
+}
+"""Minutes on one core instead of hours: less than half the papers' size and width, and a seventh of their steps."""
+
+
+def trained(out: Path, name: str, image: Any, method: str, **settings: Any) -> lp.Model:
+    """The model of `image` in out/runs/`name`."""
+    run = out / "runs" / name
+    return lp.fit(image, method=method, out=run, resume=run.exists(), **{**SMALL[method], **settings})
+
+
+def save(out: Path, name: str, *rows: list[tuple[str, Any]]) -> None:
+    """Write labelled pictures as out/`name`.png."""
+    sheet = contact_sheet([[(label, as_image(image)) for label, image in row] for row in rows], cell=160)
+    write_image(out / f"{name}.png", sheet, {}, overwrite=True)
+    print(out / f"{name}.png")
+
+
+def sampling(method: str, photo: Image.Image, out: Path) -> None:
+    """Random images, of the photo's size and of others, and from every start stage."""
+    model = trained(out, f"{method}", photo, method)
+    h, w = model.method.sizes["a"][-1]
+    samples = [(f"seed 0.{i}", images["a"]) for i, images in enumerate(model.sample(4, seed=0))]
+    wide, tall = (model.sample(1, seed=0, size=size)[0]["a"] for size in ((h, 2 * w), (2 * h, w)))
+    save(out, f"{method}-samples", [("photo", photo), *samples])
+    save(out, f"{method}-sizes", [("photo", photo), ("twice as wide", wide), ("twice as tall", tall)])
+    model.scale_sheet(4).save(out / f"{method}-scales.png", overwrite=True)
+
+
+def animation(method: str, photo: Image.Image, out: Path) -> None:
+    """The photo in motion, as a GIF that loops."""
+    model = trained(out, f"{method}-animation", photo, method, task="animation", min_side=20)
+    moving = model.animate(frames=24, loop=True, start=1)
+    frames = list(moving.frames())
+    moving.save(out / f"{method}-animation.gif", overwrite=True, frames=frames)
+    shown = [(f"frame {i}", frames[i].image) for i in range(0, 24, 6)]
+    save(out, f"{method}-animation", [("photo", photo), *shown])
+
+
+def editing(method: str, photo: Image.Image, edited: Image.Image, mask: Image.Image, out: Path) -> None:
+    """Something was copied within the photo; the model makes it seamless."""
+    if method == "consingan":
+        settings = {"preset": "editing", "stages": 3, "min_side": 48, "max_side": 96}
+        model = trained(out, f"{method}-editing", photo, method, **settings)
+        starts = {"result": 0}
+    else:
+        model = trained(out, method, photo, method)
+        starts = {f"start {stage}": stage for stage in (2, 3, 4)}
+    results = [
+        (label, model.edit(edited, mask, original=photo, start=start, dilate=3, feather=2).image)
+        for label, start in starts.items()
+    ]
+    save(out, f"{method}-editing", [("photo", photo), ("edited", edited), *results])
+
+
+def harmonization(method: str, photo: Image.Image, composite: Image.Image, mask: Image.Image, out: Path) -> None:
+    """Something foreign was pasted into the photo; the model gives it the photo's look."""
+    results = []
+    if method == "consingan":
+        settings = {"preset": "harmonization", "stages": 3, "min_side": 48, "max_side": 96}
+        model = trained(out, f"{method}-harmonization", photo, method, **settings)
+        warm = out / "runs" / f"{method}-harmonization"
+        tuned = trained(
+            out, f"{method}-fine-tuned", photo, method, **settings, composite=composite, warm_start=warm, steps=150
+        )
+        for label, each in (("trained", model), ("fine-tuned", tuned)):
+            results.append((label, each.harmonize(composite, mask, original=composite, dilate=2, feather=1).image))
+    else:
+        model = trained(out, method, photo, method)
+        for start in (2, 3, 4):
+            image = model.harmonize(composite, mask, original=composite, start=start, dilate=2, feather=1).image
+            results.append((f"start {start}", image))
+    save(out, f"{method}-harmonization", [("photo", photo), ("composite", composite), *results])
+
+
+def painting(method: str, photo: Image.Image, painted: Image.Image, out: Path) -> None:
+    """A rough painting becomes an image like the photo."""
+    model = trained(out, method, photo, method)
+    results = [
+        (f"start {start}, {colours or 'all'} colours", model.paint(painted, start=start, colours=colours).image)
+        for start in (1, 2)
+        for colours in (0, 5)
+    ]
+    save(out, f"{method}-painting", [("photo", photo), ("painting", painted), *results])
+
+
+def superresolution(method: str, photo: Image.Image, out: Path) -> None:
+    """The photo's reduction, enlarged with its own detail, against the photo itself."""
+    assert method == "singan"
+    truth = as_image(photo)
+    h, w = (side // 2 for side in truth.shape[-2:])
+    small = resize_image(truth, (h, w))
+    model = trained(out, "singan-superresolution", small, method, lambda_rec=100.0, min_side=18, ratio=0.79)
+    large = model.superresolve(2, small).image
+    bicubic = resize_image(small, (2 * h, 2 * w))
+    row = [("reduced", small)]
+    for label, image in (("bicubic", bicubic), ("super-resolved", large)):
+        whole = truth[..., : 2 * h, : 2 * w]
+        row.append((f"{label}, {float(psnr(image, whole)):.1f} dB, {float(ssim(image, whole)):.2f}", image))
+    save(out, "singan-superresolution", [*row, ("photo", photo)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("method", choices=list(SMALL))
+    parser.add_argument("photo", nargs="?", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("results"))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    photo = Image.open(given.photo).convert("RGB") if given.photo else inputs.galaxies()
+    sampling(given.method, photo, given.out)
+    animation(given.method, photo, given.out)
+    if not given.photo:  # what is edited, pasted and painted belongs to this photo
+        editing(given.method, photo, *inputs.moved(), given.out)
+        harmonization(given.method, photo, *inputs.pasted(), given.out)
+        if given.method == "singan":
+            painting(given.method, photo, inputs.painting(), given.out)
+    if given.method == "singan":
+        superresolution(given.method, photo, given.out)
+
+
+if __name__ == "__main__":
+    main()
