@@ -205,7 +205,7 @@ def test_models_of_every_version_so_far_can_be_used(path: Path) -> None:
 
 def test_a_file_of_format_version_1_keeps_loading() -> None:
     """Written by the code of 2026-11-23, commit 0b40c9a, together with the numbers below."""
-    model = load(Path(__file__).parent / "data" / "format-1.safetensors", device="cpu", dtype="float32")
+    model = load(Path(__file__).parent / "data" / "model-v1.safetensors", device="cpu", dtype="float32")
     assert model.method.name == "representative"
     redrawn = model.translate(picture(24, 20, seed=1), seed=3).image
     assert redrawn.shape == (1, 3, 24, 20)
