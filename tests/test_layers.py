@@ -12,7 +12,7 @@ LAYERS = (
     ("errors", "lazy", "files"),
     ("pixels", "resize", "sheet", "image"),
     ("pyramid", "noise", "video", "metrics"),
-    ("source", "nets", "losses"),
+    ("source", "nets", "losses", "augment"),
     ("methods",),
     ("train",),
     ("checkpoint",),

@@ -101,6 +101,43 @@ class Config:
 
 
 @dataclass(frozen=True)
+class AdversarialConfig(Config):
+    """What trainings with a generator, a critic and a gradient penalty have in common; the numbers are SinGAN's."""
+
+    steps: int = 2000
+    """Training steps a stage."""
+    slope: float = 0.2
+    """Negative slope of LeakyReLU."""
+    lr_g: float = 5e-4
+    """Learning rate of the generator, or of its newest stage."""
+    lr_d: float = 5e-4
+    """Learning rate of the critic."""
+    beta1: float = 0.5
+    """Adam's decay of the gradient's mean."""
+    beta2: float = 0.999
+    """Adam's decay of the squared gradient's mean."""
+    decay_at: float = 0.8
+    """Share of a stage's steps after which learning rates drop."""
+    decay: float = 0.1
+    """Factor of that drop."""
+    lambda_pen: float = 0.1
+    """Weight of the critic's gradient penalty."""
+    lambda_rec: float = 10.0
+    """Weight of reconstructing the real image."""
+    noise_base: float = 0.1
+    """Noise of a stage = noise_base x RMSE between the real image and what the stages below reconstruct of it."""
+
+    def problems(self) -> list[str]:
+        return (
+            super().problems()
+            + self.too_small(1, "steps")
+            + self.no_rate("lr_g", "lr_d")
+            + self.no_share("beta1", "beta2", "decay_at", "decay")
+            + self.too_small(0, "slope", "lambda_pen", "lambda_rec", "noise_base")
+        )
+
+
+@dataclass(frozen=True)
 class Plan:
     """What the data decides: channels, and the sizes at which each domain is seen."""
 

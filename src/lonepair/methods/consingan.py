@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
-from lonepair.methods.base import Config, Plan, Player, Scene, Schedule, SingleMethod, Size
+from lonepair.methods.base import Plan, Player, Scene, Schedule, SingleMethod, Size
+from lonepair.methods.growing import GrowingConfig
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +63,7 @@ _UNDOING = {
 
 
 @dataclass(frozen=True)
-class ConSinGANConfig(Config):
+class ConSinGANConfig(GrowingConfig):
     """Settings of `consingan`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -78,58 +79,8 @@ class ConSinGANConfig(Config):
     """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
     task: Literal["generation", "retargeting", "animation", "harmonization", "editing"] = "generation"
     """What it is for: decides what the generator is shown, and how it treats the border."""
-    stages: int = 6
-    """Number of stages, 2 to 12; each adds `blocks` convolutions."""
-    size_rule: Literal["consingan", "geometric"] = "consingan"
-    """How sizes grow between min_side and max_side: ConSinGAN's rule (many small stages) or one constant ratio."""
-    width: int = 64
-    """Channels inside the generator and the critic."""
-    blocks: int = 3
-    """Convolution blocks a stage."""
-    norm: Literal["none", "batch", "instance"] = "none"
-    """Normalisation inside the generator."""
-    slope: float = 0.05
-    """Negative slope of LeakyReLU."""
-    steps: int = 2000
-    """Training steps a stage."""
-    critic_steps: int = 3
-    """Critic updates a step."""
-    lr_g: float = 5e-4
-    """Learning rate of the generator's newest stage."""
-    lr_d: float = 5e-4
-    """Learning rate of the critic."""
-    beta1: float = 0.5
-    """Adam's decay of the gradient's mean."""
-    beta2: float = 0.999
-    """Adam's decay of the squared gradient's mean."""
-    decay_at: float = 0.8
-    """Share of a stage's steps after which learning rates drop."""
-    decay: float = 0.1
-    """Factor of that drop."""
-    concurrent: int = 3
-    """How many of the newest stages train together."""
-    concurrent_decay: float = 0.1
-    """Factor on the learning rate for each stage further back among them; 0.5 keeps the layout closer to the image."""
-    lambda_pen: float = 0.1
-    """Weight of the critic's gradient penalty."""
-    lambda_rec: float = 10.0
-    """Weight of reconstructing the image from its coarsest level."""
-    noise_base: float = 0.1
-    """Noise of a stage = noise_base x RMSE between the image and its reconstruction."""
     as_released: bool = False
     """Three Adam steps on one gradient of the generator, as the released code has it."""
-
-    def problems(self) -> list[str]:
-        found = super().problems()
-        if not 2 <= self.stages <= 12:
-            found.append(f"stages is {self.stages}: choose 2 to 12")
-        return (
-            found
-            + self.too_small(1, "width", "blocks", "steps", "critic_steps", "concurrent")
-            + self.no_rate("lr_g", "lr_d")
-            + self.no_share("beta1", "beta2", "decay_at", "decay", "concurrent_decay")
-            + self.too_small(0, "lambda_pen", "lambda_rec", "noise_base", "slope")
-        )
 
 
 class ConSinGAN(SingleMethod):
@@ -313,10 +264,5 @@ class ConSinGAN(SingleMethod):
         return redrawn
 
     def parts(self) -> dict[str, int]:
-        c, w = self.plan.channels, self.config.width
-        norm = 2 * w if self.config.norm != "none" else 0
-        return {
-            "g head": 9 * c * w + w + norm,
-            "g bodies": self.config.stages * self.config.blocks * (9 * w * w + w + norm),
-            "g tail": 9 * w * c + c,
-        }
+        parts = self.config.generator_parts(self.plan.channels, head_norm=True)
+        return {f"g {part}": count for part, count in parts.items()}

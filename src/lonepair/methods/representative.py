@@ -15,9 +15,11 @@ by default the coarsest, as the reconstruction does.
 Our departures:
 - Half of the translated images during training are the real ones (`real_share`), since it is the user's own image
   that is translated in the end; the thesis translates generated ones only.
-- They are windows of 0.6 of each side (`window`), and the coarsest stage has 40 pixels on the shortest side rather than
-  ConSinGAN's 25 (`min_side`). With whole images and 11-pixel patches at 25 pixels each network draws its own picture
-  from memory of the place, whatever it is shown.
+- Training sees windows of 0.6 of each side (`window`), and the coarsest stage has 40 pixels on the shortest side
+  rather than ConSinGAN's 25 (`min_side`). With whole images and 11-pixel patches at 25 pixels each network draws its
+  own picture from memory of the place, whatever it is shown. (A step costs little more than a third, too.)
+- The cycle brings back the mean of the colours (`cycle`): to bring back each colour, a network hides the source's hues
+  in what it redraws, and a yellow flame shows through grey stones.
 - Normalisation uses the image's own statistics in use and in finished stages, too (`norm`). That is what BatchNorm
   computes when it trains on one image; its running averages mix random, reconstructed and redrawn images.
 - A pair keeps its two sizes and aspects: one list of scale factors serves both images, and the points of the gradient
@@ -31,16 +33,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Config, Method, Plan, Player, Scene, Schedule, Size
+from lonepair.methods.base import Method, Plan, Player, Scene, Schedule, Size
+from lonepair.methods.growing import GrowingConfig
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from lonepair import losses, nets, noise, pyramid, resize
     from lonepair.nets import GrowingGenerator
     from lonepair.noise import Draw
 else:
-    losses, nets, noise = lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
+    torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
     pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
 
 
@@ -48,7 +52,7 @@ OTHER = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True)
-class RepresentativeConfig(Config):
+class RepresentativeConfig(GrowingConfig):
     """Settings of `representative`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -62,54 +66,24 @@ class RepresentativeConfig(Config):
     """Shortest side of the coarsest stage, in pixels, over both images. Smaller lets larger shapes be redrawn."""
     margin: float = 0.125
     """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
-    stages: int = 6
-    """Number of stages, 2 to 12; each adds `blocks` convolutions to each generator."""
-    size_rule: Literal["consingan", "geometric"] = "consingan"
-    """How sizes grow between min_side and max_side: ConSinGAN's rule (many small stages) or one constant ratio."""
-    width: int = 64
-    """Channels inside the generators and critics."""
-    blocks: int = 3
-    """Convolution blocks a stage."""
     critic_blocks: int = 5
     """Convolution blocks of a critic: each score sees 2 x critic_blocks + 1 pixels."""
-    norm: Literal["instance", "batch", "none"] = "instance"
+    norm: Literal["none", "batch", "instance"] = "instance"
     """Normalisation inside the generators' stages."""
     border: Literal["zeros", "reflect"] = "zeros"
     """What the generators' convolutions see beyond the image's border."""
-    slope: float = 0.05
-    """Negative slope of LeakyReLU."""
     steps: int = 2000
     """Training steps of the coarsest stage."""
     finest_steps: int = 2000
     """Training steps of the finest stage; those between lie on a geometric line. Coarse steps are cheap, and decide."""
     critic_steps: int = 1
     """Critic updates a step, each on fresh fakes."""
-    lr_g: float = 5e-4
-    """Learning rate of the generators' newest stage."""
-    lr_d: float = 5e-4
-    """Learning rate of the critics."""
-    beta1: float = 0.5
-    """Adam's decay of the gradient's mean."""
-    beta2: float = 0.999
-    """Adam's decay of the squared gradient's mean."""
-    decay_at: float = 0.8
-    """Share of a stage's steps after which learning rates drop."""
-    decay: float = 0.1
-    """Factor of that drop."""
-    concurrent: int = 3
-    """How many of the newest stages train together; older ones are frozen."""
-    concurrent_decay: float = 0.1
-    """Factor on the learning rate for each stage further back among the concurrent ones."""
     lambda_adv: float = 1.0
     """Weight of the adversarial terms of the generators."""
-    lambda_pen: float = 0.1
-    """Weight of the critics' gradient penalty."""
-    lambda_rec: float = 10.0
-    """Weight of reconstructing each real image from its coarsest level."""
     lambda_cyc: float = 2.0
     """Weight of coming back to the image after translating it there and back."""
-    noise_base: float = 0.1
-    """Noise of a stage = noise_base x RMSE between the real image and what the stages below reconstruct of it."""
+    cycle: Literal["grey", "colour"] = "grey"
+    """What has to come back: the mean of the colours, or each: with each, the source's hues show in what is redrawn."""
     translation_noise: float = 1.0
     """Share of each stage's noise that a translation gets, in training and in use; it feeds fine texture."""
     entry: int = 0
@@ -121,23 +95,18 @@ class RepresentativeConfig(Config):
 
     def problems(self) -> list[str]:
         found = super().problems()
-        if not 2 <= self.stages <= 12:
-            found.append(f"stages is {self.stages}: choose 2 to 12")
         if not -1 <= self.entry < self.stages:
             found.append(
                 f"entry is {self.entry} with {self.stages} stages: choose -1 (the newest) or 0 to {self.stages - 1}"
             )
-        found += self.too_small(1, "width", "blocks", "steps", "finest_steps", "critic_steps", "concurrent")
         if not self.critic_blocks >= 2 or self.min_side < 2 * self.critic_blocks + 2:
             found.append(
                 f"critic_blocks is {self.critic_blocks} with min_side {self.min_side}: "
                 f"choose 2 to {(self.min_side - 2) // 2}"
             )
-        found += self.no_rate("lr_g", "lr_d")
-        found += self.no_share("beta1", "beta2", "decay_at", "decay", "concurrent_decay", "real_share", "window")
-        weights = ("lambda_adv", "lambda_pen", "lambda_rec", "lambda_cyc", "noise_base", "translation_noise")
-        found += self.too_small(0, *weights, "slope")
-        return found
+        found += self.too_small(1, "finest_steps")
+        found += self.too_small(0, "lambda_adv", "lambda_cyc", "translation_noise")
+        return found + self.no_share("real_share", "window")
 
 
 @dataclass(frozen=True)
@@ -272,11 +241,18 @@ class Representative(Method):
             found[f"adv_{domain}"] = -c.lambda_adv * critic(made.random[domain]).mean()
             found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(made.redrawn[other]).mean()
             cycled = self.redraw(made.redrawn[other], made.sizes[other], other, None, scene.draw)
-            found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_square(cycled, made.shown(other))
+            pair = (self._kept(cycled), self._kept(made.shown(other)))
+            found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_square(*pair)
             coarsest = resize.resize_image(made.real[domain], made.sizes[domain][0])
             rebuilt = self.generator(domain)(coarsest, made.sizes[domain])
             found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, made.real[domain])
         return found
+
+    def _kept(self, image: Tensor) -> Tensor:
+        """What of `image` the cycle is to bring back: of RGBA the mean colour and alpha."""
+        if self.config.cycle == "colour":
+            return image
+        return torch.cat([image[:, :3].mean(1, keepdim=True), image[:, 3:]], 1)
 
     # -- use ------------------------------------------------------------------------------------------------------
 
@@ -314,14 +290,8 @@ class Representative(Method):
         return [*pictures, ("random a", self._random("a", self.sizes["a"], draw))]
 
     def parts(self) -> dict[str, int]:
-        c, w, n = self.plan.channels, self.config.width, self.config.blocks * self.config.stages
-        per_conv = 9 * w * w + w + (2 * w if self.config.norm != "none" else 0)
-        head, tail = 9 * c * w + w, 9 * w * c + c
-        return {
-            f"g_{d} {part}": k
-            for d in self.domains
-            for part, k in (("head", head), ("bodies", n * per_conv), ("tail", tail))
-        }
+        parts = self.config.generator_parts(self.plan.channels, head_norm=False)
+        return {f"g_{domain} {part}": count for domain in self.domains for part, count in parts.items()}
 
 
 def _window(image: Tensor, size: Size, draw: Draw) -> Tensor:

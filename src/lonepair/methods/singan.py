@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Config, Plan, Player, Scene, Schedule, SingleMethod, Size
+from lonepair.methods.base import Plan, Player, Scene, Schedule, SingleMethod, Size
+from lonepair.methods.stagewise import StagewiseConfig, StagewiseMethod
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +41,7 @@ else:
 
 
 @dataclass(frozen=True)
-class SinGANConfig(Config):
+class SinGANConfig(StagewiseConfig):
     """Settings of `singan`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -54,55 +55,15 @@ class SinGANConfig(Config):
     """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
     task: Literal["generation", "animation"] = "generation"
     """What it is for: an animation's noise goes on beyond the border, so that borders move, too."""
-    ratio: float = 0.75
-    """Nominal ratio between the sizes of two stages."""
-    width: int = 32
-    """Channels of the first four stages; doubled every four stages, `max_width` at most."""
-    max_width: int = 128
-    """Channels of the widest stage."""
-    layers: int = 5
-    """Convolutions of each network."""
-    slope: float = 0.2
-    """Negative slope of LeakyReLU."""
-    steps: int = 2000
-    """Training steps a stage."""
     critic_steps: int = 3
     """Critic updates a step."""
     generator_steps: int = 3
     """Generator updates a step."""
-    lr_g: float = 5e-4
-    """Learning rate of the generator."""
-    lr_d: float = 5e-4
-    """Learning rate of the critic."""
-    beta1: float = 0.5
-    """Adam's decay of the gradient's mean."""
-    beta2: float = 0.999
-    """Adam's decay of the squared gradient's mean."""
-    decay_at: float = 0.8
-    """Share of a stage's steps after which learning rates drop."""
-    decay: float = 0.1
-    """Factor of that drop."""
-    lambda_pen: float = 0.1
-    """Weight of the critic's gradient penalty."""
-    lambda_rec: float = 10.0
-    """Weight of reconstructing the image from z*; the paper has 100 for super-resolution."""
-    noise_base: float = 0.1
-    """Noise of a stage = noise_base x RMSE between the image and its enlarged reconstruction."""
     as_released: bool = False
     """The released code's ways: z* new at every step of stage 0, one fake for all generator updates of a step."""
 
     def problems(self) -> list[str]:
-        found = super().problems()
-        if not 0.5 <= self.ratio <= 0.95:
-            found.append(f"ratio is {self.ratio}: choose a number from 0.5 to 0.95")
-        return (
-            found
-            + self.too_small(1, "width", "max_width", "steps", "critic_steps", "generator_steps")
-            + self.too_small(3, "layers")
-            + self.no_rate("lr_g", "lr_d")
-            + self.no_share("beta1", "beta2", "decay_at", "decay")
-            + self.too_small(0, "lambda_pen", "lambda_rec", "noise_base", "slope")
-        )
+        return super().problems() + self.too_small(1, "critic_steps", "generator_steps")
 
 
 @dataclass
@@ -115,7 +76,7 @@ class Fakes:
     """The generator's adversarial loss, where its updates share one fake."""
 
 
-class SinGAN(SingleMethod):
+class SinGAN(StagewiseMethod, SingleMethod):
     """A pyramid of generators G_n, and the critic D_n of the stage in training."""
 
     name = "singan"
@@ -134,7 +95,6 @@ class SinGAN(SingleMethod):
 
     def __init__(self, config: SinGANConfig, plan: Plan) -> None:
         super().__init__(config, plan)
-        self._widths = nets.widths_by_stage(plan.stages, config.width, config.max_width)
         self.nets["g"] = nets.StagewiseGenerator(plan.stages, config.layers)
         self.nets["anchor"] = nets.Constant(1, *self._noise_size(plan.sizes(plan.full_sizes["a"])[0]))
         self._below: tuple[int, Tensor] | None = None
@@ -160,15 +120,9 @@ class SinGAN(SingleMethod):
 
     def grow(self) -> None:
         self.stage += 1
-        c, width = self.config, self._widths[self.stage]
         if self.stage == 0:
             torch.nn.init.normal_(self.anchor)
-        if self.stage == 0 or width != self._widths[self.stage - 1]:
-            self.nets["d"] = nets.PatchCritic(
-                self.plan.channels, width, c.layers, c.slope, norm="batch", zero_bias=False
-            )
-        stage = nets.StageGenerator(self.plan.channels, width, c.layers, c.slope, padding=0)
-        self.generator.grow(stage, residual=True)
+        self.generator.grow(self._new_stage(["d"], padding=0), residual=True)
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         real = levels["a"][self.stage]
@@ -191,10 +145,7 @@ class SinGAN(SingleMethod):
     def schedule(self, stage: int) -> Schedule:
         c = self.config
         rounds = ["critic"] * c.critic_steps + ["generator"] * c.generator_steps
-        # Stages below only draw, which is a third of training.
-        shares = [(1.0 if n == stage else 1 / 3) * (self._widths[n] / 64) ** 2 for n in range(stage + 1)]
-        work = sum(share * self.plan.pixels(n) for n, share in enumerate(shares))
-        return Schedule(c.steps, rounds, work * len(rounds) / 2, c.decay_at, c.decay)
+        return Schedule(c.steps, rounds, self._work(stage) * len(rounds) / 2, c.decay_at, c.decay)
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
         c, critic, real = self.config, self.nets["d"], scene.real["a"][-1]
@@ -281,8 +232,4 @@ class SinGAN(SingleMethod):
         return drawn
 
     def parts(self) -> dict[str, int]:
-        c, n = self.plan.channels, self.config.layers - 2
-        return {
-            f"g stage {stage}": (9 * c * w + 3 * w) + n * (9 * w * w + 3 * w) + (9 * w * c + c)
-            for stage, w in enumerate(self._widths)
-        }
+        return {f"g stage {stage}": count for stage, count in enumerate(self._stage_parts())}

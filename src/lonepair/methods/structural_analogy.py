@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Config, Method, Plan, Player, Scene, Schedule, Size
+from lonepair.methods.base import Plan, Player, Scene, Schedule, Size
+from lonepair.methods.stagewise import StagewiseConfig, StagewiseMethod
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +44,7 @@ OTHER = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True)
-class StructuralAnalogyConfig(Config):
+class StructuralAnalogyConfig(StagewiseConfig):
     """Settings of `structural-analogy`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -64,40 +65,22 @@ class StructuralAnalogyConfig(Config):
     """Shortest side of the coarsest stage, in pixels, over both images."""
     square: bool = False
     """Stretch both images to squares of max_side, as the released code does; outputs are stretched back."""
-    ratio: float = 0.75
-    """Nominal ratio between the sizes of two stages."""
-    width: int = 32
-    """Channels of the first four stages; doubled every four stages, `max_width` at most."""
-    max_width: int = 128
-    """Channels of the widest stage."""
-    layers: int = 5
-    """Convolutions of each network."""
     replacing: int = 2
     """So many of the finest stages replace the enlarged image instead of adding to it."""
-    slope: float = 0.2
-    """Negative slope of LeakyReLU."""
     steps: int = 20000
     """Training steps a stage."""
-    lr_g: float = 5e-4
-    """Learning rate of the generators."""
     lr_d: float = 1e-4
     """Learning rate of the critics."""
-    beta1: float = 0.5
-    """Adam's decay of the gradient's mean."""
-    beta2: float = 0.999
-    """Adam's decay of the squared gradient's mean."""
+    decay_at: float = 1.0
+    """Share of a stage's steps after which learning rates drop; the paper has no drop."""
     lambda_adv_b: float = 1.0
     """Weight of B's adversarial terms; A's is 1."""
-    lambda_pen: float = 0.1
-    """Weight of the critics' gradient penalty."""
     lambda_rec: float = 1.0
     """Weight of reconstructing each image from its fixed noise."""
     lambda_cyc: float = 1.0
     """Weight of coming back to the image after translating it there and back."""
     lambda_self: float = 0.0
     """Weight of the self branch: each generator on the other's real image plus noise; the video variant has 1."""
-    noise_base: float = 0.1
-    """Noise of a stage = noise_base x RMSE between the image and its enlarged reconstruction."""
     luminance_levels: int = 0
     """Reduce the source's luminance to so many levels before it is seen; 0 leaves it as it is."""
     entry: int = -1
@@ -107,20 +90,10 @@ class StructuralAnalogyConfig(Config):
 
     def problems(self) -> list[str]:
         found = super().problems()
-        if not 0.5 <= self.ratio <= 0.95:
-            found.append(f"ratio is {self.ratio}: choose a number from 0.5 to 0.95")
         if self.luminance_levels == 1 or not 0 <= self.luminance_levels <= 256:
             found.append(f"luminance_levels is {self.luminance_levels}: choose 0 (off) or 2 to 256")
-        return (
-            found
-            + self.too_small(1, "width", "max_width", "steps")
-            + self.too_small(3, "layers")
-            + self.no_rate("lr_g", "lr_d")
-            + self.no_share("beta1", "beta2")
-            + self.too_small(0, "lambda_adv_b", "lambda_pen", "lambda_rec", "lambda_cyc", "lambda_self")
-            + self.too_small(0, "noise_base", "slope", "replacing")
-            + self.too_small(-1, "entry")
-        )
+        found += self.too_small(0, "lambda_adv_b", "lambda_cyc", "lambda_self", "replacing")
+        return found + self.too_small(-1, "entry")
 
 
 @dataclass(frozen=True)
@@ -138,7 +111,7 @@ class Fakes:
         return [self.translated[domain], self.random[domain], *([self.selves[domain]] if self.selves else [])]
 
 
-class StructuralAnalogy(Method):
+class StructuralAnalogy(StagewiseMethod):
     """Two pyramids of generators, and the two critics of the stage in training."""
 
     name = "structural-analogy"
@@ -158,7 +131,6 @@ class StructuralAnalogy(Method):
 
     def __init__(self, config: StructuralAnalogyConfig, plan: Plan) -> None:
         super().__init__(config, plan)
-        self._widths = nets.widths_by_stage(plan.stages, config.width, config.max_width)
         for domain in self.domains:
             self.nets[f"g_{domain}"] = nets.StagewiseGenerator(plan.stages, pad=0)
             coarsest = plan.sizes(plan.full_sizes[domain])[0]
@@ -187,17 +159,11 @@ class StructuralAnalogy(Method):
 
     def grow(self) -> None:
         self.stage += 1
-        c, width = self.config, self._widths[self.stage]
-        residual = self.stage < self.plan.stages - c.replacing
+        residual = self.stage < self.plan.stages - self.config.replacing
         for domain in self.domains:
             if self.stage == 0:
                 torch.nn.init.normal_(self.anchor(domain))
-            if self.stage == 0 or width != self._widths[self.stage - 1]:
-                self.nets[f"d_{domain}"] = nets.PatchCritic(
-                    self.plan.channels, width, c.layers, c.slope, norm="batch", zero_bias=False
-                )
-            stage = nets.StageGenerator(self.plan.channels, width, c.layers, c.slope, padding=1)
-            self.generator(domain).grow(stage, residual)
+            self.generator(domain).grow(self._new_stage([f"d_{domain}"], padding=1), residual)
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         for domain in self.domains:
@@ -222,10 +188,8 @@ class StructuralAnalogy(Method):
         }
 
     def schedule(self, stage: int) -> Schedule:
-        # Stages below only draw, twice a step.
-        shares = [(1.0 if n == stage else 1 / 3) * (self._widths[n] / 64) ** 2 for n in range(stage + 1)]
-        work = sum(share * self.plan.pixels(n) for n, share in enumerate(shares))
-        return Schedule(self.config.steps, ["critic", "generator"], work)
+        c = self.config
+        return Schedule(c.steps, ["critic", "generator"], self._work(stage), c.decay_at, c.decay)
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
         real = {domain: self._seen(scene.real[domain][-1], domain) for domain in self.domains}
@@ -363,12 +327,8 @@ class StructuralAnalogy(Method):
         return [*pictures, ("random a", drawn["a"]), ("as b", drawn["b"])]
 
     def parts(self) -> dict[str, int]:
-        c, n = self.plan.channels, self.config.layers - 2
-        return {
-            f"g_{domain} stage {stage}": (9 * c * w + 3 * w) + n * (9 * w * w + 3 * w) + (9 * w * c + c)
-            for domain in self.domains
-            for stage, w in enumerate(self._widths)
-        }
+        counts = self._stage_parts()
+        return {f"g_{d} stage {stage}": count for d in self.domains for stage, count in enumerate(counts)}
 
 
 def _resized(image: Tensor, size: Size) -> Tensor:

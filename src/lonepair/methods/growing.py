@@ -1,0 +1,49 @@
+"""What the methods with growing generators share: ConSinGAN's settings, and their parameter counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lonepair.methods.base import AdversarialConfig
+
+
+@dataclass(frozen=True)
+class GrowingConfig(AdversarialConfig):
+    """Settings of a generator that gains a few convolutions a stage; the numbers are ConSinGAN's."""
+
+    stages: int = 6
+    """Number of stages, 2 to 12; each adds `blocks` convolutions."""
+    size_rule: Literal["consingan", "geometric"] = "consingan"
+    """How sizes grow between min_side and max_side: ConSinGAN's rule (many small stages) or one constant ratio."""
+    width: int = 64
+    """Channels inside the generators and critics."""
+    blocks: int = 3
+    """Convolution blocks a stage."""
+    norm: Literal["none", "batch", "instance"] = "none"
+    """Normalisation inside the generators' stages."""
+    slope: float = 0.05
+    """Negative slope of LeakyReLU."""
+    critic_steps: int = 3
+    """Critic updates a step."""
+    concurrent: int = 3
+    """How many of the newest stages train together; older ones are frozen."""
+    concurrent_decay: float = 0.1
+    """Factor on the learning rate for each stage further back among them."""
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if not 2 <= self.stages <= 12:
+            found.append(f"stages is {self.stages}: choose 2 to 12")
+        found += self.too_small(1, "width", "blocks", "critic_steps", "concurrent")
+        return found + self.no_share("concurrent_decay")
+
+    def generator_parts(self, channels: int, head_norm: bool) -> dict[str, int]:
+        """Parameters of one generator with all stages, by part."""
+        w = self.width
+        norm = 2 * w if self.norm != "none" else 0
+        return {
+            "head": 9 * channels * w + w + (norm if head_norm else 0),
+            "bodies": self.stages * self.blocks * (9 * w * w + w + norm),
+            "tail": 9 * w * channels + channels,
+        }

@@ -1,0 +1,65 @@
+"""What the methods with one generator a stage share: SinGAN's settings, widths and parameter counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lonepair.lazy import lazy
+from lonepair.methods.base import AdversarialConfig, Method, Plan
+
+if TYPE_CHECKING:
+    from lonepair import nets
+else:
+    nets = lazy("lonepair.nets")
+
+
+@dataclass(frozen=True)
+class StagewiseConfig(AdversarialConfig):
+    """Settings of a pyramid of small generators; the numbers are SinGAN's."""
+
+    ratio: float = 0.75
+    """Nominal ratio between the sizes of two stages."""
+    width: int = 32
+    """Channels of the first four stages; doubled every four stages, `max_width` at most."""
+    max_width: int = 128
+    """Channels of the widest stage."""
+    layers: int = 5
+    """Convolutions of each network."""
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if not 0.5 <= self.ratio <= 0.95:
+            found.append(f"ratio is {self.ratio}: choose a number from 0.5 to 0.95")
+        return found + self.too_small(1, "width", "max_width") + self.too_small(3, "layers")
+
+
+class StagewiseMethod(Method):
+    """A method whose stages are networks of their own, each as wide as the pyramid says there."""
+
+    config: StagewiseConfig
+
+    def __init__(self, config: StagewiseConfig, plan: Plan) -> None:
+        super().__init__(config, plan)
+        self._widths: Sequence[int] = nets.widths_by_stage(plan.stages, config.width, config.max_width)
+
+    def _new_stage(self, critics: Sequence[str], padding: int) -> nets.StageGenerator:
+        """A generator for the current stage; `critics`, names in `nets`, are made anew where the width changes."""
+        c, width = self.config, self._widths[self.stage]
+        if self.stage == 0 or width != self._widths[self.stage - 1]:
+            for name in critics:
+                self.nets[name] = nets.PatchCritic(
+                    self.plan.channels, width, c.layers, c.slope, norm="batch", zero_bias=False
+                )
+        return nets.StageGenerator(self.plan.channels, width, c.layers, c.slope, padding)
+
+    def _work(self, stage: int) -> float:
+        """A step's cost at `stage` (see `Schedule.work`): stages below only draw, a third of what training costs."""
+        shares = [(1.0 if n == stage else 1 / 3) * (self._widths[n] / 64) ** 2 for n in range(stage + 1)]
+        return sum(share * self.plan.pixels(n) for n, share in enumerate(shares))
+
+    def _stage_parts(self) -> list[int]:
+        """Parameters of each stage's generator."""
+        c, n = self.plan.channels, self.config.layers - 2
+        return [(9 * c * w + 3 * w) + n * (9 * w * w + 3 * w) + (9 * w * c + c) for w in self._widths]
