@@ -17,17 +17,20 @@ from importlib.metadata import version
 from typing import Any
 
 from lonepair.commands import COMMANDS, Command
+from lonepair.commands.shared import flags
 from lonepair.errors import UserError
 from lonepair.files import reason
 
 logger = logging.getLogger("lonepair")
 
 INTRO = """\
-lonepair learns a generative model from a single image, a pair, or a clip and a picture,
-and redraws one in the look of the other.
+lonepair learns a generative model from a single image, a pair, or a clip and a picture:
+it redraws one in the look of the other, or draws, animates and edits images like the one.
 
   lonepair translate clip.mp4 look.png     train, then redraw the clip in the picture's look
   lonepair translate a.jpg b.jpg           the same for two images
+  lonepair generate photo.jpg              train on one image, then draw others like it
+  lonepair animate runs/photo -o out.gif   use what was learnt; also edit, harmonize, paint, ...
   lonepair demo                            see it work on pictures that come along
 """
 
@@ -118,11 +121,11 @@ def _one_line(box: str, arguments: list[str], kind: type) -> str:
     if text.startswith("Missing from"):
         return "missing: " + " and ".join(word for word in text.split() if word.isupper() and len(word) > 2)
     if text.startswith("Unrecognized options"):
-        flags = _flags(kind)
-        unknown = next((a for a in arguments if a.startswith("-") and a.split("=")[0] not in flags), None)
+        known = ["-o", "-h", "--help", *flags(kind)]
+        unknown = next((a for a in arguments if a.startswith("-") and a.split("=")[0] not in known), None)
         if unknown is None:
             return "too many inputs were given"
-        near = get_close_matches(unknown.split("=")[0], flags, 1)
+        near = get_close_matches(unknown.split("=")[0], known, 1)
         return f"flag {unknown.split('=')[0]} is unknown" + (f"; did you mean {near[0]}?" if near else "")
     for pattern, says in _TYRO_SAYS:
         if match := re.search(pattern, text):
@@ -137,21 +140,6 @@ _TYRO_SAYS = (
     (r"Missing value for argument '(--\S+)'.*", r"\1 needs a value"),
 )
 """What tyro says, and what we say for it."""
-
-
-def _flags(kind: Any) -> list[str]:
-    """Every flag of `kind`, nested dataclasses included."""
-    import dataclasses
-    import typing
-
-    found = ["-o", "-h", "--help"]
-    hints = typing.get_type_hints(kind)
-    for field in dataclasses.fields(kind):
-        if dataclasses.is_dataclass(hints[field.name]):
-            found += _flags(hints[field.name])
-        else:
-            found.append("--" + field.name.replace("_", "-"))
-    return found
 
 
 def _help() -> str:

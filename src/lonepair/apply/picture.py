@@ -77,6 +77,10 @@ class Samples(Sequence[dict[str, Tensor]]):
         """The first domain's images as PIL images."""
         return [to_pil(images[next(iter(images))]) for images in self]
 
+    def picture(self, index: int = 0) -> Picture:
+        """The first domain's image number `index`."""
+        return Picture(next(iter(self[index].values())), {**self.settings, "index": index})
+
     def sheet(self, columns: int = 4) -> Float[Tensor, "1 3 h w"]:
         """Contact sheet of all, `columns` in a row."""
         many = len(self.images) > 1
@@ -94,16 +98,16 @@ class Samples(Sequence[dict[str, Tensor]]):
             UserError: where one of them is there already and `overwrite` is off, or cannot be written.
         """
         folder = Path(folder).expanduser()
-        check_writable(folder)
+        check_writable(folder if folder.is_dir() else folder.parent)
         many = len(self.images) > 1
         named = {
             folder / (f"{index:03}-{domain}.png" if many else f"{index:03}.png"): image
             for index, images in enumerate(self)
             for domain, image in images.items()
         }
+        folder.mkdir(exist_ok=True)
         for path in named:
             check_output(path, (".png",), overwrite)
-        folder.mkdir(parents=True, exist_ok=True)
         for path, image in named.items():
             write_image(path, image, metadata_of(self.settings), overwrite)
         return list(named)
