@@ -111,7 +111,7 @@ def test_methods(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for name in methods.names():
         assert name in said
-    assert "(default)" in said
+    assert "(default for a pair)" in said
     assert "presets: draft, standard, full" in said
 
 
@@ -125,7 +125,7 @@ def test_info(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for part in (
         "trained to   stage 2 of 2",
         "input a      a.png",
-        "stages a     16x19 17x20",
+        "stages a     15x18 17x20",
         "  width              8",
     ):
         assert part in of_model
@@ -151,7 +151,7 @@ def test_an_image(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert names("runs/a-to-b") == run
     assert names() == {"a.png", "b.png", "out.png", "out-sheet.png"} | {f"runs/a-to-b/{name}" for name in run}
     assert read_image("out.png").shape == (1, 3, 24, 20)
-    assert "stages: 16x19, 17x20" in said.err
+    assert "stages: 15x18, 17x20" in said.err
     log = Path("runs/a-to-b/log.txt").read_text()
     assert "representative (standard) on cpu, float32" in log
     assert "training is complete" in log
@@ -265,7 +265,7 @@ def test_a_large_photo_is_reduced_for_training_and_says_so(here: Path, capsys: p
     ramp = np.linspace(0, 255, 1400, dtype=np.uint8)
     Image.fromarray(np.broadcast_to(ramp[:1000, None, None], (1000, 1400, 3)).copy()).save("large.jpg")
     translate("large.jpg", "b.png", "-o", "o.jpg")
-    assert "large.jpg: 1400x1000 is reduced to 20x14 for training" in capsys.readouterr().err
+    assert "large.jpg: 1400x1000 is reduced to 20x15 for training" in capsys.readouterr().err
     assert read_image("o.jpg").shape == (1, 3, 1000, 1400)
 
 

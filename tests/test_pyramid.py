@@ -64,11 +64,15 @@ def test_too_small_names_sizes_and_remedy() -> None:
     assert "\n" not in str(error.value)
 
 
-def test_scaled_rounds_up_but_not_past_an_exact_size() -> None:
+def test_scaled_rounds_up() -> None:
     assert scaled((188, 250), 1.0) == (188, 250)
     assert scaled((10, 11), 0.5) == (5, 6)
-    assert scaled((300, 300), 0.1 + 0.2) == (90, 90)  # 0.30000000000000004
     assert scaled((3, 100), 0.01) == (1, 1)
+
+
+@pytest.mark.parametrize("side", range(30, 300, 7))
+def test_rounding_error_adds_no_pixel_to_the_coarsest_stage(side: int) -> None:
+    assert stage_sizes([(side, side)], 6, 25, "consingan")[0][0] == (25, 25)
 
 
 def test_levels_are_reduced_from_the_full_image() -> None:

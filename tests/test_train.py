@@ -217,8 +217,8 @@ def test_saving_starts_the_interval_anew(time: Time) -> None:
 
 @pytest.mark.parametrize(("share", "rate"), [(0.0, 1.0), (0.79, 1.0), (0.8, 0.1), (1.0, 0.1), (3.0, 0.1)])
 def test_rates_drop_once(share: float, rate: float) -> None:
-    assert Schedule(10, ["g"], 0.8, 0.1).rate(share) == rate
-    assert Schedule(10, ["g"]).rate(share) == 1
+    assert Schedule(10, ["g"], 1.0, 0.8, 0.1).rate(share) == rate
+    assert Schedule(10, ["g"], 1.0).rate(share) == 1
 
 
 def test_a_time_limit_cuts_every_stage_and_ends_at_full_size(tmp_path: Path) -> None:
@@ -345,7 +345,7 @@ def test_log_holds_what_was_said_and_how_it_ended(tmp_path: Path) -> None:
     folder = ready.folder(tmp_path / "run", False)
     ready.run(folder)
     text = folder.log.read_text()
-    for part in ("representative (standard) on cpu", "stages: 16x19, 17x20", "is reduced to", "training is complete"):
+    for part in ("representative (standard) on cpu", "stages: 15x18, 17x20", "is reduced to", "training is complete"):
         assert part in text
     assert (logger.level, logger.handlers) == before
     resume(job(), tmp_path / "run")
