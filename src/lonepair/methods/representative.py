@@ -56,7 +56,7 @@ class RepresentativeConfig(GrowingConfig):
     """Settings of `representative`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "draft": {"max_side": 128, "steps": 500, "finest_steps": 80},
+        "draft": {"max_side": 128, "steps": 400, "finest_steps": 50},
         "standard": {"max_side": 176, "steps": 1000, "finest_steps": 250},
         "full": {},
     }
