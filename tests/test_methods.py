@@ -55,30 +55,47 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
     assert not different, different
 
 
-@every_method
-def test_trains_and_redraws_at_the_source_size(name: str) -> None:
-    pair = job(name).run()
-    out = pair.translate(picture(24, 20, seed=1)).image
-    assert out.shape == (1, 3, 24, 20)
+SIDES = [(24, 20), (19, 26), (20, 20)]
+"""Non-square, odd and square, larger and smaller than the largest side that is trained."""
+
+
+@methods_that("translate")
+@pytest.mark.parametrize("size", SIDES)
+def test_trains_and_redraws_at_the_source_size(name: str, size: tuple[int, int]) -> None:
+    pair = job(name, {"a": picture(*size, seed=1), "b": picture(20, 26, seed=2)}).run()
+    out = pair.translate(picture(*size, seed=1)).image
+    assert out.shape == (1, 3, *size)
     assert out.isfinite().all()
     assert out.abs().max() <= 1
+
+
+@every_method
+@pytest.mark.parametrize("size", SIDES)
+def test_trains_and_samples_at_the_training_size(name: str, size: tuple[int, int]) -> None:
+    ready = job(name, {"a": picture(*size, seed=1), "b": picture(20, 26, seed=2)})
+    drawn = ready.run().sample(2).images
+    assert {d: tuple(images.shape) for d, images in drawn.items()} == dict.fromkeys(ready.layout.full_sizes, (2, 3, *ready.layout.full_sizes["a"]))
+    assert all(images.isfinite().all() and images.abs().max() <= 1 for images in drawn.values())
 
 
 @every_method
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_channels(name: str, channels: int) -> None:
     pair = job(name, {"a": picture(21, 17, channels), "b": picture(16, 23, channels)}).run()
-    assert pair.translate(picture(33, 19, channels)).image.shape == (1, channels, 33, 19)
-    assert pair.sample(1)[0]["a"].shape == (1, channels, 20, 16)
+    assert pair.sample(1)[0]["a"].shape == (1, channels, 20, 17)
+    if "translate" in pair.method.uses:
+        assert pair.translate(picture(33, 19, channels)).image.shape == (1, channels, 33, 19)
+    else:
+        assert pair.refine(picture(33, 19, channels)).image.shape == (1, channels, 33, 19)
 
 
-@every_method
+@methods_that("translate")
 def test_unlike_channels_meet_at_the_richer(name: str) -> None:
     pair = job(name, {"a": picture(20, 20, 1), "b": picture(20, 20, 4)}).run()
     assert pair.method.plan.channels == 4
 
 
-@every_method
+@methods_that("translate")
 def test_clip_gives_a_clip_of_its_own_length(name: str) -> None:
     clip = torch.cat([picture(20, 18, seed=i) for i in range(3)])
     pair = job(name, {"a": clip, "b": picture(20, 20)}).run()
@@ -116,8 +133,7 @@ def test_resumed_run_is_the_uninterrupted_one(name: str, killed_after: int, tmp_
 @every_method
 def test_previews_leave_no_trace(name: str, tmp_path: Path) -> None:
     """However often they are drawn, BatchNorm's running averages included."""
-    has_norm = any(field.name == "norm" for field in dataclasses.fields(methods.get_method(name).config_class))
-    settings = {"norm": "batch"} if has_norm else {}
+    settings = {"norm": "batch"} if has(name, "norm") else {}
     often, never = job(name, **settings, preview_minutes=1e-9), job(name, **settings, preview_minutes=0.0)
     drawn = often.run(often.folder(tmp_path / "often", False))
     assert_same(weights(drawn), weights(never.run()))
@@ -133,12 +149,12 @@ def test_resuming_a_finished_run_changes_nothing(name: str, tmp_path: Path) -> N
 
 
 @every_method
-def test_save_load_translate(name: str, tmp_path: Path) -> None:
+def test_save_load_use(name: str, tmp_path: Path) -> None:
     pair = job(name).run()
     loaded = load(pair.save(tmp_path / "model.safetensors"), device="cpu", dtype="float32")
     pair.to(loaded.engine)
     image = picture(24, 20, seed=1)
-    assert torch.equal(pair.translate(image).image, loaded.translate(image).image)
+    assert torch.equal(output(pair, image), output(loaded, image))
     assert torch.equal(pair.sample(1, seed=3)[0]["a"], loaded.sample(1, seed=3)[0]["a"])
     assert loaded.settings == pair.settings
 
@@ -153,7 +169,8 @@ def test_model_files_of_one_training_are_equal_byte_for_byte(name: str, tmp_path
 def test_a_seed_is_the_same_picture_whatever_the_count(name: str) -> None:
     pair = job(name).run()
     alone, many = pair.sample(1, seed=4), pair.sample(3, seed=4)
-    assert torch.equal(alone[0]["a"], many[0]["a"])
+    # The same noise; a batch may be summed in another order.
+    assert torch.allclose(alone[0]["a"], many[0]["a"], atol=1e-5)
     assert not torch.equal(many[0]["a"], many[1]["a"])
 
 
@@ -167,7 +184,8 @@ def test_samples_of_any_size(name: str) -> None:
 
 def grown(name: str, stage: int, **settings: Any) -> tuple[Method, Scene]:
     """The method at `stage`, ready to train, and a scene for one step."""
-    ready = job(name, **{**settings, "stages": 4, "max_side": 26})
+    settings = {key: value for key, value in {"stages": 4, **settings}.items() if has(name, key)}
+    ready = job(name, **{**settings, "max_side": 26})
     with seeded(0):
         method = ready.method_class(ready.config, ready.layout)
         levels = ready._levels()
@@ -180,7 +198,7 @@ def grown(name: str, stage: int, **settings: Any) -> tuple[Method, Scene]:
 
 
 @every_method
-@pytest.mark.parametrize("stage", [0, 1, 3])
+@pytest.mark.parametrize("stage", [0, 1, 2])
 def test_gradient_reaches_every_trained_parameter_and_no_other(name: str, stage: int) -> None:
     method, scene = grown(name, stage, concurrent=2)
     players = method.players()
@@ -208,9 +226,11 @@ def test_finished_stages_do_not_move(name: str) -> None:
                 before.update({k: v.clone() for k, v in method.nets.state_dict().items()})
                 moving.update(k for k, p in method.nets.named_parameters() if id(p) in trained)
 
-    pair = job(name, stages=3, concurrent=1).run(callbacks=[Remember()])
+    settings = {key: value for key, value in {"stages": 3, "concurrent": 1}.items() if has(name, key)}
+    pair = job(name, **settings).run(callbacks=[Remember()])
     after = weights(pair)
-    still = [key for key in before if key not in moving]
+    layers = {key.rpartition(".")[0] for key in moving}  # a layer that is trained keeps count of what it sees
+    still = [key for key in before if key.rpartition(".")[0] not in layers]
     assert still
     assert_same({key: before[key] for key in still}, {key: after[key] for key in still})
     assert all(not torch.equal(before[key], after[key]) for key in moving if key.endswith("weight"))
@@ -265,19 +285,143 @@ def test_preview_shows_every_domain(name: str) -> None:
 
 @every_method
 def test_a_model_that_was_cut_short_can_be_used(name: str, tmp_path: Path) -> None:
-    """What a checkpoint of an early stage holds translates at the source's size."""
-    stopped = job(name, stages=3, checkpoint_minutes=0.0)
+    """What a checkpoint of an early stage holds draws at every size."""
+    stopped = job(name, checkpoint_minutes=0.0)
     with pytest.raises(Interrupted):
         stopped.run(stopped.folder(tmp_path / "run", False), callbacks=[StopAfter(2)])
     folder = RunFolder(tmp_path / "run")
     assert load_model(folder.model)[0].stage == 0
-    assert load(folder.model, "cpu").translate(picture(24, 20)).image.shape == (1, 3, 24, 20)
+    early = load(folder.model, "cpu")
+    assert early.sample(1, size=(24, 30))[0]["a"].shape == (1, 3, 24, 30)
+    if "translate" in early.method.uses:
+        assert early.translate(picture(24, 20)).image.shape == (1, 3, 24, 20)
 
 
 @every_method
 def test_untrained_method_saves_what_it_loads(name: str, tmp_path: Path) -> None:
-    method, _ = grown(name, 2)
+    method, _ = grown(name, 1)
     path = save_model(tmp_path / "m.safetensors", method, {})
     again, _ = load_model(path)
     assert_same(dict(method.model_state()), dict(again.model_state()))
     assert Progress().stage == -1
+
+
+# Inputs
+
+
+@every_method
+def test_a_wrong_number_of_inputs_names_the_methods_that_fit(name: str) -> None:
+    wrong = {"a": picture(20, 20)} if len(methods.get_method(name).domains) == 2 else None
+    inputs = wrong or {"a": picture(20, 20), "b": picture(20, 20)}
+    fitting = [n for n in methods.names() if len(methods.get_method(n).domains) == len(inputs)]
+    with pytest.raises(UserError, match=", ".join(fitting)):
+        Job.plan(inputs, name, "standard", tiny(name))
+
+
+@every_method
+def test_several_images_are_one_domain_or_are_refused(name: str) -> None:
+    several = [picture(20, 18, seed=i) for i in range(3)]
+    if not methods.get_method(name).takes_many:
+        with pytest.raises(UserError, match="consingan"):
+            job(name, {"a": several, "b": picture(20, 20)})
+        return
+    ready = job(name, {"a": several, "b": picture(20, 20)})
+    assert [len(level) for level in ready._levels()["a"]] == [3] * ready.layout.stages
+    assert output(ready.run(), several[0]).isfinite().all()
+
+
+@every_method
+def test_a_warm_start_begins_where_the_model_ended(name: str, tmp_path: Path) -> None:
+    first = job(name)
+    ended = first.run(first.folder(tmp_path / "run", False))
+    seen: dict[str, torch.Tensor] = {}
+
+    class Look(Watcher):
+        def stage_started(self, method: Method) -> None:
+            if method.stage == 0:
+                seen.update({k: v.clone() for k, v in method.nets.state_dict().items()})
+
+    domains = methods.get_method(name).domains
+    inputs = {d: picture(24, 20, seed=i) for i, d in enumerate(domains, 1)}
+    for start in (tmp_path / "run", RunFolder(tmp_path / "run").model):
+        seen.clear()
+        again = Job.plan(inputs, name, "standard", tiny(name), warm_start=start)
+        again.run(callbacks=[Look()])
+        known = weights(ended)
+        if start.suffix:
+            known = {key: value for key, value in known.items() if key.split(".")[0] in ended.method.used}
+        same = [key for key in seen if key in known and "amplitudes" not in key and "anchor" not in key]
+        assert len(same) > 4
+        assert_same({key: known[key] for key in same}, {key: seen[key] for key in same})
+
+
+def test_a_warm_start_is_of_the_same_method(tmp_path: Path) -> None:
+    model = job("consingan").run().save(tmp_path / "m.safetensors")
+    with pytest.raises(UserError, match="'consingan'.*'singan'"):
+        Job.plan({"a": picture(24, 20)}, "singan", "standard", tiny("singan"), warm_start=model)
+
+
+# Options: every way of training keeps the contract
+
+WAYS = [
+    *[(n, {"as_released": True}) for n in methods.names() if has(n, "as_released")],
+    *[(n, {"task": task}) for n in ("singan", "consingan") for task in ("generation", "animation")],
+    *[("consingan", {"task": task}) for task in ("retargeting", "harmonization", "editing")],
+    ("consingan", {"norm": "instance"}),
+    ("consingan", {"norm": "batch", "size_rule": "geometric"}),
+    ("structural-analogy", {"square": True}),
+    ("structural-analogy", {"lambda_self": 1.0}),
+    ("structural-analogy", {"lambda_self": 1.0, "as_released": True}),
+    ("structural-analogy", {"luminance_levels": 4}),
+    ("structural-analogy", {"entry": 0}),
+    ("representative", {"cycle": "colour"}),
+    ("representative", {"border": "reflect", "window": 1.0}),
+    ("representative", {"size_rule": "geometric", "entry": -1, "critic_steps": 2}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), WAYS, ids=[f"{n}-{'-'.join(map(str, s))}" for n, s in WAYS])
+def test_every_way_of_training_resumes_bit_for_bit_and_can_be_used(
+    name: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    whole = job(name, **settings).run()
+    killed = job(name, **settings, checkpoint_minutes=0.0)
+    folder = killed.folder(tmp_path / "run", False)
+    with pytest.raises(Interrupted):
+        killed.run(folder, callbacks=[StopAfter(5)])
+    again = job(name, **settings, checkpoint_minutes=0.0)
+    resumed = again.run(again.folder(tmp_path / "run", True), resume=True)
+    assert_same(weights(whole), weights(resumed))
+    loaded = load(whole.save(tmp_path / "m.safetensors"), "cpu", "float32")
+    image = picture(24, 20, seed=1)
+    drawn = output(loaded, image)
+    assert drawn.isfinite().all()
+    assert torch.equal(drawn, output(resumed, image))
+
+
+@pytest.mark.parametrize("task", ["harmonization", "editing"])
+def test_fine_tuning_moves_the_last_stage_alone(task: str, tmp_path: Path) -> None:
+    settings = tiny("consingan", task=task, stages=3)
+    first = Job.plan({"a": picture(24, 20, seed=1)}, "consingan", "standard", settings)
+    before = weights(first.run(first.folder(tmp_path / "run", False)))
+    inputs = {"a": picture(24, 20, seed=1), "composite": picture(24, 20, seed=5)}
+    tuned = Job.plan(inputs, "consingan", "standard", settings, warm_start=tmp_path / "run").run()
+    after = weights(tuned)
+    moved = {key for key in after if key.startswith("g.") and not torch.equal(before[key], after[key])}
+    assert {key for key in after if key.startswith(("g.bodies.2", "g.tail")) and key.endswith("weight")} <= moved
+    assert not {key for key in moved if key.startswith(("g.bodies.0", "g.bodies.1", "g.head"))}
+    assert tuned.harmonize(picture(24, 20, seed=5), original=picture(24, 20, seed=1)).image.shape == (1, 3, 24, 20)
+
+
+def test_fine_tuning_wants_a_model_a_task_and_the_same_aspect(tmp_path: Path) -> None:
+    inputs = {"a": picture(24, 20), "composite": picture(24, 20)}
+    with pytest.raises(UserError, match="--warm-start"):
+        Job.plan(inputs, "consingan", "standard", tiny("consingan", task="editing"))
+    model = job("consingan").run().save(tmp_path / "m.safetensors")
+    with pytest.raises(UserError, match="harmonization and editing"):
+        Job.plan(inputs, "consingan", "standard", tiny("consingan"), warm_start=model)
+    wide = {"a": picture(24, 20), "composite": picture(20, 24)}
+    with pytest.raises(UserError, match="24x20 pixels, the image 20x24"):
+        Job.plan(wide, "consingan", "standard", tiny("consingan", task="editing"), warm_start=model)
+    with pytest.raises(UserError, match="consingan"):
+        Job.plan(inputs, "singan", "standard", tiny("singan"), warm_start=model)

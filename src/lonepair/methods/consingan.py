@@ -158,13 +158,13 @@ class ConSinGAN(SingleMethod):
 
     def grow(self) -> None:
         self.stage += 1
+        if self.stage == 0 and self.config.task == "animation":
+            torch.nn.init.normal_(self.anchor)
         self.generator.grow(self._concurrent)
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         if self.stage == 0:
-            if self.config.task == "animation":
-                torch.nn.init.normal_(self.anchor)
-            else:
+            if self.config.task != "animation":
                 self.anchor.copy_(levels["a"][0][:1])
             self.generator.amplitudes[0] = 1
             return

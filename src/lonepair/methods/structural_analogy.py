@@ -175,7 +175,7 @@ class StructuralAnalogy(StagewiseMethod):
                 amplitudes[0] = self.config.noise_base
             few = slice(None, None, max(1, len(levels[domain][0]) // 8))
             real = self._seen(levels[domain][self.stage][few], domain)
-            reached = self._reconstruction_below(domain)
+            reached = self._reconstruction_below(domain).expand_as(real)
             amplitudes[self.stage] = noise.noise_amplitude(real, reached, self.config.noise_base)
 
     def players(self) -> dict[str, Player]:
