@@ -7,6 +7,7 @@ and leaves every file as it was.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import importlib.util
 import io
@@ -37,7 +38,9 @@ import lonepair as lp
 from conftest import picture
 from lonepair.checkpoint import fingerprint
 from lonepair.cli import main
+from lonepair.commands.train import by_inputs
 from lonepair.image import write_image
+from lonepair.methods import DEFAULT, get_method, names
 from lonepair.video.frames import ClipWriter
 
 TINY = shlex.split(
@@ -101,6 +104,10 @@ def make_material(folder: Path) -> None:
                 clip.write(picture(20, 24, seed=index), Fraction(index, 25))
         assert main(["train", *TINY, "a.png", "b.png"]) == 0
         shutil.copy("runs/a-to-b/model.safetensors", "model.safetensors")
+        for method, name in (("singan", "one"), ("consingan", "other")):
+            assert main(["train", "--method", method, *tiny_flags(method), "a.png", "--run", name]) == 0
+            shutil.copy(f"{name}/model.safetensors", f"{name}.safetensors")
+            shutil.rmtree(name)
 
 
 def run(case: Case, folder: Path) -> Outcome:
@@ -121,10 +128,11 @@ def _attempt(call: str, said: io.StringIO) -> int | str:
     words = shlex.split(call)
     if words[0] == "lonepair":
         return main(_with_tiny(words[1:]))
-    names = {"lp": lp, "np": np, "torch": torch, "nan": math.nan, "model": lambda: lp.load("model.safetensors", "cpu")}
+    known = {"lp": lp, "np": np, "torch": torch, "nan": math.nan, "model": lambda: lp.load("model.safetensors", "cpu")}
+    known["one"] = lambda: lp.load("one.safetensors", "cpu")
     tiny = {"stages": 2, "min_side": 14, "max_side": 20, "width": 8, "steps": 3, "finest_steps": 3}
     try:
-        eval(call, {**names, "tiny": tiny})
+        eval(call, {**known, "tiny": tiny})
     except lp.UserError as error:
         said.write(str(error))
     except Exception as error:
@@ -136,8 +144,19 @@ def _attempt(call: str, said: io.StringIO) -> int | str:
 
 
 def _with_tiny(words: list[str]) -> list[str]:
-    trains = words[:1] in (["translate"], ["train"]) and not any(word.endswith(".safetensors") for word in words)
-    return [words[0], *TINY, *words[1:]] if trains else words
+    redraws = words[0] == "translate" and any(word.endswith(".safetensors") for word in words)
+    if words[0] not in ("translate", "train", "generate") or redraws:
+        return words
+    own = DEFAULT if words[0] == "translate" else by_inputs(words[1:])
+    method = words[words.index("--method") + 1] if "--method" in words[:-1] else own
+    return [words[0], *(tiny_flags(method) if method in names() else TINY), *words[1:]]
+
+
+def tiny_flags(method: str) -> list[str]:
+    """Those of `TINY` that `method` has."""
+    known = {field.name for field in dataclasses.fields(get_method(method).config_class)} | {"device", "dtype"}
+    pairs = [TINY[i : i + 2] for i in range(0, len(TINY), 2)]
+    return [word for pair in pairs if pair[0][2:].replace("-", "_") in known for word in pair]
 
 
 def _snapshot() -> dict[str, str]:
@@ -312,6 +331,11 @@ def flipped_state() -> None:
     name, extra = struct.unpack("<HH", data[start + 26 : start + 30])
     data[start + 30 + name + extra + largest.file_size // 2] ^= 4
     Path(STATE).write_bytes(data)
+
+
+def black_mask() -> None:
+    """A mask that is black all over."""
+    write_image("m.png", -torch.ones(1, 1, 20, 26))
 
 
 def other_source() -> None:
@@ -495,6 +519,54 @@ CASES = [
     ),
     Case("entry stage that is not there", "lonepair translate a.png model.safetensors --entry 7", "has 2 stages"),
     Case("folder without a model", "lonepair info runs", "runs/model.safetensors: no such file"),
+    # what a model of one image is used for
+    Case("one image for a method of pairs", "lonepair train a.png --method representative", "learn consingan, singan"),
+    Case("a pair for a method of one image", "lonepair train a.png b.png --method singan", "learn representative, str"),
+    Case("a clip for a method of one image", "lonepair train clip.mp4 --method singan", "learns from one image"),
+    Case("a model of one image to translate with", "lonepair translate a.png one.safetensors", "'singan' cannot"),
+    Case("a model of a pair to animate", "lonepair animate model.safetensors", "'representative' cannot"),
+    Case(
+        "a model of a pair to edit with", "lonepair edit model.safetensors a.png --mask b.png", "'representative' can"
+    ),
+    Case("a method without super-resolution", "lonepair superres other.safetensors a.png", "train with one of singan"),
+    Case("samples smaller than the coarsest stage", "lonepair sample one.safetensors --size 5x40", "size is 5x40"),
+    Case("samples of no number", "lonepair sample one.safetensors --count 0", "count is 0"),
+    Case("start stage that is not there", "lonepair sample one.safetensors --start 9", "start is 9"),
+    Case("no size at all", "lonepair retarget one.safetensors --size wide", "--size wide: not a size"),
+    Case("retarget without a size", "lonepair retarget one.safetensors", "--size"),
+    Case("edit without a mask", "lonepair edit one.safetensors b.png", "give --mask, or --original"),
+    Case(
+        "edit with a mask that is not there", "lonepair edit one.safetensors b.png --mask m.png", "m.png: no such file"
+    ),
+    Case("mask that marks nothing", "lonepair edit one.safetensors b.png --mask m.png", "marks nothing", black_mask),
+    Case("edit that changes nothing", "lonepair edit one.safetensors a.png --original a.png", "does not differ"),
+    Case("edit of a clip", "lonepair edit one.safetensors clip.mp4 --original a.png", "clip.mp4: is a clip"),
+    Case("negative dilation", "lonepair harmonize one.safetensors b.png --mask b.png --dilate -1", "dilate is -1"),
+    Case("palette of one colour", "lonepair paint one.safetensors b.png --colours 1", "colours is 1: choose 2 to 256"),
+    Case("factor below one", "lonepair superres one.safetensors a.png --factor 0.5", "factor is 0.5"),
+    Case("factor too large", "lonepair superres one.safetensors a.png --factor 9999", "megapixels"),
+    Case("walk without a pull", "lonepair animate one.safetensors --alpha 0", "alpha is 0.0: choose a number between"),
+    Case("animation without frames", "lonepair animate one.safetensors --frames 0", "frames is 0"),
+    Case("animation as a JPEG", "lonepair animate one.safetensors -o out.jpg", "use one of"),
+    Case("animation at no rate", "lonepair animate one.safetensors --rate 0", "rate is 0"),
+    Case("warm start that is not there", "lonepair train a.png --warm-start no.safetensors", "no.safetensors: no such"),
+    Case("warm start of another method", "lonepair train a.png --warm-start one.safetensors", "one of its own"),
+    Case("composite without a warm start", "lonepair train a.png --task editing --composite b.png", "--warm-start"),
+    Case(
+        "composite of another aspect",
+        "lonepair train a.png --task editing --composite b.png --warm-start other.safetensors",
+        "the composite has 26x20 pixels, the image 20x24",
+    ),
+    Case(
+        "composite for a generating task",
+        "lonepair train a.png --composite a.png --warm-start other.safetensors",
+        "a composite is for harmonization and editing",
+    ),
+    Case("unknown task", "lonepair train a.png --task cooking", "cooking"),
+    Case("samples into a file", "lonepair sample one.safetensors -o a.png", "a.png"),
+    Case("edit of an image of another kind", "one().edit(7, 'b.png')", "is not an image"),
+    Case("random images of a later start", "one().sample(1, start=5)", "start is 5"),
+    Case("refining a small image", "one().refine(torch.zeros(3, 5, 40))", "both sides need at least"),
     # resuming
     Case("resume without a run", "lonepair train b.png a.png --resume", "no run to resume there"),
     Case("resume with other settings", "lonepair train a.png b.png --resume --steps 4", "steps was 3, is now 4"),

@@ -319,6 +319,113 @@ def test_a_folder_of_frames(here: Path) -> None:
     assert names("runs").isdisjoint({"r.png"})
 
 
+# -- one image alone --------------------------------------------------------------------------------------------------
+
+
+def tiny_of(method: str) -> list[str]:
+    return [*bad_inputs.tiny_flags(method), "--threads", "1"]
+
+
+@pytest.fixture(scope="module", params=["singan", "consingan"])
+def single(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on a.png of each method of one image."""
+    folder = tmp_path_factory.mktemp("single")
+    write_image(folder / "a.png", picture(24, 20, seed=1))
+    words = ["train", "--method", request.param, *tiny_of(request.param), str(folder / "a.png")]
+    assert main([*words, "--run", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+def test_generate_trains_and_draws(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", *tiny_of(methods.DEFAULT_SINGLE), "a.png", "--count", "3", "--seed", "4"]) == 0
+    assert capsys.readouterr().out == "samples/sheet.png\n"
+    assert names("samples") == {"000.png", "001.png", "002.png", "sheet.png"}
+    assert f'"method": "{methods.DEFAULT_SINGLE}"' in Path("runs/a/config.json").read_text()
+    assert main(["sample", "runs/a", "--count", "1", "--seed", "4", "--dtype", "float32"]) == 0
+    assert Path("samples/000.png").read_bytes() == Path("samples-2/000.png").read_bytes()
+
+
+def test_train_takes_its_method_from_the_number_of_inputs(here: Path) -> None:
+    assert main(["train", *tiny_of(methods.DEFAULT_SINGLE), "a.png"]) == 0
+    assert main(["train", *TINY, "a.png", "b.png"]) == 0
+    assert load_model("runs/a/model.safetensors")[0].name == methods.DEFAULT_SINGLE
+    assert load_model("runs/a-to-b/model.safetensors")[0].name == methods.DEFAULT
+
+
+def test_samples_of_a_size_and_all_start_stages(here: Path, single: Path) -> None:
+    assert main(["sample", str(single), "--count", "2", "--size", "31x19", "--scales", "-o", "s"]) == 0
+    assert names("s") == {"000.png", "001.png", "sheet.png", "scales.png"}
+    assert read_image("s/001.png").shape == (1, 3, 19, 31)
+    assert main(["sample", str(single), "-o", "s"]) == 2
+    assert main(["sample", str(single), "--count", "1", "-o", "s", "--overwrite"]) == 0
+
+
+def test_samples_of_a_pair(here: Path, trained: Path) -> None:
+    assert main(["sample", str(trained), "--count", "2"]) == 0
+    assert names("samples") == {"000-a.png", "000-b.png", "001-a.png", "001-b.png", "sheet.png"}
+
+
+def test_retarget(here: Path, single: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["retarget", str(single), "--size", "40x17"]) == 0
+    assert capsys.readouterr().out == "out.png\n"
+    assert read_image("out.png").shape == (1, 3, 17, 40)
+    assert main(["retarget", str(single), "--size", "34", "-o", "o.jpg", "--start", "1"]) == 0
+    assert read_image("o.jpg").shape[-2:] == (34, 29)  # 20x17 as trained
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.gif", "out.png", "out.webp"])
+def test_animate(here: Path, single: Path, name: str) -> None:
+    assert main(["animate", str(single), "-o", name, "--frames", "4", "--rate", "8", "--loop", "--size", "40x32"]) == 0
+    frames = list(decode(name))
+    assert [float(frame.time) for frame in frames] == pytest.approx([0, 0.125, 0.25, 0.375], abs=1e-3)
+    assert frames[0].image.shape[-2:] == (32, 40)
+    assert json.loads(read_clip_metadata(name)["lonepair"])["loop"] is True
+
+
+@pytest.mark.parametrize("command", ["edit", "harmonize"])
+def test_edits_keep_what_is_outside_the_mask(here: Path, single: Path, command: str) -> None:
+    mask = torch.full((1, 1, 24, 20), -1.0)
+    mask[..., :6, :6] = 1
+    write_image("m.png", mask)
+    write_image("e.png", picture(24, 20, seed=7))
+    words = [command, str(single), "e.png", "--dilate", "1", "--feather", "0"]
+    assert main([*words, "--mask", "m.png", "--original", "a.png"]) == 0
+    out, original = read_image("out.png"), read_image("a.png")
+    assert torch.equal(out[..., 8:, :], original[..., 8:, :])
+    assert not torch.equal(out[..., :6, :6], original[..., :6, :6])
+    assert main([*words, "--original", "a.png", "-o", "p.png"]) == 0
+    assert json.loads(read_metadata("p.png")["lonepair"])["use"] == command
+
+
+def test_paint_refine_and_superres(here: Path, single: Path) -> None:
+    assert main(["paint", str(single), "b.png", "--colours", "3", "--palette", "a.png"]) == 0
+    assert read_image("out.png").shape == (1, 3, 20, 26)
+    assert main(["refine", str(single), "b.png", "--start", "1"]) == 0
+    assert read_image("out-2.png").shape == (1, 3, 20, 26)
+    able = "superresolve" in load_model(single / "model.safetensors")[0].uses
+    assert main(["superres", str(single), "b.png", "--factor", "1.5", "-o", "s.png"]) == (0 if able else 2)
+    assert not able or read_image("s.png").shape == (1, 3, 30, 39)
+
+
+def test_fine_tuning_on_a_composite(here: Path) -> None:
+    words = ["train", *tiny_of("consingan"), "a.png", "--preset", "harmonization", "--stages", "2"]
+    write_image("c.png", picture(24, 20, seed=8))
+    assert main([*words, "--run", "first"]) == 0
+    assert main([*words, "--run", "tuned", "--composite", "c.png", "--warm-start", "first"]) == 0
+    assert main(["harmonize", "tuned", "c.png", "--original", "a.png", "-o", "h.png"]) == 0
+    config = json.loads(Path("tuned/config.json").read_text())
+    assert config["inputs"]["composite"]["name"] == "c.png"
+    assert config["warm_start"]["name"] == "first"
+
+
+def test_several_images_as_one_domain(here: Path) -> None:
+    Path("many").mkdir()
+    for index in range(3):
+        write_image(f"many/{index}.png", picture(24, 20, seed=index))
+    assert main(["generate", *tiny_of("consingan"), "many", "--count", "1"]) == 0
+    assert names("samples") == {"000.png", "sheet.png"}
+
+
 # -- stopping, and going on -------------------------------------------------------------------------------------------
 
 

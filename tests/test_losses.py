@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lonepair.losses import critic_losses, gradient_penalty, interpolate, mean_square
+from lonepair.losses import critic_losses, first_order, gradient_penalty, interpolate, mean_square
 
 POINTS = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(0))
 
@@ -94,3 +94,15 @@ def test_mean_square() -> None:
     assert mean_square(a, a).item() == 0
     assert mean_square(a, a - 2).item() == 4
     assert mean_square(a, a + torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)).item() == pytest.approx(14 / 3)
+
+
+def test_a_tangent_plane_keeps_its_gradient_while_the_weights_move() -> None:
+    """f(p) = p² at 3: value 9, gradient 6, wherever p goes; the plane there is 9 + 6·(p - 3)."""
+    p = torch.tensor(3.0, requires_grad=True)
+    plane = first_order(p.square(), [p])
+    for value in (3.0, 1.0, -2.0):
+        with torch.no_grad():
+            p.fill_(value)
+        loss = plane()
+        assert loss.item() == pytest.approx(9 + 6 * (value - 3))
+        assert torch.autograd.grad(loss, p)[0].item() == pytest.approx(6)

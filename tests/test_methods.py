@@ -74,7 +74,9 @@ def test_trains_and_redraws_at_the_source_size(name: str, size: tuple[int, int])
 def test_trains_and_samples_at_the_training_size(name: str, size: tuple[int, int]) -> None:
     ready = job(name, {"a": picture(*size, seed=1), "b": picture(20, 26, seed=2)})
     drawn = ready.run().sample(2).images
-    assert {d: tuple(images.shape) for d, images in drawn.items()} == dict.fromkeys(ready.layout.full_sizes, (2, 3, *ready.layout.full_sizes["a"]))
+    assert {d: tuple(images.shape) for d, images in drawn.items()} == dict.fromkeys(
+        ready.layout.full_sizes, (2, 3, *ready.layout.full_sizes["a"])
+    )
     assert all(images.isfinite().all() and images.abs().max() <= 1 for images in drawn.values())
 
 
@@ -357,7 +359,7 @@ def test_a_warm_start_begins_where_the_model_ended(name: str, tmp_path: Path) ->
 
 def test_a_warm_start_is_of_the_same_method(tmp_path: Path) -> None:
     model = job("consingan").run().save(tmp_path / "m.safetensors")
-    with pytest.raises(UserError, match="'consingan'.*'singan'"):
+    with pytest.raises(UserError, match=r"'consingan'.*'singan'"):
         Job.plan({"a": picture(24, 20)}, "singan", "standard", tiny("singan"), warm_start=model)
 
 

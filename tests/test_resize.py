@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lonepair.resize import resize, resize_features, resize_image
+from lonepair.resize import resize, resize_corners, resize_features, resize_image
 
 
 def test_own_size_gives_back_the_very_tensor() -> None:
@@ -75,3 +75,19 @@ def test_features_and_gradients_are_resized_as_images_are(size: tuple[int, int])
     (one,), (other,) = (torch.autograd.grad((t * weights).sum(), moving) for t in (ours, theirs))
     torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
     assert resize_features(values, (7, 9)) is values
+
+
+def test_corners_keep_their_values() -> None:
+    """ConSinGAN's enlargement: the centres of the corner pixels stay in the corners."""
+    image = torch.rand(1, 4, 7, 9)
+    large = resize_corners(image, (20, 31))
+    assert large.shape == (1, 4, 20, 31)
+    ends = [0, -1]
+    assert torch.allclose(large[..., ends, :][..., ends], image[..., ends, :][..., ends], atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(20, 31), (7, 9), (8, 30)])
+def test_corners_agree_with_the_library(size: tuple[int, int]) -> None:
+    image = torch.rand(2, 3, 7, 9)
+    expected = torch.nn.functional.interpolate(image, size, mode="bicubic", align_corners=True)
+    assert torch.allclose(resize_corners(image, size), expected, atol=1e-5)
