@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 import lonepair.methods as methods
@@ -23,9 +22,11 @@ from lonepair.apply.animate import closed_walk, random_walk, walk_spread
 from lonepair.apply.sample import reconstruction
 from lonepair.errors import UserError
 from lonepair.fit import Job
-from lonepair.image import read_image
+from lonepair.image import read_image, read_metadata
 from lonepair.methods.base import SingleMethod
 from lonepair.model import Model
+from lonepair.source import open_source
+from lonepair.video.frames import Frame
 
 SIZE = (24, 20)
 OTHER = (30, 37)
@@ -85,7 +86,7 @@ def test_samples_of_any_size_and_aspect(name: str, size: tuple[int, int] | None)
     model = model_of(name)
     drawn = model.sample(2, size=size)
     for domain, images in drawn.images.items():
-        assert images.shape == (2, 3, *(size or model.method.sizes[domain][-1]))
+        assert images.shape == (2, 3, *(size or model.method.sizes["a"][-1])), domain  # a pair's are aligned
         assert not torch.equal(images[0], images[1])
 
 
@@ -96,22 +97,24 @@ def test_a_seed_is_its_picture_whatever_the_batch(name: str, monkeypatch: pytest
     monkeypatch.setattr("lonepair.apply.sample._BATCH_PIXELS", 1)
     assert torch.allclose(model.sample(5, seed=3).images["a"], together, atol=1e-5)
     assert torch.allclose(model.sample(2, seed=3).images["a"], together[:2], atol=1e-5)
-    assert not torch.allclose(model.sample(1, seed=4).images["a"], together[:1], atol=1e-3)
+    assert not torch.equal(model.sample(1, seed=4).images["a"], model.sample(1, seed=3).images["a"])
 
 
 @methods_that("scale_sheet")
-def test_start_stages_keep_the_layout_below(name: str) -> None:
-    """Below the start stage, noise is the reconstruction's; at the stage beyond the last nothing would be random."""
+def test_below_the_start_stage_noise_is_the_reconstructions(name: str) -> None:
     model = model_of(name)
     single = model.method
     assert isinstance(single, SingleMethod)
-    whole = reconstruction(single, model.engine)
-    apart = []
-    for start in range(single.stage + 1):
-        drawn = model.sample(4, start=start).images["a"]
-        apart.append(float((drawn - whole).square().mean()))
-    assert apart == sorted(apart, reverse=True)
-    assert apart[0] > apart[-1] > 0
+    amplitudes = single.nets["g"].amplitudes
+    assert isinstance(amplitudes, Tensor)
+    kept = amplitudes.clone()
+    for start in range(1, single.stage + 1):
+        amplitudes[start:] = 0  # no noise from `start` on: what is left to differ lies below
+        try:
+            rebuilt, drawn = reconstruction(single, model.engine), model.sample(2, start=start).images["a"]
+        finally:
+            amplitudes.copy_(kept)
+        assert torch.allclose(drawn, rebuilt.expand_as(drawn), atol=1e-5)
     for start in (-1, single.stage + 1):
         with pytest.raises(UserError, match=f"{single.stage + 1} stages: choose 0 to {single.stage}"):
             model.sample(1, start=start)
@@ -139,7 +142,7 @@ def test_samples_are_a_sequence_and_save_as_numbered_files(name: str, tmp_path: 
     domains = len(model.method.domains)
     assert len(files) == 3 * domains
     assert files[0].name == ("000.png" if domains == 1 else "000-a.png")
-    assert "sample_seed" in Image.open(files[0]).info["lonepair"]
+    assert "sample_seed" in read_metadata(files[0])["lonepair"]
     with pytest.raises(UserError, match=r"000.*overwrite"):
         samples.save(tmp_path / "out")
     samples.save(tmp_path / "out", overwrite=True)
@@ -172,9 +175,9 @@ def test_the_walk_comes_to_its_spread(alpha: float, beta: float) -> None:
 
 def test_the_walks_first_steps_are_the_papers() -> None:
     fixed, alpha, beta = [torch.randn(3, 3, dtype=torch.float64)], 0.1, 0.9
-    draws = [[torch.randn(3, 3, dtype=torch.float64)] for _ in range(3)]
+    draws = [[torch.randn(3, 3, dtype=torch.float64)] for _ in range(4)]
     walk = [maps[0] for maps in random_walk(fixed, 3, alpha, beta, lambda index: draws[index])]
-    star, (r0,), (r1,), (r2,) = fixed[0], *draws
+    star, (r0,), (r1,), (r2,), _ = fixed[0], *draws
     first = 0.95 * star + 0.05 * r0
     second = alpha * star + (1 - alpha) * (first + beta * (first - star) + (1 - beta) * r1)
     third = alpha * star + (1 - alpha) * (second + beta * (second - first) + (1 - beta) * r2)
@@ -213,9 +216,10 @@ def test_a_loop_closes(name: str) -> None:
 @pytest.mark.parametrize("suffix", ["gif", "png", "mp4"])
 def test_animations_are_written(name: str, suffix: str, tmp_path: Path) -> None:
     model = model_of(name)
-    path = model.animate(frames=4, size=(32, 28)).save(tmp_path / f"out.{suffix}")
-    from lonepair.source import open_source
-
+    moving = model.animate(frames=4, size=(32, 28))
+    # A model of three steps hardly moves, and equal frames become one; what is written are pictures that differ.
+    distinct = [Frame(frame.time, picture(32, 28, seed=i)) for i, frame in enumerate(moving.frames())]
+    path = moving.save(tmp_path / f"out.{suffix}", frames=distinct)
     source = open_source(path)
     assert (source.is_clip, source.size, len(list(source.frames()))) == (True, (32, 28), 4)
     with pytest.raises(UserError, match="overwrite"):
@@ -375,13 +379,14 @@ def test_paintings_of_any_size_are_drawn(name: str, colours: int) -> None:
 
 
 @methods_that("refine")
-def test_a_later_start_keeps_more_of_the_image(name: str) -> None:
+def test_refinement_from_every_stage(name: str) -> None:
     model = model_of(name)
-    image = picture(*model.method.sizes["a"][-1], seed=9)
-    last = model.method.stage
-    one, other = (model.refine(image, start=last, seed=seed).image for seed in (0, 1))
-    assert one.shape == image.shape
-    assert (one == other).all() == (float(model.method.nets["g"].amplitudes[last]) == 0)  # type: ignore[index, union-attr, arg-type]
+    image = picture(*OTHER, seed=9)
+    drawn = [model.refine(image, start=start).image for start in range(model.method.stage + 1)]
+    assert {tuple(one.shape) for one in drawn} == {(1, 3, *OTHER)}
+    assert not torch.equal(drawn[0], drawn[-1])
+    assert torch.equal(drawn[0], model.refine(image, start=0).image)
+    assert not torch.equal(drawn[0], model.refine(image, start=0, seed=1).image)
     with pytest.raises(UserError, match="both sides need at least"):
         model.refine(picture(6, 40))
 

@@ -103,7 +103,6 @@ class Animation:
         if self.rate <= 0:
             raise UserError(f"rate is {self.rate}: choose a number of frames per second above 0")
 
-    @torch.no_grad()
     def frames(self) -> Iterator[Frame]:
         """Every frame, at its own time."""
         sizes = self.method.sizes["a"]
@@ -118,9 +117,13 @@ class Animation:
             lambda index: self.method.noises(sizes, Draw(self.seed, index, place=place)),
         )
         for index, moved in enumerate(walked):
-            with self.engine.autocast():
-                image = self.method.render([*fixed[: self.start], *moved[self.start :]], sizes)
-            yield Frame(index / self.rate, resize_image(finished(image), self.size))
+            yield Frame(index / self.rate, self._drawn([*fixed[: self.start], *moved[self.start :]], sizes))
+
+    @torch.no_grad()
+    def _drawn(self, maps: Maps, sizes: Sequence[Size]) -> Tensor:
+        with self.engine.autocast():
+            image = self.method.render(maps, sizes)
+        return resize_image(finished(image), self.size)
 
     def save(self, path: str | Path, overwrite: bool = False, frames: Iterable[Frame] | None = None) -> Path:
         """Write GIF, APNG (.png, .apng), WebP, MP4 or lossless MKV, by the suffix; `frames`: already drawn ones.

@@ -115,7 +115,7 @@ def blend(
 
 
 def quantized(
-    image: Float[Tensor, "1 c h w"], palette_of: Float[Tensor, "1 c h2 w2"], colours: int
+    image: Float[Tensor, "1 c h w"], palette_of: Float[Tensor, "1 c2 h2 w2"], colours: int
 ) -> Float[Tensor, "1 c h w"]:
     """`image` in the `colours` colours that k-means finds in `palette_of`, each pixel the nearest one; alpha is kept.
 
