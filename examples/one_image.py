@@ -56,7 +56,7 @@ def animation(method: str, photo: Image.Image, out: Path) -> None:
     model = trained(out, f"{method}-animation", photo, method, task="animation", min_side=20)
     moving = model.animate(frames=24, loop=True, start=1)
     frames = list(moving.frames())
-    moving.save(out / f"{method}-animation.gif", overwrite=True, frames=frames)
+    moving.save(out / f"{method}-animation.gif", overwrite=True, progress=lambda _: frames)
     shown = [(f"frame {i}", frames[i].image) for i in range(0, 24, 6)]
     save(out, f"{method}-animation", [("photo", photo), *shown])
 

@@ -529,11 +529,13 @@ CASES = [
         "a model of a pair to edit with", "lonepair edit model.safetensors a.png --mask b.png", "'representative' can"
     ),
     Case("a method without super-resolution", "lonepair superres other.safetensors a.png", "train with one of singan"),
-    Case("samples smaller than the coarsest stage", "lonepair sample one.safetensors --size 5x40", "size is 5x40"),
+    Case(
+        "samples smaller than the coarsest stage", "lonepair sample one.safetensors --size 5x40", "size is 5x40 (width"
+    ),
     Case("samples of no number", "lonepair sample one.safetensors --count 0", "count is 0"),
     Case("start stage that is not there", "lonepair sample one.safetensors --start 9", "start is 9"),
     Case("no size at all", "lonepair retarget one.safetensors --size wide", "--size wide: not a size"),
-    Case("retarget without a size", "lonepair retarget one.safetensors", "--size"),
+    Case("retarget without a size", "lonepair retarget one.safetensors", "missing: --size;"),
     Case("edit without a mask", "lonepair edit one.safetensors b.png", "give --mask, or --original"),
     Case(
         "edit with a mask that is not there", "lonepair edit one.safetensors b.png --mask m.png", "m.png: no such file"

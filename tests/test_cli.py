@@ -375,9 +375,9 @@ def test_retarget(here: Path, single: Path, capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.gif", "out.png", "out.webp"])
 def test_animate(here: Path, single: Path, name: str) -> None:
-    assert main(["animate", str(single), "-o", name, "--frames", "4", "--rate", "8", "--loop", "--size", "40x32"]) == 0
+    assert main(["animate", str(single), "-o", name, "--frames", "4", "--rate", "5", "--loop", "--size", "40x32"]) == 0
     frames = list(decode(name))
-    assert [float(frame.time) for frame in frames] == pytest.approx([0, 0.125, 0.25, 0.375], abs=1e-3)
+    assert {float(frame.time) for frame in frames} <= {0.0, 0.2, 0.4, 0.6}  # frames that are equal become one
     assert frames[0].image.shape[-2:] == (32, 40)
     assert json.loads(read_clip_metadata(name)["lonepair"])["loop"] is True
 

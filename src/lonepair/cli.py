@@ -119,7 +119,8 @@ def _one_line(box: str, arguments: list[str], kind: type) -> str:
         " ".join(body[:end]).rstrip(".").removeprefix("Error parsing config: ").removeprefix("Error parsing options: ")
     )
     if text.startswith("Missing from"):
-        return "missing: " + " and ".join(word for word in text.split() if word.isupper() and len(word) > 2)
+        named = [line.split()[0] for line in body[:end] if re.fullmatch(r"--[a-z-]+ \S+|[A-Z]+", line)]
+        return "missing: " + " and ".join(named)
     if text.startswith("Unrecognized options"):
         known = ["-o", "-h", "--help", *flags(kind)]
         unknown = next((a for a in arguments if a.startswith("-") and a.split("=")[0] not in known), None)

@@ -70,7 +70,7 @@ class Model:
                 f"entry is {entry}, the model has {stages} stages: choose -1 (the newest) or 0 to {stages - 1}"
             )
         if size is not None and min(size) < 1:
-            raise UserError(f"size is {size[0]}x{size[1]}: both sides need at least 1 pixel")
+            raise UserError(f"size is {size[1]}x{size[0]} (width x height): both sides need at least 1 pixel")
         direction = DIRECTIONS[1] if reverse else DIRECTIONS[0]
         check_not_small(opened, self.method.config.min_side)
         _check_seed(seed, "the noise's seed")

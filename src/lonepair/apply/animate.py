@@ -125,8 +125,18 @@ class Animation:
             image = self.method.render(maps, sizes)
         return resize_image(finished(image), self.size)
 
-    def save(self, path: str | Path, overwrite: bool = False, frames: Iterable[Frame] | None = None) -> Path:
-        """Write GIF, APNG (.png, .apng), WebP, MP4 or lossless MKV, by the suffix; `frames`: already drawn ones.
+    def save(
+        self,
+        path: str | Path,
+        overwrite: bool = False,
+        progress: Callable[[Iterator[Frame]], Iterable[Frame]] = iter,
+    ) -> Path:
+        """Write GIF, APNG (.png, .apng), WebP, MP4 or lossless MKV, by the suffix.
+
+        Args:
+            path: Its suffix says what to write.
+            overwrite: Replace what is there.
+            progress: Passes frames through; such as `tqdm`, to show how far it is.
 
         Raises:
             UserError: where it cannot be written, before anything is computed.
@@ -134,7 +144,7 @@ class Animation:
         path = Path(path).expanduser()
         check_output(path, WRITABLE, overwrite)
         with ClipWriter(path, self.size, self.rate, None, metadata_of(self.settings), overwrite) as clip:
-            for frame in self.frames() if frames is None else frames:
+            for frame in progress(self.frames()):
                 clip.write(frame.image, frame.time)
         return path
 

@@ -30,7 +30,7 @@ def sizes_for(method: Method, domain: str, size: Size | None) -> list[Size]:
     smallest = method.config.min_side
     if min(size) < smallest:
         raise UserError(
-            f"size is {size[0]}x{size[1]}: both sides need at least {smallest} pixels (the model's min_side)"
+            f"size is {size[1]}x{size[0]} (width x height): both sides need at least {smallest} pixels (min_side)"
         )
     shrunk = method.plan.factors[method.stage]  # a model that was cut short has not reached the finest stage
     full = (round(size[0] / shrunk), round(size[1] / shrunk))

@@ -152,8 +152,10 @@ def run_animate(given: Animate) -> int:
         seed=given.seed,
         size=_size(model, given.size),
     )
-    shown = tqdm(animation.frames(), desc="animating", total=given.frames, file=sys.stderr)
-    print(animation.save(out, given.overwrite, shown))
+    saved = animation.save(
+        out, given.overwrite, lambda frames: iter(tqdm(frames, desc="animating", total=given.frames, file=sys.stderr))
+    )
+    print(saved)
     return 0
 
 
