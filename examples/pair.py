@@ -19,8 +19,8 @@ import lonepair as lp
 from lonepair.demo import demo_inputs
 
 SMALL: dict[str, dict[str, Any]] = {
-    "structural-analogy": {"max_side": 80, "max_width": 32, "steps": 250},
-    "representative": {"max_side": 80, "stages": 5, "steps": 200, "finest_steps": 50},
+    "structural-analogy": {"max_side": 72, "max_width": 32, "steps": 160},
+    "representative": {"max_side": 80, "stages": 5, "steps": 200, "finest_steps": 40},
 }
 """Minutes on one core instead of days."""
 

@@ -16,7 +16,8 @@ from lonepair.methods.base import Method
 from lonepair.train.loop import Interrupted
 from lonepair.train.watch import Report, Watcher
 
-_TINY = {"stages": 2, "min_side": 14, "max_side": 20, "width": 8, "max_width": 8, "steps": 3, "finest_steps": 3}
+_TINY: dict[str, Any] = {"stages": 2, "ratio": 0.6, "min_side": 14, "max_side": 20}
+_TINY |= {"width": 8, "max_width": 8, "steps": 3, "finest_steps": 3}
 
 
 def tiny(method: str, **settings: Any) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def test_samples_of_any_size(name: str) -> None:
 
 def grown(name: str, stage: int, **settings: Any) -> tuple[Method, Scene]:
     """The method at `stage`, ready to train, and a scene for one step."""
-    settings = {key: value for key, value in {"stages": 4, **settings}.items() if has(name, key)}
+    settings = {key: value for key, value in {"stages": 4, "ratio": 0.75, **settings}.items() if has(name, key)}
     ready = job(name, **{**settings, "max_side": 26})
     with seeded(0):
         method = ready.method_class(ready.config, ready.layout)

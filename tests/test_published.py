@@ -391,9 +391,9 @@ def test_structural_analogy_critic_terms() -> None:
     for domain in "ab":
         real = step.real[domain][-1]
         fakes = [step.fakes.translated[domain], step.fakes.random[domain]]
-        expected = sum(float(3 * fake[:, 0].mean()) for fake in fakes) - 2 * float(3 * real[:, 0].mean())
-        assert float(found[f"d_{domain}"]) == pytest.approx(expected, abs=1e-4)
-        assert float(found[f"gp_{domain}"]) == pytest.approx(0.1 * 2 * (3 - 1) ** 2, abs=1e-3)
+        expected = 3 * sum(fake[:, 0].mean().item() for fake in fakes) - 2 * 3 * real[:, 0].mean().item()
+        assert found[f"d_{domain}"].item() == pytest.approx(expected, abs=1e-4)
+        assert found[f"gp_{domain}"].item() == pytest.approx(0.1 * 2 * (3 - 1) ** 2, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_structural_analogy_weight_of_b_is_on_b_alone() -> None:
         method.losses("critic", step)
         found.append(method.losses("generator", step))
     for name, share in (("adv_a", 1.0), ("adv_ba", 1.0), ("adv_b", 0.5), ("adv_ab", 0.5), ("rec_b", 1.0)):
-        assert float(found[1][name]) == pytest.approx(share * float(found[0][name]), rel=1e-4), name
+        assert found[1][name].item() == pytest.approx(share * found[0][name].item(), rel=1e-4), name
 
 
 @pytest.mark.parametrize("name", ["singan", "structural-analogy"])
