@@ -25,6 +25,7 @@ from lonepair.fit import Job
 from lonepair.image import read_image, read_metadata
 from lonepair.methods.base import SingleMethod
 from lonepair.model import Model
+from lonepair.noise import Draw
 from lonepair.source import open_source
 from lonepair.video.frames import Frame
 
@@ -118,6 +119,17 @@ def test_below_the_start_stage_noise_is_the_reconstructions(name: str) -> None:
     for start in (-1, single.stage + 1):
         with pytest.raises(UserError, match=f"{single.stage + 1} stages: choose 0 to {single.stage}"):
             model.sample(1, start=start)
+
+
+@methods_that("scale_sheet")
+def test_a_sample_under_the_trainings_seed_is_no_reconstruction(name: str) -> None:
+    model = model_of(name)
+    single = model.method
+    assert isinstance(single, SingleMethod)
+    anchor = single.fixed_noises(single.sizes["a"])[0]
+    first = single.noises(single.sizes["a"], Draw.of_picture(0, 0, "cpu"))[0]
+    assert abs(float(torch.corrcoef(torch.stack([anchor.flatten(), first.flatten()]))[0, 1])) < 0.3
+    assert not torch.equal(model.sample(1, seed=0).images["a"], reconstruction(single, model.engine))
 
 
 @methods_that("scale_sheet")

@@ -92,3 +92,12 @@ def test_amplitude_is_base_times_rmse() -> None:
     half = real.clone()
     half[..., :2, :] = 1.0  # half the pixels are off by 1: RMSE sqrt(1/2)
     assert noise_amplitude(real, half, 1.0).item() == pytest.approx(0.5**0.5)
+
+
+def test_a_picture_meets_no_numbers_of_the_training_under_its_seed() -> None:
+    """SinGAN's z* is the first that is drawn at stage 0; a sample that met it would be the training image."""
+    picture = Draw.of_picture(0, 0, "cpu").normal(8)
+    with seeded(0, 0):
+        assert not torch.allclose(picture, torch.randn(8))
+    assert not torch.allclose(picture, Draw(0, 0).normal(8))
+    assert torch.equal(picture, Draw.of_picture(0, 0, "cpu").normal(8))

@@ -4,6 +4,8 @@ A step that is run again after an interruption draws exactly what it drew before
 training equal the uninterrupted one.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,6 +33,15 @@ class Draw:
         self._scalars = np.random.Generator(np.random.PCG64(int(words[1])))
         self._device = device
         self._place = place if place is not None else device
+
+    @classmethod
+    def of_picture(cls, seed: int, index: int, place: torch.device | str) -> Draw:
+        """The stream of picture `index` under `seed`, drawn on the CPU so that it is the same on every device.
+
+        No training has keys of this length: a sample must not meet the numbers that networks or z* were drawn from
+        under the same seed.
+        """
+        return cls(seed, index, 0, 0, place=place)
 
     def normal(self, *shape: int) -> Tensor:
         """Independent N(0, 1) numbers, float32."""

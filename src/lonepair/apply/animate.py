@@ -114,7 +114,7 @@ class Animation:
             self.count,
             self.alpha,
             self.beta,
-            lambda index: self.method.noises(sizes, Draw(self.seed, index, place=place)),
+            lambda index: self.method.noises(sizes, Draw.of_picture(self.seed, index, place)),
         )
         for index, moved in enumerate(walked):
             yield Frame(index / self.rate, self._drawn([*fixed[: self.start], *moved[self.start :]], sizes))

@@ -53,7 +53,7 @@ def sample(
         raise UserError(f"count is {count}: ask for 1 sample or more")
     if not 0 <= start <= method.stage:
         raise UserError(f"start is {start}, the model has {method.stage + 1} stages: choose 0 to {method.stage}")
-    draws = [Draw(seed, index, place=engine.device) for index in range(count)]
+    draws = [Draw.of_picture(seed, index, engine.device) for index in range(count)]
     with engine.autocast():
         if isinstance(method, SingleMethod):
             return {"a": _batched(method, sizes_for(method, "a", size), draws, start)}

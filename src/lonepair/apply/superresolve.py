@@ -45,7 +45,9 @@ def superresolve(
         sizes = [size] * (last + 1)
         with engine.autocast():
             # The last stage sees the enlarged image itself: what lies below it is the image that is given.
-            drawn = method.redraw(large, sizes, "a", last, Draw(seed, step, place=engine.device)).float().clamp(-1, 1)
+            drawn = (
+                method.redraw(large, sizes, "a", last, Draw.of_picture(seed, step, engine.device)).float().clamp(-1, 1)
+            )
     return drawn.cpu().contiguous()
 
 
