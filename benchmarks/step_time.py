@@ -17,7 +17,7 @@ import time
 import torch
 
 import lonepair.methods as methods
-from lonepair.fit import Job
+from lonepair.job import Job
 from lonepair.noise import seeded
 from lonepair.train.loop import _grow, _optimizers, _scene, _step
 

@@ -81,18 +81,17 @@ def harmonization(method: str, photo: Image.Image, composite: Image.Image, mask:
     """Something foreign was pasted into the photo; the model gives it the photo's look."""
     results = []
     if method == "consingan":
-        settings = {"preset": "harmonization", "stages": 3, "min_side": 48, "max_side": 80, "steps": 250}
+        settings: dict[str, Any] = {
+            "preset": "harmonization",
+            "stages": 3,
+            "min_side": 48,
+            "max_side": 80,
+            "steps": 250,
+        }
         model = trained(out, f"{method}-harmonization", photo, method, **settings)
         warm = out / "runs" / f"{method}-harmonization"
-        tuned = trained(
-            out,
-            f"{method}-fine-tuned",
-            photo,
-            method,
-            **{**settings, "steps": 120},
-            composite=composite,
-            warm_start=warm,
-        )
+        settings |= {"steps": 120, "composite": composite, "warm_start": warm}
+        tuned = trained(out, f"{method}-fine-tuned", photo, method, **settings)
         for label, each in (("trained", model), ("fine-tuned", tuned)):
             results.append((label, each.harmonize(composite, mask, original=composite, dilate=2, feather=1).image))
     else:

@@ -17,3 +17,10 @@ def test_public_names_are_the_listed_ones() -> None:
 def test_every_public_name_is_there() -> None:
     missing = [name for name in lonepair.__all__ if not hasattr(lonepair, name)]
     assert not missing, f"in lonepair.__all__, but not in lonepair: {', '.join(missing)}"
+
+
+def test_no_module_takes_a_public_names_place() -> None:
+    """Importing lonepair.NAME, which any function may do, sets the package's NAME to the module."""
+    folder = Path(lonepair.__file__).parent
+    modules = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert not modules & set(lonepair.__all__)

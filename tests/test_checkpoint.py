@@ -18,7 +18,7 @@ from conftest import TINY, picture
 from lonepair import checkpoint
 from lonepair.checkpoint import FORMAT_VERSION, fingerprint, load_model, read_header, save_model
 from lonepair.errors import UserError
-from lonepair.fit import Job
+from lonepair.job import Job
 from lonepair.methods.base import Method
 from lonepair.model import load
 

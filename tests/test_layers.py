@@ -18,7 +18,7 @@ LAYERS = (
     ("checkpoint",),
     ("apply",),
     ("model",),
-    ("fit",),
+    ("job",),
     ("doctor", "demo"),
     ("commands", "cli", "__main__"),
 )

@@ -14,7 +14,7 @@ import lonepair.methods as methods
 from conftest import StopAfter, picture, tiny
 from lonepair.checkpoint import load_model, save_model
 from lonepair.errors import UserError
-from lonepair.fit import Job
+from lonepair.job import Job
 from lonepair.methods.base import Method, Scene
 from lonepair.model import Model, load
 from lonepair.noise import Draw, seeded

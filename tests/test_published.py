@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import lonepair.methods as methods
 from conftest import picture, tiny
 from lonepair.errors import UserError
-from lonepair.fit import Job
+from lonepair.job import Job
 from lonepair.methods.base import Method, Scene
 from lonepair.nets import StageGenerator, StagewiseGenerator, widths_by_stage
 from lonepair.noise import Draw, seeded

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
-    from lonepair.fit import fit, fit_pair
+    from lonepair.job import fit, fit_pair
     from lonepair.methods import names as method_names
     from lonepair.model import Model, load
 
@@ -16,8 +16,8 @@ __all__ = ["Model", "UserError", "__version__", "fit", "fit_pair", "load", "meth
 
 _HOMES = {
     "Model": ("lonepair.model", "Model"),
-    "fit": ("lonepair.fit", "fit"),
-    "fit_pair": ("lonepair.fit", "fit_pair"),
+    "fit": ("lonepair.job", "fit"),
+    "fit_pair": ("lonepair.job", "fit_pair"),
     "load": ("lonepair.model", "load"),
     "method_names": ("lonepair.methods", "names"),
 }

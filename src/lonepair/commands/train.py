@@ -148,7 +148,7 @@ def run_generate(given: Any) -> int:
 
 def _train(given: Any, inputs: dict[str, Path]) -> Model:
     """Plan, and train with a progress bar; Ctrl-C says how to go on."""
-    from lonepair.fit import Job
+    from lonepair.job import Job
     from lonepair.train.loop import Interrupted
     from lonepair.train.watchers import ProgressBar
 
