@@ -21,8 +21,8 @@ from lonepair.apply import edit
 from lonepair.apply.animate import closed_walk, random_walk, walk_spread
 from lonepair.apply.sample import reconstruction
 from lonepair.errors import UserError
-from lonepair.job import Job
 from lonepair.image import read_image, read_metadata
+from lonepair.job import Job
 from lonepair.methods.base import SingleMethod
 from lonepair.model import Model
 from lonepair.noise import Draw

@@ -19,8 +19,8 @@ from bad_inputs import Malicious
 from conftest import TINY, StopAfter, picture
 from lonepair.errors import UserError
 from lonepair.files import atomic_write
-from lonepair.job import Job
 from lonepair.image import write_image
+from lonepair.job import Job
 from lonepair.methods.base import Method, Scene, Schedule
 from lonepair.methods.representative import Representative
 from lonepair.model import load
