@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -20,13 +21,12 @@ from bad_inputs import CASES, TINY, NotHereError, make_material, run
 HEADER = """\
 # Bad inputs, and the one line that each gives
 
-`python benchmarks/bad_inputs.py`, 2026-11-23, on a 2-core x86-64 CPU. The cases are in `tests/bad_inputs.py` and are a
-part of the test suite. Each is a command line, or a Python expression that raises `lonepair.UserError`. Every training
-has
+`python benchmarks/bad_inputs.py`, {today}, on a CPU. The cases are in `tests/bad_inputs.py` and are a part of the test
+suite. Each is a command line, or a Python expression that raises `lonepair.UserError`. Every training has
 `{tiny}`
-in front of the flags that are shown. Checked for each: the exit status is 2, there is one line and no traceback, and no
-file has appeared, changed or gone. Where a training had begun before it went wrong (marked *), what it said so far
-precedes the line, and its run's folder stays, without half-written files.
+(those of it that the method has) in front of the flags that are shown. Checked for each: the exit status is 2, there is
+one line and no traceback, and no file has appeared, changed or gone. Where a training had begun before it went wrong
+(marked *), what it said so far precedes the line, and its run's folder stays, without half-written files.
 
 | case | command or call | exit status | the line |
 | --- | --- | --- | --- |"""
@@ -43,7 +43,7 @@ def main() -> int:
     """Print the table; 0 where every case is refused as it should be."""
     torch.set_num_threads(1)
     faults, skipped = [], []
-    print(HEADER.format(tiny=" ".join(TINY)))
+    print(HEADER.format(tiny=" ".join(TINY), today=date.today().isoformat()))
     with tempfile.TemporaryDirectory() as temporary:
         material = Path(temporary, "material")
         material.mkdir()

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--width", type=int, default=16, help="channels")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--checkpoint-minutes", type=float, default=0.02, help="how often the state is saved")
-    parser.add_argument("--date", default="2026-11-23", help="for the report")
+    parser.add_argument("--date", default=date.today().isoformat(), help="for the report")
     parser.add_argument("--machine", default="2-core x86-64 CPU", help="for the report")
     return parser.parse_known_args()
 

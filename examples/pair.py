@@ -82,8 +82,7 @@ def main() -> None:
         a, b = (Image.open(path).convert("RGB") for path in given.pictures)
     analogy(given.method, a, b, given.out)
     refinement(given.method, a, b, given.out)
-    if given.method == "representative":
-        entry_stages(given.method, a, b, given.out)
+    entry_stages(given.method, a, b, given.out)
     if given.pictures:
         return
     tasks = {"lambda_self": 1.0} if given.method == "structural-analogy" else {}
