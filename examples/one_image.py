@@ -1,6 +1,7 @@
 """Everything that a model of one image is used for.
 
     python examples/one_image.py singan photo.jpg --out results      (or consingan; without a photo, one that ships)
+    python examples/one_image.py singan photo.jpg --edited moved.png --mask mask.png --only editing
 
 Each function below is one application. It trains what it needs, once: a run that is there already is used again.
 """
@@ -61,7 +62,7 @@ def animation(method: str, photo: Image.Image, out: Path) -> None:
     save(out, f"{method}-animation", [("photo", photo), *shown])
 
 
-def editing(method: str, photo: Image.Image, edited: Image.Image, mask: Image.Image, out: Path) -> None:
+def editing(method: str, photo: Image.Image, edited: Any, mask: Any, out: Path) -> None:
     """Something was copied within the photo; the model makes it seamless."""
     if method == "consingan":
         settings = {"preset": "editing", "stages": 3, "min_side": 48, "max_side": 80, "steps": 250}
@@ -77,7 +78,7 @@ def editing(method: str, photo: Image.Image, edited: Image.Image, mask: Image.Im
     save(out, f"{method}-editing", [("photo", photo), ("edited", edited), *results])
 
 
-def harmonization(method: str, photo: Image.Image, composite: Image.Image, mask: Image.Image, out: Path) -> None:
+def harmonization(method: str, photo: Image.Image, composite: Any, mask: Any, out: Path) -> None:
     """Something foreign was pasted into the photo; the model gives it the photo's look."""
     results = []
     if method == "consingan":
@@ -102,7 +103,7 @@ def harmonization(method: str, photo: Image.Image, composite: Image.Image, mask:
     save(out, f"{method}-harmonization", [("photo", photo), ("composite", composite), *results])
 
 
-def painting(method: str, photo: Image.Image, painted: Image.Image, out: Path) -> None:
+def painting(method: str, photo: Image.Image, painted: Any, out: Path) -> None:
     """A rough painting becomes an image like the photo."""
     model = trained(out, method, photo, method)
     results = [
@@ -130,22 +131,42 @@ def superresolution(method: str, photo: Image.Image, out: Path) -> None:
 
 
 def main() -> None:
+    uses = ("sampling", "animation", "editing", "harmonization", "painting", "superresolution")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("method", choices=list(SMALL))
     parser.add_argument("photo", nargs="?", type=Path)
+    parser.add_argument("--edited", type=Path, help="PHOTO with something moved or copied")
+    parser.add_argument("--composite", type=Path, help="PHOTO with something pasted in")
+    parser.add_argument("--mask", type=Path, help="white where it was edited or pasted")
+    parser.add_argument("--painting", type=Path, help="a rough painting of something like PHOTO")
+    parser.add_argument("--only", nargs="+", choices=uses, default=uses)
+    parser.add_argument("--steps", type=int, help="training steps a stage")
     parser.add_argument("--out", type=Path, default=Path("results"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
+    method, out, wanted = given.method, given.out, set(given.only)
+    if given.steps:
+        SMALL[method]["steps"] = given.steps
+
+    def beside(path: Path | None, own: tuple[Image.Image, Image.Image]) -> tuple[Any, Any] | None:
+        """A picture and its mask: the user's, or what belongs to the photo that ships."""
+        return (path, given.mask) if path else None if given.photo else own
+
     photo = Image.open(given.photo).convert("RGB") if given.photo else inputs.galaxies()
-    sampling(given.method, photo, given.out)
-    animation(given.method, photo, given.out)
-    if not given.photo:  # what is edited, pasted and painted belongs to this photo
-        editing(given.method, photo, *inputs.moved(), given.out)
-        harmonization(given.method, photo, *inputs.pasted(), given.out)
-        if given.method == "singan":
-            painting(given.method, photo, inputs.painting(), given.out)
-    if given.method == "singan":
-        superresolution(given.method, photo, given.out)
+    edited, composite = beside(given.edited, inputs.moved()), beside(given.composite, inputs.pasted())
+    painted = given.painting or (None if given.photo else inputs.painting())
+    if "sampling" in wanted:
+        sampling(method, photo, out)
+    if "animation" in wanted:
+        animation(method, photo, out)
+    if "editing" in wanted and edited:
+        editing(method, photo, *edited, out)
+    if "harmonization" in wanted and composite:
+        harmonization(method, photo, *composite, out)
+    if method == "singan" and "painting" in wanted and painted:
+        painting(method, photo, painted, out)
+    if method == "singan" and "superresolution" in wanted:
+        superresolution(method, photo, out)
 
 
 if __name__ == "__main__":
