@@ -12,7 +12,7 @@ from lonepair.errors import UserError
 from lonepair.methods.base import SingleMethod
 from lonepair.noise import Draw
 from lonepair.pixels import match_channels
-from lonepair.resize import resize, resize_image
+from lonepair.resize import resize_image
 from lonepair.train.engine import Engine
 
 MAX_PIXELS = 8192 * 8192
@@ -49,9 +49,3 @@ def superresolve(
                 method.redraw(large, sizes, "a", last, Draw.of_picture(seed, step, engine.device)).float().clamp(-1, 1)
             )
     return drawn.cpu().contiguous()
-
-
-def bicubic(image: Float[Tensor, "1 c h w"], factor: float) -> Float[Tensor, "1 c h2 w2"]:
-    """`image` enlarged by `factor` with nothing added, for comparison."""
-    h, w = image.shape[-2:]
-    return resize(image, (round(h * factor), round(w * factor))).clamp(-1, 1)
