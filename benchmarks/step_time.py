@@ -1,9 +1,10 @@
 """Time of one training step of each method at its published size: the finest stage, median of several.
 
-    python benchmarks/step_time.py [METHOD ...] [--steps 5] [--threads 2] [--device cpu]
+    python benchmarks/step_time.py [METHOD ...] [--preset full] [--steps 5] [--threads 2] [--device cpu]
 
 A step is all updates of all players in the method's order. Inputs are random pictures: time does not depend on them.
-The table is for docs/results; it says machine, threads and precision.
+The whole training is estimated from it, by the method's own count of what a step at each stage costs. The table is for
+docs/results; it says machine, threads and precision.
 """
 
 from __future__ import annotations
@@ -30,14 +31,15 @@ PUBLISHED = {
 """(h, w) of the pictures; a method that is not listed takes the last."""
 
 
-def timed(name: str, steps: int, device: str, threads: int) -> tuple[list[float], str, float]:
-    """Seconds of each of `steps` steps at the finest stage after one for warming up, the engine, and GPU memory."""
+def timed(name: str, preset: str, steps: int, device: str, threads: int) -> tuple[list[float], Job, float, float]:
+    """Seconds of each of `steps` steps at the finest stage after one for warming up, the job, a whole training in such
+    steps, and GPU memory in GB."""
     size = PUBLISHED.get(name, (220, 220))
     pictures = {
         domain: torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(i)) * 2 - 1
         for i, domain in enumerate(methods.get_method(name).domains)
     }
-    job = Job.plan(pictures, name, "full", {"device": device, "threads": threads})
+    job = Job.plan(pictures, name, preset, {"device": device, "threads": threads})
     with seeded(0):
         method = job.method_class(job.config, job.layout)
     levels = job._levels()
@@ -52,25 +54,32 @@ def timed(name: str, steps: int, device: str, threads: int) -> tuple[list[float]
             torch.cuda.synchronize()
         found.append(time.perf_counter() - start)
     memory = torch.cuda.max_memory_allocated() / 1e9 if job.engine.device.type == "cuda" else 0.0
-    return found[1:], str(job.engine), memory
+    plans = [method.schedule(stage) for stage in range(job.layout.stages)]
+    whole = sum(plan.steps * plan.work for plan in plans) / schedule.work
+    return found[1:], job, whole, memory
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="*", default=methods.names())
+    parser.add_argument("--preset", default="full")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     print(f"{platform.machine()}, {platform.processor() or 'processor not named'}, torch {torch.__version__}\n")
-    print("| method | size | engine | median s a step | fastest | slowest | peak memory so far |")
-    print("| --- | --- | --- | ---: | ---: | ---: | ---: |")
+    print(
+        "| method | finest stage | engine | median s a step | fastest | slowest | whole training | peak memory so far |"
+    )
+    print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for name in given.methods:
-        seconds, engine, on_gpu = timed(name, given.steps, given.device, given.threads)
+        seconds, job, whole, on_gpu = timed(name, given.preset, given.steps, given.device, given.threads)
         memory = on_gpu or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        h, w = PUBLISHED.get(name, (220, 220))
-        times = " | ".join(f"{t:.2f}" for t in (statistics.median(seconds), min(seconds), max(seconds)))
-        print(f"| {name} | {h}x{w} | {engine} | {times} | {memory:.1f} GB |")
+        h, w = next(iter(job.layout.full_sizes.values()))
+        median = statistics.median(seconds)
+        times = " | ".join(f"{t:.2f}" for t in (median, min(seconds), max(seconds)))
+        hours = median * whole / 3600
+        print(f"| {name} | {h}x{w} | {job.engine} | {times} | {hours:.1f} h | {memory:.1f} GB |", flush=True)
 
 
 if __name__ == "__main__":
