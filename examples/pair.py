@@ -65,7 +65,7 @@ def video(method: str, out: Path, **settings: Any) -> None:
     frames = list(redrawn.frames())
     redrawn.save(out / f"{method}-video.mp4", overwrite=True, progress=lambda _: frames)
     shown = list(redrawn.source.frames())[:: len(frames) // 3][:3]
-    above = [(f"frame {i}", frame.image) for i, frame in enumerate(shown)]
+    above = [(f"{float(frame.time):.1f} s", frame.image) for i, frame in enumerate(shown)]
     below = [("redrawn", frames[i * (len(frames) // 3)].image) for i in range(3)]
     save(out, f"{method}-video", [*above, ("look", Image.open(target))], below)
 
