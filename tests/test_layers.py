@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "lonepair"
 LAYERS = (
     ("errors", "lazy", "files"),
     ("pixels", "resize", "sheet", "image"),
-    ("pyramid", "noise", "video", "metrics"),
-    ("source", "nets", "losses", "augment"),
+    ("pyramid", "noise", "video", "losses", "metrics"),
+    ("source", "nets", "augment"),
     ("methods",),
     ("train",),
     ("checkpoint",),

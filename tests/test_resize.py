@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lonepair.resize import resize, resize_corners, resize_features, resize_image
 
@@ -62,19 +64,25 @@ def test_gradient_reaches_every_pixel() -> None:
 
 
 @pytest.mark.parametrize("size", [(13, 10), (4, 5), (13, 5), (5, 13)])
-def test_features_and_gradients_are_resized_as_images_are(size: tuple[int, int]) -> None:
+def test_images_with_a_gradient_and_features_are_resized_as_the_library_does(size: tuple[int, int]) -> None:
     """The matrix products give the library's values and its gradients, enlarging, shrinking, and one axis of each."""
     values = torch.randn(2, 5, 7, 9, generator=torch.Generator().manual_seed(0))
     shrinks = size[0] < 7 or size[1] < 9
-    torch.testing.assert_close(resize_features(values, size), resize(values, size), atol=1e-5, rtol=1e-4)
-    moving = values.clone().requires_grad_()
-    ours = resize(moving, size)
-    theirs = torch.nn.functional.interpolate(moving, size, mode="bicubic", antialias=shrinks)
-    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
-    weights = torch.linspace(-1, 1, ours.numel()).reshape(ours.shape)
-    (one,), (other,) = (torch.autograd.grad((t * weights).sum(), moving) for t in (ours, theirs))
-    torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    for ours, antialias in ((resize, True), (resize_features, shrinks)):
+        moving = values.clone().requires_grad_()
+        mine = ours(moving, size)
+        theirs = torch.nn.functional.interpolate(moving, size, mode="bicubic", antialias=antialias)
+        torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
+        weights = torch.linspace(-1, 1, mine.numel()).reshape(mine.shape)
+        (one,), (other,) = (torch.autograd.grad((t * weights).sum(), moving) for t in (mine, theirs))
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
     assert resize_features(values, (7, 9)) is values
+
+
+def test_an_image_is_enlarged_as_pillow_does() -> None:
+    image = torch.rand(1, 1, 20, 24, generator=torch.Generator().manual_seed(0))
+    theirs = Image.fromarray(image[0, 0].numpy()).resize((30, 25), Image.Resampling.BICUBIC)
+    assert torch.allclose(resize(image, (25, 30))[0, 0], torch.from_numpy(np.array(theirs)), atol=1e-4)
 
 
 def test_corners_keep_their_values() -> None:

@@ -94,7 +94,8 @@ def difference_mask(
 def soften(mask: Float[Tensor, "1 1 h w"], dilate: int, feather: float) -> Float[Tensor, "1 1 h w"]:
     """`mask` grown by a disk of `dilate` pixels and blurred with a standard deviation of `feather` pixels, in [0, 1].
 
-    SinGAN dilates by 7 for harmonization and 20 for editing, and blurs with 5.
+    SinGAN dilates by 7 for harmonization and 20 for editing, and blurs with 5. As there, the blurred mask is scaled to
+    reach 1: something small is drawn in full, too.
     """
     grown = mask
     if dilate > 0:
@@ -104,6 +105,7 @@ def soften(mask: Float[Tensor, "1 1 h w"], dilate: int, feather: float) -> Float
     if feather > 0:
         soft = Image.fromarray((grown[0, 0].numpy() * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(feather))
         grown = torch.from_numpy(np.asarray(soft, np.float32) / 255)[None, None]
+        grown = grown / grown.max().clamp(min=1e-6)
     return grown
 
 

@@ -9,17 +9,20 @@ back (sec. 3.1), a critic of five unpadded convolutions without normalisation th
 Gaussian feature maps, noise of 0.1 x RMSE of what the new stage's copy reconstructs, Adam (0.5, 0.999) at 5e-4, a tenth
 of it after 80 % of 2000 steps a stage. `task` chooses how stages are surrounded: enlarged features for `generation` and
 `animation`, zeros for the others. An animation is reconstructed from noise instead of the coarsest image. For
-`harmonization` and `editing` (sec. 3.4) the generator is shown the coarsest image with other colours, or rearranged,
-and learns to undo it; the presets of these names have the released commands' normalisation, slope 0.3, and three stages
-from 120 pixels on a geometric rule. With a `composite` and a warm start only the last stage is trained further, on the
-coarsest level of that composite (fine-tuning).
+`harmonization` and `editing` (sec. 3.4) the generator is shown the coarsest image with other colours, or rearranged and
+with a tenth of noise, and learns to undo it; in use it takes the composite, and the fixed maps above. The presets of
+these names have the released commands' normalisation and 1000 steps; harmonization three stages from 120 pixels on a
+geometric rule and slope 0.3. With a `composite` and a warm start the generator is trained further on the coarsest level
+of that composite, at the last resolution alone and at the rates that stages have there (fine-tuning).
 
 With `as_released`: three Adam steps on one gradient of the generator. The paper has one.
 
 Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
 frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
-fixed seed instead of being saved; the disturbances of colours and tiles are ours in their numbers (`lonepair.augment`);
-batch normalisation uses the image's own statistics in use, too, as in training on one image.
+fixed seed instead of being saved; the disturbances of colours and tiles are ours in kind and numbers
+(`lonepair.augment`); normalisation is by the image's own statistics: what BatchNorm computes in training on one image,
+and what the released code, which never evaluates, has in use, too; where a size is a whole number but for
+rounding error, the released code may have a pixel more.
 """
 
 from __future__ import annotations
@@ -51,15 +54,8 @@ _FIXED = 2020
 """Names the stream of the fixed feature maps."""
 
 
-_UNDOING = {
-    "stages": 3,
-    "min_side": 120,
-    "size_rule": "geometric",
-    "norm": "instance",
-    "slope": 0.3,
-    "steps": 1000,
-}
-"""Settings that the two tasks share whose generator undoes something."""
+_EDIT_NOISE = 0.1
+"""Standard deviation of the noise on what the generator is shown when it edits, in training and in use."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +66,19 @@ class ConSinGANConfig(GrowingConfig):
         "draft": {"max_side": 128, "steps": 250},
         "standard": {"max_side": 188, "steps": 1000},
         "full": {},
-        "harmonization": {"task": "harmonization", **_UNDOING},
-        "editing": {"task": "editing", **_UNDOING},
+        "animation": {"task": "animation", "min_side": 20},
+        "harmonization": {
+            "task": "harmonization",
+            "stages": 3,
+            "min_side": 120,
+            "size_rule": "geometric",
+            "norm": "instance",
+            "slope": 0.3,
+            "steps": 1000,
+        },
+        "editing": {"task": "editing", "norm": "instance", "steps": 1000},
     }
-    """full is the paper's, and so are the two tasks; draft and standard are smaller and shorter."""
+    """full is the paper's, and so are the three tasks; draft and standard are smaller and shorter."""
 
     max_side: int = 250
     """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
@@ -141,10 +146,6 @@ class ConSinGAN(SingleMethod):
         return "composite" in self.plan.full_sizes
 
     @property
-    def _concurrent(self) -> int:
-        return 1 if self.fine_tunes else self.config.concurrent
-
-    @property
     def generator(self) -> GrowingGenerator:
         """G."""
         return self.nets["g"]  # type: ignore[return-value]
@@ -160,7 +161,7 @@ class ConSinGAN(SingleMethod):
         self.stage += 1
         if self.stage == 0 and self.config.task == "animation":
             torch.nn.init.normal_(self.anchor)
-        self.generator.grow(self._concurrent)
+        self.generator.grow(self.config.concurrent)
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         if self.stage == 0:
@@ -168,6 +169,9 @@ class ConSinGAN(SingleMethod):
                 self.anchor.copy_(levels["a"][0][:1])
             self.generator.amplitudes[0] = 1
             return
+        if self.fine_tunes:
+            return  # what the warm start brought: its weights already draw what the stage was to add
+        self.generator.amplitudes[self.stage] = 0  # the stage's copy is measured without noise of its own
         few = slice(None, None, max(1, len(levels["a"][0]) // 8))
         reached = self._rebuild(levels["a"][0][few]).float()
         self.generator.amplitudes[self.stage] = noise.noise_amplitude(
@@ -178,7 +182,7 @@ class ConSinGAN(SingleMethod):
         c = self.config
         groups = [
             {"params": parameters, "lr": c.lr_g * c.concurrent_decay**back}
-            for back, parameters in self.generator.trained(self._concurrent)
+            for back, parameters in self.generator.trained(self.config.concurrent)
         ]
         betas = (c.beta1, c.beta2)
         return {
@@ -208,7 +212,7 @@ class ConSinGAN(SingleMethod):
         rebuilt = self._rebuild(scene.real["a"][0])
         reconstruction = c.lambda_rec * losses.mean_square(rebuilt, scene.real["a"][-1])
         if c.as_released:
-            parameters = [p for _, group in self.generator.trained(self._concurrent) for p in group]
+            parameters = [p for _, group in self.generator.trained(self.config.concurrent) for p in group]
             scene.fakes = losses.first_order(adversarial + reconstruction, parameters)
             return {"adv_rec": scene.fakes()}
         return {"adv": adversarial, "rec": reconstruction}
@@ -218,17 +222,25 @@ class ConSinGAN(SingleMethod):
         sizes = self.sizes["a"]
         noises = self.noises(sizes, scene.draw)
         if "composite" in scene.real:
-            noises[0] = scene.real["composite"][0]
+            noises[0] = self._shown(scene.real["composite"][0], scene.draw)
         elif self.config.task == "harmonization":
             noises[0] = augment.recoloured(scene.real["a"][0], scene.draw)
         elif self.config.task == "editing":
-            noises[0] = augment.rearranged(scene.real["a"][0], scene.draw)
+            noises[0] = self._shown(augment.rearranged(scene.real["a"][0], scene.draw), scene.draw)
         return self.render(noises, sizes)
+
+    def _shown(self, coarsest: Tensor, draw: Draw) -> Tensor:
+        """`coarsest` as the generator is shown it: with noise where it edits."""
+        if self.config.task != "editing":
+            return coarsest
+        return coarsest + _EDIT_NOISE * draw.maps(*coarsest.shape[1:])
 
     def _rebuild(self, coarsest: Tensor) -> Tensor:
         sizes = self.sizes["a"]
         if self.config.task == "animation":
             coarsest = self.anchor.expand(len(coarsest), -1, -1, -1)
+        elif self.config.task == "editing":
+            coarsest = self._shown(coarsest, noise.Draw(_FIXED, place=coarsest.device))
         rebuilt: Tensor = self.generator(coarsest, sizes, 0, self._fixed_maps(sizes))
         return rebuilt
 
@@ -259,8 +271,12 @@ class ConSinGAN(SingleMethod):
 
     def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
         entry = min(entry or 0, len(sizes) - 1)
-        noises = self.noises(sizes, draw)[entry + 1 :]
-        redrawn: Tensor = self.generator(resize.resize_image(image, sizes[entry]), sizes, entry, noises)
+        entering = resize.resize_image(image, sizes[entry])
+        if self.config.task in _UNDO:
+            entering, maps = self._shown(entering, draw), self._fixed_maps(sizes)[entry:]
+        else:
+            maps = self.noises(sizes, draw)[entry + 1 :]
+        redrawn: Tensor = self.generator(entering, sizes, entry, maps)
         return redrawn
 
     def parts(self) -> dict[str, int]:

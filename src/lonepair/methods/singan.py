@@ -11,11 +11,13 @@ stage below where it is as wide, finished stages frozen and in evaluation mode, 
 weight 10, three critic and three generator updates a step, Adam (0.5, 0.999) at 5e-4, a tenth of it after 1600 of
 2000 steps a stage. `task="animation"` draws the noise around the image, too, instead of zeros.
 
-With `as_released`: z* is drawn anew at every step of stage 0, and the three generator updates of a step share the
-adversarial gradient of one fake.
+With `as_released`: z* is drawn anew at every step of stage 0; the critic's three updates see fakes of one map of noise
+of the newest stage, and the generator's three updates share the adversarial gradient of the last of these fakes.
 
 Our departures: resizing is torch's antialiased bicubic at exact sizes in float32 (the released code goes through 8 bits
-and crops a pixel where its sizes disagree).
+and crops a pixel where its sizes disagree; where a size is a whole number but for rounding error, it may have a pixel
+more). A painting in few colours enters a model that was not trained again on images of few colours, and takes its
+palette from the reconstruction.
 """
 
 from __future__ import annotations
@@ -48,8 +50,10 @@ class SinGANConfig(StagewiseConfig):
         "draft": {"max_side": 128, "steps": 200},
         "standard": {"max_side": 188, "steps": 800},
         "full": {},
+        "animation": {"task": "animation", "min_side": 20},
+        "superresolution": {"lambda_rec": 100.0, "min_side": 18, "ratio": 0.794},
     }
-    """full is the paper's; the others are smaller and shorter."""
+    """full is the paper's, and so are the two tasks; draft and standard are smaller and shorter."""
 
     max_side: int = 250
     """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
@@ -60,7 +64,7 @@ class SinGANConfig(StagewiseConfig):
     generator_steps: int = 3
     """Generator updates a step."""
     as_released: bool = False
-    """The released code's ways: z* new at every step of stage 0, one fake for all generator updates of a step."""
+    """The released code's ways: z* new at every step of stage 0, one fake for all generator updates, as critics saw."""
 
     def problems(self) -> list[str]:
         return super().problems() + self.too_small(1, "critic_steps", "generator_steps")
@@ -72,6 +76,10 @@ class Fakes:
 
     rebuilt_from: Tensor
     """z* of stage 0; there it may be of this step only."""
+    noise: Tensor | None = None
+    """Noise of the newest stage, where all updates share one."""
+    last: Tensor | None = None
+    """What the critic saw last, where the generator is judged by it."""
     adversarial: Callable[[], Tensor] | None = None
     """The generator's adversarial loss, where its updates share one fake."""
 
@@ -122,7 +130,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
         self.stage += 1
         if self.stage == 0:
             torch.nn.init.normal_(self.anchor)
-        self.generator.grow(self._new_stage(["d"], padding=0), residual=True)
+        self.generator.grow(self._new_stage(["d"], padding=0, norm="batch"), residual=True)
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         real = levels["a"][self.stage]
@@ -152,8 +160,9 @@ class SinGAN(StagewiseMethod, SingleMethod):
         if scene.fakes is None:
             scene.fakes = Fakes(self._anchor_of_step(scene.draw))
         if player == "critic":
-            with torch.no_grad():
-                fake = self._random(scene.draw)
+            with torch.set_grad_enabled(c.as_released):
+                fake = self._random(scene.draw, scene.fakes if c.as_released else None)
+            scene.fakes.last, fake = fake, fake.detach()
             wasserstein, penalty = losses.critic_losses(critic, real, [fake], scene.draw.scalars(1, 3))
             return {"d": wasserstein, "gp": c.lambda_pen * penalty}
         rebuilt = self._rebuild(scene.fakes.rebuilt_from)
@@ -161,7 +170,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
         if not c.as_released:
             return {"adv": -critic(self._random(scene.draw)).mean(), "rec": reconstruction}
         if scene.fakes.adversarial is None:
-            adversarial = -critic(self._random(scene.draw)).mean()
+            adversarial = -critic(scene.fakes.last).mean()
             scene.fakes.adversarial = losses.first_order(adversarial, self._trained())
         return {"adv": scene.fakes.adversarial(), "rec": reconstruction}
 
@@ -171,10 +180,13 @@ class SinGAN(StagewiseMethod, SingleMethod):
             anchor.copy_(draw.normal(*anchor.shape))
         return anchor
 
-    def _random(self, draw: Draw) -> Tensor:
-        """A random image of the stage in training; the gradient reaches no other."""
+    def _random(self, draw: Draw, shared: Fakes | None = None) -> Tensor:
+        """A random image of the stage in training, whose noise may be `shared`; the gradient reaches no other."""
         sizes = self.sizes["a"]
         noises = self.noises(sizes, draw)
+        if shared is not None:
+            shared.noise = noises[-1] if shared.noise is None else shared.noise
+            noises[-1] = shared.noise
         with torch.no_grad():
             previous = self._previous(noises, sizes)
         return self.generator.stage(self.stage, previous, noises[-1])

@@ -44,7 +44,7 @@ class StagewiseMethod(Method):
         super().__init__(config, plan)
         self._widths: Sequence[int] = nets.widths_by_stage(plan.stages, config.width, config.max_width)
 
-    def _new_stage(self, critics: Sequence[str], padding: int) -> nets.StageGenerator:
+    def _new_stage(self, critics: Sequence[str], padding: int, norm: nets.Norm) -> nets.StageGenerator:
         """A generator for the current stage; `critics`, names in `nets`, are made anew where the width changes."""
         c, width = self.config, self._widths[self.stage]
         if self.stage == 0 or width != self._widths[self.stage - 1]:
@@ -52,7 +52,7 @@ class StagewiseMethod(Method):
                 self.nets[name] = nets.PatchCritic(
                     self.plan.channels, width, c.layers, c.slope, norm="batch", zero_bias=False
                 )
-        return nets.StageGenerator(self.plan.channels, width, c.layers, c.slope, padding)
+        return nets.StageGenerator(self.plan.channels, width, c.layers, c.slope, padding, norm)
 
     def _work(self, stage: int) -> float:
         """A step's cost at `stage` (see `Schedule.work`): stages below only draw, a third of what training costs."""

@@ -5,18 +5,21 @@ Source: Benaim, Mokady, Bermano, Cohen-Or, Wolf, "Structural Analogy from a Sing
 
 As published: SinGAN's sizes from 18 pixels at 220 (11 stages), its widths and depths, convolutions padded by 1, the
 enlarged image added to the drawing but in the last two stages, two generators and two critics a stage (BatchNorm in
-all), warm starts where widths agree, finished stages frozen. One critic and one generator update a step: adversarial on
-random images and on their translations (a penalty of weight 0.1 for each), reconstruction 1, cycle 1, Adam (0.5, 0.999)
-at 5e-4 for generators and 1e-4 for critics, 20,000 steps a stage. The presets `style`, `texture`, `glyph`, `sketch` and
-`video` are the settings of its repository's commands for these tasks; `video` adds the self branch, each generator
-applied to the other domain's real image plus noise.
+all, which never leaves its training mode: each image is normalised by its own statistics, in finished stages and in
+use, too), warm starts where widths agree, finished stages frozen. One critic and one generator update a step:
+adversarial on random images and on their translations (a penalty of weight 0.1 for each), reconstruction 1, cycle 1,
+Adam (0.5, 0.999) at 5e-4 for generators and 1e-4 for critics, 20,000 steps a stage. The presets `style`, `texture`,
+`glyph`, `sketch` and `video` are the settings of its repository's commands for these tasks; `video` adds the self
+branch, each generator applied to the other domain's real image plus noise.
 
 With `as_released`: reconstruction starts from fresh noise at every step of stage 0, added to what is drawn from it; the
-noise of stage 0 drops to a tenth when the stage is finished; the self branch's generator term is a constant.
+noise of stage 0 drops to a tenth when the stage is finished (not with a self branch); the self branch's generator term
+is a constant.
 
 Our departures: a pair keeps its two sizes and aspects (`square` stretches both, as published); a translation is of the
 user's own image, which enters the source's pyramid at `entry` and is translated at the finest stage, where the released
-code saves that of a random image; resizing is torch's antialiased bicubic.
+code saves that of a random image; `luminance_levels` rounds the mean of the colours and keeps the hues, where the
+released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's antialiased bicubic.
 """
 
 from __future__ import annotations
@@ -53,8 +56,8 @@ class StructuralAnalogyConfig(StagewiseConfig):
         "full": {},
         "style": {"lambda_cyc": 10.0},
         "texture": {"lambda_cyc": 10.0},
-        "glyph": {"min_side": 25},
-        "sketch": {"lr_d": 5e-4, "lr_g": 1e-4, "lambda_adv_b": 0.1},
+        "glyph": {"min_side": 25, "lambda_cyc": 10.0},
+        "sketch": {"lr_d": 5e-4, "lr_g": 1e-4, "lambda_adv_b": 0.1, "lambda_cyc": 10.0},
         "video": {"min_side": 25, "steps": 24000, "lambda_self": 1.0},
     }
     """full is the paper's, and so are the tasks' presets; draft and standard are smaller and shorter."""
@@ -163,7 +166,7 @@ class StructuralAnalogy(StagewiseMethod):
         for domain in self.domains:
             if self.stage == 0:
                 torch.nn.init.normal_(self.anchor(domain))
-            self.generator(domain).grow(self._new_stage([f"d_{domain}"], padding=1), residual)
+            self.generator(domain).grow(self._new_stage([f"d_{domain}"], padding=1, norm="instance"), residual)
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         for domain in self.domains:
@@ -171,7 +174,7 @@ class StructuralAnalogy(StagewiseMethod):
             if self.stage == 0:
                 amplitudes[0] = 1.0
                 continue
-            if self.stage == 1 and self.config.as_released:
+            if self.stage == 1 and self.config.as_released and self.config.lambda_self == 0:
                 amplitudes[0] = self.config.noise_base
             few = slice(None, None, max(1, len(levels[domain][0]) // 8))
             real = self._seen(levels[domain][self.stage][few], domain)

@@ -1,4 +1,12 @@
-"""Metrics: what a picture is worth beside a known one; each in a file of its own, with its source and range."""
+"""Metrics: what a picture is worth beside known ones; each in a file of its own, with its source and range."""
 
+from lonepair.metrics.copying import copying as copying
+from lonepair.metrics.diversity import diversity as diversity
+from lonepair.metrics.look import look as look
+from lonepair.metrics.look import look_distance as look_distance
 from lonepair.metrics.psnr import psnr as psnr
+from lonepair.metrics.sifid import sifid as sifid
 from lonepair.metrics.ssim import ssim as ssim
+from lonepair.metrics.stability import Stability as Stability
+from lonepair.metrics.stability import stability as stability
+from lonepair.metrics.structure import structure as structure

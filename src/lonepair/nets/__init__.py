@@ -1,6 +1,7 @@
 """Networks, each made from plain arguments."""
 
 from lonepair.nets.blocks import Constant as Constant
+from lonepair.nets.blocks import Norm as Norm
 from lonepair.nets.critic import PatchCritic as PatchCritic
 from lonepair.nets.growing import GrowingGenerator as GrowingGenerator
 from lonepair.nets.growing import Surround as Surround

@@ -8,20 +8,20 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lonepair.nets.blocks import conv_block, init_normal
+from lonepair.nets.blocks import Norm, conv_block, init_normal
 
 
 class StageGenerator(nn.Module):
-    """`layers` Conv 3x3, all but the last with BatchNorm and LeakyReLU, tanh at the end.
+    """`layers` Conv 3x3, all but the last with normalisation and LeakyReLU, tanh at the end.
 
     With `padding` 0 each side loses `layers` pixels, and the caller pads the input; with 1 the size is kept.
     """
 
-    def __init__(self, channels: int, width: int, layers: int, slope: float, padding: int) -> None:
+    def __init__(self, channels: int, width: int, layers: int, slope: float, padding: int, norm: Norm) -> None:
         super().__init__()
         widths = [channels] + [width] * (layers - 1)
         self.body = nn.Sequential(
-            *(conv_block(i, o, norm="batch", slope=slope, padding=padding) for i, o in itertools.pairwise(widths))
+            *(conv_block(i, o, norm=norm, slope=slope, padding=padding) for i, o in itertools.pairwise(widths))
         )
         self.tail = nn.Sequential(nn.Conv2d(width, channels, 3, padding=padding), nn.Tanh())
         init_normal(self, zero_bias=False)
