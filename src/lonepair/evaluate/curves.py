@@ -10,17 +10,10 @@ POINTS = 200
 """A curve has at most about so many points."""
 _LEFT, _BOTTOM, _TOP = 40, 16, 14
 _COLOURS = (
-    "#1b6ca8",
-    "#c8553d",
-    "#3a7d44",
-    "#8e5ea2",
-    "#b8860b",
-    "#2a9d8f",
-    "#d1495b",
-    "#6c757d",
-    "#7f5539",
-    "#5a67d8",
+    *("#1b6ca8", "#c8553d", "#3a7d44", "#8e5ea2", "#b8860b", "#2a9d8f", "#d1495b", "#6c757d", "#7f5539", "#5a67d8"),
+    *("#111111", "#e377c2", "#9acd32", "#00a8e8"),
 )
+"""For as many losses as a method has; further ones take the first colours again."""
 
 
 def loss_charts(history: Sequence[dict[str, float]]) -> str:

@@ -80,6 +80,7 @@ def _settings(settings: dict[str, Any]) -> str:
     }
     parameters = settings["parameters"]
     plain["parameters of the generators"] = f"{sum(parameters.values()):,} ({_listed(parameters)})"
+    plain["sizes"] = {domain: f"{w}x{h}" for domain, (h, w) in settings["sizes"].items()}
     plain["training"] = f"{settings['training_seconds']:.0f} s"
     plain["settings"] = _listed(settings["config"])
     return _table(["", ""], [[name, _listed(value)] for name, value in plain.items()], 2)
