@@ -147,7 +147,7 @@ def test_an_image(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr()
     assert said.out == "out.png\nout-sheet.png\n"
     run = {"config.json", "environment.json", "log.txt", "metrics.jsonl", "model.safetensors"}
-    run |= {"state/state.pt", "previews/stage-0.png", "previews/stage-1.png"}
+    run |= {"state/state.pt", "previews/stage-0.png", "previews/stage-1.png", "inputs/a.png", "inputs/b.png"}
     assert names("runs/a-to-b") == run
     assert names() == {"a.png", "b.png", "out.png", "out-sheet.png"} | {f"runs/a-to-b/{name}" for name in run}
     assert read_image("out.png").shape == (1, 3, 24, 20)
@@ -415,6 +415,7 @@ def test_fine_tuning_on_a_composite(here: Path) -> None:
     assert main(["harmonize", "tuned", "c.png", "--original", "a.png", "-o", "h.png"]) == 0
     config = json.loads(Path("tuned/config.json").read_text())
     assert config["inputs"]["composite"]["name"] == "c.png"
+    assert names("tuned/inputs") == {"a.png", "composite.png"}
     assert config["warm_start"]["name"] == "first"
 
 

@@ -19,7 +19,7 @@ LAYERS = (
     ("apply",),
     ("model",),
     ("job",),
-    ("doctor", "demo"),
+    ("doctor", "demo", "evaluate"),
     ("commands", "cli", "__main__"),
 )
 """Bottom to top; a name stands for lonepair/name.py or all of lonepair/name/."""

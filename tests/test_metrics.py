@@ -15,7 +15,7 @@ from torch import Tensor
 from conftest import picture
 from lonepair.errors import UserError
 from lonepair.losses import random_filters, sliced_wasserstein
-from lonepair.metrics import copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
+from lonepair.metrics import copy_map, copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
 from lonepair.metrics.sifid import _LAYERS, frechet
 from lonepair.noise import Draw
 from lonepair.resize import resize
@@ -169,6 +169,17 @@ def test_copying_finds_pieces_of_the_target() -> None:
     half = torch.cat([target[..., :36], other[..., 36:]], 3)
     assert copying(half, target) == pytest.approx(0.45, abs=0.1)
     assert copying(shuffled(target, 12), target) < 0.1  # pieces, but small ones
+
+
+def test_the_copy_map_says_where() -> None:
+    target, other = noisy(random(60, 72, 1), 0.1), noisy(random(60, 72, 2), 0.1)
+    half = torch.cat([target[..., :36], other[..., 36:]], 3)
+    found = copy_map(half, target)
+    assert found.shape == (54, 66)
+    assert found[:, :30].all()
+    assert not found[:, 36:].any()
+    assert float(found.float().mean()) == copying(half, target)
+    assert copy_map(resize(half, (120, 144)), resize(target, (120, 144))).shape == (74, 90)  # at 96 pixels
 
 
 # -- diversity ----------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from bad_inputs import Malicious
 from conftest import TINY, StopAfter, picture
 from lonepair.errors import UserError
 from lonepair.files import atomic_write
-from lonepair.image import write_image
+from lonepair.image import read_image, write_image
 from lonepair.job import Job
 from lonepair.methods.base import Method, Scene, Schedule
 from lonepair.methods.representative import Representative
@@ -239,6 +239,18 @@ def test_a_time_limit_cuts_every_stage_and_ends_at_full_size(tmp_path: Path) -> 
 def steps_in(folder: Path) -> list[tuple[int, int]]:
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [(row["stage"], row["step"]) for row in rows]
+
+
+def test_a_run_keeps_what_it_learns_from(tmp_path: Path) -> None:
+    again = stopped_run(tmp_path / "run", 4)
+    kept = tmp_path / "run" / "inputs"
+    for domain, stages in again._levels().items():
+        assert (read_image(kept / f"{domain}.png") - stages[-1].clamp(-1, 1)).abs().max() < 1 / 255 + 1e-6
+    Path(kept / "a.png").write_bytes(b"mine")
+    Path(kept / "b.png").unlink()
+    resume(again, tmp_path / "run")
+    assert (kept / "a.png").read_bytes() == b"mine"  # never rewritten
+    assert (kept / "b.png").exists()  # a run of an earlier version has none
 
 
 def test_metrics_of_a_resumed_run_hold_every_step_once(tmp_path: Path) -> None:

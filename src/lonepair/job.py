@@ -181,6 +181,8 @@ class Job:
             self._announce(folder)
             try:
                 levels = self._levels()
+                if folder:
+                    folder.keep_inputs({domain: stages[-1][:1] for domain, stages in levels.items()})
             except UserError:
                 if folder and not resume:
                     folder.discard()

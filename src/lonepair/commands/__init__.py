@@ -1,6 +1,6 @@
 """The commands: what each takes, and what it does. Their heavy imports wait until they run."""
 
-from lonepair.commands import about, train, use
+from lonepair.commands import about, evaluate, train, use
 from lonepair.commands.shared import Command as Command
 from lonepair.commands.shared import with_method
 
@@ -20,6 +20,7 @@ COMMANDS = {
     "paint": Command("a painting becomes an image", lambda _: use.Paint, use.run_paint),
     "superres": Command("enlarge with learnt detail", lambda _: use.Superres, use.run_superres),
     "refine": Command("draw an image's fine texture anew", lambda _: use.Refine, use.run_refine),
+    "eval": Command("what runs are worth, in numbers and pictures", lambda _: evaluate.Eval, evaluate.run_eval),
     "info": Command("what a model holds; parameter counts", lambda _: about.Info, about.run_info),
     "methods": Command("list the methods", lambda _: about.Methods, about.run_methods),
     "doctor": Command("versions, devices, codecs, memory, what fits", lambda _: about.Doctor, about.run_doctor),

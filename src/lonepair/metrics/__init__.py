@@ -1,5 +1,6 @@
 """Metrics: what a picture is worth beside known ones; each in a file of its own, with its source and range."""
 
+from lonepair.metrics.copying import copy_map as copy_map
 from lonepair.metrics.copying import copying as copying
 from lonepair.metrics.diversity import diversity as diversity
 from lonepair.metrics.look import look as look

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lonepair.resize import resize
@@ -22,10 +22,18 @@ def copying(output: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2 w2"]
     pieces of 20 pixels or more; 1: everything, as of the target itself. The untranslated source has its own value,
     which is no copying but chance; report it beside. Turned, mirrored or scaled copies are not found. About 2 s.
     """
+    return float(copy_map(output, target).float().mean())
+
+
+def copy_map(output: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2 w2"]) -> Bool[Tensor, "h3 w3"]:
+    """Which of the output's 7x7 patches `copying` counts, by their upper left pixels.
+
+    Both images are first reduced to 96 pixels on the longest side of the larger one; h3 and w3 are the output's sides
+    there, less 6.
+    """
     ours, theirs = _reduced(output, target)
     shifts = _shifts(ours, theirs)
-    long = _in_long_runs(shifts) & _in_long_runs(shifts.T).T
-    return float(long.float().mean())
+    return _in_long_runs(shifts) & _in_long_runs(shifts.T).T
 
 
 def _reduced(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -91,6 +91,15 @@ def _statistics(
     return places.mean(1), torch.cov(places)
 
 
+def check_weights(path: Path) -> None:
+    """Refuse a file that `sifid` could not use, before there is anything to measure.
+
+    Raises:
+        UserError: naming what is missing.
+    """
+    _read(path)
+
+
 @functools.lru_cache(maxsize=2)
 def _read(path: Path) -> Mapping[str, Tensor]:
     """The stem's weights.

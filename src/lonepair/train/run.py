@@ -1,6 +1,6 @@
-"""A run's folder: settings, state to resume from, metrics, previews, log.
+"""A run's folder: settings, what it learns from, state to resume from, metrics, previews, log.
 
-    config.json  environment.json  log.txt  metrics.jsonl  previews/  state/state.pt  model.safetensors
+    config.json  environment.json  inputs/  log.txt  metrics.jsonl  previews/  state/state.pt  model.safetensors
 
 Every file but the two that grow line by line is replaced in one atomic move, so that a kill at any moment leaves the
 last state whole. On resuming, metrics.jsonl is cut back to what that state had seen.
@@ -18,15 +18,18 @@ import platform
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from lonepair.errors import UserError
 from lonepair.files import atomic_write, natural_order, next_free, reason
+from lonepair.image import write_image
 from lonepair.methods.base import Method
 from lonepair.noise import seeded
 from lonepair.train.engine import Engine
@@ -43,6 +46,7 @@ class RunFolder:
         self.model = path / "model.safetensors"
         self.metrics = path / "metrics.jsonl"
         self.previews = path / "previews"
+        self.inputs = path / "inputs"
         self.log = path / "log.txt"
         self._config = path / "config.json"
         self._state = path / "state" / "state.pt"
@@ -148,6 +152,21 @@ class RunFolder:
                 f"{self.path}: cannot be resumed with other settings ({'; '.join(different[:4])}); "
                 "give the same ones, or leave out --resume to start a new run"
             )
+
+    def keep_inputs(self, first: Mapping[str, Float[Tensor, "1 c h w"]]) -> None:
+        """inputs/DOMAIN.png: a frame of each domain, [-1, 1], at training size, rounded to 8 bits; what is there stays.
+
+        Raises:
+            UserError: where one cannot be written.
+        """
+        try:
+            self.inputs.mkdir(exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.inputs}: cannot be made ({reason(error)}); choose another place") from error
+        for domain, image in first.items():
+            path = self.inputs / f"{domain}.png"
+            if not path.exists():
+                write_image(path, image)
 
     def write_environment(self, engine: Engine) -> None:
         """What ran it: needed to repeat a result, and to understand a report."""

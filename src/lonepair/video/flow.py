@@ -22,6 +22,15 @@ def _opencv() -> Any:
         raise UserError("optical flow needs OpenCV: pip install 'lonepair[flow]', or any OpenCV for Python") from None
 
 
+def check_opencv() -> None:
+    """Refuse to begin what `estimate_flow` could not go on with.
+
+    Raises:
+        UserError: where OpenCV is not installed.
+    """
+    _opencv()
+
+
 def estimate_flow(frame: Float[Tensor, "1 c h w"], to: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 2 h w"]:
     """(dx, dy) in pixels of `frame`: where each of its pixels is in `to` (DIS flow, Kroeger et al., ECCV 2016).
 

@@ -1,0 +1,299 @@
+"""How good methods are under one limit of time: look, structure and copying, over pairs, seeds and both directions.
+
+    python benchmarks/quality.py DATA [--methods M ...] [--pairs A/B ...] [--seeds 0 1 2] [--minutes 10] [--out FOLDER]
+
+DATA is a folder with pairs/NAME.jpg (or .png) and, where there are any, published/A_to_B.png: a published picture with
+the layout of A and the look of B. Every method learns every pair within the same minutes of training. A run that is in
+FOLDER already is used again, or goes on where it stopped, so that an interrupted benchmark is started again as it was.
+FOLDER/quality.md has the tables, FOLDER/A-B.png all pictures of a pair side by side, FOLDER/runs the runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import lonepair as lp
+import lonepair.methods as methods
+from lonepair.apply.translate import DIRECTIONS
+from lonepair.doctor import _cpu_name
+from lonepair.evaluate import Part, Run, open_run
+from lonepair.evaluate.meanings import shown
+from lonepair.evaluate.measure import OUTPUT, PUBLISHED, direction
+from lonepair.files import atomic_write, check_writable
+from lonepair.image import read_image, write_image
+from lonepair.sheet import contact_sheet
+from lonepair.train.loop import Diverged, Interrupted
+
+PAIRS = ("eggs/bowls", "plant/logs", "letter_s/mosaic", "bricks/cracked", "glyph_r/glyph_s")
+METRICS = ("look", "structure", "copying")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures, and what was published of them."""
+
+    name: str
+    """A/B."""
+    a: Path
+    b: Path
+    published: dict[str, Path]
+    """Direction -> file; without those that there are none of."""
+
+    def title(self, name: str) -> str:
+        """The direction `name` in the pictures' own names."""
+        first, second = self.name.split("/")
+        return f"{first} → {second}" if name == DIRECTIONS[0] else f"{second} → {first}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One direction of one run."""
+
+    pair: Pair
+    method: str
+    seed: int
+    minutes: float
+    part: Part
+
+    def values(self, row: str) -> dict[str, float] | None:
+        """Those of the row whose name begins so; None where there is none."""
+        return next((each.values for each in self.part.rows if each.name.startswith(row)), None)
+
+
+def find_pair(data: Path, name: str) -> Pair:
+    """The files of the pair A/B.
+
+    Raises:
+        UserError: naming what is absent.
+    """
+    first, _, second = name.partition("/")
+    if not first or not second:
+        raise lp.UserError(f"pair {name!r} is none; write A/B, such as {PAIRS[0]}")
+    a, b = (_find(data / "pairs", stem) for stem in (first, second))
+    names = dict(zip(DIRECTIONS, (f"{first}_to_{second}.png", f"{second}_to_{first}.png"), strict=True))
+    files = {way: data / "published" / file for way, file in names.items()}
+    return Pair(name, a, b, {way: file for way, file in files.items() if file.is_file()})
+
+
+def _find(folder: Path, stem: str) -> Path:
+    found = [file for suffix in (".jpg", ".png") if (file := folder / f"{stem}{suffix}").is_file()]
+    if not found:
+        raise lp.UserError(f"{folder / stem}.jpg (or .png): no such file; leave its pair out with --pairs")
+    return found[0]
+
+
+def trained(pair: Pair, method: str, seed: int, given: argparse.Namespace) -> Run:
+    """The run of `pair`, new, gone on with, or as it is."""
+    # In the name is what decides a run but is not in its settings.
+    name = f"{pair.name.replace('/', '-')}-{method}-{given.preset}-{given.minutes:g}min-{seed}"
+    folder: Path = given.out / "runs" / name
+    lp.fit_pair(
+        pair.a,
+        pair.b,
+        method=method,
+        preset=given.preset,
+        out=folder,
+        resume=folder.is_dir(),
+        seed=seed,
+        max_minutes=given.minutes,
+        device=given.device,
+        threads=given.threads,
+    )
+    return open_run(folder, lambda path: lp.load(path, given.device, threads=given.threads))
+
+
+def measured(pair: Pair, method: str, seed: int, given: argparse.Namespace) -> list[Measured]:
+    """Both directions of a run."""
+    run = trained(pair, method, seed, given)
+    found = []
+    for way in DIRECTIONS:
+        published = read_image(pair.published[way]) if way in pair.published else None
+        found.append(Measured(pair, method, seed, run.seconds / 60, direction(run, way, published)))
+    return found
+
+
+# -- tables and pictures ----------------------------------------------------------------------------------------------
+
+
+def means(rows: Iterable[dict[str, float] | None]) -> list[str]:
+    """The metrics' means over `rows`, as cells."""
+    known = [row for row in rows if row is not None]
+    return [shown(name, sum(row[name] for row in known) / len(known) if known else None) for name in METRICS]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> list[str]:
+    """Lines of Markdown; the first `words` columns are text, the others numbers."""
+    rule = ["---"] * words + ["---:"] * (len(head) - words)
+    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
+
+
+def by_method(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
+    """One line a method, over everything."""
+    rows = []
+    for name in names:
+        own = [each for each in found if each.method == name]
+        minutes = sum(each.minutes for each in own) / max(1, len(own))
+        rows.append([name, *means(each.values(OUTPUT) for each in own), f"{minutes:.1f}", str(len(own) // 2)])
+    return table(["method", *METRICS, "minutes", "runs"], rows, 1)
+
+
+def by_pair(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
+    """A line for each direction of a pair and each method, between what the source and the target have."""
+    rows = []
+    for title, own in _directions(found):
+        # A method that learns squares has slightly other references: those of the first one stand for all.
+        first = [each for each in own if each.method == own[0].method]
+        rows.append([title, "source as it is", *means(each.values("source") for each in first)])
+        rows.append([title, "target itself", *means(each.values("target") for each in first)])
+        rows += [[title, name, *means(e.values(OUTPUT) for e in own if e.method == name)] for name in names]
+    return table(["pair", "picture", *METRICS], rows, 2)
+
+
+def beside_published(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
+    """The same at the published pictures' sizes, with them; empty where there are none."""
+    rows = []
+    for title, own in _directions(found):
+        if own[0].values(PUBLISHED) is None:
+            continue
+        first = [each for each in own if each.method == own[0].method]
+        rows.append([title, "source as it is", *means(each.values("source, ") for each in first)])
+        rows.append([title, "published", *means(each.values(f"{PUBLISHED}, ") for each in first)])
+        rows += [[title, name, *means(e.values(f"{OUTPUT}, ") for e in own if e.method == name)] for name in names]
+    return table(["pair", "picture", *METRICS], rows, 2) if rows else []
+
+
+def _directions(found: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
+    """What was measured, by direction and pair, in order."""
+    groups: dict[str, list[Measured]] = {}
+    for each in found:
+        groups.setdefault(each.pair.title(each.part.name), []).append(each)
+    return list(groups.items())
+
+
+def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Namespace) -> str:
+    """quality.md; `lost` names the runs that diverged."""
+    names = given.methods
+    published = beside_published(found, names)
+    lines = [
+        "# Quality under one limit of training time",
+        "",
+        f"{date.today().isoformat()}, {_cpu_name()}, device {given.device}, {torch.get_num_threads()} threads, "
+        f"Python {platform.python_version()}, torch {torch.__version__}. Means over directions, pairs and seeds.",
+        "",
+        f"`{command(given)}`",
+        "",
+        "look: 0 as the target, 1 as the source, lower is better. structure: 1 as the source, higher is better.",
+        "copying: share cut out of the target, lower is better; the source's own is chance.",
+        "",
+        *by_method(found, names),
+        "",
+        "## By pair",
+        "",
+        *by_pair(found, names),
+    ]
+    if published:
+        lines += [
+            "",
+            "## Beside the published pictures",
+            "",
+            "All at the published picture's longest side.",
+            "",
+            *published,
+        ]
+    if lost:
+        lines += ["", f"Diverged, and left out: {'; '.join(lost)}."]
+    return "\n".join(lines) + "\n"
+
+
+def command(given: argparse.Namespace) -> str:
+    """What repeats it, with DATA for the folder's name."""
+    words = ["python benchmarks/quality.py DATA", "--methods", *given.methods, "--pairs", *given.pairs, "--seeds"]
+    words += [*map(str, given.seeds), "--minutes", f"{given.minutes:g}", "--preset", given.preset]
+    return " ".join([*words, "--device", given.device, "--threads", str(given.threads)])
+
+
+def sheet(pair: Pair, found: Sequence[Measured]) -> Tensor:
+    """Source, target, the published picture if there is one, each method's output: a row a direction and seed."""
+    rows = []
+    for way in DIRECTIONS:
+        for seed in sorted({each.seed for each in found}):
+            own = [each for each in found if each.part.name == way and each.seed == seed]
+            files = (
+                [("source", pair.a), ("target", pair.b)]
+                if way == DIRECTIONS[0]
+                else [("source", pair.b), ("target", pair.a)]
+            )
+            files += [("published", pair.published[way])] if way in pair.published else []
+            shown_ = [(label, read_image(file)) for label, file in files]
+            rows.append([*shown_, *((f"{e.method}, seed {seed}", e.part.pictures[OUTPUT]) for e in own)])
+    return contact_sheet(rows, cell=220)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    pairs_of = [name for name in methods.names() if len(methods.get_method(name).domains) == 2]
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--methods", nargs="+", default=pairs_of, choices=pairs_of)
+    parser.add_argument("--pairs", nargs="+", default=list(PAIRS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--preset", default="draft")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("quality"))
+    return _told(lambda: run(parser.parse_args()))
+
+
+def run(given: argparse.Namespace) -> int:
+    """Train and measure all that `given` asks for, pair by pair; tables and pictures are written after each pair."""
+    if not given.data.is_dir():
+        raise lp.UserError(f"{given.data}: no such folder; give one with pairs/ and, if you like, published/")
+    pairs = [find_pair(given.data, name) for name in given.pairs]
+    given.out.mkdir(parents=True, exist_ok=True)
+    check_writable(given.out)
+    found: list[Measured] = []
+    lost: list[str] = []
+    for pair in pairs:
+        own: list[Measured] = []
+        for method in given.methods:
+            for seed in given.seeds:
+                name = f"{pair.name}, {method}, seed {seed}"
+                print(name, file=sys.stderr, flush=True)
+                try:
+                    own += measured(pair, method, seed, given)
+                except Diverged as error:
+                    print(f"quality: {name}: {error}", file=sys.stderr, flush=True)
+                    lost.append(name)
+        found += own
+        picture = given.out / f"{pair.name.replace('/', '-')}.png"
+        write_image(picture, sheet(pair, own), overwrite=True)
+        with atomic_write(given.out / "quality.md") as temporary:
+            temporary.write_text(report(found, lost, given), encoding="utf-8")
+        print(picture)
+    print(given.out / "quality.md")
+    return 0
+
+
+def _told(work: Callable[[], int]) -> int:
+    """`work`'s status; what goes wrong is told in one line."""
+    try:
+        return work()
+    except lp.UserError as error:
+        print(f"quality: {error}", file=sys.stderr)
+        return 2
+    except (Interrupted, KeyboardInterrupt):
+        print("quality: stopped; the same command goes on", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
