@@ -63,6 +63,10 @@ class Draw:
         """An integer in [0, bound), each equally likely."""
         return int(self._scalars.integers(bound))
 
+    def some(self, count: int, bound: int) -> Tensor:
+        """`count` different integers in [0, bound), on the CPU."""
+        return torch.from_numpy(self._scalars.choice(bound, count, replace=False))
+
 
 @contextmanager
 def seeded(*keys: int) -> Iterator[None]:

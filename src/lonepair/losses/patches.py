@@ -1,10 +1,16 @@
 """Distances between the patch distributions of two images: how alike their materials are, wherever things stand."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.noise import Draw
+from lonepair.resize import resize
 
 
 def random_filters(count: int, channels: int, patch: int, draw: Draw) -> Float[Tensor, "{count} {channels} p p"]:
@@ -23,14 +29,14 @@ def sliced_wasserstein(
     sorted values (Rabin et al. 2011), averaged over filters. Images need not be of one size: the longer list is read
     at the shorter one's quantiles, interpolated. Elnekave and Weiss (GPDM, CVPR 2022) generate images by descending it.
     """
-    a, b = _sorted_projections(one, filters), _sorted_projections(other, filters)
+    a, b = (_projected(image, filters).sort(dim=1).values for image in (one, other))
     if a.shape[1] > b.shape[1]:
         a, b = b, a
     return (a - _at_quantiles(b, a.shape[1])).abs().mean()
 
 
-def _sorted_projections(image: Tensor, filters: Tensor) -> Float[Tensor, "f n"]:
-    return F.conv2d(image, filters)[0].flatten(1).float().sort(dim=1).values
+def _projected(image: Tensor, filters: Tensor) -> Float[Tensor, "f n"]:
+    return F.conv2d(image, filters)[0].flatten(1).float()
 
 
 def _at_quantiles(values: Float[Tensor, "f n"], count: int) -> Float[Tensor, "f {count}"]:
@@ -38,3 +44,83 @@ def _at_quantiles(values: Float[Tensor, "f n"], count: int) -> Float[Tensor, "f 
     if values.shape[1] == count:
         return values
     return F.interpolate(values[None], size=count, mode="linear", align_corners=True)[0]
+
+
+class PatchLook:
+    """The patch distributions of one target at its own size and at half of it, as a loss for images of any size.
+
+    At each level patches are compared as they are, and, with weight `detail`, as what halving the image takes away,
+    each in units of the target's own contrast there. Without the second fine grain hardly counts: nearly all variance
+    of a plain patch is in its mean. With weight `colour` single pixels are compared, too: a colour that the target
+    lacks is hardly seen by filters over whole patches where few patches have it. The target's sorted projections are
+    kept for each of `BANKS` sets of filters, of which a call takes one at random; of the image's patches it takes
+    `MOST` at random. Images are mirrored outward by half a patch, or their borders would belong to fewer patches than
+    the rest, and be free to be anything.
+    """
+
+    BANKS, FILTERS, COLOURS, MOST = 8, 64, 16, 4096
+
+    def __init__(
+        self, target: Float[Tensor, "1 c h w"], patch: int, levels: int, detail: float, colour: float, draw: Draw
+    ) -> None:
+        kinds = (
+            (1.0, _whole, patch, self.FILTERS),
+            (colour, _whole, 1, self.COLOURS),
+            (detail, _fine, patch, self.FILTERS),
+        )
+        self._levels: list[list[tuple[float, Callable[[Tensor], Tensor], _Distribution]]] = []
+        for _ in range(levels):
+            of_level = []
+            for weight, of, side, count in kinds:
+                if weight:
+                    of_level.append((weight, of, _Distribution(of(target), side, count, draw)))
+            self._levels.append(of_level)
+            if min(target.shape[-2:]) < 6 * patch:
+                break
+            target = _halved(target)
+
+    def loss(self, image: Float[Tensor, "1 c h w"], draw: Draw) -> Float[Tensor, ""]:
+        """Sliced Wasserstein distance of `image` to the target, mean over levels."""
+        found = []
+        for index, kinds in enumerate(self._levels):
+            image = _halved(image) if index else image
+            found += [weight * each.distance(of(image), draw) for weight, of, each in kinds]
+        return torch.stack(found).sum() / len(self._levels)
+
+
+class _Distribution:
+    """Projections of all patches of one image, sorted, in units of its contrast."""
+
+    def __init__(self, image: Float[Tensor, "1 c h w"], patch: int, count: int, draw: Draw) -> None:
+        self._mean = image.mean((2, 3), keepdim=True)
+        self._spread = image.std((2, 3), keepdim=True).clamp(min=1 / 255)
+        self._pad = [patch // 2] * 4
+        self._filters = [
+            random_filters(count, image.shape[1], patch, draw).to(image.device) for _ in range(PatchLook.BANKS)
+        ]
+        with torch.no_grad():
+            self._sorted = [self._projections(image, filters).sort(dim=1).values for filters in self._filters]
+
+    def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
+        bank = draw.below(len(self._filters))
+        ours = self._projections(image, self._filters[bank])
+        if ours.shape[1] > PatchLook.MOST:
+            ours = ours[:, draw.some(PatchLook.MOST, ours.shape[1]).to(ours.device)]
+        return (ours.sort(dim=1).values - _at_quantiles(self._sorted[bank], ours.shape[1])).abs().mean()
+
+    def _projections(self, image: Tensor, filters: Tensor) -> Float[Tensor, "f n"]:
+        normal = (image - self._mean) / self._spread
+        return _projected(F.pad(normal, self._pad, mode="reflect"), filters)
+
+
+def _whole(image: Tensor) -> Tensor:
+    return image
+
+
+def _halved(image: Tensor) -> Tensor:
+    return resize(image, ((image.shape[-2] + 1) // 2, (image.shape[-1] + 1) // 2))
+
+
+def _fine(image: Tensor) -> Tensor:
+    """What halving `image` takes away."""
+    return image - resize(_halved(image), (image.shape[-2], image.shape[-1]))

@@ -1,9 +1,9 @@
 """Structure: whether what is alike in the source is alike in the output, whatever the colours."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.losses import correlation, self_similarity
 from lonepair.resize import resize
 
 GRID = 64
@@ -23,17 +23,5 @@ def structure(output: Float[Tensor, "1 c h w"], source: Float[Tensor, "1 c2 h2 w
     """
     h, w = source.shape[-2:]
     size = (max(1, round(h * GRID / max(h, w))), max(1, round(w * GRID / max(h, w))))
-    return _correlation(_distances(resize(output, size)), _distances(resize(source, size)))
-
-
-def _distances(image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n n"]:
-    """Distance in colour between every two places."""
-    colours = image[0].flatten(1).T.contiguous()
-    # Not as a² + b² - 2ab, whose rounding is as large as the distance of two colours that are alike.
-    return torch.cdist(colours, colours, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _correlation(one: Float[Tensor, "n n"], other: Float[Tensor, "n n"]) -> float:
-    a, b = one.double() - one.double().mean(), other.double() - other.double().mean()
-    norm = float(a.norm() * b.norm())
-    return float((a * b).sum()) / norm if norm > 1e-3 else 0.0
+    one, other = (self_similarity(resize(image, size)).double() for image in (output, source))
+    return float(correlation(one, other))
