@@ -521,7 +521,7 @@ CASES = [
     Case("folder without a model", "lonepair info runs", "runs/model.safetensors: no such file"),
     # what a model of one image is used for
     Case("one image for a method of pairs", "lonepair train a.png --method representative", "learn consingan, singan"),
-    Case("a pair for a method of one image", "lonepair train a.png b.png --method singan", "learn representative, str"),
+    Case("a pair for a method of one image", "lonepair train a.png b.png --method singan", "learn lonepair, repres"),
     Case("a clip for a method of one image", "lonepair train clip.mp4 --method singan", "learns from one image"),
     Case("a model of one image to translate with", "lonepair translate a.png one.safetensors", "'singan' cannot"),
     Case("a model of a pair to animate", "lonepair animate model.safetensors", "'representative' cannot"),

@@ -40,7 +40,9 @@ def model_of(name: str, channels: int = 3) -> Model:
     if (name, channels) not in _TRAINED:
         inputs = {"a": picture(*SIZE, channels, seed=1), "b": picture(20, 24, channels, seed=2)}
         wanted = {domain: inputs[domain] for domain in methods.get_method(name).domains}
-        settings = tiny(name, max_side=26, **({"stages": 3} if name in ("consingan", "representative") else {}))
+        settings = tiny(
+            name, max_side=26, **({"stages": 3} if name in ("consingan", "lonepair", "representative") else {})
+        )
         _TRAINED[name, channels] = Job.plan(wanted, name, "standard", settings).run()
     return _TRAINED[name, channels]
 

@@ -2,7 +2,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from lonepair.losses import critic_losses, first_order, gradient_penalty, interpolate, mean_square
+from conftest import picture
+from lonepair.losses import (
+    PatchLook,
+    correlation,
+    critic_losses,
+    first_order,
+    gradient_penalty,
+    interpolate,
+    mean_square,
+    self_similarity,
+)
+from lonepair.noise import Draw
+from lonepair.resize import resize
 
 POINTS = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(0))
 
@@ -106,3 +118,56 @@ def test_a_tangent_plane_keeps_its_gradient_while_the_weights_move() -> None:
         loss = plane()
         assert loss.item() == pytest.approx(9 + 6 * (value - 3))
         assert torch.autograd.grad(loss, p)[0].item() == pytest.approx(6)
+
+
+# Patches and layout
+
+
+def _grain(h: int, w: int, seed: int) -> Tensor:
+    """Noise drawn out along the rows: a material, another piece of it for each seed."""
+    noise = torch.randn(1, 3, h, w + 6, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.avg_pool2d(noise, (1, 7), 1)
+
+
+def test_patches_are_like_a_targets_wherever_they_stand() -> None:
+    target = _grain(64, 64, 0)
+    look = PatchLook(target, 7, 2, 0.5, 0.0, Draw(1))
+    same, piece = look.loss(target, Draw(2)), look.loss(_grain(64, 64, 1), Draw(2))
+    other = look.loss(target.transpose(2, 3).contiguous(), Draw(2))
+    assert float(same) < 0.02
+    assert float(other) > 1.4 * float(piece)
+
+
+def test_patches_see_blur_and_colours_that_the_target_lacks() -> None:
+    target = picture(48, 48) + 0.2 * torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    look = PatchLook(target, 7, 1, 0.5, 0.0, Draw(1))
+    blurred = resize(resize(target, (24, 24)), (48, 48))
+    assert float(look.loss(blurred, Draw(2))) > 5 * float(look.loss(target, Draw(2)))
+    spot = target.clone()
+    spot[..., 20:24, 20:24] = 3.0
+    assert float(look.loss(spot, Draw(2))) > 3 * float(look.loss(target, Draw(2)))
+
+
+def test_of_many_patches_some_are_taken_and_the_gradient_reaches_borders() -> None:
+    target = picture(80, 80)
+    look = PatchLook(target, 7, 2, 0.5, 0.5, Draw(1))
+    image = picture(80, 80, seed=1).requires_grad_()
+    look.loss(image, Draw(3)).backward()
+    assert image.grad is not None
+    grid = [0, 79]
+    assert (image.grad[0, :, grid][:, :, grid] != 0).all()
+    draw = Draw(4).some(100, 1000)
+    assert len(set(draw.tolist())) == 100
+    assert 0 <= int(draw.min()) <= int(draw.max()) < 1000
+
+
+def test_layout_is_free_of_colour_and_has_a_gradient_where_colours_are_equal() -> None:
+    image = picture(9, 12)
+    table = self_similarity(image)
+    assert table.shape == (108, 108)
+    assert float(correlation(table, self_similarity(0.4 - image[:, [1, 2, 0]]))) == pytest.approx(1, abs=1e-4)
+    assert float(correlation(table, self_similarity(torch.zeros(1, 3, 9, 12)))) == pytest.approx(0, abs=1e-3)
+    flat = torch.zeros(1, 3, 9, 12, requires_grad=True)
+    correlation(table, self_similarity(flat)).backward()
+    assert flat.grad is not None
+    assert flat.grad.isfinite().all()

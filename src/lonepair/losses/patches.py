@@ -68,48 +68,53 @@ class PatchLook:
             (colour, _whole, 1, self.COLOURS),
             (detail, _fine, patch, self.FILTERS),
         )
-        self._levels: list[list[tuple[float, Callable[[Tensor], Tensor], _Distribution]]] = []
+        self._levels: list[list[_Term]] = []
         for _ in range(levels):
-            of_level = []
-            for weight, of, side, count in kinds:
-                if weight:
-                    of_level.append((weight, of, _Distribution(of(target), side, count, draw)))
-            self._levels.append(of_level)
+            self._levels.append([_Term(*kind, target, draw) for kind in kinds if kind[0]])
             if min(target.shape[-2:]) < 6 * patch:
                 break
             target = _halved(target)
 
     def loss(self, image: Float[Tensor, "1 c h w"], draw: Draw) -> Float[Tensor, ""]:
-        """Sliced Wasserstein distance of `image` to the target, mean over levels."""
+        """Sliced Wasserstein-2 distance of `image` to the target, mean over levels.
+
+        The squares within it are what keeps colours in the target's gamut: of a few patches that are far from any of
+        the target's the mean difference takes little notice, and the layout's term pays for strong contrast.
+        """
         found = []
-        for index, kinds in enumerate(self._levels):
+        for index, terms in enumerate(self._levels):
             image = _halved(image) if index else image
-            found += [weight * each.distance(of(image), draw) for weight, of, each in kinds]
+            found += [term.weight * term.distance(image, draw) for term in terms]
         return torch.stack(found).sum() / len(self._levels)
 
 
-class _Distribution:
-    """Projections of all patches of one image, sorted, in units of its contrast."""
+class _Term:
+    """One distance to a target: of what `of` takes from an image, in patches of `side` pixels and `count` filters."""
 
-    def __init__(self, image: Float[Tensor, "1 c h w"], patch: int, count: int, draw: Draw) -> None:
-        self._mean = image.mean((2, 3), keepdim=True)
-        self._spread = image.std((2, 3), keepdim=True).clamp(min=1 / 255)
-        self._pad = [patch // 2] * 4
-        self._filters = [
-            random_filters(count, image.shape[1], patch, draw).to(image.device) for _ in range(PatchLook.BANKS)
-        ]
+    def __init__(
+        self, weight: float, of: Callable[[Tensor], Tensor], side: int, count: int, target: Tensor, draw: Draw
+    ) -> None:
+        self.weight = weight
+        self._of, self._pad = of, [side // 2] * 4
+        seen = of(target)
+        self._mean = seen.mean((2, 3), keepdim=True)
+        self._spread = seen.std((2, 3), keepdim=True).clamp(min=1 / 255)
+        banks = [random_filters(count, target.shape[1], side, draw) for _ in range(PatchLook.BANKS)]
+        self._filters = [filters.to(target.device) for filters in banks]
         with torch.no_grad():
-            self._sorted = [self._projections(image, filters).sort(dim=1).values for filters in self._filters]
+            self._sorted = [self._projections(target, filters).sort(dim=1).values for filters in self._filters]
 
     def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
-        bank = draw.below(len(self._filters))
+        """Sliced Wasserstein-2 distance to the target, in units of its contrast."""
+        bank = draw.below(PatchLook.BANKS)
         ours = self._projections(image, self._filters[bank])
         if ours.shape[1] > PatchLook.MOST:
             ours = ours[:, draw.some(PatchLook.MOST, ours.shape[1]).to(ours.device)]
-        return (ours.sort(dim=1).values - _at_quantiles(self._sorted[bank], ours.shape[1])).abs().mean()
+        apart = ours.sort(dim=1).values - _at_quantiles(self._sorted[bank], ours.shape[1])
+        return apart.square().mean(1).add(1e-8).sqrt().mean()
 
     def _projections(self, image: Tensor, filters: Tensor) -> Float[Tensor, "f n"]:
-        normal = (image - self._mean) / self._spread
+        normal = (self._of(image) - self._mean) / self._spread
         return _projected(F.pad(normal, self._pad, mode="reflect"), filters)
 
 

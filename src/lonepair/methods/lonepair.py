@@ -54,8 +54,6 @@ class LonepairConfig(Config):
 
     min_side: int = 24
     """Shortest side of the coarsest stage, in pixels, over both images. A smaller one lets larger shapes be redrawn."""
-    margin: float = 0.125
-    """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
     stages: int = 7
     """Number of stages, 2 to 12; each adds `blocks` convolutions."""
     size_rule: Literal["consingan", "geometric"] = "geometric"
