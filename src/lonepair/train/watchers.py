@@ -38,6 +38,7 @@ class ProgressBar(Watcher):
             file=sys.stderr,
             dynamic_ncols=True,
             leave=True,
+            mininterval=0.1 if sys.stderr.isatty() else 10.0,  # a log need not hold every step
             bar_format="{desc} {bar:20} {n_fmt}/{total_fmt}{postfix}",
         )
 
