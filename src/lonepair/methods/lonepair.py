@@ -228,7 +228,9 @@ class Lonepair(Method):
         size = (max(1, round(real.shape[-2] * share)), max(1, round(real.shape[-1] * share)))
         with torch.autocast(real.device.type, enabled=False):
             tables = [losses.self_similarity(resize.resize(image.float(), size)) for image in (drawn, real)]
-            return losses.correlation(*tables)
+            # Different is different: beyond the image's own mean a larger distance hardly counts. Distances as such
+            # would reward colours that are further apart than any of the target's, such as black and neon.
+            return losses.correlation(*(torch.exp(-table / table.mean().clamp(min=1e-3)) for table in tables))
 
     # -- use ------------------------------------------------------------------------------------------------------
 
