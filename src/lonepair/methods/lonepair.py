@@ -64,6 +64,8 @@ class LonepairConfig(Config):
     """Convolution blocks a stage."""
     norm: Literal["none", "batch", "instance"] = "instance"
     """Normalisation inside the generators' stages."""
+    border: Literal["zeros", "reflect"] = "reflect"
+    """What the generators' convolutions see beyond the image's border."""
     slope: float = 0.05
     """Negative slope of LeakyReLU."""
     concurrent: int = 3
@@ -146,7 +148,15 @@ class Lonepair(Method):
         super().__init__(config, plan)
         for domain in self.domains:
             self.nets[f"g_{domain}"] = nets.GrowingGenerator(
-                plan.channels, config.width, config.blocks, config.norm, config.slope, config.stages
+                plan.channels,
+                config.width,
+                config.blocks,
+                config.norm,
+                config.slope,
+                config.stages,
+                config.border,
+                # A tanh that is once at its end stays there: nothing would bring a wrong black back.
+                squash=False,
             )
         self._looks: dict[int, tuple[Tensor, losses.PatchLook]] = {}
 

@@ -22,7 +22,7 @@ what lies along the border is as random as what lies within (ConSinGAN's uncondi
 
 
 class GrowingGenerator(nn.Module):
-    """head (c -> width), one body of `blocks` convolutions a stage, tail (width -> c, tanh).
+    """head (c -> width), one body of `blocks` convolutions a stage, tail (width -> c; tanh unless `squash` is off).
 
     Stage 0 maps the head's features through its body. Every later stage enlarges the features it is handed, adds
     noise, sends them through its body and adds the enlarged features back (ConSinGAN, sec. 3.1; the thesis' generator
@@ -43,6 +43,7 @@ class GrowingGenerator(nn.Module):
         surround: Surround = "each",
         head_norm: Norm = "none",
         zero_bias: bool = True,
+        squash: bool = True,
     ) -> None:
         super().__init__()
         self.channels, self.width, self.surround = channels, width, surround
@@ -54,7 +55,8 @@ class GrowingGenerator(nn.Module):
         self._blocks, self._zero_bias = blocks, zero_bias
         self.head = conv_block(channels, width, norm=head_norm, slope=slope, padding=1, border=border)
         self.bodies = nn.ModuleList()
-        self.tail = nn.Sequential(nn.Conv2d(width, channels, 3, padding=1, padding_mode=border), nn.Tanh())
+        last = nn.Conv2d(width, channels, 3, padding=1, padding_mode=border)
+        self.tail = nn.Sequential(last, nn.Tanh()) if squash else nn.Sequential(last)
         self.register_buffer("amplitudes", torch.zeros(max_stages))
         init_normal(self.head, zero_bias)
         init_normal(self.tail, zero_bias)
