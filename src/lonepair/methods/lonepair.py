@@ -104,9 +104,9 @@ class LonepairConfig(Config):
     """So many coarse stages settle shapes, without noise and without looking at detail alone."""
     entry: int = 0
     """Stage at which an image to translate enters, unless another is named: 0 redraws large shapes, later ones less."""
-    entry_share: float = 0.5
+    entry_share: float = 0.1
     """Probability that a training step enters at any stage rather than at `entry`: what makes `--entry` a dial."""
-    random_share: float = 0.2
+    random_share: float = 0.1
     """Probability that a training step draws random images rather than redrawing the real ones."""
 
     def problems(self) -> list[str]:
@@ -238,9 +238,7 @@ class Lonepair(Method):
         size = (max(1, round(real.shape[-2] * share)), max(1, round(real.shape[-1] * share)))
         with torch.autocast(real.device.type, enabled=False):
             tables = [losses.self_similarity(resize.resize(image.float(), size)) for image in (drawn, real)]
-            # Different is different: beyond the image's own mean a larger distance hardly counts. Distances as such
-            # would reward colours that are further apart than any of the target's, such as black and neon.
-            return losses.correlation(*(torch.exp(-table / table.mean().clamp(min=1e-3)) for table in tables))
+            return losses.correlation(*tables)
 
     # -- use ------------------------------------------------------------------------------------------------------
 
