@@ -302,3 +302,11 @@ def test_stability_tells_flicker_and_frozen_from_steady() -> None:
     assert blurry.error < sharp.error / 2  # blur is steadier, which is why sharpness is beside it
     assert blurry.sharpness < 0.8 < sharp.sharpness
     assert stability(source[:1], source[:1], target).error == 0
+
+
+def test_look_sees_hues_that_a_grey_target_lacks() -> None:
+    """Speckles of colour on a grey target are further from it than the same amount of grey noise."""
+    target = noisy(random(64, 64, 1, 1), 0.2).expand(1, 3, -1, -1)
+    noise = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(3)) * 0.1
+    grey = noise.mean(1, keepdim=True) * math.sqrt(3)
+    assert look_distance(target + noise, target) > 2 * look_distance(target + grey, target)

@@ -20,6 +20,28 @@ def random_filters(count: int, channels: int, patch: int, draw: Draw) -> Float[T
     return unit
 
 
+class Contrast:
+    """A target's mean colour and how its colours vary: images are measured in units of it.
+
+    The target's own colours, so measured, are uncorrelated and have a standard deviation of 1 in every direction (ZCA).
+    So speckles of hues that a nearly grey target lacks count for what they are; channel by channel they would pass
+    for a little noise. A direction has at least a tenth of the strongest one's spread, and half a grey value.
+    """
+
+    def __init__(self, target: Float[Tensor, "1 c h w"]) -> None:
+        colours = target[0].flatten(1)
+        self._mean = colours.mean(1).view(1, -1, 1, 1)
+        centred = colours - colours.mean(1, keepdim=True)
+        variances, directions = torch.linalg.eigh((centred @ centred.T / colours.shape[1]).double())
+        spread = variances.clamp(min=0).sqrt()
+        spread = spread.clamp(min=max(float(spread.max()) / 10, 1 / 255))
+        self._units = (directions / spread @ directions.T).to(target.dtype)[..., None, None]
+
+    def __call__(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+        """`image` in units of the target's contrast."""
+        return F.conv2d(image - self._mean, self._units)
+
+
 def sliced_wasserstein(
     one: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h2 w2"], filters: Float[Tensor, "f c p p"]
 ) -> Float[Tensor, ""]:
@@ -96,9 +118,7 @@ class _Term:
     ) -> None:
         self.weight = weight
         self._of, self._pad = of, [side // 2] * 4
-        seen = of(target)
-        self._mean = seen.mean((2, 3), keepdim=True)
-        self._spread = seen.std((2, 3), keepdim=True).clamp(min=1 / 255)
+        self._contrast = Contrast(of(target))
         banks = [random_filters(count, target.shape[1], side, draw) for _ in range(PatchLook.BANKS)]
         self._filters = [filters.to(target.device) for filters in banks]
         with torch.no_grad():
@@ -114,8 +134,7 @@ class _Term:
         return apart.square().mean(1).add(1e-8).sqrt().mean()
 
     def _projections(self, image: Tensor, filters: Tensor) -> Float[Tensor, "f n"]:
-        normal = (self._of(image) - self._mean) / self._spread
-        return _projected(F.pad(normal, self._pad, mode="reflect"), filters)
+        return _projected(F.pad(self._contrast(self._of(image)), self._pad, mode="reflect"), filters)
 
 
 def _whole(image: Tensor) -> Tensor:

@@ -5,15 +5,13 @@ from collections.abc import Iterator, Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.losses import random_filters, sliced_wasserstein
+from lonepair.losses import Contrast, random_filters, sliced_wasserstein
 from lonepair.noise import Draw
 from lonepair.resize import resize
 
 PATCH, FILTERS = 7, 128
 COARSEST = 16
 """The coarsest level has at least so many pixels on the shortest side."""
-_FLAT = 1 / 255
-"""A level's contrast counts as at least one grey value: noise of a flat target is no material."""
 
 
 def look(
@@ -29,18 +27,18 @@ def look(
 def look_distance(image: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2 w2"]) -> float:
     """Sliced Wasserstein distance between the 7x7 patches of the levels of two Laplacian pyramids.
 
-    As Karras et al. (ICLR 2018, sec. 5) measure a generator, for one image: every level is normalised by the target's
-    mean and contrast there, so that fine grain counts as much as the colour of large areas (of plain patches nearly all
-    variance is in their mean, and a blurred output would pass). The mean over levels, in units of the target's own
-    contrast; 0 for equal images, not symmetric. Pixels of both images are taken to be of one size. About 0.2 s for
-    128x128 on one core.
+    As Karras et al. (ICLR 2018, sec. 5) measure a generator, for one image: every level is in units of the target's
+    contrast there (`losses.Contrast`), so that fine grain counts as much as the colour of large areas (of plain patches
+    nearly all variance is in their mean, and a blurred output would pass), and hues that the target lacks are seen.
+    The mean over levels; 0 for equal images, not symmetric. Pixels of both images are taken to be of one size. About
+    0.2 s for 128x128 on one core.
     """
     count = min(_levels(image), _levels(target))
     distances = []
     for index, (ours, theirs) in enumerate(zip(_bands(image, count), _bands(target, count), strict=True)):
-        mean, spread = theirs.mean((2, 3), keepdim=True), theirs.std((2, 3), keepdim=True).clamp(min=_FLAT)
+        contrast = Contrast(theirs)
         filters = random_filters(FILTERS, image.shape[1], PATCH, Draw(index, PATCH, FILTERS)).to(image.device)
-        distances.append(float(sliced_wasserstein((ours - mean) / spread, (theirs - mean) / spread, filters)))
+        distances.append(float(sliced_wasserstein(contrast(ours), contrast(theirs), filters)))
     return sum(distances) / len(distances)
 
 
