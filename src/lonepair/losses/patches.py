@@ -121,8 +121,8 @@ class _Term:
         self._contrast = Contrast(of(target))
         banks = [random_filters(count, target.shape[1], side, draw) for _ in range(PatchLook.BANKS)]
         self._filters = [filters.to(target.device) for filters in banks]
-        with torch.no_grad():
-            self._sorted = [self._projections(target, filters).sort(dim=1).values for filters in self._filters]
+        self._target = target
+        self._sorted: dict[int, Tensor] = {}
 
     def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
         """Sliced Wasserstein-2 distance to the target, in units of its contrast."""
@@ -130,8 +130,15 @@ class _Term:
         ours = self._projections(image, self._filters[bank])
         if ours.shape[1] > PatchLook.MOST:
             ours = ours[:, draw.some(PatchLook.MOST, ours.shape[1]).to(ours.device)]
-        apart = ours.sort(dim=1).values - _at_quantiles(self._sorted[bank], ours.shape[1])
+        apart = ours.sort(dim=1).values - _at_quantiles(self._theirs(bank), ours.shape[1])
         return apart.square().mean(1).add(1e-8).sqrt().mean()
+
+    def _theirs(self, bank: int) -> Float[Tensor, "f n"]:
+        # Not all at once: of the frames of a clip most are met once.
+        if bank not in self._sorted:
+            with torch.no_grad():
+                self._sorted[bank] = self._projections(self._target, self._filters[bank]).sort(dim=1).values
+        return self._sorted[bank]
 
     def _projections(self, image: Tensor, filters: Tensor) -> Float[Tensor, "f n"]:
         return _projected(F.pad(self._contrast(self._of(image)), self._pad, mode="reflect"), filters)
