@@ -25,7 +25,8 @@ class Contrast:
 
     The target's own colours, so measured, are uncorrelated and have a standard deviation of 1 in every direction (ZCA).
     So speckles of hues that a nearly grey target lacks count for what they are; channel by channel they would pass
-    for a little noise. A direction has at least a tenth of the strongest one's spread, and half a grey value.
+    for a little noise. A direction has at least a third of the strongest one's spread (with a tenth, hues are all that
+    counts, and pictures come out smooth), and half a grey value.
     """
 
     def __init__(self, target: Float[Tensor, "1 c h w"]) -> None:
@@ -34,7 +35,7 @@ class Contrast:
         centred = colours - colours.mean(1, keepdim=True)
         variances, directions = torch.linalg.eigh((centred @ centred.T / colours.shape[1]).double())
         spread = variances.clamp(min=0).sqrt()
-        spread = spread.clamp(min=max(float(spread.max()) / 10, 1 / 255))
+        spread = spread.clamp(min=max(float(spread.max()) / 3, 1 / 255))
         self._units = (directions / spread @ directions.T).to(target.dtype)[..., None, None]
 
     def __call__(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
