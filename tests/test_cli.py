@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -442,6 +443,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, times: int = 1) -> 
         if taken == step:
             for _ in range(times):
                 signal.raise_signal(signal.SIGINT)
+                time.sleep(0.01)  # until it is handled: two that wait together are one
 
     monkeypatch.setattr(MetricsFile, "stepped", stepped)
 

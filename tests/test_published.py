@@ -461,7 +461,10 @@ def test_a_released_step_of_consingan_moves_thrice_along_one_gradient() -> None:
 def test_a_critics_score_sees_11_pixels(name: str) -> None:
     sizes = [(220, 220)] * len(methods.get_method(name).domains)
     method = grown(planned(name, *sizes), 1)
-    critic = next(net for key, net in method.nets.items() if key.startswith("d")).double().eval()
+    critics = [net for key, net in method.nets.items() if key.startswith("d")]
+    if not critics:
+        pytest.skip(f"{name} has no critic")
+    critic = critics[0].double().eval()
     with torch.no_grad():
         plain, changed = torch.rand(2, 1, 3, 31, 31, dtype=torch.float64)
         changed = plain.clone()
