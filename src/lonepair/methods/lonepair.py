@@ -9,9 +9,10 @@ the cycle.
 
 A step redraws each domain's real image, which enters at `entry` or, with `entry_share`, at any stage: loss = look
 (patches like the other domain's, at this stage's size and half of it, also of the fine detail alone) +
-lambda_structure x (1 - correlation of the two self-similarities on a coarse grid). With probability `random_share` it draws random images instead, by look alone, from
-which aligned pairs are sampled. The real image itself is redrawn, as in use; A and B are the same problem with the same
-distances, in units of each target's own contrast, so that neither converges at the other's cost.
+lambda_structure x (1 - correlation of the two self-similarities on a coarse grid). With probability `random_share` it
+draws random images instead, by look alone, from which aligned pairs are sampled. The real image itself is redrawn, as
+in use; A and B are the same problem with the same distances, in units of each target's own contrast, so that neither
+converges at the other's cost.
 
 docs/lonepair.md has what was tried and measured.
 """
