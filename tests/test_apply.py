@@ -5,6 +5,7 @@ Every use is asked of every method that has it; every other method refuses it an
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -19,13 +20,16 @@ import lonepair.methods as methods
 from conftest import picture, tiny
 from lonepair.apply import edit
 from lonepair.apply.animate import closed_walk, random_walk, walk_spread
+from lonepair.apply.finish import finish
 from lonepair.apply.sample import reconstruction
 from lonepair.errors import UserError
 from lonepair.image import read_image, read_metadata
 from lonepair.job import Job
 from lonepair.methods.base import SingleMethod
-from lonepair.model import Model
+from lonepair.metrics import look_distance, structure
+from lonepair.model import Model, load
 from lonepair.noise import Draw
+from lonepair.resize import resize_image
 from lonepair.source import open_source
 from lonepair.video.frames import Frame
 
@@ -474,3 +478,52 @@ def test_random_pairs_are_aligned(name: str) -> None:
     first, second = model.sample(1, seed=0), model.sample(1, seed=1)
     assert set(first.images) == {"a", "b"}
     assert not torch.equal(first.images["b"], second.images["b"])
+
+
+# Finishing
+
+
+def test_finishing_leaves_the_target_and_sharpens_what_is_blurred() -> None:
+    target = picture(48, 56) + 0.3 * torch.randn(1, 3, 48, 56, generator=torch.Generator().manual_seed(0))
+    target = target.clamp(-1, 1)
+    factors = [0.6, 0.8, 1.0]
+    assert torch.allclose(finish(target, target, [1.0], 0.4), target, atol=1e-3)
+    blurred = resize_image(resize_image(target, (24, 28)), (48, 56))
+    sharper = finish(blurred, target, factors, 0.4)
+    assert look_distance(sharper, target) < 0.5 * look_distance(blurred, target)
+    assert structure(sharper, blurred) > 0.9 * structure(target, blurred)
+    assert float(sharper.min()) >= -1
+    assert float(sharper.max()) <= 1
+
+
+def test_finishing_keeps_the_size_of_what_is_drawn() -> None:
+    assert finish(picture(30, 41), picture(52, 33), [0.5, 1.0], 0.4).shape == (1, 3, 30, 41)
+
+
+@methods_that("translate")
+def test_images_are_finished_where_the_method_can_unless_told(name: str) -> None:
+    model = model_of(name)
+    told = {wish: model.translate(picture(*SIZE), finish=wish).image for wish in (True, False)}
+    assert torch.equal(told[True], model.translate(picture(*SIZE)).image)
+    assert torch.equal(told[True], told[False]) != model.method.remembers
+
+
+@pytest.mark.parametrize("name", [n for n in methods.names() if methods.get_method(n).remembers])
+def test_what_is_remembered_is_what_was_learnt(name: str, tmp_path: Path) -> None:
+    model = model_of(name)
+    learnt = picture(20, 24, seed=2)
+    assert (model.method.remembered("b") - learnt).abs().max() <= 1 / 255 + 1e-6
+    again = load(model.save(tmp_path / "model.safetensors"))
+    assert torch.equal(again.method.remembered("b"), model.method.remembered("b"))
+
+
+@pytest.mark.parametrize("name", [n for n in methods.names() if methods.get_method(n).remembers])
+def test_a_finished_clip_is_steady_and_its_sheet_shows_its_frames(name: str) -> None:
+    """Frames that do not move are finished once, and continued: from the third on hardly anything changes."""
+    still = picture(*SIZE).expand(5, -1, -1, -1)
+    clip = model_of(name).translate(still)
+    frames = [frame.image for frame in clip.frames()]
+    apart = [float((one - other).abs().mean()) for one, other in itertools.pairwise(frames)]
+    assert apart[-1] < 0.02
+    fresh = model_of(name).translate(still)
+    assert not torch.equal(clip.sheet(), fresh.sheet())  # which redraws each by itself

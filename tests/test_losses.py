@@ -4,13 +4,17 @@ from torch import Tensor
 
 from conftest import picture
 from lonepair.losses import (
+    Nearest,
     PatchLook,
+    assemble,
     correlation,
     critic_losses,
     first_order,
     gradient_penalty,
     interpolate,
     mean_square,
+    patches_of,
+    pieces,
     self_similarity,
 )
 from lonepair.noise import Draw
@@ -159,6 +163,51 @@ def test_of_many_patches_some_are_taken_and_the_gradient_reaches_borders() -> No
     draw = Draw(4).some(100, 1000)
     assert len(set(draw.tolist())) == 100
     assert 0 <= int(draw.min()) <= int(draw.max()) < 1000
+
+
+def test_an_image_is_assembled_of_its_patches() -> None:
+    image = picture(9, 13)
+    patches = patches_of(image, 5)
+    assert patches.shape == (5 * 9, 75)
+    assert torch.allclose(assemble(patches, (9, 13), 5), image, atol=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.03])
+def test_nearest_is_the_nearest_in_every_tile(alpha: float) -> None:
+    target, image = torch.randn(2, 1, 3, 36, 40, generator=torch.Generator().manual_seed(0))
+    theirs, ours = patches_of(target, 3), patches_of(image, 3)  # 27 dimensions, all kept; more than a tile of each
+    apart = torch.cdist(ours.double(), theirs.double()).square() / 27
+    if alpha:
+        apart = apart / (alpha + apart.min(0).values)
+    found = Nearest(theirs)(ours, alpha)
+    assert torch.allclose(apart.gather(1, found[:, None])[:, 0], apart.min(1).values, rtol=1e-3)
+    assert torch.equal(Nearest(theirs)(theirs.flip(0)), torch.arange(len(theirs)).flip(0))
+
+
+def test_nearness_tells_patches_from_a_shuffle_of_their_pixels() -> None:
+    """The same pixels in another order are far; a piece of the target is as near as its mirrored borders let it be."""
+    target = picture(48, 48)
+    near, far = (PatchLook(target, 7, 1, 0.0, weight, Draw(1)) for weight in (1.0, 0.0))
+    order = torch.randperm(48 * 48, generator=torch.Generator().manual_seed(0))
+    shuffled = target.flatten(2)[..., order].view(1, 3, 48, 48)
+    found = {
+        name: float(near.loss(each, Draw(2)) - far.loss(each, Draw(2)))
+        for name, each in {"shuffled": shuffled, "cut": target[..., 3:45, 5:47], "itself": target}.items()
+    }
+    assert found["shuffled"] > 0.5
+    assert max(found["itself"], found["cut"]) < 0.3 * found["shuffled"]
+
+
+def test_pieces_are_runs_of_one_shift_both_ways() -> None:
+    """A 12x12 image of 30 columns' target: a 5x6 block is cut out, the rest comes from anywhere."""
+    index = torch.randint(0, 600, (12, 12), generator=torch.Generator().manual_seed(0))
+    rows, columns = torch.meshgrid(torch.arange(5), torch.arange(6), indexing="ij")
+    index[3:8, 2:8] = (rows + 11) * 30 + columns + 7
+    found = pieces(index.flatten(), (12, 12), 30, 5)
+    expected = torch.zeros(12, 12, dtype=torch.bool)
+    expected[3:8, 2:8] = True
+    assert torch.equal(found, expected)
+    assert not pieces(index.flatten(), (12, 12), 30, 7).any()
 
 
 def test_layout_is_free_of_colour_and_has_a_gradient_where_colours_are_equal() -> None:

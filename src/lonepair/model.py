@@ -46,6 +46,7 @@ class Model:
         *,
         reverse: bool = False,
         entry: int | None = None,
+        finish: bool = True,
         size: tuple[int, int] | None = None,
         seed: int = 0,
     ) -> Translation:
@@ -56,6 +57,8 @@ class Model:
                 (n, c, h, w) in [-1, 1].
             entry: Stage at which each frame enters: 0 redraws large shapes, later stages only the texture. None: the
                 one trained for; the networks have seen no other.
+            finish: Finish pictures with the target's own patches (`apply.finish`), where the method remembers its
+                target: sharper, and slower.
             size: (h, w) of the output in pixels; None: the source's own.
             seed: Of the noise that feeds fine texture; the same for all frames.
 
@@ -74,8 +77,11 @@ class Model:
         direction = DIRECTIONS[1] if reverse else DIRECTIONS[0]
         check_not_small(opened, self.method.config.min_side)
         _check_seed(seed, "the noise's seed")
-        settings = {**self.settings, "direction": direction, "entry": entry, "noise_seed": seed}
-        return Translation(self.method, self.engine, opened, size or opened.size, direction, entry, seed, settings)
+        finish = finish and self.method.remembers
+        settings = {**self.settings, "direction": direction, "entry": entry, "finish": finish, "noise_seed": seed}
+        return Translation(
+            self.method, self.engine, opened, size or opened.size, direction, entry, finish, seed, settings
+        )
 
     # -- random images --------------------------------------------------------------------------------------------
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.apply.finish import finish
 from lonepair.apply.picture import finished
 from lonepair.errors import UserError
 from lonepair.files import check_output
@@ -31,6 +33,8 @@ from lonepair.video.write import WRITABLE as CLIP_SUFFIXES
 from lonepair.video.write import ClipWriter
 
 DIRECTIONS = ("a_to_b", "b_to_a")
+MOMENTS = 4
+"""Frames of a clip on its contact sheet."""
 
 
 def output_suffixes(source: Source) -> tuple[str, ...]:
@@ -49,18 +53,26 @@ class Translation:
     """(h, w) of the output."""
     direction: str
     entry: int | None
+    finished: bool
+    """Whether frames are finished with the target's own patches."""
     seed: int
     settings: Mapping[str, Any]
     """Written into the metadata of what is saved."""
+    _passed: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    """Frames for the contact sheet, by index, of those that were redrawn in turn."""
 
     @property
     def metadata(self) -> dict[str, str]:
         """How the pictures were made, as written into each file: {"lonepair": JSON}."""
         return {"lonepair": json.dumps({"version": version("lonepair"), **self.settings}, sort_keys=True)}
 
-    @torch.no_grad()
     def redraw(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
-        """One frame redrawn, on the CPU, [-1, 1], at the output's size.
+        """One frame redrawn by itself, on the CPU, [-1, 1], at the output's size."""
+        return self._shown(self._redrawn(image, None))
+
+    @torch.no_grad()
+    def _redrawn(self, image: Tensor, before: _Redrawn | None) -> _Redrawn:
+        """A frame at the size at which the network draws it, after the frame `before`.
 
         All frames share one draw of noise: what noise adds to the texture must not flicker.
         """
@@ -78,15 +90,35 @@ class Translation:
         draw = Draw(self.seed, place=self.engine.device)
         with self.engine.autocast():
             redrawn = method.redraw(ready, sizes, self.direction[-1], self.entry, draw)
-        redrawn = redrawn[:, :, top : top + h, left : left + w]
-        return resize_image(finished(redrawn), self.size)
+        redrawn = redrawn[:, :, top : top + h, left : left + w].float()
+        drawn = redrawn.clamp(-1, 1)
+        if not self.finished:
+            return _Redrawn(drawn, drawn)
+        target = method.remembered(self.direction[-1])
+        factors = [factor / shrunk for factor in method.plan.factors[:stages]]
+        layout = factors[0]
+        if before is None or before.drawn.shape != drawn.shape:
+            # Below twice the layout's scale objects themselves would be replaced.
+            factors = [factor for factor in factors if factor >= 2 * layout] or factors[-1:]
+            return _Redrawn(drawn, finish(drawn, target, factors, layout))
+        start = (drawn + before.finished - before.drawn).clamp(-1, 1)
+        return _Redrawn(drawn, finish(drawn, target, [1.0], layout, start, rounds=1))
+
+    def _shown(self, redrawn: _Redrawn) -> Tensor:
+        return resize_image(finished(redrawn.finished), self.size)
 
     def frames(self) -> Iterator[Frame]:
         """Every frame, redrawn, at its own time."""
-        for frame in self.source.frames():
-            yield Frame(frame.time, self.redraw(frame.image))
+        before = None
+        wanted = self._moments(self.source.count or 1, MOMENTS)
+        for index, frame in enumerate(self.source.frames()):
+            before = self._redrawn(frame.image, before)
+            shown = self._shown(before)
+            if index in wanted:
+                self._passed[index] = shown
+            yield Frame(frame.time, shown)
 
-    @property
+    @cached_property
     def image(self) -> Float[Tensor, "1 c h w"]:
         """The redrawn image; of a clip, its first frame."""
         return next(self.frames()).image
@@ -134,20 +166,36 @@ class Translation:
                 write_frames_folder(frames_folder, written, overwrite, metadata)
         return path
 
-    def sheet(self, target: Float[Tensor, "1 c h w"] | None = None, moments: int = 4) -> Float[Tensor, "1 3 h2 w2"]:
+    def sheet(
+        self, target: Float[Tensor, "1 c h w"] | None = None, moments: int = MOMENTS
+    ) -> Float[Tensor, "1 3 h2 w2"]:
         """Contact sheet: source above output at up to `moments` moments, the target beside them."""
         count = sum(1 for _ in self.source.frames())
-        wanted = {round(i * (count - 1) / max(1, moments - 1)) for i in range(moments)}
+        wanted = self._moments(count, moments)
         above, below = [], []
         for index, frame in enumerate(self.source.frames()):
             if index in wanted:
                 when = f" {float(frame.time):.1f} s" if self.source.is_clip else ""
                 above.append((f"source{when}", frame.image))
-                below.append((f"redrawn{when}", self.redraw(frame.image)))
+                shown = self._passed[index] if index in self._passed else self.redraw(frame.image)
+                below.append((f"redrawn{when}", shown))
         look = [] if target is None else [("target", target)]
         if self.source.is_clip:
             return contact_sheet([[*above, *look], below])
         return contact_sheet([[*above, *look, *below]])
+
+    @staticmethod
+    def _moments(count: int, moments: int) -> set[int]:
+        """`moments` of `count` frames, evenly spaced from the first to the last."""
+        return {round(i * (count - 1) / max(1, moments - 1)) for i in range(moments)}
+
+
+@dataclass(frozen=True)
+class _Redrawn:
+    """A frame as the network drew it, and as it was finished, which may be the same."""
+
+    drawn: Tensor
+    finished: Tensor
 
 
 def _written(clip: ClipWriter, frames: Iterable[Frame]) -> Iterator[Frame]:

@@ -37,6 +37,8 @@ class Output:
     """Also write every frame of a clip as a numbered PNG into this folder."""
     reverse: bool = False
     """The other direction: TARGET in the look of SOURCE; with a model: SOURCE in the look of the model's own source."""
+    finish: bool = True
+    """Finish pictures with the target's own patches, where the method can: sharper, slower."""
     overwrite: bool = False
     """Replace output files that exist."""
 
@@ -202,7 +204,9 @@ def _redraw(
     from lonepair.image import write_image
 
     size = parse_size(output.size, source.size)
-    translation = pair.translate(source, reverse=output.reverse, entry=entry, size=size, seed=seed)
+    translation = pair.translate(
+        source, reverse=output.reverse, entry=entry, finish=output.finish, size=size, seed=seed
+    )
     translation.save(
         out,
         output.overwrite,

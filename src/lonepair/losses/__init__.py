@@ -6,6 +6,10 @@ from lonepair.losses.adversarial import interpolate as interpolate
 from lonepair.losses.distance import mean_square as mean_square
 from lonepair.losses.layout import correlation as correlation
 from lonepair.losses.layout import self_similarity as self_similarity
+from lonepair.losses.nearest import Nearest as Nearest
+from lonepair.losses.nearest import assemble as assemble
+from lonepair.losses.nearest import patches_of as patches_of
+from lonepair.losses.nearest import pieces as pieces
 from lonepair.losses.patches import Contrast as Contrast
 from lonepair.losses.patches import PatchLook as PatchLook
 from lonepair.losses.patches import random_filters as random_filters

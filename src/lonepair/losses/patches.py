@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.losses.nearest import Nearest, patches_of
 from lonepair.noise import Draw
 from lonepair.resize import resize
 
@@ -70,36 +71,40 @@ def _at_quantiles(values: Float[Tensor, "f n"], count: int) -> Float[Tensor, "f 
 
 
 class PatchLook:
-    """The patch distributions of one target at its own size and at half of it, as a loss for images of any size.
+    """The patches of one target at its own size and at half of it, as a loss for images of any size.
 
-    At each level patches are compared as they are, and, with weight `detail`, as what halving the image takes away,
-    each in units of the target's own contrast there. Without the second fine grain hardly counts: nearly all variance
-    of a plain patch is in its mean. With weight `colour` single pixels are compared, too: a colour that the target
-    lacks is hardly seen by filters over whole patches where few patches have it. The target's sorted projections are
-    kept for each of `BANKS` sets of filters, of which a call takes one at random; of the image's patches it takes
-    `MOST` at random. Images are mirrored outward by half a patch, or their borders would belong to fewer patches than
-    the rest, and be free to be anything.
+    At each level distributions are compared, of patches as they are, and, with weight `detail`, of what halving the
+    image takes away, each in units of the target's own contrast there. Without the second fine grain hardly counts:
+    nearly all variance of a plain patch is in its mean. The target's sorted projections are kept for each of `BANKS`
+    sets of filters, of which a call takes one at random; of the image's patches it takes `MOST` at random. Images are
+    mirrored outward by half a patch, or their borders would belong to fewer patches than the rest, and be free to be
+    anything.
+
+    Projections of patches are nearly Gaussian, and say little of whether a patch is one that the target has. With
+    weight `nearest` so many as `QUERIES` are also compared with the nearest of the target's, where `COMPLETENESS`
+    keeps them from all falling to the same few.
     """
 
-    BANKS, FILTERS, COLOURS, MOST = 8, 64, 16, 4096
+    BANKS, FILTERS, MOST = 8, 64, 4096
+    QUERIES, COMPLETENESS = 1024, 0.01
 
     def __init__(
-        self, target: Float[Tensor, "1 c h w"], patch: int, levels: int, detail: float, colour: float, draw: Draw
+        self, target: Float[Tensor, "1 c h w"], patch: int, levels: int, detail: float, nearest: float, draw: Draw
     ) -> None:
-        kinds = (
-            (1.0, _whole, patch, self.FILTERS),
-            (colour, _whole, 1, self.COLOURS),
-            (detail, _fine, patch, self.FILTERS),
-        )
-        self._levels: list[list[_Term]] = []
+        self._levels: list[list[_Distribution | _Nearness]] = []
         for _ in range(levels):
-            self._levels.append([_Term(*kind, target, draw) for kind in kinds if kind[0]])
+            terms: list[_Distribution | _Nearness] = [_Distribution(1.0, _whole, patch, target, draw)]
+            if detail:
+                terms.append(_Distribution(detail, _fine, patch, target, draw))
+            if nearest:
+                terms.append(_Nearness(nearest, patch, target))
+            self._levels.append(terms)
             if min(target.shape[-2:]) < 6 * patch:
                 break
             target = _halved(target)
 
     def loss(self, image: Float[Tensor, "1 c h w"], draw: Draw) -> Float[Tensor, ""]:
-        """Sliced Wasserstein-2 distance of `image` to the target, mean over levels.
+        """Sliced Wasserstein-2 distance of `image` to the target, and that to the nearest patches, mean over levels.
 
         The squares within it are what keeps colours in the target's gamut: of a few patches that are far from any of
         the target's the mean difference takes little notice, and the layout's term pays for strong contrast.
@@ -111,16 +116,14 @@ class PatchLook:
         return torch.stack(found).sum() / len(self._levels)
 
 
-class _Term:
-    """One distance to a target: of what `of` takes from an image, in patches of `side` pixels and `count` filters."""
+class _Distribution:
+    """The distance of two distributions: of what `of` takes from the images, in patches of `side` pixels."""
 
-    def __init__(
-        self, weight: float, of: Callable[[Tensor], Tensor], side: int, count: int, target: Tensor, draw: Draw
-    ) -> None:
+    def __init__(self, weight: float, of: Callable[[Tensor], Tensor], side: int, target: Tensor, draw: Draw) -> None:
         self.weight = weight
         self._of, self._pad = of, [side // 2] * 4
         self._contrast = Contrast(of(target))
-        banks = [random_filters(count, target.shape[1], side, draw) for _ in range(PatchLook.BANKS)]
+        banks = [random_filters(PatchLook.FILTERS, target.shape[1], side, draw) for _ in range(PatchLook.BANKS)]
         self._filters = [filters.to(target.device) for filters in banks]
         self._target = target
         self._sorted: dict[int, Tensor] = {}
@@ -143,6 +146,23 @@ class _Term:
 
     def _projections(self, image: Tensor, filters: Tensor) -> Float[Tensor, "f n"]:
         return _projected(F.pad(self._contrast(self._of(image)), self._pad, mode="reflect"), filters)
+
+
+class _Nearness:
+    """How far an image's patches are from the nearest of the target's."""
+
+    def __init__(self, weight: float, side: int, target: Tensor) -> None:
+        self.weight, self._side, self._pad = weight, side, [side // 2] * 4
+        self._contrast = Contrast(target)
+        self._theirs = Nearest(patches_of(self._contrast(target), side))
+
+    def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
+        """Root mean square of some patches' differences to their nearest, in units of the target's contrast."""
+        ours = patches_of(F.pad(self._contrast(image), self._pad, mode="reflect"), self._side)
+        if len(ours) > PatchLook.QUERIES:
+            ours = ours[draw.some(PatchLook.QUERIES, len(ours)).to(ours.device)]
+        nearest = self._theirs.patches[self._theirs(ours.detach(), PatchLook.COMPLETENESS)]
+        return (ours - nearest).square().mean().add(1e-8).sqrt()
 
 
 def _whole(image: Tensor) -> Tensor:

@@ -287,6 +287,13 @@ class Method(ABC):
         """Domain -> (h, w) of every stage up to the current one."""
         return {name: self.plan.sizes(full)[: self.stage + 1] for name, full in self.plan.full_sizes.items()}
 
+    remembers: ClassVar[bool] = False
+    """Whether a model holds the images that it learnt from, with which what it draws is finished (`apply.finish`)."""
+
+    def remembered(self, domain: str) -> Tensor:
+        """The image of `domain` that the model holds, (1, c, h, w) at the newest stage's size, where it `remembers`."""
+        raise NotImplementedError
+
     @abstractmethod
     def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
         """`image` (b, c, h, w) drawn anew by `domain`'s generator, at the last of `sizes`.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets, noise, pyramid, resize
-    from lonepair.nets import GrowingGenerator
+    from lonepair.nets import GrowingGenerator, Memory
     from lonepair.noise import Draw
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
@@ -91,14 +91,14 @@ class LonepairConfig(Config):
     """Side of the patches that are compared, in pixels."""
     levels: int = 2
     """Sizes at which patches are compared: a stage's own, half of it, ..."""
-    lambda_structure: float = 0.1
+    lambda_structure: float = 0.3
     """Weight of keeping the source's layout beside the target's look."""
     grid: int = 32
     """Longest side, in places, of the grid on which layouts are compared."""
     lambda_detail: float = 0.5
     """Weight of the patches' fine detail alone beside whole patches, from stage `coarse` on."""
-    lambda_colour: float = 0.0
-    """Weight of single pixels' colours beside whole patches."""
+    lambda_nearest: float = 1.0
+    """Weight of the distance of patches to the nearest of the target's: sharp edges, whole objects."""
     noise: float = 0.3
     """Amplitude of the noise added to features from stage `coarse` on; it feeds fine texture."""
     coarse: int = 3
@@ -121,7 +121,7 @@ class LonepairConfig(Config):
         if not 4 <= self.grid <= 64:
             found.append(f"grid is {self.grid}: choose 4 to 64")
         found += self.too_small(1, "width", "blocks", "concurrent", "steps", "finest_steps", "levels")
-        found += self.too_small(0, "slope", "lambda_structure", "lambda_detail", "lambda_colour", "noise", "coarse")
+        found += self.too_small(0, "slope", "lambda_structure", "lambda_detail", "lambda_nearest", "noise", "coarse")
         found += self.no_rate("lr")
         return found + self.no_share(
             "concurrent_decay", "beta1", "beta2", "decay_at", "decay", "entry_share", "random_share"
@@ -133,8 +133,9 @@ class Lonepair(Method):
 
     name = "lonepair"
     domains = ("a", "b")
-    used = ("g_a", "g_b")
+    used = ("g_a", "g_b", "memory_a", "memory_b")
     uses = frozenset({"sample", "translate"})
+    remembers = True
     takes_many = True
     config_class = LonepairConfig
     citation = """@software{lonepair,
@@ -159,6 +160,7 @@ class Lonepair(Method):
                 # A tanh that is once at its end stays there: nothing would bring a wrong black back.
                 squash=False,
             )
+            self.nets[f"memory_{domain}"] = nets.Memory(plan.channels)
         self._looks: dict[int, tuple[Tensor, losses.PatchLook]] = {}
 
     @classmethod
@@ -175,10 +177,12 @@ class Lonepair(Method):
         self._looks.clear()
         for domain in self.domains:
             self.generator(domain).grow(self.config.concurrent)
+            self._memory(domain).grow(self.sizes[domain][-1])
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         for domain in self.domains:
             self.generator(domain).amplitudes[self.stage] = self.config.noise * self._is_fine
+            self._memory(domain).keep(levels[domain][-1][:1])
 
     @property
     def _is_fine(self) -> bool:
@@ -228,7 +232,7 @@ class Lonepair(Method):
                 detail = c.lambda_detail * self._is_fine
                 self._looks[key] = (
                     target,
-                    losses.PatchLook(target, c.patch, c.levels, detail, c.lambda_colour, filters),
+                    losses.PatchLook(target, c.patch, c.levels, detail, c.lambda_nearest, filters),
                 )
             return self._looks[key][1].loss(drawn.float(), draw)
 
@@ -246,6 +250,12 @@ class Lonepair(Method):
     def generator(self, domain: str) -> GrowingGenerator:
         """G of `domain`."""
         return self.nets[f"g_{domain}"]  # type: ignore[return-value]
+
+    def _memory(self, domain: str) -> Memory:
+        return self.nets[f"memory_{domain}"]  # type: ignore[return-value]
+
+    def remembered(self, domain: str) -> Tensor:
+        return self._memory(domain)()
 
     def _noises(self, sizes: Sequence[Size], entry: int, draw: Draw) -> list[Tensor] | None:
         if self.config.noise == 0:

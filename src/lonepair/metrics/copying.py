@@ -1,10 +1,10 @@
 """Copying: how much of an output is cut out of the target in one piece."""
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lonepair.losses import patches_of, pieces
 from lonepair.resize import resize
 
 PATCH = 7
@@ -32,8 +32,11 @@ def copy_map(output: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2 w2"
     there, less 6.
     """
     ours, theirs = _reduced(output, target)
-    shifts = _shifts(ours, theirs)
-    return _in_long_runs(shifts) & _in_long_runs(shifts.T).T
+    a, b = patches_of(ours, PATCH), patches_of(theirs, PATCH)
+    squares = b.square().sum(1)
+    nearest = torch.cat([(squares - 2 * part @ b.T).argmin(1) for part in torch.split(a, 2048)])
+    size = (ours.shape[2] - PATCH + 1, ours.shape[3] - PATCH + 1)
+    return pieces(nearest, size, theirs.shape[3] - PATCH + 1, RUN)
 
 
 def _reduced(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,24 +47,3 @@ def _reduced(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return resize(image, (max(PATCH, round(h * factor)), max(PATCH, round(w * factor))))
 
     return one(output), one(target)
-
-
-def _shifts(ours: Tensor, theirs: Tensor) -> Int[Tensor, "h w"]:
-    """For each patch of `ours`, a number for the shift to its nearest patch of `theirs`."""
-    a, b = F.unfold(ours, PATCH)[0].T, F.unfold(theirs, PATCH)[0].T
-    squares = b.square().sum(1)
-    nearest = torch.cat([(squares - 2 * part @ b.T).argmin(1) for part in torch.split(a, 2048)])
-    h, w = ours.shape[2] - PATCH + 1, ours.shape[3] - PATCH + 1
-    columns = theirs.shape[3] - PATCH + 1
-    rows_apart = nearest // columns - torch.arange(h, device=a.device).repeat_interleave(w)
-    columns_apart = nearest % columns - torch.arange(w, device=a.device).repeat(h)
-    return (rows_apart * 10_000 + columns_apart).view(h, w)
-
-
-def _in_long_runs(shifts: Int[Tensor, "h w"]) -> Tensor:
-    """Whether each patch is one of `RUN` neighbours in its row that have one shift."""
-    if shifts.shape[1] < RUN:
-        return torch.zeros_like(shifts, dtype=torch.bool)
-    windows = shifts.unfold(1, RUN, 1)
-    whole = (windows == windows[..., :1]).all(2).float()
-    return F.max_pool1d(F.pad(whole, [RUN - 1, RUN - 1])[:, None], RUN, 1)[:, 0] > 0
