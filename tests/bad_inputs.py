@@ -524,10 +524,8 @@ CASES = [
     Case("a pair for a method of one image", "lonepair train a.png b.png --method singan", "learn lonepair, repres"),
     Case("a clip for a method of one image", "lonepair train clip.mp4 --method singan", "learns from one image"),
     Case("a model of one image to translate with", "lonepair translate a.png one.safetensors", "'singan' cannot"),
-    Case("a model of a pair to animate", "lonepair animate model.safetensors", "'representative' cannot"),
-    Case(
-        "a model of a pair to edit with", "lonepair edit model.safetensors a.png --mask b.png", "'representative' can"
-    ),
+    Case("a model of a pair to animate", "lonepair animate model.safetensors", "'lonepair' cannot"),
+    Case("a model of a pair to edit with", "lonepair edit model.safetensors a.png --mask b.png", "'lonepair' can"),
     Case("a method without super-resolution", "lonepair superres other.safetensors a.png", "train with one of singan"),
     Case(
         "samples smaller than the coarsest stage", "lonepair sample one.safetensors --size 5x40", "size is 5x40 (width"

@@ -501,6 +501,15 @@ def test_finishing_keeps_the_size_of_what_is_drawn() -> None:
 
 
 @methods_that("translate")
+def test_an_entry_sheet_shows_the_source_and_every_stage(name: str) -> None:
+    model = model_of(name)
+    sheet, one = model.entry_sheet(picture(*SIZE)), model.translate(picture(*SIZE)).sheet()
+    pictures = model.method.stage + 2
+    assert sheet.image.shape[-1] / one.shape[-1] == pytest.approx(pictures / 2, rel=0.2)
+    assert sheet.settings["use"] == "entry_sheet"
+
+
+@methods_that("translate")
 def test_images_are_finished_where_the_method_can_unless_told(name: str) -> None:
     model = model_of(name)
     told = {wish: model.translate(picture(*SIZE), finish=wish).image for wish in (True, False)}

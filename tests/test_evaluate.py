@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 import bad_inputs
+import lonepair.methods as methods
 from conftest import picture
 from lonepair.apply.sample import reconstruction
 from lonepair.cli import main
@@ -110,7 +111,7 @@ def test_a_pair_is_measured_both_ways(here: Path, capsys: pytest.CaptureFixture[
         assert f"{rows['output']['look']:.3f}" in said
         assert set(rows) == {"source", "target", "output"}
     assert said.endswith("eval/report.html\n")
-    assert (found["method"], found["seed"], found["steps"]) == ("representative", 0, [3, 3])
+    assert (found["method"], found["seed"], found["steps"]) == (methods.DEFAULT, 0, [3, 3])
     assert found["training_seconds"] > 0
     assert sum(found["parameters"].values()) > 0
 
@@ -176,7 +177,7 @@ def test_the_page_holds_everything_but_its_pictures(here: Path) -> None:
     assert {link.split("/")[0] for link in links} == {"pair", "pair-2", "one"}
     assert not re.search(r"https?://|<script|<link", text)
     assert text.count("<svg") == 2 * 2 + len(open_run(Path("one")).steps())  # a chart for each stage
-    for part in ("more/pair", "a_to_b", "training", "parameters of the generators", "look ↓", "rec_a"):
+    for part in ("more/pair", "a_to_b", "training", "parameters of the generators", "look ↓", "look_ab"):
         assert part in text
 
 

@@ -18,6 +18,7 @@ from lonepair.errors import UserError
 from lonepair.files import check_output
 from lonepair.methods.base import Method, SingleMethod
 from lonepair.resize import resize_image
+from lonepair.sheet import contact_sheet
 from lonepair.source import Source, check_not_small, open_source
 from lonepair.train.engine import Engine, choose_engine
 
@@ -82,6 +83,19 @@ class Model:
         return Translation(
             self.method, self.engine, opened, size or opened.size, direction, entry, finish, seed, settings
         )
+
+    def entry_sheet(self, source: object, *, reverse: bool = False, finish: bool = True, seed: int = 0) -> Picture:
+        """A sheet of `source`, of a clip its first frame, redrawn from every entry stage: new shapes to new texture.
+
+        Raises:
+            UserError: as `translate` does.
+        """
+        first = next(open_source(source).frames()).image
+        shown = [("source", first)]
+        for entry in range(self.method.stage + 1):
+            redrawn = self.translate(first, reverse=reverse, entry=entry, finish=finish, seed=seed)
+            shown.append((f"entry {entry}", redrawn.image))
+        return Picture(contact_sheet([shown]), {**self.settings, "use": "entry_sheet", "noise_seed": seed})
 
     # -- random images --------------------------------------------------------------------------------------------
 

@@ -69,7 +69,7 @@ def finish(
             found = (search if turn else first)(queries, COMPLETENESS)
             copied = pieces(found, (size[0] - PATCH + 1, size[1] - PATCH + 1), sharp.shape[-1] - PATCH + 1, run)
             if (again := copied.flatten()).any():
-                found[again] = search(queries[again], COMPLETENESS, found[again].unique())
+                found[again] = search(queries[again], COMPLETENESS, torch.unique(found[again]))
             image = assemble(patches[found], size, PATCH)
         coarser = sharp
     return image

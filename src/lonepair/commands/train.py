@@ -67,6 +67,8 @@ class Redraw:
     output: Output = field(default_factory=Output)
     entry: int | None = None
     """Stage at which each frame enters: 0 redraws large shapes, later stages only texture. Default: as trained."""
+    entries: bool = False
+    """The contact sheet shows SOURCE redrawn from every entry stage."""
     noise_seed: int = 0
     """Seed of the noise that feeds fine texture."""
     compute: Compute = field(default_factory=Compute)
@@ -126,7 +128,7 @@ def run_translate(given: Any) -> int:
     if isinstance(given, Redraw):
         out = _check_output(given.output, source)
         pair = given.compute.load(given.model)
-        _redraw(pair, source, given.output, out, given.entry, given.noise_seed)
+        _redraw(pair, source, given.output, out, given.entry, given.noise_seed, entries=given.entries)
         return 0
     shown = open_source(given.target) if given.output.reverse else source
     out = _check_output(given.output, shown)
@@ -197,7 +199,14 @@ def sheet_path(out: Path) -> Path:
 
 
 def _redraw(
-    pair: Model, source: Source, output: Output, out: Path, entry: int | None, seed: int, look: Source | None = None
+    pair: Model,
+    source: Source,
+    output: Output,
+    out: Path,
+    entry: int | None,
+    seed: int,
+    look: Source | None = None,
+    entries: bool = False,
 ) -> None:
     from tqdm.auto import tqdm
 
@@ -214,6 +223,11 @@ def _redraw(
         lambda frames: iter(tqdm(frames, desc="redrawing", total=source.count, file=sys.stderr)),
     )
     target = None if look is None else next(look.frames()).image
-    write_image(sheet_path(out), translation.sheet(target), translation.metadata, overwrite=output.overwrite)
+    if entries:
+        pair.entry_sheet(source, reverse=output.reverse, finish=output.finish, seed=seed).save(
+            sheet_path(out), output.overwrite
+        )
+    else:
+        write_image(sheet_path(out), translation.sheet(target), translation.metadata, overwrite=output.overwrite)
     print(out)
     print(sheet_path(out))

@@ -91,8 +91,8 @@ def _least(
 ) -> tuple[Float[Tensor, "m"], Int[Tensor, "m"]]:
     """The least product of each row of `one` with any of `other`, and whose it is."""
     values, places = [], []
-    for rows in one.split(tile):
-        found = [(rows @ part.T).min(1) for part in other.split(tile)]
+    for rows in torch.split(one, tile):
+        found = [(rows @ part.T).min(1) for part in torch.split(other, tile)]
         least, part = torch.stack([each.values for each in found]).min(0)
         index = torch.stack([each.indices for each in found]).gather(0, part[None])[0]
         values.append(least)

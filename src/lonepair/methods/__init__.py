@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from lonepair.errors import UserError
 from lonepair.methods.base import Method
 
-DEFAULT = "representative"
+DEFAULT = "lonepair"
 """The method that is used for a pair where none is named."""
 DEFAULT_SINGLE = "consingan"
 """The method that is used for one image where none is named."""

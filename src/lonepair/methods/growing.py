@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lonepair.methods.base import AdversarialConfig
+from lonepair.methods.base import AdversarialConfig, Config
 
 
 @dataclass(frozen=True)
-class GrowingConfig(AdversarialConfig):
+class GeneratorConfig(Config):
     """Settings of a generator that gains a few convolutions a stage; the numbers are ConSinGAN's."""
 
     stages: int = 6
@@ -17,15 +17,13 @@ class GrowingConfig(AdversarialConfig):
     size_rule: Literal["consingan", "geometric"] = "consingan"
     """How sizes grow between min_side and max_side: ConSinGAN's rule (many small stages) or one constant ratio."""
     width: int = 64
-    """Channels inside the generators and critics."""
+    """Channels inside the networks."""
     blocks: int = 3
     """Convolution blocks a stage."""
     norm: Literal["none", "batch", "instance"] = "none"
     """Normalisation inside the generators' stages."""
     slope: float = 0.05
     """Negative slope of LeakyReLU."""
-    critic_steps: int = 3
-    """Critic updates a step."""
     concurrent: int = 3
     """How many of the newest stages train together; older ones are frozen."""
     concurrent_decay: float = 0.1
@@ -35,7 +33,7 @@ class GrowingConfig(AdversarialConfig):
         found = super().problems()
         if not 2 <= self.stages <= 12:
             found.append(f"stages is {self.stages}: choose 2 to 12")
-        found += self.too_small(1, "width", "blocks", "critic_steps", "concurrent")
+        found += self.too_small(1, "width", "blocks", "concurrent")
         return found + self.no_share("concurrent_decay")
 
     def generator_parts(self, channels: int, head_norm: bool) -> dict[str, int]:
@@ -47,3 +45,14 @@ class GrowingConfig(AdversarialConfig):
             "bodies": self.stages * self.blocks * (9 * w * w + w + norm),
             "tail": 9 * w * channels + channels,
         }
+
+
+@dataclass(frozen=True)
+class GrowingConfig(GeneratorConfig, AdversarialConfig):
+    """Settings of a growing generator that is trained against a critic."""
+
+    critic_steps: int = 3
+    """Critic updates a step."""
+
+    def problems(self) -> list[str]:
+        return super().problems() + self.too_small(1, "critic_steps")

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Config, Method, Plan, Player, Scene, Schedule, Size
+from lonepair.methods.base import Method, Plan, Player, Scene, Schedule, Size
+from lonepair.methods.growing import GeneratorConfig
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +44,7 @@ _FILTERS = 2026
 
 
 @dataclass(frozen=True)
-class LonepairConfig(Config):
+class LonepairConfig(GeneratorConfig):
     """Settings of `lonepair`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -59,18 +60,12 @@ class LonepairConfig(Config):
     """Number of stages, 2 to 12; each adds `blocks` convolutions."""
     size_rule: Literal["consingan", "geometric"] = "geometric"
     """How sizes grow between min_side and max_side: one constant ratio, or ConSinGAN's rule (many small stages)."""
-    width: int = 64
-    """Channels inside the generators."""
     blocks: int = 2
     """Convolution blocks a stage."""
     norm: Literal["none", "batch", "instance"] = "instance"
     """Normalisation inside the generators' stages."""
     border: Literal["zeros", "reflect"] = "reflect"
     """What the generators' convolutions see beyond the image's border."""
-    slope: float = 0.05
-    """Negative slope of LeakyReLU."""
-    concurrent: int = 3
-    """How many of the newest stages train together; older ones are frozen."""
     concurrent_decay: float = 0.3
     """Factor on the learning rate for each stage further back among them."""
     steps: int = 300
@@ -112,20 +107,16 @@ class LonepairConfig(Config):
 
     def problems(self) -> list[str]:
         found = super().problems()
-        if not 2 <= self.stages <= 12:
-            found.append(f"stages is {self.stages}: choose 2 to 12")
         if not 0 <= self.entry < self.stages:
             found.append(f"entry is {self.entry} with {self.stages} stages: choose 0 to {self.stages - 1}")
         if not 3 <= self.patch <= self.min_side or self.patch % 2 == 0:
             found.append(f"patch is {self.patch}: choose an odd number from 3 to min_side, {self.min_side}")
         if not 4 <= self.grid <= 64:
             found.append(f"grid is {self.grid}: choose 4 to 64")
-        found += self.too_small(1, "width", "blocks", "concurrent", "steps", "finest_steps", "levels")
+        found += self.too_small(1, "steps", "finest_steps", "levels")
         found += self.too_small(0, "slope", "lambda_structure", "lambda_detail", "lambda_nearest", "noise", "coarse")
         found += self.no_rate("lr")
-        return found + self.no_share(
-            "concurrent_decay", "beta1", "beta2", "decay_at", "decay", "entry_share", "random_share"
-        )
+        return found + self.no_share("beta1", "beta2", "decay_at", "decay", "entry_share", "random_share")
 
 
 class Lonepair(Method):
@@ -255,7 +246,8 @@ class Lonepair(Method):
         return self.nets[f"memory_{domain}"]  # type: ignore[return-value]
 
     def remembered(self, domain: str) -> Tensor:
-        return self._memory(domain)()
+        image: Tensor = self._memory(domain)()
+        return image
 
     def _noises(self, sizes: Sequence[Size], entry: int, draw: Draw) -> list[Tensor] | None:
         if self.config.noise == 0:
@@ -286,11 +278,5 @@ class Lonepair(Method):
         return [*pictures, ("random a", self._random("a", self.sizes["a"], draw))]
 
     def parts(self) -> dict[str, int]:
-        c, channels = self.config, self.plan.channels
-        norm = 2 * c.width if c.norm != "none" else 0
-        parts = {
-            "head": 9 * channels * c.width + c.width,
-            "bodies": c.stages * c.blocks * (9 * c.width**2 + c.width + norm),
-            "tail": 9 * c.width * channels + channels,
-        }
+        parts = self.config.generator_parts(self.plan.channels, head_norm=False)
         return {f"g_{domain} {part}": count for domain in self.domains for part, count in parts.items()}
