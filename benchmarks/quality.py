@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -62,6 +63,9 @@ class Measured:
     method: str
     seed: int
     minutes: float
+    """Of training."""
+    redrawing: float
+    """Seconds."""
     part: Part
 
     def values(self, row: str) -> dict[str, float] | None:
@@ -117,7 +121,10 @@ def measured(pair: Pair, method: str, seed: int, given: argparse.Namespace) -> l
     found = []
     for way in DIRECTIONS:
         published = read_image(pair.published[way]) if way in pair.published else None
-        found.append(Measured(pair, method, seed, run.seconds / 60, direction(run, way, published)))
+        began = time.perf_counter()
+        assert run.model.translate(run.inputs[way[0]], reverse=way == DIRECTIONS[1], seed=0).image is not None
+        redrawing = time.perf_counter() - began
+        found.append(Measured(pair, method, seed, run.seconds / 60, redrawing, direction(run, way, published)))
     return found
 
 
@@ -141,9 +148,12 @@ def by_method(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
     rows = []
     for name in names:
         own = [each for each in found if each.method == name]
-        minutes = sum(each.minutes for each in own) / max(1, len(own))
-        rows.append([name, *means(each.values(OUTPUT) for each in own), f"{minutes:.1f}", str(len(own) // 2)])
-    return table(["method", *METRICS, "minutes", "runs"], rows, 1)
+        count = max(1, len(own))
+        minutes, seconds = sum(each.minutes for each in own) / count, sum(each.redrawing for each in own) / count
+        rows.append(
+            [name, *means(each.values(OUTPUT) for each in own), f"{minutes:.1f}", f"{seconds:.1f}", str(len(own) // 2)]
+        )
+    return table(["method", *METRICS, "training, minutes", "redrawing, s", "runs"], rows, 1)
 
 
 def by_pair(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
@@ -160,7 +170,7 @@ def by_pair(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
 
 def beside_published(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
     """The same at the published pictures' sizes, with them; empty where there are none."""
-    rows = []
+    rows, compared = [], []
     for title, own in _directions(found):
         if own[0].values(PUBLISHED) is None:
             continue
@@ -168,7 +178,20 @@ def beside_published(found: Sequence[Measured], names: Sequence[str]) -> list[st
         rows.append([title, "source as it is", *means(each.values("source, ") for each in first)])
         rows.append([title, "published", *means(each.values(f"{PUBLISHED}, ") for each in first)])
         rows += [[title, name, *means(e.values(f"{OUTPUT}, ") for e in own if e.method == name)] for name in names]
-    return table(["pair", "picture", *METRICS], rows, 2) if rows else []
+        compared.append(own)
+    if not compared:
+        return []
+    # Each direction counts once, whatever the number of seeds.
+    rows.append(["mean", "published", *means(own[0].values(f"{PUBLISHED}, ") for own in compared)])
+    for name in names:
+        rows.append(["mean", name, *means(_mean_of(name, own) for own in compared)])
+    return table(["pair", "picture", *METRICS], rows, 2)
+
+
+def _mean_of(method: str, found: Sequence[Measured]) -> dict[str, float] | None:
+    """Means over the seeds of one direction beside the published picture; None where `method` has none."""
+    known = [row for each in found if each.method == method and (row := each.values(f"{OUTPUT}, ")) is not None]
+    return {name: sum(row[name] for row in known) / len(known) for name in METRICS} if known else None
 
 
 def _directions(found: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
@@ -250,7 +273,7 @@ def main() -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("quality"))
-    return _told(lambda: run(parser.parse_args()))
+    return told(lambda: run(parser.parse_args()))
 
 
 def run(given: argparse.Namespace) -> int:
@@ -283,7 +306,7 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _told(work: Callable[[], int]) -> int:
+def told(work: Callable[[], int]) -> int:
     """`work`'s status; what goes wrong is told in one line."""
     try:
         return work()

@@ -144,7 +144,9 @@ def grown(stage: int = 0) -> Method:
 def test_a_step_costs_the_pixels_of_its_stages() -> None:
     method = grown()
     pixels = [sum(h * w for h, w in method.plan.sizes(full)[:2]) for full in method.plan.full_sizes.values()]
-    assert step_cost(method, 1) == 2000 + sum(pixels) / 4  # a pass of each generator, a quarter of what a pair with critics costs
+    assert (
+        step_cost(method, 1) == 2000 + sum(pixels) / 4
+    )  # a pass of each generator, a quarter of what a pair with critics costs
     assert stage_cost(method, 1) == 20 * step_cost(method, 1)  # 20 lies between 40 and 10 on a geometric line
 
 

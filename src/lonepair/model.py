@@ -99,7 +99,15 @@ class Model:
 
     # -- random images --------------------------------------------------------------------------------------------
 
-    def sample(self, count: int = 1, *, seed: int = 0, size: tuple[int, int] | None = None, start: int = 0) -> Samples:
+    def sample(
+        self,
+        count: int = 1,
+        *,
+        seed: int = 0,
+        size: tuple[int, int] | None = None,
+        start: int = 0,
+        finish: bool = True,
+    ) -> Samples:
         """`count` random images; of a pair, aligned random images of both domains.
 
         Args:
@@ -107,6 +115,7 @@ class Model:
             size: (h, w), any aspect; None: the training size.
             start: Stage at which randomness begins; those below draw the training image's own layout. Single images
                 only; `scale_sheet` shows all.
+            finish: Finish pictures with the learnt images' own patches, where the method remembers them.
 
         Raises:
             UserError: for a count, size or stage that cannot be.
@@ -114,8 +123,9 @@ class Model:
         _check_seed(seed)
         if start:
             self._check_use("scale_sheet")
-        images = sample(self.method, self.engine, count, seed, size, start)
-        return Samples(images, {**self.settings, "sample_seed": seed, "start": start})
+        finish = finish and self.method.remembers
+        images = sample(self.method, self.engine, count, seed, size, start, finish)
+        return Samples(images, {**self.settings, "sample_seed": seed, "start": start, "finish": finish})
 
     def scale_sheet(self, count: int = 4, *, seed: int = 0, size: tuple[int, int] | None = None) -> Picture:
         """A sheet of random images, every start stage in a row of its own."""

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.apply.finish import finish_drawn
 from lonepair.apply.picture import finished, stacked
 from lonepair.errors import UserError
 from lonepair.methods.base import Method, SingleMethod, Size
@@ -39,12 +40,19 @@ def sizes_for(method: Method, domain: str, size: Size | None) -> list[Size]:
 
 @torch.no_grad()
 def sample(
-    method: Method, engine: Engine, count: int, seed: int, size: Size | None = None, start: int = 0
+    method: Method,
+    engine: Engine,
+    count: int,
+    seed: int,
+    size: Size | None = None,
+    start: int = 0,
+    finish: bool = True,
 ) -> dict[str, Float[Tensor, "n c h w"]]:
     """`count` random images of every domain in [-1, 1], on the CPU; those of a pair are aligned.
 
     Noise is drawn on the CPU from (seed, index), so that neither count nor device changes a picture (beyond
-    rounding). With `start`, the stages below it draw what they draw of the training image.
+    rounding). With `start`, the stages below it draw what they draw of the training image. With `finish`, pictures are
+    finished with the patches that the method remembers, if it does.
 
     Raises:
         UserError: for a count below 1, a size below the coarsest stage's, or a start stage that does not exist.
@@ -59,6 +67,11 @@ def sample(
             return {"a": _batched(method, sizes_for(method, "a", size), draws, start)}
         sizes = {domain: sizes_for(method, domain, size) for domain in method.domains}
         drawn = [method.sample(sizes, draw) for draw in draws]
+    if finish and method.remembers:
+        drawn = [
+            {domain: finish_drawn(method, image.float().clamp(-1, 1), domain) for domain, image in images.items()}
+            for images in drawn
+        ]
     return {domain: stacked([images[domain] for images in drawn]) for domain in method.domains}
 
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.finish import finish
+from lonepair.apply.finish import finish_drawn, finish_next
 from lonepair.apply.picture import finished
 from lonepair.errors import UserError
 from lonepair.files import check_output
@@ -94,15 +94,10 @@ class Translation:
         drawn = redrawn.clamp(-1, 1)
         if not self.finished:
             return _Redrawn(drawn, drawn)
-        target = method.remembered(self.direction[-1])
-        factors = [factor / shrunk for factor in method.plan.factors[:stages]]
-        layout = factors[0]
+        domain = self.direction[-1]
         if before is None or before.drawn.shape != drawn.shape:
-            # Below twice the layout's scale objects themselves would be replaced.
-            factors = [factor for factor in factors if factor >= 2 * layout] or factors[-1:]
-            return _Redrawn(drawn, finish(drawn, target, factors, layout))
-        start = (drawn + before.finished - before.drawn).clamp(-1, 1)
-        return _Redrawn(drawn, finish(drawn, target, [1.0], layout, start, rounds=1))
+            return _Redrawn(drawn, finish_drawn(method, drawn, domain))
+        return _Redrawn(drawn, finish_next(method, drawn, domain, before.drawn, before.finished))
 
     def _shown(self, redrawn: _Redrawn) -> Tensor:
         return resize_image(finished(redrawn.finished), self.size)

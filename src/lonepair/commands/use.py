@@ -55,6 +55,8 @@ class Sample:
     """Size in pixels: WIDTHxHEIGHT, or the longest side alone. Default: as trained."""
     start: int = 0
     """Stage at which randomness begins; those below keep the training image's layout."""
+    finish: bool = True
+    """Finish pictures with the learnt images' own patches, where the method remembers them."""
     scales: bool = False
     """Also write scales.png: every start stage in a row of its own."""
     output: SampleOutput = field(default_factory=SampleOutput)
@@ -64,7 +66,7 @@ class Sample:
 def run_sample(given: Sample) -> int:
     folder = given.output.folder()
     model = given.compute.load(given.model)
-    write_samples(model, folder, given.count, given.seed, given.size, given.start, given.output.overwrite)
+    write_samples(model, folder, given.count, given.seed, given.size, given.start, given.output.overwrite, given.finish)
     if given.scales:
         size = _size(model, given.size)
         print(model.scale_sheet(seed=given.seed, size=size).save(folder / "scales.png", given.output.overwrite))
@@ -72,12 +74,19 @@ def run_sample(given: Sample) -> int:
 
 
 def write_samples(
-    model: Model, folder: Path, count: int, seed: int, size: str = "", start: int = 0, overwrite: bool = False
+    model: Model,
+    folder: Path,
+    count: int,
+    seed: int,
+    size: str = "",
+    start: int = 0,
+    overwrite: bool = False,
+    finish: bool = True,
 ) -> None:
     """Samples as numbered files, and all on one sheet."""
     from lonepair.image import write_image
 
-    samples = model.sample(count, seed=seed, size=_size(model, size), start=start)
+    samples = model.sample(count, seed=seed, size=_size(model, size), start=start, finish=finish)
     samples.save(folder, overwrite)
     write_image(folder / "sheet.png", samples.sheet(), {}, overwrite)
     print(folder / "sheet.png")

@@ -89,9 +89,9 @@ def direction(run: Run, name: str, published: Float[Tensor, "1 c h w"] | None = 
     source, target = run.inputs[name[0]], run.inputs[name[-1]]
     redrawn = run.model.translate(source, reverse=name == DIRECTIONS[1], seed=seed).image
     rows = [
-        Row("source", _values(source, target, source)),
-        Row("target", _values(target, target, source)),
-        Row(OUTPUT, _values(redrawn, target, source)),
+        Row("source", of_translation(source, target, source)),
+        Row("target", of_translation(target, target, source)),
+        Row(OUTPUT, of_translation(redrawn, target, source)),
     ]
     pictures = {"source": source, "target": target, OUTPUT: redrawn}
     if published is not None:
@@ -103,7 +103,8 @@ def direction(run: Run, name: str, published: Float[Tensor, "1 c h w"] | None = 
     return Part(name, rows, {"sheet": sheet, OUTPUT: redrawn, "copied": copied})
 
 
-def _values(image: Tensor, target: Tensor, source: Tensor) -> dict[str, float]:
+def of_translation(image: Tensor, target: Tensor, source: Tensor) -> dict[str, float]:
+    """Look, structure and copying of `image`, which is to have the look of `target` and the structure of `source`."""
     return {
         "look": look(image, target, source),
         "structure": structure(image, source),
@@ -120,9 +121,9 @@ def _beside_published(source: Tensor, target: Tensor, redrawn: Tensor, published
     # Some published pictures are squares of a source that is none: it is drawn out as theirs is.
     stretched = resize_image(source, (theirs.shape[-2], theirs.shape[-1]))
     return [
-        Row(f"source, {longest} px", _values(small, aim, small)),
-        Row(f"{OUTPUT}, {longest} px", _values(ours, aim, small)),
-        Row(f"{PUBLISHED}, {longest} px", _values(theirs, aim, stretched)),
+        Row(f"source, {longest} px", of_translation(small, aim, small)),
+        Row(f"{OUTPUT}, {longest} px", of_translation(ours, aim, small)),
+        Row(f"{PUBLISHED}, {longest} px", of_translation(theirs, aim, stretched)),
     ]
 
 

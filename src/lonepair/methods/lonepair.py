@@ -39,6 +39,8 @@ else:
     pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
 
 OTHER = {"a": "b", "b": "a"}
+FRAMES = 8
+"""Of a clip so many frames, evenly spaced, are kept to say what it looks like; all are redrawn."""
 _FILTERS = 2026
 """Names the stream of the filters that patches are projected by."""
 
@@ -152,7 +154,8 @@ class Lonepair(Method):
                 squash=False,
             )
             self.nets[f"memory_{domain}"] = nets.Memory(plan.channels)
-        self._looks: dict[int, tuple[Tensor, losses.PatchLook]] = {}
+        self._looks: dict[tuple[str, int], losses.PatchLook] = {}
+        """Of the current stage, by domain and frame."""
 
     @classmethod
     def plan_for(
@@ -173,7 +176,9 @@ class Lonepair(Method):
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         for domain in self.domains:
             self.generator(domain).amplitudes[self.stage] = self.config.noise * self._is_fine
-            self._memory(domain).keep(levels[domain][-1][:1])
+            frames = levels[domain][-1]
+            wanted = torch.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().long()
+            self._memory(domain).keep(frames[wanted.to(frames.device)])
 
     @property
     def _is_fine(self) -> bool:
@@ -204,28 +209,24 @@ class Lonepair(Method):
             real = scene.real[source][-1]
             if randomly:
                 drawn = self._random(source, self.sizes[source], draw)
-                found[f"look_{source}"] = self._look(scene.real[source][-1], drawn, draw)
+                found[f"look_{source}"] = self._look(source, drawn, draw)
                 continue
             drawn = self.redraw(real, self.sizes[source], target, entry, draw)
-            found[f"look_{source}{target}"] = self._look(scene.real[target][-1], drawn, draw)
+            found[f"look_{source}{target}"] = self._look(target, drawn, draw)
             found[f"structure_{source}{target}"] = c.lambda_structure * (1 - self._kept(drawn, real))
         return found
 
-    def _look(self, target: Tensor, drawn: Tensor, draw: Draw) -> Tensor:
-        """Distance of the patches of `drawn` to those of `target`, a frame of this training."""
-        # A frame's address names it: what is kept here keeps it there.
-        key = target.data_ptr()
-        with torch.autocast(target.device.type, enabled=False):
+    def _look(self, domain: str, drawn: Tensor, draw: Draw) -> Tensor:
+        """Distance of the patches of `drawn` to those of `domain`'s image, of a clip to one of its kept frames'."""
+        kept = len(self._memory(domain).images)
+        key = (domain, draw.below(kept) if kept > 1 else 0)
+        with torch.autocast(drawn.device.type, enabled=False):
             if key not in self._looks:
-                if len(self._looks) >= 8:
-                    self._looks.pop(next(iter(self._looks)))
                 c, filters = self.config, noise.Draw(_FILTERS, self.stage)
                 detail = c.lambda_detail * self._is_fine
-                self._looks[key] = (
-                    target,
-                    losses.PatchLook(target, c.patch, c.levels, detail, c.lambda_nearest, filters),
-                )
-            return self._looks[key][1].loss(drawn.float(), draw)
+                target = self._memory(domain)(key[1])
+                self._looks[key] = losses.PatchLook(target, c.patch, c.levels, detail, c.lambda_nearest, filters)
+            return self._looks[key].loss(drawn.float(), draw)
 
     def _kept(self, drawn: Tensor, real: Tensor) -> Tensor:
         """How far the layout of `drawn` is that of `real`: 1 at most."""

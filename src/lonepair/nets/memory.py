@@ -1,4 +1,6 @@
-"""An image that a model keeps beside its weights."""
+"""Images that a model keeps beside its weights."""
+
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -8,23 +10,31 @@ Size = tuple[int, int]
 
 
 class Memory(nn.Module):
-    """One image in 8 bits a channel; 0 until `keep` was called."""
+    """Some images of one size; one, of zeros, until `keep` was called."""
 
-    image: Tensor
+    images: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self._channels = channels
-        self.register_buffer("image", torch.zeros(1, channels, 1, 1, dtype=torch.uint8))
+        self.register_buffer("images", torch.zeros(1, channels, 1, 1))
 
     def grow(self, size: Size) -> None:
         """Make room for an image of (h, w) `size`."""
-        self.image = torch.zeros(1, self._channels, *size, dtype=torch.uint8, device=self.image.device)
+        self.images = self.images.new_zeros(1, self._channels, *size)
 
-    def keep(self, image: Float[Tensor, "1 c h w"]) -> None:
-        """Keep `image`, in [-1, 1], of the size that there is room for."""
-        self.image.copy_(image.add(1).mul(127.5).round().clamp(0, 255))
+    def keep(self, images: Float[Tensor, "n c h w"]) -> None:
+        """Keep `images`, of the size that there is room for."""
+        assert images.shape[1:] == self.images.shape[1:]
+        self.images = images.clone()
 
-    def forward(self) -> Float[Tensor, "1 c h w"]:
-        """The image, in [-1, 1]."""
-        return self.image.float() / 127.5 - 1
+    def forward(self, index: int = 0) -> Float[Tensor, "1 c h w"]:
+        """One of the images."""
+        return self.images[index : index + 1].contiguous()  # whatever its layout was, so that rounding is the same
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """A state has as many images as were kept, which the plan of a training does not tell."""
+        stored = state.get(f"{prefix}images")
+        if stored is not None and stored.shape[1:] == self.images.shape[1:]:
+            self.images = self.images.new_empty(stored.shape)
+        super()._load_from_state_dict(state, prefix, *rest)

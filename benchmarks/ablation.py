@@ -1,0 +1,121 @@
+"""What each part of `lonepair` buys: look, structure and copying without it, over pairs and both directions.
+
+    python benchmarks/ablation.py DATA [--pairs A/B ...] [--variants NAME ...] [--minutes 4] [--out FOLDER]
+
+DATA as for quality.py. A run that is in FOLDER already is used again. FOLDER/ablation.md has the table, FOLDER/A-B.png
+the pictures. Two variants are no training: `unfinished` shows what the whole model's networks draw, and `patches alone`
+finishes the untranslated source, its colours brought to the target's mean and contrast: what finishing does without a
+network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from datetime import date
+from pathlib import Path
+
+import torch
+from quality import Pair, find_pair, means, table, told
+from torch import Tensor
+
+import lonepair as lp
+from lonepair.apply.finish import finish
+from lonepair.apply.translate import DIRECTIONS
+from lonepair.doctor import _cpu_name
+from lonepair.evaluate import Run, open_run
+from lonepair.evaluate.measure import of_translation
+from lonepair.files import atomic_write, check_writable
+from lonepair.image import write_image
+from lonepair.sheet import contact_sheet
+
+TRAINED: dict[str, dict[str, float]] = {
+    "whole": {},
+    "no nearest": {"lambda_nearest": 0.0},
+    "no detail": {"lambda_detail": 0.0},
+    "no structure": {"lambda_structure": 0.0},
+    "structure 0.1": {"lambda_structure": 0.1},
+    "structure 1": {"lambda_structure": 1.0},
+}
+UNTRAINED = ("unfinished", "patches alone")
+
+
+def run_of(pair: Pair, variant: str, given: argparse.Namespace) -> Run:
+    """The run of `variant`, new, gone on with, or as it is."""
+    name = f"{pair.name}-{variant}-{given.preset}-{given.minutes:g}min-{given.seed}".replace("/", "-").replace(" ", "-")
+    folder: Path = given.out / "runs" / name
+    settings = {"seed": given.seed, "max_minutes": given.minutes, "device": given.device, "threads": given.threads}
+    lp.fit_pair(
+        pair.a,
+        pair.b,
+        method="lonepair",
+        preset=given.preset,
+        out=folder,
+        resume=folder.is_dir(),
+        **{**TRAINED[variant], **settings},
+    )
+    return open_run(folder, lambda path: lp.load(path, given.device, threads=given.threads))
+
+
+def drawn(run: Run, variant: str, way: str) -> Tensor:
+    """The run's source redrawn as `variant` says."""
+    source, target = run.inputs[way[0]], run.inputs[way[-1]]
+    if variant == "patches alone":
+        spread = target.std((2, 3), keepdim=True) / source.std((2, 3), keepdim=True).clamp(min=1e-3)
+        matched = (source - source.mean((2, 3), keepdim=True)) * spread + target.mean((2, 3), keepdim=True)
+        factors = run.model.method.plan.factors
+        return finish(matched.clamp(-1, 1), target, [f for f in factors if f >= 2 * factors[0]], factors[0])
+    return run.model.translate(source, reverse=way == DIRECTIONS[1], finish=variant != "unfinished").image
+
+
+def run(given: argparse.Namespace) -> int:
+    """Train and measure; the table and the pictures are written after each pair."""
+    given.out.mkdir(parents=True, exist_ok=True)
+    check_writable(given.out)
+    values: dict[str, dict[str, dict[str, float]]] = {variant: {} for variant in given.variants}
+    for pair in [find_pair(given.data, name) for name in given.pairs]:
+        sheet: dict[str, list[tuple[str, Tensor]]] = {}
+        for variant in given.variants:
+            print(f"{pair.name}, {variant}", file=sys.stderr, flush=True)
+            of = run_of(pair, "whole" if variant in UNTRAINED else variant, given)
+            for way in DIRECTIONS:
+                source, target = of.inputs[way[0]], of.inputs[way[-1]]
+                output = drawn(of, variant, way)
+                values[variant][pair.title(way)] = of_translation(output, target, source)
+                sheet.setdefault(way, [("source", source), ("target", target)]).append((variant, output))
+        write_image(given.out / f"{pair.name.replace('/', '-')}.png", contact_sheet([*sheet.values()]), overwrite=True)
+        titles = list(values[given.variants[0]])
+        rows = [
+            [v, *means(values[v].values()), *(means([values[v][t]])[i] for t in titles for i in (0, 1))] for v in values
+        ]
+        heads = [f"{t}, {m}" for t in titles for m in ("look", "structure")]
+        lines = [
+            f"{date.today().isoformat()}, {_cpu_name()}, device {given.device}, {torch.get_num_threads()} threads, "
+            f"Python {platform.python_version()}, torch {torch.__version__}; seed {given.seed}, preset {given.preset}, "
+            f"at most {given.minutes:g} minutes of training each.",
+            "",
+            *table(["variant", "look", "structure", "copying", *heads], rows, 1),
+        ]
+        with atomic_write(given.out / "ablation.md") as temporary:
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(given.out / "ablation.md")
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--pairs", nargs="+", default=["eggs/bowls", "plant/logs"])
+    parser.add_argument("--variants", nargs="+", default=[*TRAINED, *UNTRAINED], choices=[*TRAINED, *UNTRAINED])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--preset", default="draft")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("ablation"))
+    return told(lambda: run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
