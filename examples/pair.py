@@ -19,6 +19,7 @@ import lonepair as lp
 from lonepair.demo import demo_inputs
 
 SMALL: dict[str, dict[str, Any]] = {
+    "lonepair": {"max_side": 96, "stages": 6, "steps": 120, "finest_steps": 60},
     "structural-analogy": {"max_side": 72, "max_width": 32, "steps": 160},
     "representative": {"max_side": 80, "stages": 5, "steps": 200, "finest_steps": 40},
 }
@@ -81,12 +82,16 @@ def main() -> None:
     if given.pictures:
         a, b = (Image.open(path).convert("RGB") for path in given.pictures)
     analogy(given.method, a, b, given.out)
-    refinement(given.method, a, b, given.out)
+    if given.method != "lonepair":  # which finishes its pictures itself
+        refinement(given.method, a, b, given.out)
     entry_stages(given.method, a, b, given.out)
     if given.pictures:
         return
     tasks = {"lambda_self": 1.0} if given.method == "structural-analogy" else {}
     video(given.method, given.out, **tasks)
+    if given.method == "lonepair":
+        analogy(given.method, inputs.brick(), inputs.gravel(), given.out, "texture")
+        analogy(given.method, inputs.glyph("S"), inputs.glyph("R"), given.out, "glyph")
     if given.method == "structural-analogy":
         analogy(given.method, inputs.brick(), inputs.gravel(), given.out, "texture", preset="texture")
         analogy(given.method, inputs.coins(), inputs.grass(), given.out, "style", preset="style")

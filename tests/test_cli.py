@@ -513,6 +513,13 @@ def test_a_finished_run_is_resumed_to_redraw_again(here: Path) -> None:
     assert [path.name for path in Path("runs").iterdir()] == ["a-to-b"]
 
 
+def test_a_model_redraws_unfinished_and_shows_every_entry(here: Path) -> None:
+    translate("a.png", "b.png")
+    assert main(["translate", "a.png", "runs/a-to-b", "--no-finish", "--entries", "-o", "rough.png"]) == 0
+    assert not torch.equal(read_image("rough.png"), read_image("out.png"))
+    assert json.loads(read_metadata("rough-sheet.png")["lonepair"])["use"] == "entry_sheet"
+
+
 def test_other_settings_do_not_resume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *TINY, "a.png", "b.png"]) == 0
     before = {name: Path("runs", name).read_bytes() for name in names("runs")}

@@ -1,8 +1,9 @@
 """`lonepair`: two growing generators that redraw each other's images, taught by patches and layout; no critics.
 
 Ours; after `representative`, whose generators it has (ConSinGAN's, with features handed from stage to stage). What an
-image looks like is the distribution of its patches, and how far two distributions are apart can be computed: a sliced
-Wasserstein distance (Rabin et al. 2011; for single images Elnekave and Weiss, GPDM, CVPR 2022) takes the place of the
+image looks like is which patches it has, and how often, and how far two images are apart in that can be computed: a
+sliced Wasserstein distance of the distributions (Rabin et al. 2011; for single images Elnekave and Weiss, GPDM, CVPR
+2022) and the distance to the nearest patches (Kwatra et al. 2005; Granot et al., GPNN, CVPR 2022) take the place of the
 critics, which are most of the published methods' cost and instability. What stands where is the image's self-similarity
 (Shechtman and Irani, CVPR 2007), whatever the colours: that the redrawn image has the source's takes the place of
 the cycle.
@@ -13,6 +14,9 @@ lambda_structure x (1 - correlation of the two self-similarities on a coarse gri
 draws random images instead, by look alone, from which aligned pairs are sampled. The real image itself is redrawn, as
 in use; A and B are the same problem with the same distances, in units of each target's own contrast, so that neither
 converges at the other's cost.
+
+The model keeps what it learnt from beside its weights, a clip's in eight frames: these say what a domain looks like, and
+`apply.finish` makes what the networks draw of their patches.
 
 docs/lonepair.md has what was tried and measured.
 """
@@ -51,8 +55,8 @@ class LonepairConfig(GeneratorConfig):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "draft": {"max_side": 128, "steps": 150, "finest_steps": 80},
-        "standard": {"max_side": 176, "stages": 8, "steps": 300, "finest_steps": 150},
-        "full": {"stages": 8, "steps": 600, "finest_steps": 400},
+        "standard": {"stages": 8, "steps": 250, "finest_steps": 50},
+        "full": {"stages": 8, "steps": 600, "finest_steps": 300},
     }
     """draft, standard and full: larger and longer from one to the next."""
 
@@ -70,9 +74,9 @@ class LonepairConfig(GeneratorConfig):
     """What the generators' convolutions see beyond the image's border."""
     concurrent_decay: float = 0.3
     """Factor on the learning rate for each stage further back among them."""
-    steps: int = 300
+    steps: int = 250
     """Training steps of the coarsest stage."""
-    finest_steps: int = 150
+    finest_steps: int = 50
     """Training steps of the finest stage; those between lie on a geometric line."""
     lr: float = 1e-3
     """Learning rate of the newest stage (Adam)."""
