@@ -112,13 +112,14 @@ def test_below_the_start_stage_noise_is_the_reconstructions(name: str) -> None:
     model = model_of(name)
     single = model.method
     assert isinstance(single, SingleMethod)
-    amplitudes = single.nets["g"].amplitudes
+    amplitudes = single.nets[single.used[0]].amplitudes
     assert isinstance(amplitudes, Tensor)
     kept = amplitudes.clone()
     for start in range(1, single.stage + 1):
         amplitudes[start:] = 0  # no noise from `start` on: what is left to differ lies below
         try:
-            rebuilt, drawn = reconstruction(single, model.engine), model.sample(2, start=start).images["a"]
+            rebuilt = reconstruction(single, model.engine)
+            drawn = model.sample(2, start=start, finish=False).images["a"]
         finally:
             amplitudes.copy_(kept)
         assert torch.allclose(drawn, rebuilt.expand_as(drawn), atol=1e-5)
@@ -520,19 +521,21 @@ def test_images_are_finished_where_the_method_can_unless_told(name: str) -> None
 @pytest.mark.parametrize("name", [n for n in methods.names() if methods.get_method(n).remembers])
 def test_what_is_remembered_is_what_was_learnt(name: str, tmp_path: Path) -> None:
     model = model_of(name)
-    learnt = picture(20, 24, seed=2)
-    assert (model.method.remembered("b") - learnt).abs().max() <= 1 / 255 + 1e-6
     again = load(model.save(tmp_path / "model.safetensors"))
-    assert torch.equal(again.method.remembered("b"), model.method.remembered("b"))
+    for domain, learnt in zip(model.method.domains, (picture(*SIZE, seed=1), picture(20, 24, seed=2)), strict=False):
+        assert torch.allclose(model.method.remembered(domain), learnt, atol=1e-6)
+        assert torch.equal(again.method.remembered(domain), model.method.remembered(domain))
 
 
-@pytest.mark.parametrize("name", [n for n in methods.names() if methods.get_method(n).remembers])
+@methods_that("translate")
 def test_a_finished_clip_is_steady_and_its_sheet_shows_its_frames(name: str) -> None:
     """Frames that do not move are finished once, and continued: from the third on hardly anything changes."""
+    if not methods.get_method(name).remembers:
+        pytest.skip("does not finish")
     still = picture(*SIZE).expand(5, -1, -1, -1)
     clip = model_of(name).translate(still)
     frames = [frame.image for frame in clip.frames()]
     apart = [float((one - other).abs().mean()) for one, other in itertools.pairwise(frames)]
-    assert apart[-1] < 0.02
+    assert apart[-1] < 0.2 * float((frames[0] - picture(*SIZE)).abs().mean())
     fresh = model_of(name).translate(still)
     assert not torch.equal(clip.sheet(), fresh.sheet())  # which redraws each by itself

@@ -64,27 +64,29 @@ def sample(
     draws = [Draw.of_picture(seed, index, engine.device) for index in range(count)]
     with engine.autocast():
         if isinstance(method, SingleMethod):
-            return {"a": _batched(method, sizes_for(method, "a", size), draws, start)}
-        sizes = {domain: sizes_for(method, domain, size) for domain in method.domains}
-        drawn = [method.sample(sizes, draw) for draw in draws]
+            drawn = {"a": _batched(method, sizes_for(method, "a", size), draws, start)}
+        else:
+            sizes = {domain: sizes_for(method, domain, size) for domain in method.domains}
+            pairs = [method.sample(sizes, draw) for draw in draws]
+            drawn = {domain: [images[domain] for images in pairs] for domain in method.domains}
     if finish and method.remembers:
-        drawn = [
-            {domain: finish_drawn(method, image.float().clamp(-1, 1), domain) for domain, image in images.items()}
-            for images in drawn
-        ]
-    return {domain: stacked([images[domain] for images in drawn]) for domain in method.domains}
+        for domain, images in drawn.items():
+            drawn[domain] = [finish_drawn(method, image.float().clamp(-1, 1), domain) for image in images]
+    return {domain: stacked(images) for domain, images in drawn.items()}
 
 
-def _batched(method: SingleMethod, sizes: Sequence[Size], draws: Sequence[Draw], start: int) -> Tensor:
+def _batched(method: SingleMethod, sizes: Sequence[Size], draws: Sequence[Draw], start: int) -> list[Tensor]:
+    """Random images (1, c, h, w), a batch at a time."""
     fixed = method.fixed_noises(sizes)
-    at_once = max(1, _BATCH_PIXELS // (sizes[-1][0] * sizes[-1][1]))
-    drawn = []
+    # Which patch is nearest may hang on a rounding, and a batch of many rounds otherwise than one of one.
+    at_once = 1 if method.remembers else max(1, _BATCH_PIXELS // (sizes[-1][0] * sizes[-1][1]))
+    drawn: list[Tensor] = []
     for first in range(0, len(draws), at_once):
         random = [method.noises(sizes, draw) for draw in draws[first : first + at_once]]
         maps = [torch.cat(stage) for stage in zip(*random, strict=True)]
         below = [noise.expand(len(random), -1, -1, -1) for noise in fixed[:start]]
-        drawn.append(method.render([*below, *maps[start:]], sizes))
-    return stacked(drawn)
+        drawn += method.render([*below, *maps[start:]], sizes).split(1)  # type: ignore[no-untyped-call]
+    return drawn
 
 
 def scale_sheet(

@@ -1,0 +1,83 @@
+"""`lonepair-single`: one growing generator that draws images with the patches of one, in a minute; no critic.
+
+Ours: `lonepair` for one image. A step draws a random image, whose patches must be the image's, as often as it has them
+(the look of `lonepair`: a sliced Wasserstein distance and the nearest patches), and the image itself from its
+coarsest size, by squared error, which ties coarse shapes to their detail (SinGAN's reconstruction). Samples are
+finished with the image's own patches (`apply.finish`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lonepair.lazy import lazy
+from lonepair.methods.base import Scene, SingleMethod, Size
+from lonepair.methods.patchwise import PatchConfig, PatchMethod
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lonepair import losses, resize
+    from lonepair.noise import Draw
+else:
+    torch, losses, resize = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.resize")
+
+
+@dataclass(frozen=True)
+class LonepairSingleConfig(PatchConfig):
+    """Settings of `lonepair-single`."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "draft": {"max_side": 128, "steps": 150, "finest_steps": 50},
+        "standard": {"max_side": 250, "stages": 8},
+        "full": {"max_side": 250, "stages": 8, "steps": 600, "finest_steps": 300},
+    }
+    """draft, standard and full: larger and longer from one to the next."""
+
+    lambda_rec: float = 1.0
+    """Weight of drawing the image itself from its coarsest size."""
+
+    def problems(self) -> list[str]:
+        return super().problems() + self.too_small(0, "lambda_rec")
+
+
+class LonepairSingle(PatchMethod, SingleMethod):
+    """One growing generator G."""
+
+    name = "lonepair-single"
+    used = ("g_a", "memory_a")
+    uses = frozenset({"sample", "scale_sheet"})
+    takes_many = False
+    config_class = LonepairSingleConfig
+
+    config: LonepairSingleConfig
+
+    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
+        sizes = self.sizes["a"]
+        found = {"look": self.look("a", self.random("a", sizes, scene.draw), scene.draw)}
+        if self.config.lambda_rec:
+            rebuilt = self.render(self.fixed_noises(sizes), sizes)
+            found["rec"] = self.config.lambda_rec * losses.mean_square(rebuilt, scene.real["a"][-1])
+        return found
+
+    def noises(self, sizes: Sequence[Size], draw: Draw) -> list[Tensor]:
+        return [draw.maps(*self.generator("a").noise_shape(size, stage)) for stage, size in enumerate(sizes)]
+
+    def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
+        """The image itself at the coarsest size, and no noise after."""
+        first = resize.resize_image(self.remembered("a"), sizes[0])
+        shapes = [self.generator("a").noise_shape(size, stage) for stage, size in enumerate(sizes)]
+        return [first, *(first.new_zeros(1, *shape) for shape in shapes[1:])]
+
+    def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
+        drawn: Tensor = self.generator("a")(noises[0], sizes, 0, noises[1:])
+        return drawn
+
+    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
+        entry = min(entry or 0, len(sizes) - 1)
+        entering = resize.resize_image(image, sizes[entry])
+        redrawn: Tensor = self.generator(domain)(entering, sizes, entry, self.maps(sizes, entry, draw))
+        return redrawn
