@@ -17,9 +17,6 @@ from lonepair.train.options import Options
 
 logger = logging.getLogger("lonepair")
 
-SHORTER = {"steps": 250, "finest_steps": 40}
-"""Settings of the demo that differ from `draft`: enough for its small pictures, and five minutes on a slow machine."""
-
 
 @dataclass(frozen=True)
 class Info:
@@ -115,14 +112,13 @@ def run_demo(given: Demo) -> int:
 
     _, clip, target = demo_inputs(given.folder)
     out = given.folder / "redrawn.mp4"
-    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in SHORTER.items())
-    logger.info("lonepair translate %s %s --preset draft %s -o %s", clip, target, flags, out)
+    logger.info("lonepair translate %s %s --preset draft -o %s", clip, target, out)
     translate = with_method(Translate)([])
     status = run_translate(
         translate(
             source=clip,
             target=target,
-            config=methods.get_method(methods.DEFAULT).config_class.from_preset("draft", **SHORTER),
+            config=methods.get_method(methods.DEFAULT).config_class.from_preset("draft"),
             output=Output(out=out, overwrite=True),
             training=Training(method=methods.DEFAULT, preset="draft", run=given.folder / "run"),
             options=Options(max_minutes=given.max_minutes),

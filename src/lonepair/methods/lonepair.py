@@ -55,7 +55,7 @@ class LonepairConfig(PatchConfig):
     """draft, standard and full: larger and longer from one to the next."""
 
     lambda_structure: float = 0.3
-    """Weight of keeping the source's layout beside the target's look."""
+    """Weight of keeping the source's layout beside the target's look; the coarse stages rise to it."""
     grid: int = 32
     """Longest side, in places, of the grid on which layouts are compared."""
     entry: int = 0
@@ -99,7 +99,10 @@ class Lonepair(PatchMethod):
                 continue
             drawn = self.redraw(real, self.sizes[source], target, entry, draw)
             found[f"look_{source}{target}"] = self.look(target, drawn, draw)
-            found[f"structure_{source}{target}"] = c.lambda_structure * (1 - self._kept(drawn, real))
+            # Weakly at first: what becomes what is decided by proportions, a small figure a small figure. Held strongly
+            # from the start, a bright flame on a black sky became pale stones without a shape.
+            weight = c.lambda_structure * min(1.0, (self.stage + 1) / (c.coarse + 1))
+            found[f"structure_{source}{target}"] = weight * (1 - self._kept(drawn, real))
         return found
 
     def _kept(self, drawn: Tensor, real: Tensor) -> Tensor:
