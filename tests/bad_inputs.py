@@ -429,7 +429,7 @@ CASES = [
     Case("no target", "lonepair translate a.png", "missing: TARGET"),
     Case("too many inputs", f"{AB} a.png", "too many inputs"),
     Case("a word where a number belongs", f"{AB} --steps many", "--steps is many: give a whole number"),
-    Case("a number that is none", f"{AB} --lr-g nan", "lr_g is nan"),
+    Case("a number that is none", f"{AB} --lr nan", "lr is nan"),
     Case("number out of range", f"{AB} --stages 13", "stages is 13: choose 2 to 12"),
     Case("two settings that exclude each other", f"{AB} --entry 2", "entry is 2 with 2 stages"),
     Case("negative time limit", f"{AB} --max-minutes -1", "max_minutes is -1.0: choose 0 or more"),
@@ -520,7 +520,7 @@ CASES = [
     Case("entry stage that is not there", "lonepair translate a.png model.safetensors --entry 7", "has 2 stages"),
     Case("folder without a model", "lonepair info runs", "runs/model.safetensors: no such file"),
     # what a model of one image is used for
-    Case("one image for a method of pairs", "lonepair train a.png --method representative", "learn consingan, singan"),
+    Case("one image for a method of pairs", "lonepair train a.png --method representative", "learn consingan, lonepair-single, singan"),
     Case("a pair for a method of one image", "lonepair train a.png b.png --method singan", "learn lonepair, repres"),
     Case("a clip for a method of one image", "lonepair train clip.mp4 --method singan", "learns from one image"),
     Case("a model of one image to translate with", "lonepair translate a.png one.safetensors", "'singan' cannot"),
@@ -599,7 +599,7 @@ CASES = [
         keeps="runs/a-to-b",
     ),
     # training that goes wrong
-    Case("training that diverges", f"{AB} --lambda-rec 1e9", "training diverged", keeps="runs/a-to-b-2"),
+    Case("training that diverges", f"{AB} --lambda-structure 1e9", "training diverged", keeps="runs/a-to-b-2"),
     # Python
     Case("NaN tensor", "lp.fit_pair(torch.full((3, 24, 20), nan), 'b.png', **tiny)", "not finite"),
     Case("NaN array", "lp.fit_pair(np.full((24, 20, 3), nan), 'b.png', **tiny)", "not finite"),
