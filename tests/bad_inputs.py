@@ -520,7 +520,11 @@ CASES = [
     Case("entry stage that is not there", "lonepair translate a.png model.safetensors --entry 7", "has 2 stages"),
     Case("folder without a model", "lonepair info runs", "runs/model.safetensors: no such file"),
     # what a model of one image is used for
-    Case("one image for a method of pairs", "lonepair train a.png --method representative", "learn consingan, lonepair-single, singan"),
+    Case(
+        "one image for a method of pairs",
+        "lonepair train a.png --method representative",
+        "learn consingan, lonepair-single, singan",
+    ),
     Case("a pair for a method of one image", "lonepair train a.png b.png --method singan", "learn lonepair, repres"),
     Case("a clip for a method of one image", "lonepair train clip.mp4 --method singan", "learns from one image"),
     Case("a model of one image to translate with", "lonepair translate a.png one.safetensors", "'singan' cannot"),

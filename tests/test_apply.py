@@ -29,7 +29,6 @@ from lonepair.methods.base import SingleMethod
 from lonepair.metrics import copying, look_distance, structure
 from lonepair.model import Model, load
 from lonepair.noise import Draw
-from lonepair.resize import resize_image
 from lonepair.source import open_source
 from lonepair.video.frames import Frame
 
