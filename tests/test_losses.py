@@ -15,6 +15,7 @@ from lonepair.losses import (
     mean_square,
     patches_of,
     pieces,
+    rarity,
     self_similarity,
 )
 from lonepair.noise import Draw
@@ -208,6 +209,16 @@ def test_pieces_are_runs_of_one_shift_both_ways() -> None:
     expected[3:8, 2:8] = True
     assert torch.equal(found, expected)
     assert not pieces(index.flatten(), (12, 12), 30, 7).any()
+
+
+def test_a_figure_is_rare_in_an_image_and_in_its_negative() -> None:
+    image = torch.full((1, 3, 8, 8), -0.5)
+    image[..., 2:4, 3:6] = 0.5
+    for shown in (image, -image):
+        found = rarity(self_similarity(shown)).view(8, 8)
+        # 6 figures among 64 places, 3^0.5 apart: 58/64 and 6/64 of that.
+        assert found[2, 3].item() == pytest.approx(3**0.5 * 58 / 64, abs=2e-3)
+        assert found[0, 0].item() == pytest.approx(3**0.5 * 6 / 64, abs=2e-3)
 
 
 def test_layout_is_free_of_colour_and_has_a_gradient_where_colours_are_equal() -> None:

@@ -5,6 +5,7 @@ from lonepair.losses.adversarial import gradient_penalty as gradient_penalty
 from lonepair.losses.adversarial import interpolate as interpolate
 from lonepair.losses.distance import mean_square as mean_square
 from lonepair.losses.layout import correlation as correlation
+from lonepair.losses.layout import rarity as rarity
 from lonepair.losses.layout import self_similarity as self_similarity
 from lonepair.losses.nearest import Nearest as Nearest
 from lonepair.losses.nearest import assemble as assemble

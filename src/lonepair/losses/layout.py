@@ -13,8 +13,13 @@ def self_similarity(image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n n"]:
     return squares.add(1e-6).sqrt()
 
 
-def correlation(one: Float[Tensor, "n n"], other: Float[Tensor, "n n"]) -> Float[Tensor, ""]:
-    """Pearson correlation of two tables, -1 to 1; 0 where one is flat."""
+def rarity(table: Float[Tensor, "n n"]) -> Float[Tensor, "n"]:
+    """How far each place is from all others, the mean of its row of self-similarity: figures are rare, grounds not."""
+    return table.mean(1)
+
+
+def correlation(one: Float[Tensor, "*n"], other: Float[Tensor, "*n"]) -> Float[Tensor, ""]:
+    """Pearson correlation of two tables, or lists, -1 to 1; 0 where one is flat."""
     a, b = one - one.mean(), other - other.mean()
     found: Tensor = (a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-3)
     return found

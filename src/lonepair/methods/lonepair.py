@@ -99,20 +99,24 @@ class Lonepair(PatchMethod):
                 continue
             drawn = self.redraw(real, self.sizes[source], target, entry, draw)
             found[f"look_{source}{target}"] = self.look(target, drawn, draw)
-            # Weakly at first: what becomes what is decided by proportions, a small figure a small figure. Held strongly
-            # from the start, a bright flame on a black sky became pale stones without a shape.
-            weight = c.lambda_structure * min(1.0, (self.stage + 1) / (c.coarse + 1))
-            found[f"structure_{source}{target}"] = weight * (1 - self._kept(drawn, real))
+            found[f"structure_{source}{target}"] = c.lambda_structure * self._lost(drawn, real)
         return found
 
-    def _kept(self, drawn: Tensor, real: Tensor) -> Tensor:
-        """How far the layout of `drawn` is that of `real`: 1 at most."""
+    def _lost(self, drawn: Tensor, real: Tensor) -> Tensor:
+        """What of the layout of `real` is not that of `drawn`: 0 at least."""
         longest = max(real.shape[-2:])
         share = min(1.0, self.config.grid / longest)
         size = (max(1, round(real.shape[-2] * share)), max(1, round(real.shape[-1] * share)))
         with torch.autocast(real.device.type, enabled=False):
             tables = [losses.self_similarity(resize.resize(image.float(), size)) for image in (drawn, real)]
-            return losses.correlation(*tables)
+            # Weakly at first: what becomes what is decided by what is rare, a figure a figure. Self-similarity does not
+            # tell it: held from the start, a bright flame on a black sky became pale stones without a shape; left to
+            # chance, coins became holes between galaxies.
+            weight = min(1.0, (self.stage + 1) / (self.config.coarse + 1))
+            lost = weight * (1 - losses.correlation(*tables))
+            if self.is_fine:
+                return lost
+            return lost + 1 - losses.correlation(*map(losses.rarity, tables))
 
     # -- use ------------------------------------------------------------------------------------------------------
 

@@ -131,13 +131,13 @@ class PatchMethod(Method):
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
         for domain in self.domains:
-            self.generator(domain).amplitudes[self.stage] = self.config.noise * self._is_fine
+            self.generator(domain).amplitudes[self.stage] = self.config.noise * self.is_fine
             frames = levels[domain][-1]
             wanted = torch.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().long()
             self._memory(domain).keep(frames[wanted.to(frames.device)])
 
     @property
-    def _is_fine(self) -> bool:
+    def is_fine(self) -> bool:
         """Whether the current stage draws texture rather than shapes."""
         return self.stage >= self.config.coarse
 
@@ -163,7 +163,7 @@ class PatchMethod(Method):
         with torch.autocast(drawn.device.type, enabled=False):
             if key not in self._looks:
                 c, filters = self.config, noise.Draw(_FILTERS, self.stage)
-                detail = c.lambda_detail * self._is_fine
+                detail = c.lambda_detail * self.is_fine
                 target = self._memory(domain)(key[1])
                 self._looks[key] = losses.PatchLook(target, c.patch, c.levels, detail, c.lambda_nearest, filters)
             return self._looks[key].loss(drawn.float(), draw)
