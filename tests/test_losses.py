@@ -215,10 +215,12 @@ def test_a_figure_is_rare_in_an_image_and_in_its_negative() -> None:
     image = torch.full((1, 3, 8, 8), -0.5)
     image[..., 2:4, 3:6] = 0.5
     for shown in (image, -image):
-        found = rarity(self_similarity(shown)).view(8, 8)
+        found = rarity(shown, shown).view(8, 8)
         # 6 figures among 64 places, 3^0.5 apart: 58/64 and 6/64 of that.
-        assert found[2, 3].item() == pytest.approx(3**0.5 * 58 / 64, abs=2e-3)
-        assert found[0, 0].item() == pytest.approx(3**0.5 * 6 / 64, abs=2e-3)
+        assert found[2, 3].item() == pytest.approx(3**0.5 * 58 / 64, abs=1e-5)
+        assert found[0, 0].item() == pytest.approx(3**0.5 * 6 / 64, abs=1e-5)
+    # In the image's world the negative's ground is what is rare.
+    assert torch.allclose(rarity(-image, image), 3**0.5 - rarity(image, image), atol=1e-5)
 
 
 def test_layout_is_free_of_colour_and_has_a_gradient_where_colours_are_equal() -> None:

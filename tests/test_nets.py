@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lonepair.nets import GrowingGenerator, PatchCritic
-from lonepair.nets.blocks import Norm
-from lonepair.noise import seeded
+from lonepair.nets import GrowingGenerator, PatchCritic, StageGenerator, Surround
+from lonepair.nets.blocks import Border, Norm
+from lonepair.noise import Draw, seeded
 
 SIZES = [(7, 9), (9, 12), (13, 17)]
 """Odd and even, and no constant ratio."""
@@ -29,6 +29,53 @@ def generator(stages: int, norm: Norm = "none", channels: int = 3, width: int = 
 
 def image(height: int, width: int, channels: int = 3) -> Tensor:
     return torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+# Drawing in bands
+
+
+@pytest.mark.parametrize("norm", ["none", "instance", "batch"])
+@pytest.mark.parametrize("surround", ["each", "ahead", "enlarge"])
+@pytest.mark.parametrize("border", ["zeros", "reflect"])
+def test_a_generator_draws_in_bands_what_it_draws_in_one_piece(
+    norm: Norm, surround: Surround, border: Border, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with seeded(0):
+        net = GrowingGenerator(3, 8, 2, norm, 0.05, 3, border=border, surround=surround, head_norm=norm)
+        for _ in range(3):
+            net.grow(2)
+        for part in net.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.normal_(part.weight, 0, 0.2)
+    net.eval().amplitudes.fill_(0.3)
+    sizes = [(9, 11), (17, 19), (60, 47)]
+    for entry in range(2):
+        draw = Draw(0)
+        first = draw.maps(3, *sizes[entry])
+        noises = [draw.maps(*net.noise_shape(sizes[stage], stage)) for stage in range(entry + 1, 3)]
+        with torch.no_grad():
+            whole = net(first, sizes, entry, noises)
+            with monkeypatch.context() as patched:
+                patched.setattr("lonepair.nets.growing.LARGE", 0)
+                patched.setattr("lonepair.nets.bands.BAND", 250)
+                banded = net(first, sizes, entry, noises)
+        assert whole.std() > 0.1
+        assert torch.allclose(whole, banded, atol=2e-5)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("norm", ["none", "instance", "batch"])
+def test_a_stage_draws_in_bands_what_it_draws_in_one_piece(
+    norm: Norm, padding: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with seeded(0):
+        stage = StageGenerator(3, 8, 4, 0.2, padding, norm).eval()
+    images = torch.cat([image(41, 30), image(41, 30).flip(2)])
+    with torch.no_grad():
+        whole = stage(images)
+        monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 0)
+        monkeypatch.setattr("lonepair.nets.bands.BAND", 250)
+        assert torch.allclose(whole, stage(images), atol=1e-5)
 
 
 # The critic

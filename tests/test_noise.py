@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lonepair.noise import Draw, noise_amplitude, seeded
+from lonepair.noise import Draw, Field, noise_amplitude, seeded
 
 
 def test_the_same_keys_draw_the_same() -> None:
@@ -101,3 +101,17 @@ def test_a_picture_meets_no_numbers_of_the_training_under_its_seed() -> None:
         assert not torch.allclose(picture, torch.randn(8))
     assert not torch.allclose(picture, Draw(0, 0).normal(8))
     assert torch.equal(picture, Draw.of_picture(0, 0, "cpu").normal(8))
+
+
+def test_a_large_map_is_the_same_whole_and_in_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lonepair.noise.LARGE", 1000)
+    whole, lazy = (Draw(3, 1, lazy=lazily).maps(5, 90, 20) for lazily in (False, True))
+    assert isinstance(lazy, Field)
+    assert whole.shape == lazy.shape
+    assert whole.std().item() == pytest.approx(1, abs=0.05)
+    for first, last in [(0, 90), (0, 7), (20, 45), (31, 33), (64, 90)]:
+        assert torch.equal(lazy.rows(first, last), whole[:, :, first:last])
+    assert torch.equal((0.5 * lazy).rows(3, 9), 0.5 * whole[:, :, 3:9])
+    draw = Draw(3, 1)
+    assert not torch.equal(draw.maps(5, 90, 20), draw.maps(5, 90, 20))
+    assert isinstance(Draw(3, 1, lazy=True).maps(3, 90, 20), torch.Tensor)  # an image's own channels always fit

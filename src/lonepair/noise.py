@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+LARGE = 1 << 20
+"""A map of features with more pixels than this is drawn in blocks of rows, each from keys of its own."""
+_ROWS = 32
 
 
 def _sequence(keys: tuple[int, ...]) -> np.random.SeedSequence:
@@ -27,12 +33,20 @@ class Draw:
     cheap and harmless; samples that must be the same on every device are drawn on the CPU and moved (`place`).
     """
 
-    def __init__(self, *keys: int, device: torch.device | str = "cpu", place: torch.device | str | None = None) -> None:
+    def __init__(
+        self,
+        *keys: int,
+        device: torch.device | str = "cpu",
+        place: torch.device | str | None = None,
+        lazy: bool = False,
+    ) -> None:
+        """With `lazy`, maps too large for memory come as `Field`s."""
         words = _sequence(keys).generate_state(2, np.uint64)
         self._tensors = torch.Generator(device=device).manual_seed(int(words[0]) >> 1)
         self._scalars = np.random.Generator(np.random.PCG64(int(words[1])))
         self._device = device
         self._place = place if place is not None else device
+        self._keys, self._fields, self._lazy = keys, 0, lazy
 
     @classmethod
     def of_picture(cls, seed: int, index: int, place: torch.device | str) -> Draw:
@@ -41,15 +55,22 @@ class Draw:
         No training has keys of this length: a sample must not meet the numbers that networks or z* were drawn from
         under the same seed.
         """
-        return cls(seed, index, 0, 0, place=place)
+        return cls(seed, index, 0, 0, place=place, lazy=True)
 
     def normal(self, *shape: int) -> Tensor:
         """Independent N(0, 1) numbers, float32."""
         return torch.randn(shape, generator=self._tensors, device=self._device).to(self._place)
 
-    def maps(self, channels: int, h: int, w: int) -> Tensor:
-        """(1, channels, h, w) of N(0, 1), laid out channels last, as the features are that it is added to."""
-        return self.normal(1, h, w, channels).permute(0, 3, 1, 2)
+    def maps(self, channels: int, h: int, w: int) -> Any:
+        """(1, channels, h, w) of N(0, 1), laid out channels last, as the features are that it is added to.
+
+        A large one of features is a `Field` where the draw is lazy, and otherwise all that the field gives.
+        """
+        if h * w <= LARGE or channels <= 4:
+            return self.normal(1, h, w, channels).permute(0, 3, 1, 2)
+        self._fields += 1
+        field = Field((1, channels, h, w), (*self._keys, 1, self._fields), self._device, self._place)
+        return field if self._lazy else field.whole()
 
     def scalars(self, *shape: int) -> Tensor:
         """Independent U(0, 1) numbers on the CPU, for choices that the host makes, such as where to cut a window."""
@@ -66,6 +87,36 @@ class Draw:
     def some(self, count: int, bound: int) -> Tensor:
         """`count` different integers in [0, bound), on the CPU."""
         return torch.from_numpy(self._scalars.choice(bound, count, replace=False))
+
+
+@dataclass(frozen=True)
+class Field:
+    """A large map of N(0, 1), of which any rows can be drawn, and drawn again."""
+
+    shape: tuple[int, int, int, int]
+    """(1, c, h, w)."""
+    keys: tuple[int, ...]
+    device: torch.device | str
+    place: torch.device | str
+    scale: float = 1.0
+
+    def rows(self, first: int, last: int) -> Float[Tensor, "1 c _ w"]:
+        """The rows from `first` to before `last`, laid out channels last."""
+        _, c, h, w = self.shape
+        drawn = []
+        for block in range(first // _ROWS, -(-last // _ROWS)):
+            top = block * _ROWS
+            draw = Draw(*self.keys, block, device=self.device, place=self.place)
+            whole = draw.normal(1, min(_ROWS, h - top), w, c)
+            drawn.append(whole[:, max(0, first - top) : last - top])
+        return self.scale * torch.cat(drawn, 1).permute(0, 3, 1, 2)
+
+    def whole(self) -> Float[Tensor, "1 c h w"]:
+        """All of it."""
+        return self.rows(0, self.shape[2])
+
+    def __rmul__(self, factor: float) -> Field:
+        return replace(self, scale=factor * self.scale)
 
 
 @contextmanager

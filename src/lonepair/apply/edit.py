@@ -45,7 +45,7 @@ def redrawn(
     sizes = method.plan.sizes(full)[: last + 1]
     ready = engine.put(resize_image(match_channels(image, method.plan.channels), sizes[-1]))
     with engine.autocast():
-        drawn = method.redraw(ready, sizes, method.domains[-1], start, Draw(seed, place=engine.device))
+        drawn = method.redraw(ready, sizes, method.domains[-1], start, Draw(seed, place=engine.device, lazy=True))
     return resize_image(finished(drawn), own)
 
 

@@ -77,13 +77,14 @@ def sample(
 
 def _batched(method: SingleMethod, sizes: Sequence[Size], draws: Sequence[Draw], start: int) -> list[Tensor]:
     """Random images (1, c, h, w), a batch at a time."""
-    fixed = method.fixed_noises(sizes)
+    fixed = method.fixed_noises(sizes) if start else []
     # Which patch is nearest may hang on a rounding, and a batch of many rounds otherwise than one of one.
     at_once = 1 if method.remembers else max(1, _BATCH_PIXELS // (sizes[-1][0] * sizes[-1][1]))
     drawn: list[Tensor] = []
     for first in range(0, len(draws), at_once):
         random = [method.noises(sizes, draw) for draw in draws[first : first + at_once]]
-        maps = [torch.cat(stage) for stage in zip(*random, strict=True)]
+        # Of one alone a large map is not there whole.
+        maps = random[0] if len(random) == 1 else [torch.cat(stage) for stage in zip(*random, strict=True)]
         below = [noise.expand(len(random), -1, -1, -1) for noise in fixed[:start]]
         drawn += method.render([*below, *maps[start:]], sizes).split(1)  # type: ignore[no-untyped-call]
     return drawn

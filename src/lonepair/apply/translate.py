@@ -87,7 +87,7 @@ class Translation:
         shrunk = method.plan.factors[stages - 1]  # a model that was cut short has not reached the finest stage
         sizes = method.plan.sizes((round((h + 2 * top) / shrunk), round((w + 2 * left) / shrunk)))[:stages]
         sizes[-1] = (h + 2 * top, w + 2 * left)
-        draw = Draw(self.seed, place=self.engine.device)
+        draw = Draw(self.seed, place=self.engine.device, lazy=True)
         with self.engine.autocast():
             redrawn = method.redraw(ready, sizes, self.direction[-1], self.entry, draw)
         redrawn = redrawn[:, :, top : top + h, left : left + w].float()

@@ -1,21 +1,27 @@
 """Layout: whether what is alike in one image is alike in another, whatever the colours."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 
 def self_similarity(image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n n"]:
     """Distance in colour between every two of the n = h·w places of `image`."""
-    colours = image[0].flatten(1).T
-    # Not as a² + b² - 2ab, whose rounding is as large as the distance of two colours that are alike; and the square
-    # root has no derivative at 0.
-    squares: Tensor = (colours[:, None] - colours[None]).square().sum(2)
-    return squares.add(1e-6).sqrt()
+    return _apart(image, image)
 
 
-def rarity(table: Float[Tensor, "n n"]) -> Float[Tensor, "n"]:
-    """How far each place is from all others, the mean of its row of self-similarity: figures are rare, grounds not."""
-    return table.mean(1)
+def rarity(image: Float[Tensor, "1 c h w"], world: Float[Tensor, "1 c h2 w2"]) -> Float[Tensor, "n"]:
+    """How far each of the n = h·w places of `image` is in colour from those of `world`, on average.
+
+    Of an image in its own world: figures are rare, grounds are not.
+    """
+    return _apart(image, world).mean(1)
+
+
+def _apart(one: Tensor, other: Tensor) -> Float[Tensor, "n m"]:
+    # Not as a² + b² - 2ab, whose rounding is as large as the distance of two colours that are alike.
+    mode = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(one[0].flatten(1).T, other[0].flatten(1).T, compute_mode=mode)
 
 
 def correlation(one: Float[Tensor, "*n"], other: Float[Tensor, "*n"]) -> Float[Tensor, ""]:

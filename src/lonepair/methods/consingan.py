@@ -233,7 +233,8 @@ class ConSinGAN(SingleMethod):
         """`coarsest` as the generator is shown it: with noise where it edits."""
         if self.config.task != "editing":
             return coarsest
-        return coarsest + _EDIT_NOISE * draw.maps(*coarsest.shape[1:])
+        shown: Tensor = coarsest + _EDIT_NOISE * draw.maps(*coarsest.shape[1:])
+        return shown
 
     def _rebuild(self, coarsest: Tensor) -> Tensor:
         sizes = self.sizes["a"]

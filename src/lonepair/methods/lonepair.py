@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import losses, resize
+    from lonepair import losses, pyramid, resize
     from lonepair.noise import Draw
 else:
-    torch, losses, resize = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.resize")
+    torch, losses = lazy("torch"), lazy("lonepair.losses")
+    pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
 
 OTHER = {"a": "b", "b": "a"}
 
@@ -99,24 +100,28 @@ class Lonepair(PatchMethod):
                 continue
             drawn = self.redraw(real, self.sizes[source], target, entry, draw)
             found[f"look_{source}{target}"] = self.look(target, drawn, draw)
-            found[f"structure_{source}{target}"] = c.lambda_structure * self._lost(drawn, real)
+            found[f"structure_{source}{target}"] = c.lambda_structure * self._lost(drawn, real, target)
         return found
 
-    def _lost(self, drawn: Tensor, real: Tensor) -> Tensor:
-        """What of the layout of `real` is not that of `drawn`: 0 at least."""
-        longest = max(real.shape[-2:])
-        share = min(1.0, self.config.grid / longest)
-        size = (max(1, round(real.shape[-2] * share)), max(1, round(real.shape[-1] * share)))
+    def _lost(self, drawn: Tensor, real: Tensor, target: str) -> Tensor:
+        """What of the layout of `real` is not that of `drawn`, in the look of `target`: 0 at least."""
         with torch.autocast(real.device.type, enabled=False):
-            tables = [losses.self_similarity(resize.resize(image.float(), size)) for image in (drawn, real)]
+            ours, theirs = self._reduced(drawn), self._reduced(real)
             # Weakly at first: what becomes what is decided by what is rare, a figure a figure. Self-similarity does not
             # tell it: held from the start, a bright flame on a black sky became pale stones without a shape; left to
             # chance, coins became holes between galaxies.
             weight = min(1.0, (self.stage + 1) / (self.config.coarse + 1))
-            lost = weight * (1 - losses.correlation(*tables))
+            lost = weight * (1 - losses.correlation(*map(losses.self_similarity, (ours, theirs))))
             if self.is_fine:
                 return lost
-            return lost + 1 - losses.correlation(*map(losses.rarity, tables))
+            # Rare in the target, not in what was drawn: there a white duck on black is as rare as a black one on white.
+            world = self._reduced(self.remembered(target))
+            return lost + 1 - losses.correlation(losses.rarity(ours, world), losses.rarity(theirs, theirs))
+
+    def _reduced(self, image: Tensor) -> Tensor:
+        """`image` at the size at which layouts are compared."""
+        share = min(1.0, self.config.grid / max(image.shape[-2:]))
+        return resize.resize(image.float(), pyramid.scaled((image.shape[-2], image.shape[-1]), share))
 
     # -- use ------------------------------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class LonepairSingle(PatchMethod, SingleMethod):
         """The image itself at the coarsest size, and no noise after."""
         first = resize.resize_image(self.remembered("a"), sizes[0])
         shapes = [self.generator("a").noise_shape(size, stage) for stage, size in enumerate(sizes)]
-        return [first, *(first.new_zeros(1, *shape) for shape in shapes[1:])]
+        return [first, *(first.new_zeros(1, 1, 1, 1).expand(1, *shape) for shape in shapes[1:])]
 
     def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
         drawn: Tensor = self.generator("a")(noises[0], sizes, 0, noises[1:])

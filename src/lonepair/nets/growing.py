@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lonepair.nets.bands import LARGE, Rows, resized, rows_of
 from lonepair.nets.blocks import Border, Norm, conv_block, init_normal
+from lonepair.noise import Field
 from lonepair.resize import resize_corners, resize_features
 
 Size = tuple[int, int]
@@ -101,7 +103,7 @@ class GrowingGenerator(nn.Module):
         image: Float[Tensor, "b c h w"],
         sizes: Sequence[Size],
         entry: int = 0,
-        noises: Sequence[Tensor] | None = None,
+        noises: Sequence[Tensor | Field] | None = None,
     ) -> Float[Tensor, "b c h2 w2"]:
         """Draw `image` (noise, or an image at stage `entry`'s size) at the size of the last of `sizes`.
 
@@ -112,6 +114,8 @@ class GrowingGenerator(nn.Module):
             noises: N(0, 1) of `noise_shape` for each of the stages after `entry`, scaled here by each stage's
                 amplitude; none is added where it is None.
         """
+        if not torch.is_grad_enabled() and sizes[-1][0] * sizes[-1][1] > LARGE:
+            return self._in_bands(image, sizes, entry, noises)
         features = self.head(image)
         for stage in range(entry, len(sizes)):
             if stage == 0:
@@ -119,12 +123,38 @@ class GrowingGenerator(nn.Module):
                 continue
             noise = None
             if noises is not None and stage > entry:
-                # In the features' own precision: a float32 sum would be converted back by the convolution.
-                noise = (self.amplitudes[stage] * noises[stage - entry - 1]).to(features.dtype)
+                noise = _scaled(self.amplitudes[stage], features.dtype, _whole(noises[stage - entry - 1]))
             added = self.bodies[stage](self._around(features, sizes[stage], noise))
             features = self._up(features, sizes[stage]) + added
         drawn: Tensor = self.tail(features)
         return drawn
+
+    def _in_bands(
+        self, image: Tensor, sizes: Sequence[Size], entry: int, noises: Sequence[Tensor | Field] | None
+    ) -> Tensor:
+        """The same, of an image too large for all features at once."""
+        if len(image) > 1:
+            each = [
+                None if noises is None else [_whole(noise)[i : i + 1] for noise in noises] for i in range(len(image))
+            ]
+            return torch.cat([self._in_bands(image[i : i + 1], sizes, entry, own) for i, own in enumerate(each)])
+        corners = self.surround != "each"
+        rows = rows_of(image).through(self.head)
+        for stage in range(entry, len(sizes)):
+            features = rows.whole()
+            if stage == 0:
+                rows = rows_of(self._first(features)).through(self.bodies[0])
+                continue
+            reach, size = (self._reach if corners else 0), sizes[stage]
+            around = (size[0] + 2 * reach, size[1] + 2 * reach) if self.surround == "enlarge" else size
+            seen = resized(features, around, corners)
+            if noises is not None and stage > entry:
+                noise = noises[stage - entry - 1]
+                added = Rows(around, noise.rows) if isinstance(noise, Field) else rows_of(noise)
+                seen = seen.plus(added.each(functools.partial(_scaled, self.amplitudes[stage], features.dtype)))
+            body = seen.padded(reach if self.surround == "ahead" else 0).through(self.bodies[stage])
+            rows = resized(features, size, corners).plus(body)
+        return rows.through(self.tail).whole()
 
     def _up(self, features: Tensor, size: Size) -> Tensor:
         return resize_features(features, size) if self.surround == "each" else resize_corners(features, size)
@@ -147,3 +177,12 @@ class GrowingGenerator(nn.Module):
         if self.surround == "enlarge":
             features, reach = self._up(features, (features.shape[2] + 2, features.shape[3] + 2)), reach - 1
         return F.pad(features, [reach] * 4)
+
+
+def _scaled(amplitude: Tensor, dtype: torch.dtype, noise: Tensor) -> Tensor:
+    # In the features' own precision: a float32 sum would be converted back by the convolution.
+    return (amplitude * noise).to(dtype)
+
+
+def _whole(noise: Tensor | Field) -> Tensor:
+    return noise.whole() if isinstance(noise, Field) else noise

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lonepair.nets.bands import LARGE, rows_of
 from lonepair.nets.blocks import Norm, conv_block, init_normal
 
 
@@ -28,6 +29,9 @@ class StageGenerator(nn.Module):
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
         """What the stage draws."""
+        if not torch.is_grad_enabled() and image.shape[-2] * image.shape[-1] > LARGE:
+            each = (rows_of(one[None]).through(self.body).through(self.tail) for one in image)
+            return torch.cat([rows.whole() for rows in each])
         drawn: Tensor = self.tail(self.body(image))
         return drawn
 
