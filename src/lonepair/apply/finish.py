@@ -24,8 +24,10 @@ from lonepair.resize import resize_image
 PATCH, ROUNDS = 7, 4
 COMPLETENESS = 0.01
 """In the target's squared contrast; see `Nearest`."""
-PUT_BACK = 0.5
+PUT_BACK = 0.9
 """Share of what was lost of the layout that a round puts back. All of it would bring back the network's flaws."""
+LAYOUT = 2.0
+"""Layout is what so many times the coarsest scale holds. Work begins there: below, objects would be replaced."""
 STRANGE = 3.0
 """So many times the median distance to the target's patches: what is as far from any is put back by half."""
 PIECE = 0.08
@@ -47,7 +49,7 @@ def finish(
         drawn: The network's picture, in [-1, 1].
         target: What it is to look like, its pixels of the same size.
         factors: Scales to work at, rising to 1.
-        layout: What is left of `drawn` at this scale, less than factors[0], is kept.
+        layout: What is left of `drawn` at this scale is kept.
         start: What is made of patches first, in place of `drawn`: of a clip, what continues the frame before.
         rounds: How often, at each scale.
 
@@ -95,10 +97,9 @@ def _known(patches: Tensor, search: Nearest, size: tuple[int, int]) -> Float[Ten
 
 def finish_drawn(method: Method, drawn: Float[Tensor, "1 c h w"], domain: str) -> Float[Tensor, "1 c h w"]:
     """What `method` drew in the look of `domain`, in [-1, 1] and at its newest stage, of the patches it remembers."""
-    factors = _factors(method)
-    # Below twice the layout's scale objects themselves would be replaced.
-    wanted = [factor for factor in factors if factor >= 2 * factors[0]] or factors[-1:]
-    return finish(drawn, method.remembered(domain), wanted, factors[0])
+    factors, layout = _factors(method)
+    wanted = [factor for factor in factors if factor >= layout]
+    return finish(drawn, method.remembered(domain), wanted, layout)
 
 
 def finish_next(
@@ -113,13 +114,14 @@ def finish_next(
     So that texture does not flicker, and in a fifteenth of the time: one round at full size.
     """
     start = (drawn + finished_before - drawn_before).clamp(-1, 1)
-    return finish(drawn, method.remembered(domain), [1.0], _factors(method)[0], start, rounds=1)
+    return finish(drawn, method.remembered(domain), [1.0], _factors(method)[1], start, rounds=1)
 
 
-def _factors(method: Method) -> list[float]:
-    """Scales of the stages, of what the newest one draws: a model may have been cut short before the finest."""
+def _factors(method: Method) -> tuple[list[float], float]:
+    """Scales of the stages, of what the newest one draws, and the layout's: a model may have been cut short."""
     factors = method.plan.factors[: method.stage + 1]
-    return [factor / factors[-1] for factor in factors]
+    own = [factor / factors[-1] for factor in factors]
+    return own, min(1.0, LAYOUT * own[0])
 
 
 def _reduced(image: Tensor, size: tuple[int, int]) -> Tensor:
