@@ -1,9 +1,10 @@
 """Time of one training step of each method at its published size: the finest stage, median of several.
 
-    python benchmarks/step_time.py [METHOD ...] [--preset full] [--steps 5] [--threads 2] [--device cpu]
+    python benchmarks/step_time.py [METHOD ...] [--preset full] [--steps 5] [--threads 2] [--device cpu] [--plain]
 
-A step is all updates of all players in the method's order. Inputs are random pictures: time does not depend on them.
-The whole training is estimated from it, by the method's own count of what a step at each stage costs. The table is for
+With --plain each is also timed with `engine` plain, in turn with the other, and the ratio of the medians is given. A
+step is all updates of all players in the method's order. Inputs are random pictures: time does not depend on them. The
+whole training is estimated from it, by the method's own count of what a step at each stage costs. The table is for
 docs/results; it says machine, threads and precision.
 """
 
@@ -27,27 +28,29 @@ PUBLISHED = {
     "consingan": (188, 250),
     "structural-analogy": (220, 220),
     "representative": (220, 220),
+    "lonepair": (220, 220),
+    "lonepair-single": (188, 250),
 }
-"""(h, w) of the pictures; a method that is not listed takes the last."""
+"""(h, w) of the pictures; those of our own are the ones beside them."""
 
 
-def timed(name: str, preset: str, steps: int, device: str, threads: int) -> tuple[list[float], Job, float, float]:
-    """Seconds of each of `steps` steps at the finest stage after one for warming up, the job, a whole training in such
+def timed(name: str, given: argparse.Namespace, engine: str) -> tuple[list[float], Job, float, float]:
+    """Seconds of each of some steps at the finest stage after one for warming up, the job, a whole training in such
     steps, and GPU memory in GB."""
-    size = PUBLISHED.get(name, (220, 220))
+    size = PUBLISHED[name]
     pictures = {
         domain: torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(i)) * 2 - 1
         for i, domain in enumerate(methods.get_method(name).domains)
     }
-    job = Job.plan(pictures, name, preset, {"device": device, "threads": threads})
+    job = Job.plan(pictures, name, given.preset, {"device": given.device, "threads": given.threads, "engine": engine})
     with seeded(0):
         method = job.method_class(job.config, job.layout)
     levels = job._levels()
     for _ in range(job.layout.stages):
         _grow(method, levels, job.engine, 0, {})
-    schedule, optimizers = method.schedule(method.stage), _optimizers(method.players(), {})
+    schedule, optimizers = method.schedule(method.stage), _optimizers(method.players(), {}, job.engine)
     found = []
-    for step in range(steps + 1):
+    for step in range(given.steps + 1):
         start = time.perf_counter()
         _step(method, _scene(method, levels, job.engine, 0, step), schedule, optimizers, 1.0, job.engine)
         if job.engine.device.type == "cuda":
@@ -66,20 +69,28 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--plain", action="store_true")
     given = parser.parse_args()
     print(f"{platform.machine()}, {platform.processor() or 'processor not named'}, torch {torch.__version__}\n")
     print(
         "| method | finest stage | engine | median s a step | fastest | slowest | whole training | peak memory so far |"
+        " plain: median s a step | plain / engine |"
     )
-    print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name in given.methods:
-        seconds, job, whole, on_gpu = timed(name, given.preset, given.steps, given.device, given.threads)
+        seconds, job, whole, on_gpu = timed(name, given, "auto")
         memory = on_gpu or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         h, w = next(iter(job.layout.full_sizes.values()))
         median = statistics.median(seconds)
         times = " | ".join(f"{t:.2f}" for t in (median, min(seconds), max(seconds)))
         hours = median * whole / 3600
-        print(f"| {name} | {h}x{w} | {job.engine} | {times} | {hours:.1f} h | {memory:.1f} GB |", flush=True)
+        beside = " | "
+        if given.plain:
+            plain = timed(name, given, "plain")[0]
+            seconds += timed(name, given, "auto")[0]
+            plain += timed(name, given, "plain")[0]
+            beside = f"{statistics.median(plain):.2f} | {statistics.median(plain) / statistics.median(seconds):.2f}"
+        print(f"| {name} | {h}x{w} | {job.engine} | {times} | {hours:.1f} h | {memory:.1f} GB | {beside} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from lonepair.losses import (
     rarity,
     self_similarity,
 )
+from lonepair.losses.patches import _some
 from lonepair.noise import Draw
 from lonepair.resize import resize
 
@@ -164,6 +165,27 @@ def test_of_many_patches_some_are_taken_and_the_gradient_reaches_borders() -> No
     draw = Draw(4).some(100, 1000)
     assert len(set(draw.tolist())) == 100
     assert 0 <= int(draw.min()) <= int(draw.max()) < 1000
+
+
+def test_some_patches_are_no_more_than_asked_for_and_each_is_one_of_them_now_and_then() -> None:
+    image = torch.arange(13.0 * 17).view(1, 1, 13, 17)
+    seen = set()
+    for seed in range(60):
+        part, step = _some(image, 3, 20, Draw(seed))
+        corners = patches_of(part, 3, step)[:, 0]
+        assert 6 <= len(corners) <= 20
+        seen |= set(corners.tolist())
+    assert seen == set(image[0, 0, :-2, :-2].flatten().tolist())
+    assert _some(image, 3, 1000, Draw(0))[1] == 1
+
+
+def test_what_is_shut_out_is_not_the_nearest() -> None:
+    theirs = torch.randn(150, 27, generator=torch.Generator().manual_seed(0))
+    search, shut = Nearest(theirs), torch.arange(0, 150, 2)
+    for alpha in (0.0, 0.03):
+        found = search(theirs, alpha, shut)
+        assert (found % 2 == 1).all()
+        assert torch.equal(found[1::2], torch.arange(1, 150, 2))
 
 
 def test_an_image_is_assembled_of_its_patches() -> None:

@@ -120,6 +120,20 @@ def test_same_seed_same_weights_other_seed_others(name: str) -> None:
 
 
 @every_method
+def test_the_engine_computes_what_the_plain_one_does(name: str) -> None:
+    """But for rounding, which Adam turns into steps of another sign here and there."""
+    settings = {"steps": 2, **({"finest_steps": 2} if has(name, "finest_steps") else {})}
+    plain, fast = (
+        weights(job(name, **settings, **engine).run()) for engine in ({"engine": "plain"}, {"dtype": "float32"})
+    )
+    assert plain.keys() == fast.keys()
+    for key, value in plain.items():
+        apart = (value - fast[key]).abs()
+        assert float(apart.max()) < 0.01, key
+        assert float(apart.mean()) < 2e-4, key
+
+
+@every_method
 @pytest.mark.parametrize("killed_after", [1, 2, 4, 5])
 def test_resumed_run_is_the_uninterrupted_one(name: str, killed_after: int, tmp_path: Path) -> None:
     """Bit for bit, killed mid-stage, at a stage's last step and in the next stage; rebuilt in between."""

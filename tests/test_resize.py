@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lonepair.resize import resize, resize_corners, resize_features, resize_image
+from lonepair.resize import resize, resize_corners, resize_features, resize_image, resize_rows
 
 
 def test_own_size_gives_back_the_very_tensor() -> None:
@@ -99,3 +99,21 @@ def test_corners_agree_with_the_library(size: tuple[int, int]) -> None:
     image = torch.rand(2, 3, 7, 9)
     expected = torch.nn.functional.interpolate(image, size, mode="bicubic", align_corners=True)
     assert torch.allclose(resize_corners(image, size), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(70, 90), (100, 45), (20, 31)])
+def test_matrices_in_bands_are_the_librarys_kernel_and_its_derivative(size: tuple[int, int]) -> None:
+    """More rows than a band has; where it enlarges and where it shrinks."""
+    image = torch.rand(1, 2, 40, 57, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    ours, theirs = image.clone().requires_grad_(), image.clone().requires_grad_()
+    made = resize_corners(ours, size)
+    kernel = torch.nn.functional.interpolate(theirs, size, mode="bicubic", align_corners=True)
+    assert torch.allclose(made, kernel, atol=1e-5)
+    weight = torch.rand(kernel.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    (made * weight).sum().backward()
+    (kernel * weight).sum().backward()
+    assert ours.grad is not None
+    assert theirs.grad is not None
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-5)
+    for rows in (slice(0, 3), slice(size[0] - 12, size[0]), slice(9, 20)):
+        assert torch.allclose(resize_rows(image, size, rows, corners=True), kernel[:, :, rows], atol=1e-5)

@@ -151,7 +151,7 @@ class Job:
         _check_inputs(method_class, inputs, warm_start is not None)
         if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise UserError("--tensorboard needs a package: pip install tensorboard")
-        engine = choose_engine(options.device, options.dtype, options.threads)
+        engine = choose_engine(options.device, options.dtype, options.threads, options.engine)
         sources = {domain: open_source(value) for domain, value in inputs.items()}
         sizes = {}
         for domain, source in sources.items():

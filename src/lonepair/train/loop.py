@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from lonepair.errors import UserError
 from lonepair.methods.base import Method, Player, Scene, Schedule
@@ -81,7 +81,7 @@ def train(
             _grow(method, levels, engine, seed, warm or {})
             progress.stage, progress.step, progress.optimizers = method.stage, 0, {}
         schedule = method.schedule(method.stage)
-        optimizers = _optimizers(method.players(), progress.optimizers)
+        optimizers = _optimizers(method.players(), progress.optimizers, engine)
         clock.start_stage(progress.step)
         for watcher in watchers:
             watcher.stage_started(method)
@@ -135,12 +135,12 @@ def _grow(
         method.measure({domain: stages[: method.stage + 1] for domain, stages in levels.items()})
 
 
-def _optimizers(players: Mapping[str, Player], states: Mapping[str, Any]) -> dict[str, Optimizer]:
+def _optimizers(players: Mapping[str, Player], states: Mapping[str, Any], engine: Engine) -> dict[str, Optimizer]:
     """A new Adam for each player, as the published systems make one a stage, or those that `states` kept."""
     optimizers: dict[str, Optimizer] = {}
     for name, player in players.items():
         groups = [{**group, "base_lr": group["lr"]} for group in player.groups]
-        optimizers[name] = Adam(groups, betas=player.betas, fused=True)
+        optimizers[name] = engine.adam(groups, player.betas)
         if name in states:
             optimizers[name].load_state_dict(states[name])
     return optimizers

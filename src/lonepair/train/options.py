@@ -16,6 +16,8 @@ class Options:
     """Where to train; auto takes a GPU where there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of convolutions; auto takes bfloat16 where the hardware computes in it, else float32."""
+    engine: Literal["auto", "plain"] = "auto"
+    """plain does nothing for speed (float32, channels first, separate optimizer steps): a reference to compare with."""
     threads: int = 0
     """CPU threads; 0 leaves the choice to torch (one a core)."""
     max_minutes: float = 0.0
