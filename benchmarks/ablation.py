@@ -35,6 +35,8 @@ TRAINED: dict[str, dict[str, float]] = {
     "no nearest": {"lambda_nearest": 0.0},
     "no detail": {"lambda_detail": 0.0},
     "no structure": {"lambda_structure": 0.0},
+    "no rarity": {"lambda_rarity": 0.0},
+    "neither": {"lambda_structure": 0.0, "lambda_rarity": 0.0},
     "structure 0.1": {"lambda_structure": 0.1},
     "structure 1": {"lambda_structure": 1.0},
 }

@@ -160,7 +160,7 @@ class ConSinGAN(SingleMethod):
     def grow(self) -> None:
         self.stage += 1
         if self.stage == 0 and self.config.task == "animation":
-            torch.nn.init.normal_(self.anchor)
+            self.anchor.copy_(torch.randn(self.anchor.shape))
         self.generator.grow(self.config.concurrent)
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:

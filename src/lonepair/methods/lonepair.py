@@ -10,7 +10,8 @@ the cycle.
 
 A step redraws each domain's real image, which enters at `entry` or, with `entry_share`, at any stage: loss = look
 (patches like the other domain's, at this stage's size and half of it, also of the fine detail alone) +
-lambda_structure x (1 - correlation of the two self-similarities on a coarse grid). With probability `random_share` it
+lambda_structure x (1 - correlation of the two self-similarities on a coarse grid) + lambda_rarity x (1 - correlation of
+how rare each place is, in the source and in the target). With probability `random_share` it
 draws random images instead, by look alone, from which aligned pairs are sampled. The real image itself is redrawn, as
 in use; A and B are the same problem with the same distances, in units of each target's own contrast, so that neither
 converges at the other's cost.
@@ -57,6 +58,8 @@ class LonepairConfig(PatchConfig):
 
     lambda_structure: float = 0.3
     """Weight of keeping the source's layout beside the target's look; the coarse stages rise to it."""
+    lambda_rarity: float = 0.3
+    """Weight, at the coarse stages, of drawing what is rare in the source as what is rare in the target."""
     grid: int = 32
     """Longest side, in places, of the grid on which layouts are compared."""
     entry: int = 0
@@ -72,7 +75,11 @@ class LonepairConfig(PatchConfig):
             found.append(f"entry is {self.entry} with {self.stages} stages: choose 0 to {self.stages - 1}")
         if not 4 <= self.grid <= 64:
             found.append(f"grid is {self.grid}: choose 4 to 64")
-        return found + self.too_small(0, "lambda_structure") + self.no_share("entry_share", "random_share")
+        return (
+            found
+            + self.too_small(0, "lambda_structure", "lambda_rarity")
+            + self.no_share("entry_share", "random_share")
+        )
 
 
 class Lonepair(PatchMethod):
@@ -100,23 +107,25 @@ class Lonepair(PatchMethod):
                 continue
             drawn = self.redraw(real, self.sizes[source], target, entry, draw)
             found[f"look_{source}{target}"] = self.look(target, drawn, draw)
-            found[f"structure_{source}{target}"] = c.lambda_structure * self._lost(drawn, real, target)
+            found[f"structure_{source}{target}"] = self._lost(drawn, real, target)
         return found
 
     def _lost(self, drawn: Tensor, real: Tensor, target: str) -> Tensor:
-        """What of the layout of `real` is not that of `drawn`, in the look of `target`: 0 at least."""
+        """What of the layout of `real` is not that of `drawn`, in the look of `target`, weighted: 0 at least."""
+        c = self.config
         with torch.autocast(real.device.type, enabled=False):
             ours, theirs = self._reduced(drawn), self._reduced(real)
             # Weakly at first: what becomes what is decided by what is rare, a figure a figure. Self-similarity does not
             # tell it: held from the start, a bright flame on a black sky became pale stones without a shape; left to
             # chance, coins became holes between galaxies.
-            weight = min(1.0, (self.stage + 1) / (self.config.coarse + 1))
+            weight = c.lambda_structure * min(1.0, (self.stage + 1) / (c.coarse + 1))
             lost = weight * (1 - losses.correlation(*map(losses.self_similarity, (ours, theirs))))
             if self.is_fine:
                 return lost
             # Rare in the target, not in what was drawn: there a white duck on black is as rare as a black one on white.
             world = self._reduced(self.remembered(target))
-            return lost + 1 - losses.correlation(losses.rarity(ours, world), losses.rarity(theirs, theirs))
+            alike = losses.correlation(losses.rarity(ours, world), losses.rarity(theirs, theirs))
+            return lost + c.lambda_rarity * (1 - alike)
 
     def _reduced(self, image: Tensor) -> Tensor:
         """`image` at the size at which layouts are compared."""

@@ -129,7 +129,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
     def grow(self) -> None:
         self.stage += 1
         if self.stage == 0:
-            torch.nn.init.normal_(self.anchor)
+            self.anchor.copy_(torch.randn(self.anchor.shape))
         self.generator.grow(self._new_stage(["d"], padding=0, norm="batch"), residual=True)
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:

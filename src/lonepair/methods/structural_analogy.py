@@ -165,7 +165,7 @@ class StructuralAnalogy(StagewiseMethod):
         residual = self.stage < self.plan.stages - self.config.replacing
         for domain in self.domains:
             if self.stage == 0:
-                torch.nn.init.normal_(self.anchor(domain))
+                self.anchor(domain).copy_(torch.randn(self.anchor(domain).shape))
             self.generator(domain).grow(self._new_stage([f"d_{domain}"], padding=1, norm="instance"), residual)
 
     def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
