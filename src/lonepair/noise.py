@@ -6,6 +6,7 @@ training equal the uninterrupted one.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -102,13 +103,10 @@ class Field:
 
     def rows(self, first: int, last: int) -> Float[Tensor, "1 c _ w"]:
         """The rows from `first` to before `last`, laid out channels last."""
-        _, c, h, w = self.shape
         drawn = []
         for block in range(first // _ROWS, -(-last // _ROWS)):
             top = block * _ROWS
-            draw = Draw(*self.keys, block, device=self.device, place=self.place)
-            whole = draw.normal(1, min(_ROWS, h - top), w, c)
-            drawn.append(whole[:, max(0, first - top) : last - top])
+            drawn.append(_block(self, block)[:, max(0, first - top) : last - top])
         return self.scale * torch.cat(drawn, 1).permute(0, 3, 1, 2)
 
     def whole(self) -> Float[Tensor, "1 c h w"]:
@@ -117,6 +115,13 @@ class Field:
 
     def __rmul__(self, factor: float) -> Field:
         return replace(self, scale=factor * self.scale)
+
+
+@functools.lru_cache(maxsize=4)  # the rows that one band shares with the next are not drawn again
+def _block(field: Field, number: int) -> Float[Tensor, "1 _ w c"]:
+    _, c, h, w = field.shape
+    draw = Draw(*field.keys, number, device=field.device, place=field.place)
+    return draw.normal(1, min(_ROWS, h - number * _ROWS), w, c)
 
 
 @contextmanager
