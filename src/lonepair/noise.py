@@ -18,7 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 LARGE = 1 << 20
-"""A map of features with more pixels than this is drawn in blocks of rows, each from keys of its own."""
+"""An image of more pixels than this is drawn in bands, and noise of its features in blocks of rows, each from keys of
+its own."""
 _ROWS = 32
 
 

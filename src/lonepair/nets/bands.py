@@ -18,8 +18,6 @@ from torch import Tensor, nn
 from lonepair.nets.blocks import InstanceNorm
 from lonepair.resize import resize_rows
 
-LARGE = 1 << 20
-"""An image of more pixels than this is drawn in bands."""
 BAND = 1 << 18
 """Pixels of a band, about."""
 _EPSILON = 1e-5

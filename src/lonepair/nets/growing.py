@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lonepair.nets.bands import LARGE, Rows, resized, rows_of
+from lonepair.nets.bands import Rows, resized, rows_of
 from lonepair.nets.blocks import Border, Norm, conv_block, init_normal
-from lonepair.noise import Field
+from lonepair.noise import LARGE, Field
 from lonepair.resize import resize_corners, resize_features
 
 Size = tuple[int, int]

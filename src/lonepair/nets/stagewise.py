@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lonepair.nets.bands import LARGE, rows_of
+from lonepair.nets.bands import rows_of
 from lonepair.nets.blocks import Norm, conv_block, init_normal
+from lonepair.noise import LARGE
 
 
 class StageGenerator(nn.Module):
