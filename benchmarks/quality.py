@@ -82,16 +82,21 @@ def find_pair(data: Path, name: str) -> Pair:
     first, _, second = name.partition("/")
     if not first or not second:
         raise lp.UserError(f"pair {name!r} is none; write A/B, such as {PAIRS[0]}")
-    a, b = (_find(data / "pairs", stem) for stem in (first, second))
+    a, b = (find_image(data / "pairs", stem) for stem in (first, second))
     names = dict(zip(DIRECTIONS, (f"{first}_to_{second}.png", f"{second}_to_{first}.png"), strict=True))
     files = {way: data / "published" / file for way, file in names.items()}
     return Pair(name, a, b, {way: file for way, file in files.items() if file.is_file()})
 
 
-def _find(folder: Path, stem: str) -> Path:
+def find_image(folder: Path, stem: str) -> Path:
+    """The picture `stem` in `folder`.
+
+    Raises:
+        UserError: where there is none.
+    """
     found = [file for suffix in (".jpg", ".png") if (file := folder / f"{stem}{suffix}").is_file()]
     if not found:
-        raise lp.UserError(f"{folder / stem}.jpg (or .png): no such file; leave its pair out with --pairs")
+        raise lp.UserError(f"{folder / stem}.jpg (or .png): no such file; leave it out, or give another folder")
     return found[0]
 
 
@@ -311,10 +316,10 @@ def told(work: Callable[[], int]) -> int:
     try:
         return work()
     except lp.UserError as error:
-        print(f"quality: {error}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
         return 2
     except (Interrupted, KeyboardInterrupt):
-        print("quality: stopped; the same command goes on", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).stem}: stopped; the same command goes on", file=sys.stderr)
         return 130
 
 

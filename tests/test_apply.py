@@ -20,7 +20,7 @@ import lonepair.methods as methods
 from conftest import picture, tiny
 from lonepair.apply import edit
 from lonepair.apply.animate import closed_walk, random_walk, walk_spread
-from lonepair.apply.finish import finish
+from lonepair.apply.finish import Finisher
 from lonepair.apply.sample import reconstruction
 from lonepair.errors import UserError
 from lonepair.image import read_image, read_metadata
@@ -506,7 +506,7 @@ def _grained(seed: int) -> Tensor:
 
 def test_finishing_brings_the_targets_grain_and_keeps_the_layout() -> None:
     target, drawn = _grained(0), picture(48, 56).flip(3)
-    finished = finish(drawn, target, [0.6, 0.8, 1.0], 0.4)
+    finished = Finisher(target, [0.6, 0.8, 1.0], 0.4).finish(drawn).image
     assert look_distance(finished, target) < 0.8 * look_distance(drawn, target)
     assert structure(finished, drawn) > 0.9 * structure(_grained(0).flip(3), drawn)
     assert float(finished.min()) >= -1
@@ -519,11 +519,11 @@ def test_finishing_takes_other_patches_where_pieces_of_the_target_would_be_cut_o
     target = (torch.cat([picture(48, 56)] * 2, 3) + 0.3 * grain).clamp(-1, 1)
     drawn = target[..., :56]
     assert copying(drawn, target) == 1
-    assert copying(finish(drawn, target, [0.6, 0.8, 1.0], 0.4), target) < 0.5
+    assert copying(Finisher(target, [0.6, 0.8, 1.0], 0.4).finish(drawn).image, target) < 0.5
 
 
 def test_finishing_keeps_the_size_of_what_is_drawn() -> None:
-    assert finish(picture(30, 41), picture(52, 33), [0.5, 1.0], 0.4).shape == (1, 3, 30, 41)
+    assert Finisher(picture(52, 33), [0.5, 1.0], 0.4).finish(picture(30, 41)).image.shape == (1, 3, 30, 41)
 
 
 @methods_that("translate")

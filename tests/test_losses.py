@@ -6,7 +6,6 @@ from conftest import picture
 from lonepair.losses import (
     Nearest,
     PatchLook,
-    assemble,
     correlation,
     critic_losses,
     first_order,
@@ -96,15 +95,23 @@ def test_critic_losses_sum_over_the_fakes() -> None:
         return 2 * x
 
     real, fakes = torch.full((1, 1, 6, 6), 0.5), [torch.full((1, 1, 6, 6), v) for v in (-1.0, 0.25)]
-    wasserstein, penalty = critic_losses(critic, real, fakes, torch.full((2, 3), 0.5))
+    wasserstein, penalty = critic_losses(critic, real, fakes, Draw(0))
     assert wasserstein.item() == pytest.approx((-2 - 1) + (0.5 - 1))
     assert penalty.item() == pytest.approx(2 * (2 - 1) ** 2, abs=1e-5)
 
 
-def test_critic_losses_want_a_draw_for_each_fake() -> None:
-    image = torch.zeros(1, 1, 6, 6)
-    with pytest.raises(ValueError, match="zip"):
-        critic_losses(lambda x: x, image, [image, image], torch.full((1, 3), 0.5))
+def test_critic_losses_weigh_fakes_by_their_shares() -> None:
+    real, fakes = torch.zeros(1, 1, 6, 6), [torch.full((1, 1, 6, 6), v) for v in (-1.0, 0.25)]
+    wasserstein, penalty = critic_losses(lambda x: 3 * x, real, fakes, Draw(0), shares=[1.0, 0.5])
+    assert wasserstein.item() == pytest.approx(-3 + 0.5 * 0.75)
+    assert penalty.item() == pytest.approx(1.5 * (3 - 1) ** 2, abs=1e-5)
+
+
+def test_a_lazy_penalty_is_the_same_on_average() -> None:
+    image, draw = torch.zeros(1, 1, 6, 6), Draw(0)
+    found = [float(critic_losses(lambda x: 3 * x, image, [image], draw, every=4)[1]) for _ in range(400)]
+    assert set(found) == {0.0, 16.0}
+    assert sum(found) / 400 == pytest.approx(4, abs=1)
 
 
 def test_mean_square() -> None:
@@ -180,19 +187,12 @@ def test_some_patches_are_no_more_than_asked_for_and_each_is_one_of_them_now_and
 
 
 def test_what_is_shut_out_is_not_the_nearest() -> None:
-    theirs = torch.randn(150, 27, generator=torch.Generator().manual_seed(0))
-    search, shut = Nearest(theirs), torch.arange(0, 150, 2)
+    target = torch.randn(1, 3, 12, 17, generator=torch.Generator().manual_seed(0))  # 150 patches of 3x3
+    search, shut = Nearest(target, 3), torch.arange(0, 150, 2)
     for alpha in (0.0, 0.03):
-        found = search(theirs, alpha, shut)
+        found = search(search.queries(target), alpha, shut)
         assert (found % 2 == 1).all()
         assert torch.equal(found[1::2], torch.arange(1, 150, 2))
-
-
-def test_an_image_is_assembled_of_its_patches() -> None:
-    image = picture(9, 13)
-    patches = patches_of(image, 5)
-    assert patches.shape == (5 * 9, 75)
-    assert torch.allclose(assemble(patches, (9, 13), 5), image, atol=1e-6)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.03])
@@ -202,9 +202,14 @@ def test_nearest_is_the_nearest_in_every_tile(alpha: float) -> None:
     apart = torch.cdist(ours.double(), theirs.double()).square() / 27
     if alpha:
         apart = apart / (alpha + apart.min(0).values)
-    found = Nearest(theirs)(ours, alpha)
+    search = Nearest(target, 3)
+    found = search(search.queries(image), alpha)
     assert torch.allclose(apart.gather(1, found[:, None])[:, 0], apart.min(1).values, rtol=1e-3)
-    assert torch.equal(Nearest(theirs)(theirs.flip(0)), torch.arange(len(theirs)).flip(0))
+    own = torch.arange(len(theirs))
+    assert torch.equal(search(search.queries(target).flip(0)), own.flip(0))
+    assert torch.equal(search.patches(own), theirs)
+    far = torch.cdist(ours[:40].double(), theirs[:40].double()).square().diagonal() / 27
+    assert torch.allclose(search.apart(search.queries(image)[:40], own[:40]).double(), far, rtol=1e-4)
 
 
 def test_nearness_tells_patches_from_a_shuffle_of_their_pixels() -> None:
@@ -231,6 +236,13 @@ def test_pieces_are_runs_of_one_shift_both_ways() -> None:
     expected[3:8, 2:8] = True
     assert torch.equal(found, expected)
     assert not pieces(index.flatten(), (12, 12), 30, 7).any()
+
+
+def test_pieces_are_known_by_their_shift_where_patches_lie_apart() -> None:
+    rows, columns = torch.meshgrid(torch.arange(6), torch.arange(7), indexing="ij")
+    index = ((2 * rows + 3) * 40 + 2 * columns + 5).flatten()
+    assert pieces(index, (6, 7), 40, 4, step=2).all()
+    assert not pieces(index, (6, 7), 40, 4).any()
 
 
 def test_a_figure_is_rare_in_an_image_and_in_its_negative() -> None:

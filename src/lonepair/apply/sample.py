@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.finish import finish_drawn
+from lonepair.apply.finish import Finisher
 from lonepair.apply.picture import finished, stacked
 from lonepair.errors import UserError
 from lonepair.methods.base import Method, SingleMethod, Size
@@ -71,7 +71,8 @@ def sample(
             drawn = {domain: [images[domain] for images in pairs] for domain in method.domains}
     if finish and method.remembers:
         for domain, images in drawn.items():
-            drawn[domain] = [finish_drawn(method, image.float().clamp(-1, 1), domain) for image in images]
+            finisher = Finisher.of(method, domain)
+            drawn[domain] = [finisher.finish(image.float().clamp(-1, 1)).image for image in images]
     return {domain: stacked(images) for domain, images in drawn.items()}
 
 

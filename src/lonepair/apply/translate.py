@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.finish import finish_drawn, finish_next
+from lonepair.apply.finish import Finished, Finisher
 from lonepair.apply.picture import finished
 from lonepair.errors import UserError
 from lonepair.files import check_output
@@ -71,7 +71,7 @@ class Translation:
         return self._shown(self._redrawn(image, None))
 
     @torch.no_grad()
-    def _redrawn(self, image: Tensor, before: _Redrawn | None) -> _Redrawn:
+    def _redrawn(self, image: Tensor, before: Finished | None) -> Finished:
         """A frame at the size at which the network draws it, after the frame `before`.
 
         All frames share one draw of noise: what noise adds to the texture must not flicker.
@@ -93,14 +93,17 @@ class Translation:
         redrawn = redrawn[:, :, top : top + h, left : left + w].float()
         drawn = redrawn.clamp(-1, 1)
         if not self.finished:
-            return _Redrawn(drawn, drawn)
-        domain = self.direction[-1]
+            return Finished(drawn, drawn)
         if before is None or before.drawn.shape != drawn.shape:
-            return _Redrawn(drawn, finish_drawn(method, drawn, domain))
-        return _Redrawn(drawn, finish_next(method, drawn, domain, before.drawn, before.finished))
+            return self._finisher.finish(drawn)
+        return self._finisher.next(drawn, before)
 
-    def _shown(self, redrawn: _Redrawn) -> Tensor:
-        return resize_image(finished(redrawn.finished), self.size)
+    @cached_property
+    def _finisher(self) -> Finisher:
+        return Finisher.of(self.method, self.direction[-1])
+
+    def _shown(self, redrawn: Finished) -> Tensor:
+        return resize_image(finished(redrawn.image), self.size)
 
     def frames(self) -> Iterator[Frame]:
         """Every frame, redrawn, at its own time."""
@@ -183,14 +186,6 @@ class Translation:
     def _moments(count: int, moments: int) -> set[int]:
         """`moments` of `count` frames, evenly spaced from the first to the last."""
         return {round(i * (count - 1) / max(1, moments - 1)) for i in range(moments)}
-
-
-@dataclass(frozen=True)
-class _Redrawn:
-    """A frame as the network drew it, and as it was finished, which may be the same."""
-
-    drawn: Tensor
-    finished: Tensor
 
 
 def _written(clip: ClipWriter, frames: Iterable[Frame]) -> Iterator[Frame]:

@@ -7,8 +7,8 @@ from lonepair.losses.distance import mean_square as mean_square
 from lonepair.losses.layout import correlation as correlation
 from lonepair.losses.layout import rarity as rarity
 from lonepair.losses.layout import self_similarity as self_similarity
+from lonepair.losses.nearest import Move as Move
 from lonepair.losses.nearest import Nearest as Nearest
-from lonepair.losses.nearest import assemble as assemble
 from lonepair.losses.nearest import patches_of as patches_of
 from lonepair.losses.nearest import pieces as pieces
 from lonepair.losses.patches import Contrast as Contrast

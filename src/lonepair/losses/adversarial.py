@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.noise import Draw
+
 Critic = Callable[[Tensor], Tensor]
 
 
@@ -43,13 +45,29 @@ def interpolate(
 
 
 def critic_losses(
-    critic: Critic, real: Float[Tensor, "1 c h w"], fakes: Sequence[Tensor], weights: Float[Tensor, "f 3"]
+    critic: Critic,
+    real: Float[Tensor, "1 c h w"],
+    fakes: Sequence[Tensor],
+    draw: Draw,
+    every: int = 1,
+    shares: Sequence[float] | None = None,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """(Σ D(fake) - D(real), Σ penalty) over all `fakes`, which need no gradient; lower is a better critic.
 
-    `weights`: three U(0, 1) draws for each fake, on the CPU (see `interpolate`).
+    Args:
+        draw: Says where between `real` and the fakes penalties are taken (see `interpolate`).
+        every: The penalty, most of a critic's cost, is taken at one of so many calls, at random, so many times as
+            heavy, and is 0 at the others: the same on average (lazy regularization, Karras et al., StyleGAN2, CVPR
+            2020, sec. 3.1).
+        shares: Weight of each fake; 1 unless given.
     """
+    shares = [1.0] * len(fakes) if shares is None else shares
+    weights = draw.scalars(len(fakes), 3)
     real_score = critic(real).mean()
-    wasserstein = torch.stack([critic(fake).mean() - real_score for fake in fakes]).sum()
+    apart = [share * (critic(fake).mean() - real_score) for fake, share in zip(fakes, shares, strict=True)]
+    wasserstein = torch.stack(apart).sum()
+    if every > 1 and not draw.coin(1 / every):
+        return wasserstein, torch.zeros_like(wasserstein)
     points = [interpolate(real, fake, weight) for fake, weight in zip(fakes, weights, strict=True)]
-    return wasserstein, torch.stack([gradient_penalty(critic, point) for point in points]).sum()
+    penalties = [share * gradient_penalty(critic, point) for point, share in zip(points, shares, strict=True)]
+    return wasserstein, every * torch.stack(penalties).sum()

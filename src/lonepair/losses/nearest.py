@@ -1,5 +1,8 @@
 """The nearest of a target's patches: what a distribution's projections cannot say is whether a patch is a real one."""
 
+import math
+from collections.abc import Callable, Iterable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -12,6 +15,15 @@ _FAR = 1e6
 """The square, in a key, of a patch that is not to be taken."""
 _BLOCK = 64
 """So many patches are searched at once for the nearest."""
+_LEARNT = 16384
+"""Of about so many patches directions are learnt."""
+_SOME = 512
+"""So many queries tell what nothing resembles yet, where not all are compared with all."""
+_GATHERED = 1 << 16
+"""Of so many patches at once keys are gathered, so that memory does not grow."""
+
+Move = Callable[[Tensor], Tensor]
+"""Indices in place of others, both of (m,)."""
 
 
 def patches_of(image: Float[Tensor, "1 c h w"], side: int, step: int = 1) -> Float[Tensor, "n d"]:
@@ -19,28 +31,47 @@ def patches_of(image: Float[Tensor, "1 c h w"], side: int, step: int = 1) -> Flo
     return F.unfold(image, side, stride=step)[0].T.contiguous()
 
 
-def assemble(patches: Float[Tensor, "n d"], size: tuple[int, int], side: int) -> Float[Tensor, "1 c h w"]:
-    """The image whose every pixel is the mean of what the patches that cover it say; (h, w) = `size`."""
-    summed = F.fold(patches.T[None], size, side)
-    covered = F.fold(torch.ones_like(patches.T[None, : side**2]), size, side)
-    return summed / covered
-
-
 class Nearest:
-    """A target's patches, to be searched."""
+    """A target's patches, to be searched: by their places, in rows, an index each."""
 
-    def __init__(self, patches: Float[Tensor, "n d"]) -> None:
-        self.patches = patches
-        self._mean = patches.mean(0)
-        centred = patches - self._mean
+    def __init__(self, target: Float[Tensor, "1 c h w"], side: int) -> None:
+        self.side, self.columns = side, target.shape[-1] - side + 1
+        self._target = target
+        rows = target.shape[-2] - side + 1
+        patches = patches_of(target, side, math.ceil((rows * self.columns / _LEARNT) ** 0.5))
+        mean = patches.mean(0)
+        centred = patches - mean
         covariance = (centred.T @ centred / len(patches)).double()
         directions = torch.linalg.eigh(covariance)[1].flip(1)[:, :_DIRECTIONS].to(patches.dtype)
-        self._directions = directions / patches.shape[1] ** 0.5  # so that squared distances are means over a patch
-        keys = centred @ self._directions
+        directions = directions / patches.shape[1] ** 0.5  # so that squared distances are means over a patch
+        self._filters = directions.T.reshape(-1, target.shape[1], side, side)
+        self._offset = -(mean @ directions)
+        keys = self._along(target, 1)
         # The product of a key and a query, each with its square at its end, is the squared distance of the two.
         keys = torch.cat([-2 * keys, torch.ones_like(keys[:, :1]), keys.square().sum(1, keepdim=True)], 1)
         self._keys = F.pad(keys, [0, 0, 0, -len(keys) % _BLOCK])
-        self._none = torch.arange(len(patches), len(self._keys), device=patches.device)
+        self._keys[len(keys) :, -1] = _FAR
+
+    def _along(self, image: Tensor, step: int) -> Float[Tensor, "m d"]:
+        """Patches of `image` along the directions."""
+        return F.conv2d(image, self._filters, self._offset, stride=step)[0].flatten(1).T.contiguous()
+
+    @torch.no_grad()
+    def queries(self, image: Float[Tensor, "1 c h w"], step: int = 1) -> Float[Tensor, "m d"]:
+        """The patches of `image`, or those at every `step`-th place, row by row, as they are searched for."""
+        ours = self._along(image, step)
+        return torch.cat([ours, ours.square().sum(1, keepdim=True), torch.ones_like(ours[:, :1])], 1)
+
+    def patches(self, index: Int[Tensor, "m"]) -> Float[Tensor, "m d"]:
+        """The target's patches `index`, d = c·side² as of `patches_of`."""
+        near = torch.arange(self.side, device=index.device)
+        rows = (index // self.columns)[:, None, None] + near[:, None]
+        columns = (index % self.columns)[:, None, None] + near
+        return self._target[0][:, rows, columns].permute(1, 0, 2, 3).flatten(1)
+
+    def apart(self, queries: Float[Tensor, "m d"], index: Int[Tensor, "m"]) -> Float[Tensor, "m"]:
+        """Mean squared difference of each of `queries` to the target's patch `index`."""
+        return _products(queries, self._keys, index).clamp(min=0)
 
     @torch.no_grad()
     def __call__(
@@ -54,20 +85,71 @@ class Nearest:
         not taken, unless there are no others. Exact, in m·n·32 multiplications, twice that for more than a tile of
         queries with completeness; in tiles, so that memory does not grow with m·n.
         """
-        tile = 1024 if queries.device.type == "cpu" else 8192  # on a CPU a tile of distances stays in its cache
-        ours = (queries - self._mean) @ self._directions
-        ours = torch.cat([ours, ours.square().sum(1, keepdim=True), torch.ones_like(ours[:, :1])], 1)
-        keys = self._keys.clone()
-        keys[self._none, -1] = _FAR
+        tile = _tile(queries)
+        keys = self._keys
         if without is not None:
+            keys = keys.clone()
             keys[without, -1] = _FAR
-        if completeness > 0 and len(ours) > tile:
-            least = torch.full_like(keys[:, 0], torch.inf)
-            for rows in torch.split(ours, tile):
-                parts = torch.split(keys, tile)
-                least = torch.minimum(least, torch.cat([(rows @ part.T).amin(0) for part in parts]))
-            keys, completeness = keys * _urgency(least, keys, completeness)[:, None], 0.0
-        return torch.cat([_least(rows, keys, tile, completeness) for rows in torch.split(ours, tile)])
+        if completeness > 0 and len(queries) > tile:
+            keys, completeness = keys * _urgency(_least_of(queries, keys), keys, completeness)[:, None], 0.0
+        return torch.cat([_least(rows, keys, tile, completeness) for rows in torch.split(queries, tile)])
+
+    @torch.no_grad()
+    def follow(
+        self,
+        queries: Float[Tensor, "m d"],
+        found: Int[Tensor, "m"],
+        moves: Iterable[Move],
+        completeness: float,
+        fresh: bool = False,
+    ) -> Int[Tensor, "m"]:
+        """`found`, or what `moves` make of it one after the other, each time whichever is nearer.
+
+        Neighbours belong together in the target, too, so that few moves do what a search of all does (Barnes et al.,
+        PatchMatch, SIGGRAPH 2009), in a time that grows with m rather than m·n. What nothing resembles yet is told by
+        `_SOME` of the queries, which with `fresh` are searched for among all as well.
+        """
+        some = _spread(min(_SOME, len(queries)), len(queries), queries.device)
+        least = _least_of(queries[some], self._keys)
+        least = least.scatter_reduce(0, found, self.apart(queries, found), "amin")
+        keys = self._keys * _urgency(least, self._keys, completeness)[:, None]
+        best = _products(queries, keys, found)
+        for move in [*moves, *([_put(some, _least(queries[some], keys, _tile(queries), 0.0))] if fresh else [])]:
+            other = move(found)
+            apart = _products(queries, keys, other)
+            nearer = apart < best
+            found, best = torch.where(nearer, other, found), torch.where(nearer, apart, best)
+        return found
+
+
+def _tile(queries: Tensor) -> int:
+    return 1024 if queries.device.type == "cpu" else 8192  # on a CPU a tile of distances stays in its cache
+
+
+def _products(queries: Float[Tensor, "m d"], keys: Float[Tensor, "n d"], index: Int[Tensor, "m"]) -> Float[Tensor, "m"]:
+    parts = zip(torch.split(queries, _GATHERED), torch.split(index, _GATHERED), strict=True)
+    return torch.cat([(ours * keys[theirs]).sum(1) for ours, theirs in parts])
+
+
+def _least_of(queries: Float[Tensor, "m d"], keys: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    """The distance of each of `keys` to the nearest of `queries`."""
+    least = torch.full_like(keys[:, 0], torch.inf)
+    for rows in torch.split(queries, _tile(queries)):
+        parts = torch.split(keys, _tile(queries))
+        least = torch.minimum(least, torch.cat([(rows @ part.T).amin(0) for part in parts]))
+    return least
+
+
+def _spread(count: int, bound: int, device: torch.device) -> Int[Tensor, "count"]:
+    """`count` integers below `bound`, spread evenly without a pattern that rows of an image could fall into."""
+    if count == bound:
+        return torch.arange(bound, device=device)
+    golden = 0.5 * (5**0.5 - 1)
+    return (torch.arange(count, dtype=torch.float64) * golden % 1 * bound).long().to(device)
+
+
+def _put(some: Tensor, values: Tensor) -> Move:
+    return lambda found: found.index_put((some,), values)
 
 
 def _urgency(least: Float[Tensor, "n"], keys: Float[Tensor, "n d"], completeness: float) -> Float[Tensor, "n"]:
@@ -96,7 +178,7 @@ def _least(rows: Float[Tensor, "m d"], keys: Float[Tensor, "n d"], tile: int, co
 
 
 def pieces(
-    index: Int[Tensor, "n"], size: tuple[int, int], columns: int, run: int
+    index: Int[Tensor, "n"], size: tuple[int, int], columns: int, run: int, step: int = 1
 ) -> Bool[Tensor, "{size[0]} {size[1]}"]:
     """Which patches are part of a piece cut out of the target: `run` neighbours in the row have one shift, and likewise
     in the column.
@@ -106,10 +188,11 @@ def pieces(
         size: Patches in a column and in a row of the image.
         columns: Patches in a row of the target.
         run: So many neighbours of one shift are a piece.
+        step: Pixels between neighbours.
     """
     h, w = size
-    rows_apart = index // columns - torch.arange(h, device=index.device).repeat_interleave(w)
-    columns_apart = index % columns - torch.arange(w, device=index.device).repeat(h)
+    rows_apart = index // columns - step * torch.arange(h, device=index.device).repeat_interleave(w)
+    columns_apart = index % columns - step * torch.arange(w, device=index.device).repeat(h)
     shifts = (rows_apart * 10_000 + columns_apart).view(h, w)
     return _in_long_runs(shifts, run) & _in_long_runs(shifts.T, run).T
 

@@ -88,7 +88,8 @@ class PatchLook:
     nearly all variance of a plain patch is in its mean. The target's sorted projections are kept for each of `BANKS`
     sets of filters, of which a call takes one at random; of the image's patches it takes `MOST` at random. Images are
     mirrored outward by half a patch, or their borders would belong to fewer patches than the rest, and be free to be
-    anything.
+    anything. With `frame` they have nothing there instead, and a further channel says so, which counts so many
+    standard deviations of colour: what stands at the border of the target is to do so in the image.
 
     Projections of patches are nearly Gaussian, and say little of whether a patch is one that the target has. With
     weight `nearest` so many as `QUERIES` are also compared with the nearest of the target's, where `COMPLETENESS`
@@ -99,18 +100,25 @@ class PatchLook:
     QUERIES, COMPLETENESS = 1024, 0.01
 
     def __init__(
-        self, target: Float[Tensor, "1 c h w"], patch: int, levels: int, detail: float, nearest: float, draw: Draw
+        self,
+        target: Float[Tensor, "1 c h w"],
+        patch: int,
+        levels: int,
+        detail: float,
+        nearest: float,
+        draw: Draw,
+        frame: float = 0.0,
     ) -> None:
         self._levels: list[list[_Distribution | _Nearness]] = []
         for _ in range(levels):
-            terms: list[_Distribution | _Nearness] = [_Distribution(1.0, _whole, patch, target, draw)]
+            terms: list[_Distribution | _Nearness] = [_Distribution(1.0, _whole, patch, target, draw, frame)]
             if detail:
-                terms.append(_Distribution(detail, _fine, patch, target, draw))
+                terms.append(_Distribution(detail, _fine, patch, target, draw, frame))
             if nearest:
-                terms.append(_Nearness(nearest, patch, target))
+                terms.append(_Nearness(nearest, patch, target, frame))
             self._levels.append(terms)
-            if min(target.shape[-2:]) < 6 * patch:
-                break
+            if min(target.shape[-2:]) < (3 if frame else 6) * patch:
+                break  # framed, even the patches of a very small image differ: they say what is above what
             target = _halved(target)
 
     def loss(self, image: Float[Tensor, "1 c h w"], draw: Draw) -> Float[Tensor, ""]:
@@ -129,11 +137,14 @@ class PatchLook:
 class _Distribution:
     """The distance of two distributions: of what `of` takes from the images, in patches of `side` pixels."""
 
-    def __init__(self, weight: float, of: Callable[[Tensor], Tensor], side: int, target: Tensor, draw: Draw) -> None:
+    def __init__(
+        self, weight: float, of: Callable[[Tensor], Tensor], side: int, target: Tensor, draw: Draw, frame: float
+    ) -> None:
         self.weight = weight
-        self._of, self._side = of, side
+        self._of, self._side, self._frame = of, side, frame
         self._contrast = Contrast(of(target))
-        banks = [random_filters(PatchLook.FILTERS, target.shape[1], side, draw) for _ in range(PatchLook.BANKS)]
+        channels = target.shape[1] + (frame > 0)
+        banks = [random_filters(PatchLook.FILTERS, channels, side, draw) for _ in range(PatchLook.BANKS)]
         self._filters = [filters.to(target.device) for filters in banks]
         self._target = target
         self._kept: dict[int, Tensor] = {}
@@ -154,22 +165,25 @@ class _Distribution:
         return self._kept[bank]
 
     def _prepared(self, image: Tensor) -> Tensor:
-        return _mirrored(self._contrast(self._of(image)), self._side)
+        return _bordered(self._contrast(self._of(image)), self._side, self._frame)
 
 
 class _Nearness:
     """How far an image's patches are from the nearest of the target's."""
 
-    def __init__(self, weight: float, side: int, target: Tensor) -> None:
-        self.weight, self._side = weight, side
+    def __init__(self, weight: float, side: int, target: Tensor, frame: float) -> None:
+        self.weight, self._side, self._frame = weight, side, frame
         self._contrast = Contrast(target)
-        self._theirs = Nearest(patches_of(self._contrast(target), side))
+        prepared = self._contrast(target)
+        # Mirrored patches are none of the target's own.
+        self._theirs = Nearest(_bordered(prepared, side, frame) if frame else prepared, side)
 
     def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
         """Root mean square of some patches' differences to their nearest, in units of the target's contrast."""
-        some, step = _some(_mirrored(self._contrast(image), self._side), self._side, PatchLook.QUERIES, draw)
+        some, step = _some(_bordered(self._contrast(image), self._side, self._frame), self._side, PatchLook.QUERIES, draw)
         ours = patches_of(some, self._side, step)
-        nearest = self._theirs.patches[self._theirs(ours.detach(), PatchLook.COMPLETENESS)]
+        found = self._theirs(self._theirs.queries(some, step), PatchLook.COMPLETENESS)
+        nearest = self._theirs.patches(found)
         return (ours - nearest).square().mean().add(1e-8).sqrt()
 
 
@@ -185,8 +199,12 @@ def _some(image: Float[Tensor, "1 c h w"], side: int, most: int, draw: Draw) -> 
     return image[:, :, draw.below(step) :, draw.below(step) :], step
 
 
-def _mirrored(image: Tensor, side: int) -> Tensor:
-    return F.pad(image, [side // 2] * 4, mode="reflect")
+def _bordered(image: Tensor, side: int, frame: float) -> Tensor:
+    """`image`, in units of contrast, and half a patch beyond its border."""
+    reach = [side // 2] * 4
+    if frame == 0:
+        return F.pad(image, reach, mode="reflect")
+    return F.pad(torch.cat([image, torch.full_like(image[:, :1], frame)], 1), reach)
 
 
 def _whole(image: Tensor) -> Tensor:

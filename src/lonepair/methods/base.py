@@ -122,6 +122,8 @@ class AdversarialConfig(Config):
     """Factor of that drop."""
     lambda_pen: float = 0.1
     """Weight of the critic's gradient penalty."""
+    penalty_every: int = 1
+    """The penalty is taken at one of so many of the critic's updates, at random, so many times as heavy."""
     lambda_rec: float = 10.0
     """Weight of reconstructing the real image."""
     noise_base: float = 0.1
@@ -130,7 +132,7 @@ class AdversarialConfig(Config):
     def problems(self) -> list[str]:
         return (
             super().problems()
-            + self.too_small(1, "steps")
+            + self.too_small(1, "steps", "penalty_every")
             + self.no_rate("lr_g", "lr_d")
             + self.no_share("beta1", "beta2", "decay_at", "decay")
             + self.too_small(0, "slope", "lambda_pen", "lambda_rec", "noise_base")

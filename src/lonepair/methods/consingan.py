@@ -203,8 +203,8 @@ class ConSinGAN(SingleMethod):
             scene.fakes = self._imagine(scene)
         critic, c = self.nets["d"], self.config
         if player == "critic":
-            weights = scene.draw.scalars(1, 3)
-            wasserstein, penalty = losses.critic_losses(critic, scene.real["a"][-1], [scene.fakes.detach()], weights)
+            real, fake = scene.real["a"][-1], scene.fakes.detach()
+            wasserstein, penalty = losses.critic_losses(critic, real, [fake], scene.draw, c.penalty_every)
             return {"d": wasserstein, "gp": c.lambda_pen * penalty}
         if callable(scene.fakes):
             return {"adv_rec": scene.fakes()}

@@ -1,7 +1,8 @@
 """`lonepair-single`: one growing generator that draws images with the patches of one, in a minute; no critic.
 
 Ours: `lonepair` for one image. A step draws a random image, whose patches must be the image's, as often as it has them
-(the look of `lonepair`: a sliced Wasserstein distance and the nearest patches), and the image itself from its
+(the look of `lonepair`: a sliced Wasserstein distance and the nearest patches, here of patches that reach over the
+border, so that the sky is above), and the image itself from its
 coarsest size, by squared error, which ties coarse shapes to their detail (SinGAN's reconstruction). Samples are
 finished with the image's own patches (`apply.finish`).
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Scene, SingleMethod, Size
@@ -37,6 +38,10 @@ class LonepairSingleConfig(PatchConfig):
     }
     """draft, standard and full: larger and longer from one to the next."""
 
+    border: Literal["zeros", "reflect"] = "zeros"
+    """What the generators' convolutions see beyond the image's border."""
+    frame: float = 1.0
+    """How much it counts, in standard deviations of colour, where in a patch the image's border is; 0: not at all."""
     lambda_rec: float = 1.0
     """Weight of drawing the image itself from its coarsest size."""
 

@@ -68,6 +68,8 @@ class PatchConfig(GeneratorConfig):
     """Side of the patches that are compared, in pixels."""
     levels: int = 2
     """Sizes at which patches are compared: a stage's own, half of it, ..."""
+    frame: float = 0.0
+    """How much it counts, in standard deviations of colour, where in a patch the image's border is; 0: not at all."""
     lambda_detail: float = 0.5
     """Weight of the patches' fine detail alone beside whole patches, from stage `coarse` on."""
     lambda_nearest: float = 1.0
@@ -82,7 +84,7 @@ class PatchConfig(GeneratorConfig):
         if not 3 <= self.patch <= self.min_side or self.patch % 2 == 0:
             found.append(f"patch is {self.patch}: choose an odd number from 3 to min_side, {self.min_side}")
         found += self.too_small(1, "steps", "finest_steps", "levels")
-        found += self.too_small(0, "slope", "lambda_detail", "lambda_nearest", "noise", "coarse")
+        found += self.too_small(0, "slope", "frame", "lambda_detail", "lambda_nearest", "noise", "coarse")
         found += self.no_rate("lr")
         return found + self.no_share("beta1", "beta2", "decay_at", "decay")
 
@@ -165,7 +167,7 @@ class PatchMethod(Method):
                 c, filters = self.config, noise.Draw(_FILTERS, self.stage)
                 detail = c.lambda_detail * self.is_fine
                 target = self._memory(domain)(key[1])
-                self._looks[key] = losses.PatchLook(target, c.patch, c.levels, detail, c.lambda_nearest, filters)
+                self._looks[key] = losses.PatchLook(target, c.patch, c.levels, detail, c.lambda_nearest, filters, c.frame)
             return self._looks[key].loss(drawn.float(), draw)
 
     # -- use ------------------------------------------------------------------------------------------------------

@@ -226,10 +226,8 @@ class Representative(Method):
         found = {}
         for domain in self.domains:
             fakes = [scene.fakes.random[domain].detach(), scene.fakes.redrawn[OTHER[domain]].detach()]
-            weights = scene.draw.scalars(len(fakes), 3)
-            wasserstein, penalty = losses.critic_losses(
-                self.nets[f"d_{domain}"], scene.fakes.real[domain], fakes, weights
-            )
+            critic, real = self.nets[f"d_{domain}"], scene.fakes.real[domain]
+            wasserstein, penalty = losses.critic_losses(critic, real, fakes, scene.draw, self.config.penalty_every)
             found[f"d_{domain}"] = wasserstein
             found[f"gp_{domain}"] = self.config.lambda_pen * penalty
         return found

@@ -163,7 +163,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
             with torch.set_grad_enabled(c.as_released):
                 fake = self._random(scene.draw, scene.fakes if c.as_released else None)
             scene.fakes.last, fake = fake, fake.detach()
-            wasserstein, penalty = losses.critic_losses(critic, real, [fake], scene.draw.scalars(1, 3))
+            wasserstein, penalty = losses.critic_losses(critic, real, [fake], scene.draw, c.penalty_every)
             return {"d": wasserstein, "gp": c.lambda_pen * penalty}
         rebuilt = self._rebuild(scene.fakes.rebuilt_from)
         reconstruction = c.lambda_rec * losses.mean_square(rebuilt, real)

@@ -218,14 +218,10 @@ class StructuralAnalogy(StagewiseMethod):
         for domain in self.domains:
             fakes = [fake.detach() for fake in scene.fakes.of(domain)]
             shares = [1.0, 1.0, self.config.lambda_self][: len(fakes)]
-            terms = [
-                losses.critic_losses(self.nets[f"d_{domain}"], real[domain], [fake], scene.draw.scalars(1, 3))
-                for fake in fakes
-            ]
-            found[f"d_{domain}"] = sum(
-                (share * term[0] for share, term in zip(shares, terms, strict=True)), terms[0][0] * 0
+            wasserstein, penalty = losses.critic_losses(
+                self.nets[f"d_{domain}"], real[domain], fakes, scene.draw, self.config.penalty_every, shares
             )
-            penalty = sum((share * term[1] for share, term in zip(shares, terms, strict=True)), terms[0][1] * 0)
+            found[f"d_{domain}"] = wasserstein
             found[f"gp_{domain}"] = self.config.lambda_pen * penalty
         return found
 

@@ -1,0 +1,116 @@
+"""Patches side by side: where they lie in an image, what their neighbours suggest, and the image that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lonepair.losses import Move
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Patches of `side` pixels at every `step`-th row and column of an image of (h, w) `size`.
+
+    The last ones may reach over the lower and the right border by less than a step.
+    """
+
+    size: tuple[int, int]
+    side: int
+    step: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Patches in a column and in a row."""
+        h, w = (1 - (self.side - n) // self.step for n in self.size)
+        return h, w
+
+    def over(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h2 w2"]:
+        """`image`, its last row and column repeated as far as patches reach."""
+        h, w = self._reached
+        return F.pad(image, [0, w - self.size[1], 0, h - self.size[0]], mode="replicate")
+
+    @property
+    def _reached(self) -> tuple[int, int]:
+        h, w = ((n - 1) * self.step + self.side for n in self.shape)
+        return h, w
+
+    def assembled(
+        self, texture: Float[Tensor, "1 c h2 w2"], index: Int[Tensor, "m"]
+    ) -> Float[Tensor, "1 c {self.size[0]} {self.size[1]}"]:
+        """The image whose every pixel is the mean of what the patches of `texture` that cover it say."""
+        (rows, columns), (h, w) = self.shape, self._reached
+        own = texture.shape[-1] - self.side + 1
+        first = (index // own * texture.shape[-1] + index % own).view(rows, columns)
+        colours = texture[0].flatten(1)
+        total, covered = texture.new_zeros(texture.shape[1], h, w), texture.new_zeros(h, w)
+        for dy in range(self.side):
+            for dx in range(self.side):
+                places = (
+                    slice(dy, dy + (rows - 1) * self.step + 1, self.step),
+                    slice(dx, dx + (columns - 1) * self.step + 1, self.step),
+                )
+                total[:, *places] += colours[:, first + dy * texture.shape[-1] + dx]
+                covered[*places] += 1
+        return (total / covered)[None, :, : self.size[0], : self.size[1]]
+
+    def spread(self, values: Float[Tensor, "m"]) -> Float[Tensor, "1 1 {self.size[0]} {self.size[1]}"]:
+        """What is known of each patch, for each pixel: that of the patch whose centre is nearest."""
+        rows, columns = (
+            ((torch.arange(n, device=values.device) - self.side // 2) / self.step).round().long().clamp(0, most - 1)
+            for n, most in zip(self.size, self.shape, strict=True)
+        )
+        return values.view(self.shape)[rows[:, None], columns][None, None]
+
+    def moves(self, shape: tuple[int, int]) -> Iterator[Move]:
+        """What the matches of a lattice suggest to each other, where the target has `shape` patches: the place beside a
+        neighbour's match, of neighbours ever nearer, then the places around a patch's own."""
+        for reach in (4, 2, 1):
+            for dy, dx in ((-reach, 0), (reach, 0), (0, -reach), (0, reach)):
+                yield lambda found, dy=dy, dx=dx: self._beside(found, dy, dx, shape)
+        for dy in (-1, 0, 1):
+            for dx in (-1, 0, 1):
+                if dy or dx:
+                    yield lambda found, dy=dy, dx=dx: _clamped(found // shape[1] + dy, found % shape[1] + dx, shape)
+
+    def _beside(self, found: Tensor, dy: int, dx: int, shape: tuple[int, int]) -> Tensor:
+        (rows, columns), device = self.shape, found.device
+        row, column = torch.arange(rows, device=device), torch.arange(columns, device=device)
+        theirs = (row + dy).clamp(0, rows - 1)[:, None], (column + dx).clamp(0, columns - 1)
+        match = found.view(rows, columns)[theirs]
+        y = match // shape[1] + self.step * (row[:, None] - theirs[0])
+        x = match % shape[1] + self.step * (column - theirs[1])
+        return _clamped(y, x, shape).flatten()
+
+    def enlarged(
+        self,
+        found: Int[Tensor, "n"],
+        before: Lattice,
+        shape_before: tuple[int, int],
+        shape: tuple[int, int],
+    ) -> Int[Tensor, "m"]:
+        """The matches `found` of the lattice `before`, of the same image smaller, for this one: shifts grow as the
+        target does, from `shape_before` to `shape` patches."""
+        near = [
+            (torch.arange(own, device=found.device) * (old - 1) / max(1, own - 1)).round().long()
+            for own, old in zip(self.shape, before.shape, strict=True)
+        ]
+        match = found.view(before.shape)[near[0][:, None], near[1]]
+        places = []
+        for axis, at in enumerate((match // shape_before[1], match % shape_before[1])):
+            here = self.step * torch.arange(self.shape[axis], device=found.device)
+            there = before.step * near[axis]
+            if axis == 0:
+                here, there = here[:, None], there[:, None]
+            places.append((here + (at - there) * shape[axis] / shape_before[axis]).round().long())
+        return _clamped(*places, shape).flatten()
+
+
+def _clamped(y: Tensor, x: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The indices of the places y, x, brought within `shape`."""
+    return y.clamp(0, shape[0] - 1) * shape[1] + x.clamp(0, shape[1] - 1)

@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from conftest import picture
+from lonepair.apply.patchwork import Lattice
+from lonepair.losses import Nearest, patches_of
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_an_image_is_assembled_of_its_own_patches(step: int) -> None:
+    image = picture(24, 31)
+    lattice = Lattice((19, 26), 5, step)
+    rows, columns = lattice.shape
+    y, x = torch.meshgrid(torch.arange(rows) * step, torch.arange(columns) * step, indexing="ij")
+    places = (y * (31 - 5 + 1) + x).flatten()
+    assert torch.allclose(lattice.assembled(image, places), image[..., :19, :26], atol=1e-6)
+    corner = patches_of(lattice.over(image[..., :19, :26]), 5, step)
+    assert corner.shape == (rows * columns, 75)
+
+
+def test_every_pixel_is_the_mean_of_what_covers_it() -> None:
+    """Two patches of 3 pixels, one of zeros and one of ones, overlap by one."""
+    texture = torch.cat([torch.zeros(1, 1, 3, 3), torch.ones(1, 1, 3, 3)], 3)
+    made = Lattice((3, 5), 3, 2).assembled(texture, torch.tensor([0, 3]))
+    assert torch.equal(made[0, 0], torch.tensor([0, 0, 0.5, 1, 1]).expand(3, 5))
+
+
+def test_following_takes_what_is_nearer_and_finds_what_only_a_few_know() -> None:
+    """Of a piece of the target moved by (5, 9), one patch in six knows where it comes from; its neighbours learn it."""
+    target = torch.randn(1, 3, 40, 44, generator=torch.Generator().manual_seed(0))
+    search, lattice = Nearest(target, 3), Lattice((24, 24), 3, 1)
+    queries = search.queries(target[..., 5:29, 9:33])
+    rows, columns = torch.meshgrid(torch.arange(22), torch.arange(22), indexing="ij")
+    right = ((rows + 5) * 42 + columns + 9).flatten()
+    wrong = torch.randint(0, 38 * 42, (22 * 22,), generator=torch.Generator().manual_seed(1))
+    known = torch.arange(22 * 22) % 6 == 0
+    found = search.follow(queries, torch.where(known, right, wrong), lattice.moves((38, 42)), 0.01)
+    assert float((found == right).float().mean()) > 0.95
+    fresh = search.follow(queries, wrong, [], 0.01, fresh=True)
+    assert torch.equal(fresh, right)  # fewer than are searched for among all
+    assert torch.equal(search.follow(queries, right, lattice.moves((38, 42)), 0.01), right)
+
+
+def test_a_pixel_has_what_is_known_of_the_patch_around_it() -> None:
+    lattice = Lattice((9, 8), 3, 2)
+    assert lattice.shape == (4, 4)
+    spread = lattice.spread(torch.arange(16.0))[0, 0]
+    assert spread.shape == (9, 8)
+    for row in range(4):
+        for column in range(3):
+            assert spread[2 * row + 1, 2 * column + 1] == 4 * row + column
+    assert spread[8, 7] == 15
+
+
+def test_matches_grow_with_the_image() -> None:
+    """Shifted by a tenth of the target's side: twice as large, the shift is twice as long."""
+    small, large = Lattice((20, 20), 5, 1), Lattice((40, 40), 5, 2)
+    rows, columns = torch.meshgrid(torch.arange(16), torch.arange(16), indexing="ij")
+    found = ((rows + 4) * 36 + columns + 2).flatten()
+    grown = large.enlarged(found, small, (36, 36), (72, 72))
+    rows, columns = torch.meshgrid(2 * torch.arange(19), 2 * torch.arange(19), indexing="ij")
+    apart = torch.stack([grown // 72 - rows.flatten(), grown % 72 - columns.flatten()])
+    expected = torch.tensor([8, 4])[:, None]
+    inside = (rows + 8 < 72) & (columns + 4 < 72)
+    assert (apart[:, inside.flatten()] - expected).abs().max() <= 1
