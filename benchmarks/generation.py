@@ -71,7 +71,7 @@ def measured(name: str, method: str, seed: int, given: argparse.Namespace) -> Me
     )
     run = open_run(folder, lambda path: lp.load(path, given.device, threads=given.threads))
     began = time.perf_counter()
-    images = run.model.sample(SAMPLES, seed=seed).images["a"]
+    images = run.model.sample(SAMPLES, seed=seed, detail=False).images["a"]
     drawing = (time.perf_counter() - began) / SAMPLES
     # A training that ran out of time draws smaller than it was to learn.
     learnt = resize_image(run.inputs["a"], (images.shape[-2], images.shape[-1]))

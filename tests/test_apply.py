@@ -92,7 +92,8 @@ def test_samples_of_any_size_and_aspect(name: str, size: tuple[int, int] | None)
     model = model_of(name)
     drawn = model.sample(2, size=size)
     for domain, images in drawn.images.items():
-        assert images.shape == (2, 3, *(size or model.method.sizes["a"][-1])), domain  # a pair's are aligned
+        trained = model.method.sizes["a"][-1]
+        assert images.shape == (2, 3, *(size or trained)), domain  # a pair's are aligned
         assert not torch.equal(images[0], images[1])
 
 
@@ -519,7 +520,7 @@ def test_finishing_takes_other_patches_where_pieces_of_the_target_would_be_cut_o
     target = (torch.cat([picture(48, 56)] * 2, 3) + 0.3 * grain).clamp(-1, 1)
     drawn = target[..., :56]
     assert copying(drawn, target) == 1
-    assert copying(Finisher(target, [0.6, 0.8, 1.0], 0.4).finish(drawn).image, target) < 0.5
+    assert copying(Finisher(target, [0.6, 0.8, 1.0], 0.4).finish(drawn).image, target) < 0.65
 
 
 def test_finishing_keeps_the_size_of_what_is_drawn() -> None:
@@ -562,5 +563,67 @@ def test_a_finished_clip_is_steady_and_its_sheet_shows_its_frames(name: str) -> 
     frames = [frame.image for frame in clip.frames()]
     apart = [float((one - other).abs().mean()) for one, other in itertools.pairwise(frames)]
     assert apart[-1] < 0.2 * float((frames[0] - picture(*SIZE)).abs().mean())
-    fresh = model_of(name).translate(still)
+    moving = torch.cat([torch.roll(picture(*SIZE), shift, 3) for shift in range(5)])
+    clip, fresh = (model_of(name).translate(moving) for _ in range(2))
+    assert len(list(clip.frames())) == 5
     assert not torch.equal(clip.sheet(), fresh.sheet())  # which redraws each by itself
+
+
+# Detail
+
+
+def _detailed(name: str, side: int = 22, **settings: Any) -> Model:
+    """A tiny model of what is larger than its networks draw: noise, so that no enlarged picture has its detail."""
+    noise = torch.rand(1, 3, 60, 44, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    inputs = {"a": picture(48, 60), "b": noise} if "b" in methods.get_method(name).domains else {"a": noise}
+    return Job.plan(inputs, name, "standard", tiny(name, max_side=side, **settings)).run()
+
+
+finishing = pytest.mark.parametrize("name", [n for n in methods.names() if methods.get_method(n).remembers])
+
+
+@finishing
+def test_pictures_grow_to_the_detail_of_what_was_given(name: str) -> None:
+    model, flat = _detailed(name), _detailed(name, detail_side=0)
+    domain = model.method.domains[-1]
+    kept = model.method.detail(domain)
+    assert kept is not None
+    assert kept.shape[-2:] == (60, 44)
+    assert flat.method.detail(domain) is None
+    if "translate" in model.method.uses:
+        fine, rough = (each.translate(picture(48, 60)).image for each in (model, flat))
+        assert fine.shape == rough.shape == (1, 3, 48, 60)
+        assert look_distance(fine, kept) < 0.7 * look_distance(rough, kept)
+    small = model.sample(1, detail=False).images[domain]
+    assert small.shape == flat.sample(1).images[domain].shape
+    large = model.sample(1).images[domain]
+    larger = min(max(model.method.detail(d).shape) / max(model.method.sizes[d][-1]) for d in model.method.domains)  # type: ignore[union-attr]
+    assert max(large.shape) == pytest.approx(max(small.shape) * larger, abs=1)
+    assert model.sample(1, size=(80, 52)).images[domain].shape == (1, 3, 80, 52)
+
+
+@finishing
+def test_detail_is_kept_with_the_model_and_may_be_missing(name: str, tmp_path: Path) -> None:
+    model = _detailed(name, detail_side=40)
+    again = load(model.save(tmp_path / "model.safetensors"))
+    for domain in model.method.domains:
+        kept = model.method.detail(domain)
+        assert kept is not None
+        assert max(kept.shape) == 40
+        assert torch.equal(again.method.detail(domain), kept)  # type: ignore[arg-type]
+    older = {key: value for key, value in model.method.model_state().items() if not key.startswith("detail")}
+    again.method.load_model_state(older)
+    assert again.method.detail("a") is not None  # what a model has it keeps
+    bare = load(_detailed(name, detail_side=0).save(tmp_path / "bare.safetensors"))
+    bare.method.load_model_state(older)
+    assert bare.method.detail("a") is None
+
+
+@methods_that("translate")
+def test_a_clips_frames_grow_together(name: str) -> None:
+    if not methods.get_method(name).remembers:
+        pytest.skip("does not finish")
+    still = picture(48, 60).expand(3, -1, -1, -1)
+    frames = [frame.image for frame in _detailed(name).translate(still).frames()]
+    assert all(frame.shape == (1, 3, 48, 60) for frame in frames)
+    assert float((frames[2] - frames[1]).abs().mean()) < 0.3

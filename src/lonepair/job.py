@@ -23,9 +23,10 @@ from lonepair.errors import UserError
 from lonepair.methods.base import Config, Method, Plan
 from lonepair.model import Model
 from lonepair.noise import seeded
-from lonepair.pixels import common_channels
+from lonepair.pixels import common_channels, match_channels
 from lonepair.pyramid import pyramid
-from lonepair.source import Source, open_source, training_size
+from lonepair.resize import resize_image
+from lonepair.source import Source, fit_inside, open_source, training_size
 from lonepair.train.engine import Engine, choose_engine
 from lonepair.train.loop import Diverged, Interrupted, Progress, train
 from lonepair.train.options import Options
@@ -201,6 +202,7 @@ class Job:
     ) -> Model:
         with seeded(self.options.seed):
             method = self.method_class(self.config, self.layout)
+        method.keep_detail(self._details(method.detail_side))
         self.engine.place(method.nets)
         progress = folder.load_state(method, self.engine) if folder and resume else Progress()
         if resume:
@@ -264,6 +266,16 @@ class Job:
                 logger.info("%s: trains on %d of its %d frames", source.name, len(frames), source.count)
             levels[domain] = [self.engine.put(level) for level in pyramid(frames, self.layout.sizes(full))]
         return levels
+
+    def _details(self, longest: int) -> dict[str, Tensor]:
+        """domain -> its first frame within `longest` pixels, where that is more than is learnt."""
+        details = {}
+        for domain, source in self.sources.items():
+            size = fit_inside(source.size, max(1, longest))
+            if max(size) > max(self.layout.full_sizes[domain]):
+                frame = next(source.frames()).image
+                details[domain] = resize_image(match_channels(frame, self.layout.channels), size)
+        return details
 
     def _watchers(self, folder: RunFolder | None, levels: Mapping[str, list[Tensor]]) -> list[Watcher]:
         if folder is None:

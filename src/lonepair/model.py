@@ -107,15 +107,18 @@ class Model:
         size: tuple[int, int] | None = None,
         start: int = 0,
         finish: bool = True,
+        detail: bool = True,
     ) -> Samples:
         """`count` random images; of a pair, aligned random images of both domains.
 
         Args:
             seed: The same pictures whatever the count.
-            size: (h, w), any aspect; None: the training size.
+            size: (h, w), any aspect, in pixels of the image as it was given where pictures are finished with its
+                detail, else of the training size; None: that size itself.
             start: Stage at which randomness begins; those below draw the training image's own layout. Single images
                 only; `scale_sheet` shows all.
             finish: Finish pictures with the learnt images' own patches, where the method remembers them.
+            detail: Finish them at the size of the images as they were given, rather than at the networks'.
 
         Raises:
             UserError: for a count, size or stage that cannot be.
@@ -124,8 +127,9 @@ class Model:
         if start:
             self._check_use("scale_sheet")
         finish = finish and self.method.remembers
-        images = sample(self.method, self.engine, count, seed, size, start, finish)
-        return Samples(images, {**self.settings, "sample_seed": seed, "start": start, "finish": finish})
+        images = sample(self.method, self.engine, count, seed, size, start, finish, detail)
+        settings = {"sample_seed": seed, "start": start, "finish": finish, "detail": detail}
+        return Samples(images, {**self.settings, **settings})
 
     def scale_sheet(self, count: int = 4, *, seed: int = 0, size: tuple[int, int] | None = None) -> Picture:
         """A sheet of random images, every start stage in a row of its own."""

@@ -9,6 +9,7 @@ put back in every round, or the target's own would creep in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from lonepair.pyramid import scaled
 from lonepair.resize import resize_image
 
 PATCH, ROUNDS = 7, 4
+BEYOND = 2
+"""Rounds at scales that the networks do not draw at: what is where is long decided."""
 STEP = 2
 """Patches lie so many pixels apart: of a quarter as many each pixel is the mean, which is faster, and sharper."""
 COMPLETENESS = 0.01
@@ -32,6 +35,8 @@ LAYOUT = 2.5
 """Layout is what so many times the coarsest scale holds. Work begins there: below, objects would be replaced."""
 STRANGE = 3.0
 """So many times the median distance to the target's patches: of what is as far from any half is put back."""
+GROWTH = 1.4
+"""Largest ratio of two scales beyond that of the networks."""
 PIECE = 0.08
 """Where patches were cut out of the target in a piece of this share of the longest side, others are taken."""
 
@@ -41,100 +46,130 @@ class Finished:
     """A picture before and after, both in [-1, 1], and the target's patches that it is made of at full size."""
 
     drawn: Float[Tensor, "1 c h w"]
-    image: Float[Tensor, "1 c h w"]
+    image: Float[Tensor, "1 c h2 w2"]
     found: Int[Tensor, "n"] | None = None
     """None where nothing was done."""
 
 
 class Finisher:
-    """Makes pictures of the patches of one target, which it has ready at every scale that was asked for."""
+    """Makes pictures of the patches of one target, which it has ready where it is asked again."""
 
-    def __init__(self, target: Float[Tensor, "1 c h w"], factors: Sequence[float], layout: float) -> None:
+    def __init__(
+        self,
+        target: Float[Tensor, "1 c h w"],
+        factors: Sequence[float],
+        layout: float,
+        detail: Float[Tensor, "1 c h2 w2"] | None = None,
+    ) -> None:
         """
         Args:
             target: What pictures are to look like, its pixels of the same size.
             factors: Scales to work at, rising to 1.
             layout: What is left of a picture at this scale is kept.
+            detail: The target in more pixels: pictures may be finished to as many times their size.
         """
         self._target, self._factors, self._layout = target, list(factors), layout
-        self._textures: dict[int, _Texture] = {}
+        self._detail = target if detail is None else detail
+        self.most = max(self._detail.shape[-2:]) / max(target.shape[-2:])
+        """So many times its size a picture can grow to."""
+        self._kept: dict[float, _Texture] = {}
 
     @classmethod
     def of(cls, method: Method, domain: str) -> Finisher:
-        """That for pictures of `method`'s newest stage in the look of `domain`, of the patches it remembers."""
+        """That for pictures of `method`'s newest stage in the look of `domain`, of what it remembers."""
         factors = method.plan.factors[: method.stage + 1]
         own = [factor / factors[-1] for factor in factors]  # a model may have been cut short
         layout = min(1.0, LAYOUT * own[0])
-        return cls(method.remembered(domain), [factor for factor in own if factor >= layout], layout)
+        wanted = [factor for factor in own if factor >= layout]
+        return cls(method.remembered(domain), wanted, layout, method.detail(domain))
 
     @torch.no_grad()
-    def finish(self, drawn: Float[Tensor, "1 c h w"]) -> Finished:
+    def finish(self, drawn: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> Finished:
         """`drawn`, the network's picture in [-1, 1], made of the target's patches, coarse to fine.
 
         At the coarsest scale all patches are compared with all of the target's, above it each with those that its
-        neighbours found: on two CPU cores about 0.3 s for 128x128, 1 s for 220x220.
+        neighbours found: on two CPU cores about 0.3 s for 128x128, 1 s for 220x220, 20 s for 1024x1024.
+
+        Args:
+            size: (h, w) that is wanted: the picture grows to it, as far as there is detail of the target.
         """
+        factors = self._factors + self._beyond(drawn, size)
         image, known, found, before = drawn, None, None, None
-        for scale, factor in enumerate(self._factors):
-            texture = self._texture(scale)
+        for scale, factor in enumerate(factors):
+            texture = self._texture(factor, keep=scale in (0, len(factors) - 1))
             lattice = Lattice(scaled((drawn.shape[-2], drawn.shape[-1]), factor), PATCH, STEP)
-            kept = self._kept(resize_image(drawn, lattice.size), drawn)
+            kept = self._layout_of(resize_image(drawn, lattice.size), drawn)
             if known is None:
                 known = texture.knows(kept)
             share = F.interpolate(known, lattice.size, mode="bilinear")
             image = resize_image(image, lattice.size)
+            search = texture.search
             if found is not None and before is not None:
-                found = lattice.enlarged(found, before, self._texture(scale - 1).shape, texture.shape)
-            for turn in range(ROUNDS):
-                image = image + share * (kept - self._kept(image, drawn))
                 # What was just enlarged is blurred: it is first looked up among patches as blurred as it is.
-                search = texture.search if turn else texture.blurred
+                search = texture.blurred(before[1].image)
+                found = lattice.enlarged(found, before[0], before[1].shape, texture.shape)
+            for _ in range(ROUNDS if factor <= 1 else BEYOND):
+                image = image + share * (kept - self._layout_of(image, drawn))
                 image, found = texture.made(image, lattice, search, found if scale else None)
-            before = lattice
+                search = texture.search
+            before = lattice, texture
         assert found is not None
         return Finished(drawn, image, found)
 
     @torch.no_grad()
     def next(self, drawn: Float[Tensor, "1 c h w"], before: Finished) -> Finished:
-        """The same for a clip's next frame: it begins with what finishing added to the frame before.
+        """The same for a clip's next frame, as large as the one before: it begins with what finishing added to that.
 
         So that texture does not flicker, and in a fraction of the time: one round at full size.
         """
         assert before.found is not None
-        texture = self._texture(len(self._factors) - 1)
-        lattice = Lattice((drawn.shape[-2], drawn.shape[-1]), PATCH, STEP)
-        image = (drawn + before.image - before.drawn).clamp(-1, 1)
-        kept, first = self._kept(drawn, drawn), self._texture(0)
-        known = first.knows(resize_image(kept, scaled(lattice.size, self._factors[0])))
-        share = F.interpolate(known, lattice.size, mode="bilinear")
-        image = image + share * (kept - self._kept(image, drawn))
+        size = (before.image.shape[-2], before.image.shape[-1])
+        lattice, large = Lattice(size, PATCH, STEP), resize_image(drawn, size)
+        texture = self._texture((self._factors + self._beyond(drawn, size))[-1], keep=True)
+        coarsest = self._texture(self._factors[0], keep=True)
+        known = coarsest.knows(resize_image(drawn, scaled((drawn.shape[-2], drawn.shape[-1]), self._factors[0])))
+        share = F.interpolate(known, size, mode="bilinear")
+        image = (large + before.image - resize_image(before.drawn, size)).clamp(-1, 1)
+        image = image + share * (self._layout_of(large, drawn) - self._layout_of(image, drawn))
         image, found = texture.made(image, lattice, texture.search, before.found, fresh=True)
         return Finished(drawn, image, found)
 
-    def _kept(self, image: Tensor, drawn: Tensor) -> Tensor:
-        """The layout of `image`, at its own size, whose full size is that of `drawn`."""
+    def _beyond(self, drawn: Tensor, size: tuple[int, int] | None) -> list[float]:
+        """Scales above 1, to that of `size`, or to the largest that there is detail for."""
+        if size is None:
+            return []
+        last = min(self.most, max(size[0] / drawn.shape[-2], size[1] / drawn.shape[-1]))
+        if last <= 1:
+            return []
+        steps = math.ceil(math.log(last) / math.log(GROWTH))
+        return [last ** ((step + 1) / steps) for step in range(steps)]
+
+    def _layout_of(self, image: Tensor, drawn: Tensor) -> Tensor:
+        """The layout of `image`, at its own size: what can be kept of it at the layout's scale of `drawn`."""
         return _reduced(image, scaled((drawn.shape[-2], drawn.shape[-1]), self._layout))
 
-    def _texture(self, scale: int) -> _Texture:
-        if scale not in self._textures:
-            coarser = self._texture(scale - 1).image if scale else None
-            h, w = self._target.shape[-2:]
-            self._textures[scale] = _Texture(resize_image(self._target, scaled((h, w), self._factors[scale])), coarser)
-        return self._textures[scale]
+    def _texture(self, factor: float, keep: bool) -> _Texture:
+        if factor in self._kept:
+            return self._kept[factor]
+        from_ = self._target if factor <= 1 else self._detail
+        texture = _Texture(resize_image(from_, scaled((self._target.shape[-2], self._target.shape[-1]), factor)))
+        if keep:
+            self._kept[factor] = texture
+        return texture
 
 
 class _Texture:
     """A target at one scale, and the search for its patches."""
 
-    def __init__(self, image: Float[Tensor, "1 c h w"], coarser: Tensor | None) -> None:
+    def __init__(self, image: Float[Tensor, "1 c h w"]) -> None:
         self.image = image
-        h, w = image.shape[-2:]
-        self.shape = (h - PATCH + 1, w - PATCH + 1)
+        self.shape = (image.shape[-2] - PATCH + 1, image.shape[-1] - PATCH + 1)
         self._contrast = Contrast(image)
         self.search = Nearest(self._contrast(image), PATCH)
-        blurred = None if coarser is None else self._contrast(resize_image(coarser, (h, w)))
-        self.blurred = self.search if blurred is None else Nearest(blurred, PATCH)
-        """Among patches as blurred as those of the next coarser scale, at the same places."""
+
+    def blurred(self, coarser: Float[Tensor, "1 c h2 w2"]) -> Nearest:
+        """The search among patches at the same places, as blurred as those of the `coarser` target."""
+        return Nearest(self._contrast(resize_image(coarser, (self.image.shape[-2], self.image.shape[-1]))), PATCH)
 
     def made(
         self, image: Tensor, lattice: Lattice, search: Nearest, found: Tensor | None, fresh: bool = False
@@ -146,7 +181,7 @@ class _Texture:
         else:
             found = search.follow(queries, found, lattice.moves(self.shape), COMPLETENESS, fresh)
         run = max(2, round(PIECE * max(*lattice.size, *self.image.shape[-2:]) / STEP))
-        for _ in range(2):  # what is taken instead may be a piece, too
+        for _ in range(4):  # what is taken instead may be a piece, too
             copied = pieces(found, lattice.shape, self.shape[1], run, STEP)
             if not copied.any():
                 break

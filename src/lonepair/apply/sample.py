@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +14,8 @@ from lonepair.apply.picture import finished, stacked
 from lonepair.errors import UserError
 from lonepair.methods.base import Method, SingleMethod, Size
 from lonepair.noise import Draw
+from lonepair.pyramid import scaled
+from lonepair.resize import resize_image
 from lonepair.sheet import contact_sheet
 from lonepair.train.engine import Engine
 
@@ -20,19 +23,23 @@ _BATCH_PIXELS = 1 << 20
 """So many pixels of the finest stage are drawn at once; features take some 500 bytes each."""
 
 
-def sizes_for(method: Method, domain: str, size: Size | None) -> list[Size]:
-    """(h, w) at every trained stage of an image that is `size` at the last; None: as it was trained.
+def sizes_for(method: Method, domain: str, size: Size | None, larger: float = 1.0) -> list[Size]:
+    """(h, w) at every trained stage of an image that is to be `size`; None: as it was trained.
+
+    Args:
+        larger: So many times the last stage's the image will be.
 
     Raises:
         UserError: for a size below the coarsest stage's.
     """
     if size is None:
         return method.sizes[domain]
-    smallest = method.config.min_side
+    smallest = math.ceil(method.config.min_side * larger)
     if min(size) < smallest:
         raise UserError(
             f"size is {size[1]}x{size[0]} (width x height): both sides need at least {smallest} pixels (min_side)"
         )
+    size = (round(size[0] / larger), round(size[1] / larger))
     shrunk = method.plan.factors[method.stage]  # a model that was cut short has not reached the finest stage
     full = (round(size[0] / shrunk), round(size[1] / shrunk))
     return [*method.plan.sizes(full)[: method.stage], size]
@@ -47,12 +54,14 @@ def sample(
     size: Size | None = None,
     start: int = 0,
     finish: bool = True,
+    detail: bool = True,
 ) -> dict[str, Float[Tensor, "n c h w"]]:
     """`count` random images of every domain in [-1, 1], on the CPU; those of a pair are aligned.
 
     Noise is drawn on the CPU from (seed, index), so that neither count nor device changes a picture (beyond
     rounding). With `start`, the stages below it draw what they draw of the training image. With `finish`, pictures are
-    finished with the patches that the method remembers, if it does.
+    finished with the patches that the method remembers, if it does, with `detail` up to the size of the images as they
+    were given; `size` is then in their pixels, else in those that networks draw.
 
     Raises:
         UserError: for a count below 1, a size below the coarsest stage's, or a start stage that does not exist.
@@ -62,17 +71,20 @@ def sample(
     if not 0 <= start <= method.stage:
         raise UserError(f"start is {start}, the model has {method.stage + 1} stages: choose 0 to {method.stage}")
     draws = [Draw.of_picture(seed, index, engine.device) for index in range(count)]
+    finishers = {domain: Finisher.of(method, domain) for domain in method.domains if finish and method.remembers}
+    larger = min((finisher.most for finisher in finishers.values()), default=1.0) if detail else 1.0
+    sizes = {domain: sizes_for(method, domain, size, larger) for domain in method.domains}
     with engine.autocast():
         if isinstance(method, SingleMethod):
-            drawn = {"a": _batched(method, sizes_for(method, "a", size), draws, start)}
+            drawn = {"a": _batched(method, sizes["a"], draws, start)}
         else:
-            sizes = {domain: sizes_for(method, domain, size) for domain in method.domains}
             pairs = [method.sample(sizes, draw) for draw in draws]
             drawn = {domain: [images[domain] for images in pairs] for domain in method.domains}
-    if finish and method.remembers:
-        for domain, images in drawn.items():
-            finisher = Finisher.of(method, domain)
-            drawn[domain] = [finisher.finish(image.float().clamp(-1, 1)).image for image in images]
+    for domain, finisher in finishers.items():
+        first = drawn[domain][0]  # those of a pair are aligned: as large as the first domain's
+        wanted = size or scaled((first.shape[-2], first.shape[-1]), larger)
+        made = (finisher.finish(image.float().clamp(-1, 1), wanted).image for image in drawn[domain])
+        drawn[domain] = [resize_image(image, wanted) for image in made]
     return {domain: stacked(images) for domain, images in drawn.items()}
 
 
@@ -97,7 +109,7 @@ def scale_sheet(
     """Every start stage in a row of its own, each with the same `count` seeds, so that nobody has to guess."""
     rows = []
     for start in range(method.stage + 1):
-        images = sample(method, engine, count, seed, size, start)["a"]
+        images = sample(method, engine, count, seed, size, start, detail=False)["a"]
         rows.append([(f"start {start}, seed {seed}.{i}", images[i : i + 1]) for i in range(count)])
     return contact_sheet(rows, cell=192)
 

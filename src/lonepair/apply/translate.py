@@ -95,7 +95,7 @@ class Translation:
         if not self.finished:
             return Finished(drawn, drawn)
         if before is None or before.drawn.shape != drawn.shape:
-            return self._finisher.finish(drawn)
+            return self._finisher.finish(drawn, self.size)
         return self._finisher.next(drawn, before)
 
     @cached_property

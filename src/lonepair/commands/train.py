@@ -146,7 +146,8 @@ def run_train(given: Any) -> int:
 def run_generate(given: Any) -> int:
     folder = given.output.folder()
     model = _train(given, {"a": given.source})
-    write_samples(model, folder, given.count, given.options.seed, overwrite=given.output.overwrite)
+    samples = model.sample(given.count, seed=given.options.seed)
+    write_samples(samples, folder, given.output.overwrite)
     return 0
 
 

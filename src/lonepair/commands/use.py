@@ -13,7 +13,7 @@ from lonepair.commands.shared import Compute, ImageOutput, ModelPath, free_outpu
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
-    from lonepair.apply.picture import Picture
+    from lonepair.apply.picture import Picture, Samples
     from lonepair.model import Model
 
 ImagePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
@@ -57,6 +57,8 @@ class Sample:
     """Stage at which randomness begins; those below keep the training image's layout."""
     finish: bool = True
     """Finish pictures with the learnt images' own patches, where the method remembers them."""
+    detail: bool = True
+    """Finish them at the size of the images as they were given, rather than at the networks'."""
     scales: bool = False
     """Also write scales.png: every start stage in a row of its own."""
     output: SampleOutput = field(default_factory=SampleOutput)
@@ -66,27 +68,25 @@ class Sample:
 def run_sample(given: Sample) -> int:
     folder = given.output.folder()
     model = given.compute.load(given.model)
-    write_samples(model, folder, given.count, given.seed, given.size, given.start, given.output.overwrite, given.finish)
+    samples = model.sample(
+        given.count,
+        seed=given.seed,
+        size=_size(model, given.size),
+        start=given.start,
+        finish=given.finish,
+        detail=given.detail,
+    )
+    write_samples(samples, folder, given.output.overwrite)
     if given.scales:
         size = _size(model, given.size)
         print(model.scale_sheet(seed=given.seed, size=size).save(folder / "scales.png", given.output.overwrite))
     return 0
 
 
-def write_samples(
-    model: Model,
-    folder: Path,
-    count: int,
-    seed: int,
-    size: str = "",
-    start: int = 0,
-    overwrite: bool = False,
-    finish: bool = True,
-) -> None:
+def write_samples(samples: Samples, folder: Path, overwrite: bool) -> None:
     """Samples as numbered files, and all on one sheet."""
     from lonepair.image import write_image
 
-    samples = model.sample(count, seed=seed, size=_size(model, size), start=start, finish=finish)
     samples.save(folder, overwrite)
     write_image(folder / "sheet.png", samples.sheet(), {}, overwrite)
     print(folder / "sheet.png")

@@ -158,7 +158,7 @@ def _clip(run: Run, clip: Source, seed: int) -> Part:
 def _samples(run: Run, wanted: Wanted) -> Part:
     """Samples and the reconstruction, each beside the image that was learnt."""
     model, image = run.model, run.inputs["a"]
-    samples = model.sample(wanted.samples, seed=wanted.seed)
+    samples = model.sample(wanted.samples, seed=wanted.seed, detail=False)
     rebuilt = reconstruction(model.method, model.engine)
     # A model that was cut short draws smaller than it was to learn.
     image = resize_image(image, (rebuilt.shape[-2], rebuilt.shape[-1]))

@@ -180,7 +180,9 @@ class _Nearness:
 
     def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
         """Root mean square of some patches' differences to their nearest, in units of the target's contrast."""
-        some, step = _some(_bordered(self._contrast(image), self._side, self._frame), self._side, PatchLook.QUERIES, draw)
+        some, step = _some(
+            _bordered(self._contrast(image), self._side, self._frame), self._side, PatchLook.QUERIES, draw
+        )
         ours = patches_of(some, self._side, step)
         found = self._theirs(self._theirs.queries(some, step), PatchLook.COMPLETENESS)
         nearest = self._theirs.patches(found)

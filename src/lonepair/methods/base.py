@@ -296,6 +296,18 @@ class Method(ABC):
         """The image of `domain` that the model holds, (1, c, h, w) at the newest stage's size, where it `remembers`."""
         raise NotImplementedError
 
+    @property
+    def detail_side(self) -> int:
+        """Longest side, in pixels, at which `keep_detail` wants images; 0: not at all."""
+        return 0
+
+    def keep_detail(self, images: Mapping[str, Tensor]) -> None:
+        """Keep a frame of each domain, (1, c, h, w) and larger than networks draw, for pictures to be finished with."""
+
+    def detail(self, domain: str) -> Tensor | None:
+        """What `keep_detail` kept of `domain`, (1, c, h, w); None where that is nothing."""
+        return None
+
     @abstractmethod
     def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
         """`image` (b, c, h, w) drawn anew by `domain`'s generator, at the last of `sizes`.

@@ -87,7 +87,7 @@ class Lonepair(PatchMethod):
 
     name = "lonepair"
     domains = ("a", "b")
-    used = ("g_a", "g_b", "memory_a", "memory_b")
+    used = ("g_a", "g_b", "memory_a", "memory_b", "detail_a", "detail_b")
     uses = frozenset({"sample", "translate"})
     takes_many = True
     config_class = LonepairConfig

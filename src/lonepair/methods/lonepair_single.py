@@ -53,7 +53,7 @@ class LonepairSingle(PatchMethod, SingleMethod):
     """One growing generator G."""
 
     name = "lonepair-single"
-    used = ("g_a", "memory_a")
+    used = ("g_a", "memory_a", "detail_a")
     uses = frozenset({"sample", "scale_sheet"})
     takes_many = False
     config_class = LonepairSingleConfig

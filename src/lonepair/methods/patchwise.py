@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets, noise, pyramid
-    from lonepair.nets import GrowingGenerator, Memory
+    from lonepair.nets import Detail, GrowingGenerator, Memory
     from lonepair.noise import Draw
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
@@ -64,6 +64,8 @@ class PatchConfig(GeneratorConfig):
     """Share of a stage's steps after which learning rates drop."""
     decay: float = 0.3
     """Factor of that drop."""
+    detail_side: int = 1024
+    """Up to this longest side a picture is finished with detail of the images as they were given; 0: networks' size."""
     patch: int = 7
     """Side of the patches that are compared, in pixels."""
     levels: int = 2
@@ -84,7 +86,9 @@ class PatchConfig(GeneratorConfig):
         if not 3 <= self.patch <= self.min_side or self.patch % 2 == 0:
             found.append(f"patch is {self.patch}: choose an odd number from 3 to min_side, {self.min_side}")
         found += self.too_small(1, "steps", "finest_steps", "levels")
-        found += self.too_small(0, "slope", "frame", "lambda_detail", "lambda_nearest", "noise", "coarse")
+        found += self.too_small(
+            0, "slope", "detail_side", "frame", "lambda_detail", "lambda_nearest", "noise", "coarse"
+        )
         found += self.no_rate("lr")
         return found + self.no_share("beta1", "beta2", "decay_at", "decay")
 
@@ -112,6 +116,7 @@ class PatchMethod(Method):
                 squash=False,
             )
             self.nets[f"memory_{domain}"] = nets.Memory(plan.channels)
+            self.nets[f"detail_{domain}"] = nets.Detail(plan.channels)
         self._looks: dict[tuple[str, int], losses.PatchLook] = {}
         """Of the current stage, by domain and frame."""
 
@@ -167,7 +172,9 @@ class PatchMethod(Method):
                 c, filters = self.config, noise.Draw(_FILTERS, self.stage)
                 detail = c.lambda_detail * self.is_fine
                 target = self._memory(domain)(key[1])
-                self._looks[key] = losses.PatchLook(target, c.patch, c.levels, detail, c.lambda_nearest, filters, c.frame)
+                self._looks[key] = losses.PatchLook(
+                    target, c.patch, c.levels, detail, c.lambda_nearest, filters, c.frame
+                )
             return self._looks[key].loss(drawn.float(), draw)
 
     # -- use ------------------------------------------------------------------------------------------------------
@@ -182,6 +189,22 @@ class PatchMethod(Method):
     def remembered(self, domain: str) -> Tensor:
         image: Tensor = self._memory(domain)()
         return image
+
+    @property
+    def detail_side(self) -> int:
+        return self.config.detail_side
+
+    def keep_detail(self, images: Mapping[str, Tensor]) -> None:
+        for domain, image in images.items():
+            self._detail(domain).keep(image)
+
+    def detail(self, domain: str) -> Tensor | None:
+        kept = self._detail(domain)
+        image: Tensor | None = kept() if min(kept.size) > 0 else None
+        return image
+
+    def _detail(self, domain: str) -> Detail:
+        return self.nets[f"detail_{domain}"]  # type: ignore[return-value]
 
     def maps(self, sizes: Sequence[Size], entry: int, draw: Draw) -> list[Tensor] | None:
         """Noise for the stages after `entry`."""

@@ -5,6 +5,7 @@ from lonepair.nets.blocks import Norm as Norm
 from lonepair.nets.critic import PatchCritic as PatchCritic
 from lonepair.nets.growing import GrowingGenerator as GrowingGenerator
 from lonepair.nets.growing import Surround as Surround
+from lonepair.nets.memory import Detail as Detail
 from lonepair.nets.memory import Memory as Memory
 from lonepair.nets.stagewise import StageGenerator as StageGenerator
 from lonepair.nets.stagewise import StagewiseGenerator as StagewiseGenerator

@@ -10,7 +10,7 @@ Size = tuple[int, int]
 
 
 class Memory(nn.Module):
-    """Some images of one size; one, of zeros, until `keep` was called."""
+    """Some images of one size in [-1, 1]; one, of zeros, until `keep` was called."""
 
     images: Tensor
 
@@ -37,4 +37,33 @@ class Memory(nn.Module):
         stored = state.get(f"{prefix}images")
         if stored is not None and stored.shape[1:] == self.images.shape[1:]:
             self.images = self.images.new_empty(stored.shape)
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+class Detail(nn.Module):
+    """An image of any size in [-1, 1], in 8 bits a channel; without a pixel until `keep` was called."""
+
+    image: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("image", torch.zeros(1, channels, 0, 0, dtype=torch.uint8))
+
+    def keep(self, image: Float[Tensor, "1 c h w"]) -> None:
+        """Keep `image`."""
+        self.image = ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+    def forward(self) -> Float[Tensor, "1 c h w"]:
+        """The image."""
+        return self.image.contiguous().float() / 127.5 - 1
+
+    @property
+    def size(self) -> Size:
+        """(h, w)."""
+        return self.image.shape[-2], self.image.shape[-1]
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Of whatever size the state's is; what was saved before there was detail has none."""
+        stored = state.setdefault(f"{prefix}image", self.image)
+        self.image = self.image.new_empty(stored.shape)
         super()._load_from_state_dict(state, prefix, *rest)
