@@ -104,7 +104,8 @@ def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Names
         "# Samples of one image under one limit of training time",
         "",
         f"{date.today().isoformat()}, {_cpu_name()}, device {given.device}, {torch.get_num_threads()} threads, "
-        f"Python {platform.python_version()}, torch {torch.__version__}. Means over {SAMPLES} samples, images and seeds.",
+        f"Python {platform.python_version()}, torch {torch.__version__}. Means over "
+        f"{SAMPLES} samples, images and seeds.",
         "",
         f"`{command(given)}`",
         "",

@@ -47,7 +47,7 @@ class Finished:
 
     drawn: Float[Tensor, "1 c h w"]
     image: Float[Tensor, "1 c h2 w2"]
-    found: Int[Tensor, "n"] | None = None
+    found: Int[Tensor, n] | None = None
     """None where nothing was done."""
 
 
@@ -173,7 +173,7 @@ class _Texture:
 
     def made(
         self, image: Tensor, lattice: Lattice, search: Nearest, found: Tensor | None, fresh: bool = False
-    ) -> tuple[Float[Tensor, "1 c h w"], Int[Tensor, "n"]]:
+    ) -> tuple[Float[Tensor, "1 c h w"], Int[Tensor, n]]:
         """`image` made of this texture's patches, and which: near `found`, or, where that is None, the nearest."""
         queries = search.queries(self._contrast(lattice.over(image)), STEP)
         if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ class Lattice:
         return h, w
 
     def assembled(
-        self, texture: Float[Tensor, "1 c h2 w2"], index: Int[Tensor, "m"]
+        self, texture: Float[Tensor, "1 c h2 w2"], index: Int[Tensor, m]
     ) -> Float[Tensor, "1 c {self.size[0]} {self.size[1]}"]:
         """The image whose every pixel is the mean of what the patches of `texture` that cover it say."""
         (rows, columns), (h, w) = self.shape, self._reached
@@ -59,7 +60,7 @@ class Lattice:
                 covered[*places] += 1
         return (total / covered)[None, :, : self.size[0], : self.size[1]]
 
-    def spread(self, values: Float[Tensor, "m"]) -> Float[Tensor, "1 1 {self.size[0]} {self.size[1]}"]:
+    def spread(self, values: Float[Tensor, m]) -> Float[Tensor, "1 1 {self.size[0]} {self.size[1]}"]:
         """What is known of each patch, for each pixel: that of the patch whose centre is nearest."""
         rows, columns = (
             ((torch.arange(n, device=values.device) - self.side // 2) / self.step).round().long().clamp(0, most - 1)
@@ -72,13 +73,13 @@ class Lattice:
         neighbour's match, of neighbours ever nearer, then the places around a patch's own."""
         for reach in (4, 2, 1):
             for dy, dx in ((-reach, 0), (reach, 0), (0, -reach), (0, reach)):
-                yield lambda found, dy=dy, dx=dx: self._beside(found, dy, dx, shape)
+                yield functools.partial(self._beside, dy, dx, shape)
         for dy in (-1, 0, 1):
             for dx in (-1, 0, 1):
                 if dy or dx:
-                    yield lambda found, dy=dy, dx=dx: _clamped(found // shape[1] + dy, found % shape[1] + dx, shape)
+                    yield functools.partial(_moved, dy, dx, shape)
 
-    def _beside(self, found: Tensor, dy: int, dx: int, shape: tuple[int, int]) -> Tensor:
+    def _beside(self, dy: int, dx: int, shape: tuple[int, int], found: Tensor) -> Tensor:
         (rows, columns), device = self.shape, found.device
         row, column = torch.arange(rows, device=device), torch.arange(columns, device=device)
         theirs = (row + dy).clamp(0, rows - 1)[:, None], (column + dx).clamp(0, columns - 1)
@@ -89,11 +90,11 @@ class Lattice:
 
     def enlarged(
         self,
-        found: Int[Tensor, "n"],
+        found: Int[Tensor, n],
         before: Lattice,
         shape_before: tuple[int, int],
         shape: tuple[int, int],
-    ) -> Int[Tensor, "m"]:
+    ) -> Int[Tensor, m]:
         """The matches `found` of the lattice `before`, of the same image smaller, for this one: shifts grow as the
         target does, from `shape_before` to `shape` patches."""
         near = [
@@ -108,7 +109,11 @@ class Lattice:
             if axis == 0:
                 here, there = here[:, None], there[:, None]
             places.append((here + (at - there) * shape[axis] / shape_before[axis]).round().long())
-        return _clamped(*places, shape).flatten()
+        return _clamped(places[0], places[1], shape).flatten()
+
+
+def _moved(dy: int, dx: int, shape: tuple[int, int], found: Tensor) -> Tensor:
+    return _clamped(found // shape[1] + dy, found % shape[1] + dx, shape)
 
 
 def _clamped(y: Tensor, x: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -301,7 +301,7 @@ class Method(ABC):
         """Longest side, in pixels, at which `keep_detail` wants images; 0: not at all."""
         return 0
 
-    def keep_detail(self, images: Mapping[str, Tensor]) -> None:
+    def keep_detail(self, images: Mapping[str, Tensor]) -> None:  # noqa: B027 - nothing, where nothing is remembered
         """Keep a frame of each domain, (1, c, h, w) and larger than networks draw, for pictures to be finished with."""
 
     def detail(self, domain: str) -> Tensor | None:
