@@ -83,6 +83,13 @@ class Finisher:
         wanted = [factor for factor in own if factor >= layout]
         return cls(method.remembered(domain), wanted, layout, method.detail(domain))
 
+    def size(self, larger: float) -> tuple[int, int]:
+        """(h, w) of a picture as large as the target, `larger` times; at `most`, that of its detail."""
+        if larger == 1:
+            return self._target.shape[-2], self._target.shape[-1]
+        h, w = self._detail.shape[-2:]
+        return round(h * larger / self.most), round(w * larger / self.most)
+
     @torch.no_grad()
     def finish(self, drawn: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> Finished:
         """`drawn`, the network's picture in [-1, 1], made of the target's patches, coarse to fine.

@@ -14,7 +14,6 @@ from lonepair.apply.picture import finished, stacked
 from lonepair.errors import UserError
 from lonepair.methods.base import Method, SingleMethod, Size
 from lonepair.noise import Draw
-from lonepair.pyramid import scaled
 from lonepair.resize import resize_image
 from lonepair.sheet import contact_sheet
 from lonepair.train.engine import Engine
@@ -81,8 +80,8 @@ def sample(
             pairs = [method.sample(sizes, draw) for draw in draws]
             drawn = {domain: [images[domain] for images in pairs] for domain in method.domains}
     for domain, finisher in finishers.items():
-        first = drawn[domain][0]  # those of a pair are aligned: as large as the first domain's
-        wanted = size or scaled((first.shape[-2], first.shape[-1]), larger)
+        # Those of a pair are aligned: as large as the first domain's.
+        wanted = size or finishers[method.domains[0]].size(larger)
         made = (finisher.finish(image.float().clamp(-1, 1), wanted).image for image in drawn[domain])
         drawn[domain] = [resize_image(image, wanted) for image in made]
     return {domain: stacked(images) for domain, images in drawn.items()}
