@@ -56,7 +56,7 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
     assert not different, different
 
 
-MEASURED = ("amplitudes", "anchor", "memory")
+MEASURED = ("amplitudes", "anchor", "memory", "detail")
 """In the names of what a stage takes from its data, whatever it starts from."""
 
 SIDES = [(24, 20), (19, 26), (20, 20)]
@@ -209,7 +209,7 @@ def test_a_seed_is_the_same_picture_whatever_the_count(name: str) -> None:
 @every_method
 def test_samples_of_any_size(name: str) -> None:
     pair = job(name).run()
-    assert pair.sample(1, size=(37, 15))[0]["a"].shape == (1, 3, 37, 15)
+    assert pair.sample(1, size=(37, 18))[0]["a"].shape == (1, 3, 37, 18)
     with pytest.raises(UserError, match="min_side"):
         pair.sample(1, size=(37, 5))
 
