@@ -27,6 +27,8 @@ from lonepair.resize import resize_image
 PATCH, ROUNDS = 7, 4
 BEYOND = 2
 """Rounds at scales that the networks do not draw at: what is where is long decided."""
+NEXT = 2
+"""Rounds for a clip's next frame. With one a moving camera leaves grids and ghosts."""
 STEP = 2
 """Patches lie so many pixels apart: of a quarter as many each pixel is the mean, which is faster, and sharper."""
 COMPLETENESS = 0.01
@@ -127,7 +129,7 @@ class Finisher:
     def next(self, drawn: Float[Tensor, "1 c h w"], before: Finished) -> Finished:
         """The same for a clip's next frame, as large as the one before: it begins with what finishing added to that.
 
-        So that texture does not flicker, and in a fraction of the time: one round at full size.
+        So that texture does not flicker, and in a fraction of the time: at full size alone.
         """
         assert before.found is not None
         size = (before.image.shape[-2], before.image.shape[-1])
@@ -137,8 +139,10 @@ class Finisher:
         known = coarsest.knows(resize_image(drawn, scaled((drawn.shape[-2], drawn.shape[-1]), self._factors[0])))
         share = F.interpolate(known, size, mode="bilinear")
         image = (large + before.image - resize_image(before.drawn, size)).clamp(-1, 1)
-        image = image + share * (self._layout_of(large, drawn) - self._layout_of(image, drawn))
-        image, found = texture.made(image, lattice, texture.search, before.found, fresh=True)
+        found = before.found
+        for _ in range(NEXT):
+            image = image + share * (self._layout_of(large, drawn) - self._layout_of(image, drawn))
+            image, found = texture.made(image, lattice, texture.search, found, fresh=True)
         return Finished(drawn, image, found)
 
     def _beyond(self, drawn: Tensor, size: tuple[int, int] | None) -> list[float]:
