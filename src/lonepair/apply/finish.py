@@ -197,7 +197,9 @@ class _Texture:
             if not copied.any():
                 break
             again = copied.flatten()
-            found[again] = search(queries[again], COMPLETENESS, torch.unique(found[again]))
+            # Nor is what lies a pixel beside them taken: patches are further apart, and it would be the same piece.
+            piece = torch.cat([found[again], *(move(found[again]) for move in lattice.around(self.shape))])
+            found[again] = search(queries[again], COMPLETENESS, torch.unique(piece))
         return lattice.assembled(self.image, found), found
 
     def knows(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 1 h w"]:

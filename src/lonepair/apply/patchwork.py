@@ -74,6 +74,11 @@ class Lattice:
         for reach in (4, 2, 1):
             for dy, dx in ((-reach, 0), (reach, 0), (0, -reach), (0, reach)):
                 yield functools.partial(self._beside, dy, dx, shape)
+        yield from self.around(shape)
+
+    @staticmethod
+    def around(shape: tuple[int, int]) -> Iterator[Move]:
+        """The eight places around a match."""
         for dy in (-1, 0, 1):
             for dx in (-1, 0, 1):
                 if dy or dx:
