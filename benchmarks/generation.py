@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 
 import torch
-from quality import find_image, table, told
+from quality import command, find_image, table, told
 from torch import Tensor
 
 import lonepair as lp
@@ -107,7 +107,7 @@ def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Names
         f"Python {platform.python_version()}, torch {torch.__version__}. Means over "
         f"{SAMPLES} samples, images and seeds.",
         "",
-        f"`{command(given)}`",
+        f"`{command(given, 'images')}`",
         "",
         "look_distance: of a sample's patches to the image's, lower is better. diversity: 0 where all samples are one",
         "picture; SinGAN reports 0.5. copying: share of a sample cut out of the image in large pieces.",
@@ -121,13 +121,6 @@ def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Names
     if lost:
         lines += ["", f"Diverged, and left out: {'; '.join(lost)}."]
     return "\n".join(lines) + "\n"
-
-
-def command(given: argparse.Namespace) -> str:
-    """What repeats it, with DATA for the folder's name."""
-    words = ["python benchmarks/generation.py DATA", "--methods", *given.methods, "--images", *given.images, "--seeds"]
-    words += [*map(str, given.seeds), "--minutes", f"{given.minutes:g}", "--preset", given.preset]
-    return " ".join([*words, "--device", given.device, "--threads", str(given.threads)])
 
 
 def sheet(found: Sequence[Measured]) -> Tensor:

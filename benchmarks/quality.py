@@ -217,7 +217,7 @@ def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Names
         f"{date.today().isoformat()}, {_cpu_name()}, device {given.device}, {torch.get_num_threads()} threads, "
         f"Python {platform.python_version()}, torch {torch.__version__}. Means over directions, pairs and seeds.",
         "",
-        f"`{command(given)}`",
+        f"`{command(given, 'pairs')}`",
         "",
         "look: 0 as the target, 1 as the source, lower is better. structure: 1 as the source, higher is better.",
         "copying: share cut out of the target, lower is better; the source's own is chance.",
@@ -242,10 +242,11 @@ def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Names
     return "\n".join(lines) + "\n"
 
 
-def command(given: argparse.Namespace) -> str:
-    """What repeats it, with DATA for the folder's name."""
-    words = ["python benchmarks/quality.py DATA", "--methods", *given.methods, "--pairs", *given.pairs, "--seeds"]
-    words += [*map(str, given.seeds), "--minutes", f"{given.minutes:g}", "--preset", given.preset]
+def command(given: argparse.Namespace, inputs: str) -> str:
+    """What repeats it, with DATA for the folder's name; `inputs` names the option that says on what."""
+    words = [f"python benchmarks/{Path(sys.argv[0]).name} DATA", "--methods", *given.methods]
+    words += [f"--{inputs}", *getattr(given, inputs), "--seeds", *map(str, given.seeds)]
+    words += ["--minutes", f"{given.minutes:g}", "--preset", given.preset]
     return " ".join([*words, "--device", given.device, "--threads", str(given.threads)])
 
 
