@@ -17,11 +17,12 @@ from datetime import date
 from pathlib import Path
 
 import torch
-from quality import Pair, find_pair, means, table, told
+from contest import table, told
+from quality import Pair, find_pair, means
 from torch import Tensor
 
 import lonepair as lp
-from lonepair.apply.finish import finish
+from lonepair.apply.finish import Finisher
 from lonepair.apply.translate import DIRECTIONS
 from lonepair.doctor import _cpu_name
 from lonepair.evaluate import Run, open_run
@@ -66,9 +67,10 @@ def drawn(run: Run, variant: str, way: str) -> Tensor:
     if variant == "patches alone":
         spread = target.std((2, 3), keepdim=True) / source.std((2, 3), keepdim=True).clamp(min=1e-3)
         matched = (source - source.mean((2, 3), keepdim=True)) * spread + target.mean((2, 3), keepdim=True)
-        factors = run.model.method.plan.factors
-        return finish(matched.clamp(-1, 1), target, [f for f in factors if f >= 2 * factors[0]], factors[0])
-    return run.model.translate(source, reverse=way == DIRECTIONS[1], finish=variant != "unfinished").image
+        return Finisher.of(run.model.method, way[-1]).finish(matched.clamp(-1, 1)).image
+    output = run.model.translate(source, reverse=way == DIRECTIONS[1], finish=variant != "unfinished").image
+    assert output is not None
+    return output
 
 
 def run(given: argparse.Namespace) -> int:

@@ -1,38 +1,31 @@
 """How good single-image methods are under one limit of time: patches, diversity and copying of what they draw.
 
-    python benchmarks/generation.py DATA [--methods M ...] [--images NAME ...] [--seeds 0] [--minutes 4] [--out FOLDER]
+    python benchmarks/generation.py DATA [--methods M ...] [--images NAME ...] [--minutes 4 ...] [--out FOLDER]
 
 DATA is a folder with generate/NAME.jpg (or .png). Every method learns every image within the same minutes of training,
-and draws eight samples. A run that is in FOLDER already is used again, or goes on where it stopped.
+and draws eight samples.
 FOLDER/generation.md has the tables, FOLDER/NAME.png the image and samples of all methods, FOLDER/runs the runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
+from functools import partial
 
-import torch
-from quality import command, find_image, table, told
+from contest import Entrant, arguments, contest, entrants, find_image, heading, run_of, table, told
 from torch import Tensor
 
 import lonepair as lp
-import lonepair.methods as methods
-from lonepair.doctor import _cpu_name
-from lonepair.evaluate import open_run
 from lonepair.evaluate.meanings import shown
-from lonepair.files import atomic_write, check_writable
+from lonepair.files import atomic_write
 from lonepair.image import write_image
 from lonepair.metrics import copy_map, diversity, look_distance
 from lonepair.resize import resize_image
 from lonepair.sheet import contact_sheet
-from lonepair.train.loop import Diverged
 
 IMAGES = ("angkorwat", "colusseum", "marinabaysands", "sigd16_5", "sigd16_8", "stonehenge")
 METRICS = ("look_distance", "diversity", "copying")
@@ -44,7 +37,7 @@ class Measured:
     """The samples of one run."""
 
     image: str
-    method: str
+    entrant: str
     minutes: float
     """Of training."""
     drawing: float
@@ -55,21 +48,9 @@ class Measured:
     samples: list[Tensor]
 
 
-def measured(name: str, method: str, seed: int, given: argparse.Namespace) -> Measured:
-    """Train `method` on the image `name`, or go on with it, draw its samples and measure them."""
-    folder: Path = given.out / "runs" / f"{name}-{method}-{given.preset}-{given.minutes:g}min-{seed}"
-    lp.fit(
-        find_image(given.data / "generate", name),
-        method=method,
-        preset=given.preset,
-        out=folder,
-        resume=folder.is_dir(),
-        seed=seed,
-        max_minutes=given.minutes,
-        device=given.device,
-        threads=given.threads,
-    )
-    run = open_run(folder, lambda path: lp.load(path, given.device, threads=given.threads))
+def measured(name: str, entrant: Entrant, seed: int, given: argparse.Namespace) -> Measured:
+    """Train on the image `name`, or go on with it, draw samples and measure them."""
+    run = run_of(partial(lp.fit, find_image(given.data / "generate", name)), name, entrant, seed, given)
     began = time.perf_counter()
     images = run.model.sample(SAMPLES, seed=seed, detail=False).images["a"]
     drawing = (time.perf_counter() - began) / SAMPLES
@@ -81,7 +62,7 @@ def measured(name: str, method: str, seed: int, given: argparse.Namespace) -> Me
         "diversity": diversity(images, learnt),
         "copying": sum(float(copy_map(image, learnt).float().mean()) for image in each) / SAMPLES,
     }
-    return Measured(name, method, run.seconds / 60, drawing, values, learnt, each)
+    return Measured(name, entrant.name, run.seconds / 60, drawing, values, learnt, each)
 
 
 def means(found: Sequence[Measured]) -> list[str]:
@@ -92,23 +73,18 @@ def means(found: Sequence[Measured]) -> list[str]:
 def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Namespace) -> str:
     """generation.md; `lost` names the runs that diverged."""
     rows, by_image = [], []
-    for method in given.methods:
-        if own := [each for each in found if each.method == method]:
+    names = [entrant.name for entrant in entrants(given)]
+    for entrant in names:
+        if own := [each for each in found if each.entrant == entrant]:
             minutes, seconds = sum(each.minutes for each in own), sum(each.drawing for each in own)
-            rows.append([method, *means(own), f"{minutes / len(own):.1f}", f"{seconds / len(own):.1f}", str(len(own))])
+            rows.append([entrant, *means(own), f"{minutes / len(own):.1f}", f"{seconds / len(own):.1f}", str(len(own))])
     for name in given.images:
-        for method in given.methods:
-            if own := [each for each in found if (each.image, each.method) == (name, method)]:
-                by_image.append([name, method, *means(own)])
+        for entrant in names:
+            if own := [each for each in found if (each.image, each.entrant) == (name, entrant)]:
+                by_image.append([name, entrant, *means(own)])
     lines = [
-        "# Samples of one image under one limit of training time",
-        "",
-        f"{date.today().isoformat()}, {_cpu_name()}, device {given.device}, {torch.get_num_threads()} threads, "
-        f"Python {platform.python_version()}, torch {torch.__version__}. Means over "
-        f"{SAMPLES} samples, images and seeds.",
-        "",
-        f"`{command(given, 'images')}`",
-        "",
+        *heading("Samples of one image under one limit of training time", given, "images"),
+        f"Means over {SAMPLES} samples, images and seeds.",
         "look_distance: of a sample's patches to the image's, lower is better. diversity: 0 where all samples are one",
         "picture; SinGAN reports 0.5. copying: share of a sample cut out of the image in large pieces.",
         "",
@@ -127,23 +103,14 @@ def sheet(found: Sequence[Measured]) -> Tensor:
     """A row a run: the image and some of the samples."""
     rows = []
     for each in found:
-        samples = [(f"{each.method} {i + 1}", sample) for i, sample in enumerate(each.samples[:SHOWN])]
+        samples = [(f"{each.entrant} {i + 1}", sample) for i, sample in enumerate(each.samples[:SHOWN])]
         rows.append([("image", each.learnt), *samples])
     return contact_sheet(rows, cell=220)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    singles = [name for name in methods.names() if len(methods.get_method(name).domains) == 1]
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--methods", nargs="+", default=singles, choices=singles)
+    parser = arguments(__doc__, domains=1, minutes=4.0, out="generation")
     parser.add_argument("--images", nargs="+", default=list(IMAGES))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--minutes", type=float, default=4.0)
-    parser.add_argument("--preset", default="draft")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("generation"))
     return told(lambda: run(parser.parse_args()))
 
 
@@ -151,26 +118,15 @@ def run(given: argparse.Namespace) -> int:
     """Train and measure all that `given` asks for, image by image; tables and pictures are written after each."""
     for name in given.images:
         find_image(given.data / "generate", name)
-    given.out.mkdir(parents=True, exist_ok=True)
-    check_writable(given.out)
     found: list[Measured] = []
-    lost: list[str] = []
-    for name in given.images:
-        own: list[Measured] = []
-        for method in given.methods:
-            for seed in given.seeds:
-                title = f"{name}, {method}, seed {seed}"
-                print(title, file=sys.stderr, flush=True)
-                try:
-                    own.append(measured(name, method, seed, given))
-                except Diverged as error:
-                    print(f"generation: {title}: {error}", file=sys.stderr, flush=True)
-                    lost.append(title)
-        found += own
-        write_image(given.out / f"{name}.png", sheet(own), overwrite=True)
+
+    def ended(name: str, lost: Sequence[str]) -> None:
+        write_image(given.out / f"{name}.png", sheet([each for each in found if each.image == name]), overwrite=True)
         with atomic_write(given.out / "generation.md") as temporary:
             temporary.write_text(report(found, lost, given), encoding="utf-8")
         print(given.out / f"{name}.png")
+
+    contest(given, given.images, lambda name, entrant, seed: found.append(measured(name, entrant, seed, given)), ended)
     print(given.out / "generation.md")
     return 0
 

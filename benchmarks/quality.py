@@ -3,36 +3,31 @@
     python benchmarks/quality.py DATA [--methods M ...] [--pairs A/B ...] [--seeds 0 1 2] [--minutes 10] [--out FOLDER]
 
 DATA is a folder with pairs/NAME.jpg (or .png) and, where there are any, published/A_to_B.png: a published picture with
-the layout of A and the look of B. Every method learns every pair within the same minutes of training. A run that is in
-FOLDER already is used again, or goes on where it stopped, so that an interrupted benchmark is started again as it was.
+the layout of A and the look of B. Every method learns every pair within the same minutes of training.
 FOLDER/quality.md has the tables, FOLDER/A-B.png all pictures of a pair side by side, FOLDER/runs the runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from functools import partial
 from pathlib import Path
 
-import torch
+from contest import Entrant, arguments, contest, entrants, find_image, heading, run_of, table, told
 from torch import Tensor
 
 import lonepair as lp
-import lonepair.methods as methods
 from lonepair.apply.translate import DIRECTIONS
-from lonepair.doctor import _cpu_name
-from lonepair.evaluate import Part, Run, open_run
+from lonepair.evaluate import Part
 from lonepair.evaluate.meanings import shown
 from lonepair.evaluate.measure import OUTPUT, PUBLISHED, direction
-from lonepair.files import atomic_write, check_writable
+from lonepair.files import atomic_write
 from lonepair.image import read_image, write_image
 from lonepair.sheet import contact_sheet
-from lonepair.train.loop import Diverged, Interrupted
 
 PAIRS = ("eggs/bowls", "plant/logs", "letter_s/mosaic", "bricks/cracked", "glyph_r/glyph_s")
 METRICS = ("look", "structure", "copying")
@@ -49,6 +44,9 @@ class Pair:
     published: dict[str, Path]
     """Direction -> file; without those that there are none of."""
 
+    def __str__(self) -> str:
+        return self.name
+
     def title(self, name: str) -> str:
         """The direction `name` in the pictures' own names."""
         first, second = self.name.split("/")
@@ -60,7 +58,7 @@ class Measured:
     """One direction of one run."""
 
     pair: Pair
-    method: str
+    entrant: str
     seed: int
     minutes: float
     """Of training."""
@@ -88,48 +86,16 @@ def find_pair(data: Path, name: str) -> Pair:
     return Pair(name, a, b, {way: file for way, file in files.items() if file.is_file()})
 
 
-def find_image(folder: Path, stem: str) -> Path:
-    """The picture `stem` in `folder`.
-
-    Raises:
-        UserError: where there is none.
-    """
-    found = [file for suffix in (".jpg", ".png") if (file := folder / f"{stem}{suffix}").is_file()]
-    if not found:
-        raise lp.UserError(f"{folder / stem}.jpg (or .png): no such file; leave it out, or give another folder")
-    return found[0]
-
-
-def trained(pair: Pair, method: str, seed: int, given: argparse.Namespace) -> Run:
-    """The run of `pair`, new, gone on with, or as it is."""
-    # In the name is what decides a run but is not in its settings.
-    name = f"{pair.name.replace('/', '-')}-{method}-{given.preset}-{given.minutes:g}min-{seed}"
-    folder: Path = given.out / "runs" / name
-    lp.fit_pair(
-        pair.a,
-        pair.b,
-        method=method,
-        preset=given.preset,
-        out=folder,
-        resume=folder.is_dir(),
-        seed=seed,
-        max_minutes=given.minutes,
-        device=given.device,
-        threads=given.threads,
-    )
-    return open_run(folder, lambda path: lp.load(path, given.device, threads=given.threads))
-
-
-def measured(pair: Pair, method: str, seed: int, given: argparse.Namespace) -> list[Measured]:
+def measured(pair: Pair, entrant: Entrant, seed: int, given: argparse.Namespace) -> list[Measured]:
     """Both directions of a run."""
-    run = trained(pair, method, seed, given)
+    run = run_of(partial(lp.fit_pair, pair.a, pair.b), pair.name.replace("/", "-"), entrant, seed, given)
     found = []
     for way in DIRECTIONS:
         published = read_image(pair.published[way]) if way in pair.published else None
         began = time.perf_counter()
         assert run.model.translate(run.inputs[way[0]], reverse=way == DIRECTIONS[1], seed=0).image is not None
         redrawing = time.perf_counter() - began
-        found.append(Measured(pair, method, seed, run.seconds / 60, redrawing, direction(run, way, published)))
+        found.append(Measured(pair, entrant.name, seed, run.seconds / 60, redrawing, direction(run, way, published)))
     return found
 
 
@@ -142,17 +108,11 @@ def means(rows: Iterable[dict[str, float] | None]) -> list[str]:
     return [shown(name, sum(row[name] for row in known) / len(known) if known else None) for name in METRICS]
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> list[str]:
-    """Lines of Markdown; the first `words` columns are text, the others numbers."""
-    rule = ["---"] * words + ["---:"] * (len(head) - words)
-    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
-
-
 def by_method(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
     """One line a method, over everything."""
     rows = []
     for name in names:
-        own = [each for each in found if each.method == name]
+        own = [each for each in found if each.entrant == name]
         count = max(1, len(own))
         minutes, seconds = sum(each.minutes for each in own) / count, sum(each.redrawing for each in own) / count
         rows.append(
@@ -166,10 +126,10 @@ def by_pair(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
     rows = []
     for title, own in _directions(found):
         # A method that learns squares has slightly other references: those of the first one stand for all.
-        first = [each for each in own if each.method == own[0].method]
+        first = [each for each in own if each.entrant == own[0].entrant]
         rows.append([title, "source as it is", *means(each.values("source") for each in first)])
         rows.append([title, "target itself", *means(each.values("target") for each in first)])
-        rows += [[title, name, *means(e.values(OUTPUT) for e in own if e.method == name)] for name in names]
+        rows += [[title, name, *means(e.values(OUTPUT) for e in own if e.entrant == name)] for name in names]
     return table(["pair", "picture", *METRICS], rows, 2)
 
 
@@ -179,10 +139,10 @@ def beside_published(found: Sequence[Measured], names: Sequence[str]) -> list[st
     for title, own in _directions(found):
         if own[0].values(PUBLISHED) is None:
             continue
-        first = [each for each in own if each.method == own[0].method]
+        first = [each for each in own if each.entrant == own[0].entrant]
         rows.append([title, "source as it is", *means(each.values("source, ") for each in first)])
         rows.append([title, "published", *means(each.values(f"{PUBLISHED}, ") for each in first)])
-        rows += [[title, name, *means(e.values(f"{OUTPUT}, ") for e in own if e.method == name)] for name in names]
+        rows += [[title, name, *means(e.values(f"{OUTPUT}, ") for e in own if e.entrant == name)] for name in names]
         compared.append(own)
     if not compared:
         return []
@@ -193,9 +153,9 @@ def beside_published(found: Sequence[Measured], names: Sequence[str]) -> list[st
     return table(["pair", "picture", *METRICS], rows, 2)
 
 
-def _mean_of(method: str, found: Sequence[Measured]) -> dict[str, float] | None:
-    """Means over the seeds of one direction beside the published picture; None where `method` has none."""
-    known = [row for each in found if each.method == method and (row := each.values(f"{OUTPUT}, ")) is not None]
+def _mean_of(entrant: str, found: Sequence[Measured]) -> dict[str, float] | None:
+    """Means over the seeds of one direction beside the published picture; None where `entrant` has none."""
+    known = [row for each in found if each.entrant == entrant and (row := each.values(f"{OUTPUT}, ")) is not None]
     return {name: sum(row[name] for row in known) / len(known) for name in METRICS} if known else None
 
 
@@ -209,16 +169,11 @@ def _directions(found: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
 
 def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Namespace) -> str:
     """quality.md; `lost` names the runs that diverged."""
-    names = given.methods
+    names = [entrant.name for entrant in entrants(given)]
     published = beside_published(found, names)
     lines = [
-        "# Quality under one limit of training time",
-        "",
-        f"{date.today().isoformat()}, {_cpu_name()}, device {given.device}, {torch.get_num_threads()} threads, "
-        f"Python {platform.python_version()}, torch {torch.__version__}. Means over directions, pairs and seeds.",
-        "",
-        f"`{command(given, 'pairs')}`",
-        "",
+        *heading("Quality under one limit of training time", given, "pairs"),
+        "Means over directions, pairs and seeds.",
         "look: 0 as the target, 1 as the source, lower is better. structure: 1 as the source, higher is better.",
         "copying: share cut out of the target, lower is better; the source's own is chance.",
         "",
@@ -242,14 +197,6 @@ def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Names
     return "\n".join(lines) + "\n"
 
 
-def command(given: argparse.Namespace, inputs: str) -> str:
-    """What repeats it, with DATA for the folder's name; `inputs` names the option that says on what."""
-    words = [f"python benchmarks/{Path(sys.argv[0]).name} DATA", "--methods", *given.methods]
-    words += [f"--{inputs}", *getattr(given, inputs), "--seeds", *map(str, given.seeds)]
-    words += ["--minutes", f"{given.minutes:g}", "--preset", given.preset]
-    return " ".join([*words, "--device", given.device, "--threads", str(given.threads)])
-
-
 def sheet(pair: Pair, found: Sequence[Measured]) -> Tensor:
     """Source, target, the published picture if there is one, each method's output: a row a direction and seed."""
     rows = []
@@ -263,22 +210,13 @@ def sheet(pair: Pair, found: Sequence[Measured]) -> Tensor:
             )
             files += [("published", pair.published[way])] if way in pair.published else []
             shown_ = [(label, read_image(file)) for label, file in files]
-            rows.append([*shown_, *((f"{e.method}, seed {seed}", e.part.pictures[OUTPUT]) for e in own)])
+            rows.append([*shown_, *((f"{e.entrant}, seed {seed}", e.part.pictures[OUTPUT]) for e in own)])
     return contact_sheet(rows, cell=220)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    pairs_of = [name for name in methods.names() if len(methods.get_method(name).domains) == 2]
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--methods", nargs="+", default=pairs_of, choices=pairs_of)
+    parser = arguments(__doc__, domains=2, minutes=10.0, out="quality")
     parser.add_argument("--pairs", nargs="+", default=list(PAIRS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--preset", default="draft")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("quality"))
     return told(lambda: run(parser.parse_args()))
 
 
@@ -286,42 +224,19 @@ def run(given: argparse.Namespace) -> int:
     """Train and measure all that `given` asks for, pair by pair; tables and pictures are written after each pair."""
     if not given.data.is_dir():
         raise lp.UserError(f"{given.data}: no such folder; give one with pairs/ and, if you like, published/")
-    pairs = [find_pair(given.data, name) for name in given.pairs]
-    given.out.mkdir(parents=True, exist_ok=True)
-    check_writable(given.out)
     found: list[Measured] = []
-    lost: list[str] = []
-    for pair in pairs:
-        own: list[Measured] = []
-        for method in given.methods:
-            for seed in given.seeds:
-                name = f"{pair.name}, {method}, seed {seed}"
-                print(name, file=sys.stderr, flush=True)
-                try:
-                    own += measured(pair, method, seed, given)
-                except Diverged as error:
-                    print(f"quality: {name}: {error}", file=sys.stderr, flush=True)
-                    lost.append(name)
-        found += own
+
+    def ended(pair: Pair, lost: Sequence[str]) -> None:
         picture = given.out / f"{pair.name.replace('/', '-')}.png"
-        write_image(picture, sheet(pair, own), overwrite=True)
+        write_image(picture, sheet(pair, [each for each in found if each.pair is pair]), overwrite=True)
         with atomic_write(given.out / "quality.md") as temporary:
             temporary.write_text(report(found, lost, given), encoding="utf-8")
         print(picture)
+
+    pairs = [find_pair(given.data, name) for name in given.pairs]
+    contest(given, pairs, lambda pair, entrant, seed: found.extend(measured(pair, entrant, seed, given)), ended)
     print(given.out / "quality.md")
     return 0
-
-
-def told(work: Callable[[], int]) -> int:
-    """`work`'s status; what goes wrong is told in one line."""
-    try:
-        return work()
-    except lp.UserError as error:
-        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
-        return 2
-    except (Interrupted, KeyboardInterrupt):
-        print(f"{Path(sys.argv[0]).stem}: stopped; the same command goes on", file=sys.stderr)
-        return 130
 
 
 if __name__ == "__main__":
