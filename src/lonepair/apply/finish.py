@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lonepair.apply.patchwork import Lattice
 from lonepair.losses import Contrast, Nearest, pieces
-from lonepair.methods.base import Method
+from lonepair.methods.base import Method, SingleMethod
 from lonepair.pyramid import scaled
 from lonepair.resize import resize_image
 
@@ -31,16 +31,32 @@ NEXT = 2
 """Rounds for a clip's next frame. With one a moving camera leaves grids and ghosts."""
 STEP = 2
 """Patches lie so many pixels apart: of a quarter as many each pixel is the mean, which is faster, and sharper."""
-COMPLETENESS = 0.01
+COMPLETENESS = 0.015
 """In the target's squared contrast; see `Nearest`."""
-LAYOUT = 2.5
-"""Layout is what so many times the coarsest scale holds. Work begins there: below, objects would be replaced."""
+FOCUS = 1.0
+"""In the end a pixel is, nearly, what the patch says that is centred there: means of many are soft."""
 STRANGE = 3.0
 """So many times the median distance to the target's patches: of what is as far from any half is put back."""
 GROWTH = 1.4
 """Largest ratio of two scales beyond that of the networks."""
 PIECE = 0.08
 """Where patches were cut out of the target in a piece of this share of the longest side, others are taken."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What of a picture is kept while it is finished."""
+
+    scale: float
+    """That which so many times the coarsest scale holds. Work begins there: below, objects would be replaced."""
+    put_back: float
+    """So much of what a round lost of it is put back."""
+
+
+REDRAWN = Layout(3.2, 1.0)
+"""Of a source: all. (More than was lost, and smooth places fill with dots.)"""
+RANDOM = Layout(1.0, 0.3)
+"""Of a picture that has no source: where its large masses lie, lest all be one picture. Objects may be made whole."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,7 @@ class Finisher:
         target: Float[Tensor, "1 c h w"],
         factors: Sequence[float],
         layout: float,
+        put_back: float = 1.0,
         detail: Float[Tensor, "1 c h2 w2"] | None = None,
     ) -> None:
         """
@@ -68,22 +85,28 @@ class Finisher:
             target: What pictures are to look like, its pixels of the same size.
             factors: Scales to work at, rising to 1.
             layout: What is left of a picture at this scale is kept.
+            put_back: So much of what a round lost of it is put back.
             detail: The target in more pixels: pictures may be finished to as many times their size.
         """
-        self._target, self._factors, self._layout = target, list(factors), layout
+        self._target, self._factors, self._layout, self._put_back = target, list(factors), layout, put_back
         self._detail = target if detail is None else detail
         self.most = max(self._detail.shape[-2:]) / max(target.shape[-2:])
         """So many times its size a picture can grow to."""
         self._kept: dict[float, _Texture] = {}
 
     @classmethod
-    def of(cls, method: Method, domain: str) -> Finisher:
-        """That for pictures of `method`'s newest stage in the look of `domain`, of what it remembers."""
+    def of(cls, method: Method, domain: str, start: int = 0) -> Finisher:
+        """That for pictures of `method`'s newest stage in the look of `domain`, of what it remembers.
+
+        Args:
+            start: The first stage that draws; of what was given to it all is kept.
+        """
+        kept = RANDOM if isinstance(method, SingleMethod) else REDRAWN
         factors = method.plan.factors[: method.stage + 1]
         own = [factor / factors[-1] for factor in factors]  # a model may have been cut short
-        layout = min(1.0, LAYOUT * own[0])
+        layout = min(1.0, max(kept.scale * own[0], own[start]))
         wanted = [factor for factor in own if factor >= layout]
-        return cls(method.remembered(domain), wanted, layout, method.detail(domain))
+        return cls(method.remembered(domain), wanted, layout, kept.put_back, method.detail(domain))
 
     def size(self, larger: float) -> tuple[int, int]:
         """(h, w) of a picture as large as the target, `larger` times; at `most`, that of its detail."""
@@ -118,12 +141,12 @@ class Finisher:
                 search = texture.blurred(before[1].image)
                 found = lattice.enlarged(found, before[0], before[1].shape, texture.shape)
             for _ in range(ROUNDS if factor <= 1 else BEYOND):
-                image = image + share * (kept - self._layout_of(image, drawn))
+                image = image + self._put_back * share * (kept - self._layout_of(image, drawn))
                 image, found = texture.made(image, lattice, search, found if scale else None)
                 search = texture.search
             before = lattice, texture
         assert found is not None
-        return Finished(drawn, image, found)
+        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found)
 
     @torch.no_grad()
     def next(self, drawn: Float[Tensor, "1 c h w"], before: Finished) -> Finished:
@@ -141,9 +164,9 @@ class Finisher:
         image = (large + before.image - resize_image(before.drawn, size)).clamp(-1, 1)
         found = before.found
         for _ in range(NEXT):
-            image = image + share * (self._layout_of(large, drawn) - self._layout_of(image, drawn))
+            image = image + self._put_back * share * (self._layout_of(large, drawn) - self._layout_of(image, drawn))
             image, found = texture.made(image, lattice, texture.search, found, fresh=True)
-        return Finished(drawn, image, found)
+        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found)
 
     def _beyond(self, drawn: Tensor, size: tuple[int, int] | None) -> list[float]:
         """Scales above 1, to that of `size`, or to the largest that there is detail for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -42,22 +43,29 @@ class Lattice:
         return h, w
 
     def assembled(
-        self, texture: Float[Tensor, "1 c h2 w2"], index: Int[Tensor, m]
+        self, texture: Float[Tensor, "1 c h2 w2"], index: Int[Tensor, m], focus: float = math.inf
     ) -> Float[Tensor, "1 c {self.size[0]} {self.size[1]}"]:
-        """The image whose every pixel is the mean of what the patches of `texture` that cover it say."""
+        """The image whose every pixel is the mean of what the patches of `texture` that cover it say.
+
+        Args:
+            focus: A patch counts less away from its centre, as a Gaussian of so many pixels falls: the smaller, the
+                sharper, and the rougher.
+        """
         (rows, columns), (h, w) = self.shape, self._reached
         own = texture.shape[-1] - self.side + 1
         first = (index // own * texture.shape[-1] + index % own).view(rows, columns)
         colours = texture[0].flatten(1)
         total, covered = texture.new_zeros(texture.shape[1], h, w), texture.new_zeros(h, w)
+        middle = self.side // 2
         for dy in range(self.side):
             for dx in range(self.side):
+                weight = math.exp(-((dy - middle) ** 2 + (dx - middle) ** 2) / (2 * focus**2))
                 places = (
                     slice(dy, dy + (rows - 1) * self.step + 1, self.step),
                     slice(dx, dx + (columns - 1) * self.step + 1, self.step),
                 )
-                total[:, *places] += colours[:, first + dy * texture.shape[-1] + dx]
-                covered[*places] += 1
+                total[:, *places] += weight * colours[:, first + dy * texture.shape[-1] + dx]
+                covered[*places] += weight
         return (total / covered)[None, :, : self.size[0], : self.size[1]]
 
     def spread(self, values: Float[Tensor, m]) -> Float[Tensor, "1 1 {self.size[0]} {self.size[1]}"]:

@@ -70,7 +70,8 @@ def sample(
     if not 0 <= start <= method.stage:
         raise UserError(f"start is {start}, the model has {method.stage + 1} stages: choose 0 to {method.stage}")
     draws = [Draw.of_picture(seed, index, engine.device) for index in range(count)]
-    finishers = {domain: Finisher.of(method, domain) for domain in method.domains if finish and method.remembers}
+    finishing = method.domains if finish and method.remembers else ()
+    finishers = {domain: Finisher.of(method, domain, start) for domain in finishing}
     larger = min((finisher.most for finisher in finishers.values()), default=1.0) if detail else 1.0
     sizes = {domain: sizes_for(method, domain, size, larger) for domain in method.domains}
     with engine.autocast():
