@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lonepair.nets import GrowingGenerator, PatchCritic, StageGenerator, Surround
-from lonepair.nets.blocks import Border, Norm
+from lonepair.nets import Crops, GrowingGenerator, PatchCritic, StageGenerator, Surround, crops, cut
+from lonepair.nets.blocks import Border, InstanceNorm, Norm
 from lonepair.noise import Draw, seeded
 
 SIZES = [(7, 9), (9, 12), (13, 17)]
@@ -52,7 +52,7 @@ def test_a_generator_draws_in_bands_what_it_draws_in_one_piece(
     for entry in range(2):
         draw = Draw(0)
         first = draw.maps(3, *sizes[entry])
-        noises = [draw.maps(*net.noise_shape(sizes[stage], stage)) for stage in range(entry + 1, 3)]
+        noises = [draw.maps(*net.noise_shape(sizes, stage)[1:]) for stage in range(entry + 1, 3)]
         with torch.no_grad():
             whole = net(first, sizes, entry, noises)
             with monkeypatch.context() as patched:
@@ -76,6 +76,98 @@ def test_a_stage_draws_in_bands_what_it_draws_in_one_piece(
         monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 0)
         monkeypatch.setattr("lonepair.nets.bands.BAND", 250)
         assert torch.allclose(whole, stage(images), atol=1e-5)
+
+
+# Crops
+
+
+@pytest.mark.parametrize(
+    ("surround", "border"), [("each", "zeros"), ("each", "reflect"), ("ahead", "zeros"), ("enlarge", "zeros")]
+)
+def test_crops_are_what_the_whole_picture_has_there(surround: Surround, border: Border) -> None:
+    sizes = [(16, 21), (24, 32), (40, 52), (66, 86), (110, 143)]
+    with seeded(0):
+        net = GrowingGenerator(3, 8, 2, "none", 0.2, 5, border=border, surround=surround)
+        for _ in sizes:
+            net.grow(2)
+        for part in net.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.normal_(part.weight, 0, 0.15)
+    net.amplitudes.fill_(0.3)
+    for seed in range(4):
+        draw = Draw(seed)
+        first, noises = draw.maps(3, *sizes[0]), net.noises(sizes, draw, 1)
+        whole = net(first, sizes, 0, noises)
+        assert whole.std() > 0.1
+        wanted = crops(sizes, 48, 7, draw)
+        assert isinstance(wanted, Crops)
+        assert 0 < net.whole_stages(wanted) < 5
+        own = [net.cut_noise(wanted, stage, noise) for stage, noise in enumerate(noises, 1)]
+        assert [noise.shape for noise in own] == [noise.shape for noise in net.noises(wanted, draw, 1)]
+        assert torch.allclose(net(first, wanted, 0, own), cut(wanted, whole), atol=2e-5)
+
+
+def test_a_gradient_through_crops_is_that_through_the_whole_picture() -> None:
+    sizes = [(12, 12), (20, 20), (40, 40)]
+    with seeded(0):
+        net = GrowingGenerator(3, 4, 1, "none", 0.2, 3)
+        for _ in sizes:
+            net.grow(3)
+    net.double()
+    draw = Draw(0)
+    first, wanted = draw.maps(3, 12, 12).double(), crops(sizes, 16, 5, draw)
+    assert isinstance(wanted, Crops)
+    found = []
+    for pieces in (cut(wanted, net(first, sizes)), net(first, wanted)):
+        net.zero_grad()
+        pieces.square().mean().backward()
+        found.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
+    assert found[0].norm() > 0
+    assert torch.allclose(found[0], found[1], rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (61, 90), (200, 40)])
+def test_every_patch_is_as_likely_in_a_crop(size: tuple[int, int]) -> None:
+    patch, draws = 7, 12000
+    met = torch.zeros(size[0] - patch + 1, size[1] - patch + 1)
+    draw = Draw(0)
+    for _ in range(draws):
+        wanted = crops([size], 16, patch, draw)
+        assert isinstance(wanted, Crops)
+        h, w = wanted.wanted.size
+        for top, left in wanted.wanted.corners:
+            assert 0 <= top <= size[0] - h
+            assert 0 <= left <= size[1] - w
+            met[top : top + h - patch + 1, left : left + w - patch + 1] += 1
+    share = met / met.median()
+    left = 10  # rows and columns at each end that are left over where fields do not divide the picture, at most
+    assert share.max() < 1.3
+    assert share[left:-left, left:-left].min() > 0.75
+    assert share.min() > 0.15  # a quarter, in a corner
+    assert len(share.unique()) > 1
+
+
+def test_small_pictures_are_seen_whole() -> None:
+    sizes = [(10, 10), (32, 32)]
+    assert crops(sizes, 16, 7, Draw(0)) is sizes
+    assert crops(sizes, 0, 7, Draw(0)) is sizes
+    assert crops(sizes, 15, 7, Draw(0)) is not sizes
+
+
+def test_crops_are_normalised_together() -> None:
+    with seeded(0):
+        net = GrowingGenerator(3, 8, 2, "instance", 0.2, 2)
+        net.grow(2)
+        net.grow(2)
+    sizes = [(16, 16), (64, 64)]
+    seen: list[Tensor] = []
+    norm = net.bodies[1][0][1]
+    assert isinstance(norm, InstanceNorm)
+    net.bodies[1][0][2].register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+    net(image(16, 16), crops(sizes, 16, 7, Draw(0)))
+    assert len(seen[0]) == 4
+    assert torch.allclose(seen[0].mean((0, 2, 3)), norm.bias, atol=1e-5)
+    assert (seen[0].mean((2, 3)).std(0) > 1e-4).any()  # not each by its own
 
 
 # The critic

@@ -302,7 +302,7 @@ def test_consingan_borders(task: str, stage: int, seen: list[Size]) -> None:
         if isinstance(part, nn.Conv2d):
             part.register_forward_pre_hook(lambda _, x: given.append(tuple(x[0].shape[-2:])))  # type: ignore[arg-type]
     sizes = [(8, 10), (9, 11)][: stage + 1]
-    noises = [torch.zeros(1, *generator.noise_shape(size, n)) for n, size in enumerate(sizes)]  # type: ignore[operator]
+    noises = [torch.zeros(generator.noise_shape(sizes, n)) for n in range(len(sizes))]  # type: ignore[operator]
     drawn = generator(noises[0], sizes, 0, noises[1:])
     assert drawn.shape[-2:] == sizes[-1]
     head, *bodies, tail = given

@@ -63,6 +63,35 @@ def resize_rows(
     return _by_matrices(features, size, antialias=shrinks and not corners, corners=corners, rows=rows)
 
 
+def resize_part(
+    part: Float[Tensor, "1 c h w"],
+    at: tuple[int, int],
+    old: tuple[int, int],
+    new: tuple[int, int],
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    corners: bool,
+) -> Float[Tensor, "1 c h2 w2"]:
+    """A piece of what enlarging features gives, by `resize_features` or, with `corners`, by `resize_corners`.
+
+    Args:
+        part: What is known of the features; all that the piece hangs on.
+        at: Its first row and column in them.
+        old: (h, w) of the features.
+        new: (h, w) of all that enlarging would give.
+        rows: First row of the piece there, and the one after its last.
+        columns: The same of its columns.
+    """
+    c, h, w = part.shape[1:]
+    vertical, horizontal = (
+        _bands(before, after, False, corners, part.device, part.dtype)[0].dense(slice(*span), slice(first, first + own))
+        for before, after, span, first, own in zip(old, new, (rows, columns), at, (h, w), strict=True)
+    )
+    last = torch.matmul(vertical, part.permute(0, 2, 3, 1).reshape(1, h, w * c))
+    last = torch.matmul(horizontal, last.reshape(len(vertical), w, c))
+    return last[None].permute(0, 3, 1, 2)
+
+
 def _by_matrices(
     image: Float[Tensor, "b c h w"],
     size: tuple[int, int],
@@ -103,6 +132,19 @@ class _Bands:
         first = [max(0, rows.start - band * _BAND) for band in wanted]
         parts = [self.parts[band][at : rows.stop - band * _BAND] for band, at in zip(wanted, first, strict=True)]
         return _Bands([self.places[band] for band in wanted], parts)
+
+    def dense(self, rows: slice, columns: slice) -> Float[Tensor, "r k"]:
+        """Some of the rows and columns, zeros and all."""
+        some = self.some(rows)
+        found = self.parts[0].new_zeros(rows.stop - rows.start, columns.stop - columns.start)
+        at = 0
+        for part, place in zip(some.parts, some.places, strict=True):
+            first, last = max(place.start, columns.start), min(place.stop, columns.stop)
+            if first < last:
+                within = part[:, first - place.start : last - place.start]
+                found[at : at + len(part), first - columns.start : last - columns.start] = within
+            at += len(part)
+        return found
 
 
 def _product(lines: Float[Tensor, "b n k"], matrices: tuple[_Bands, _Bands]) -> Float[Tensor, "b m k"]:

@@ -26,8 +26,8 @@ def gradient_penalty(critic: Critic, points: Float[Tensor, "b c h w"]) -> Float[
 
 
 def interpolate(
-    real: Float[Tensor, "1 c h w"], fake: Float[Tensor, "1 c h2 w2"], weights: Float[Tensor, "3"]
-) -> Float[Tensor, "1 c h3 w3"]:
+    real: Float[Tensor, "b c h w"], fake: Float[Tensor, "b c h2 w2"], weights: Float[Tensor, "3"]
+) -> Float[Tensor, "b c h3 w3"]:
     """Î = α·real + (1-α)·fake with α = weights[0] in [0, 1).
 
     Images of unequal sizes are first cut to the size that both have, at a place that weights[1:] in [0, 1) draw, so
@@ -46,7 +46,7 @@ def interpolate(
 
 def critic_losses(
     critic: Critic,
-    real: Float[Tensor, "1 c h w"],
+    real: Float[Tensor, "b c h w"],
     fakes: Sequence[Tensor],
     draw: Draw,
     every: int = 1,

@@ -5,13 +5,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def self_similarity(image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n n"]:
-    """Distance in colour between every two of the n = h·w places of `image`."""
+def self_similarity(image: Float[Tensor, "b c h w"]) -> Float[Tensor, "n n"]:
+    """Distance in colour between every two of the n = b·h·w places of an image, or of its crops."""
     return _apart(image, image)
 
 
-def rarity(image: Float[Tensor, "1 c h w"], world: Float[Tensor, "1 c h2 w2"]) -> Float[Tensor, "n"]:
-    """How far each of the n = h·w places of `image` is in colour from those of `world`, on average.
+def rarity(image: Float[Tensor, "b c h w"], world: Float[Tensor, "b2 c h2 w2"]) -> Float[Tensor, "n"]:
+    """How far each of the n = b·h·w places of `image` is in colour from those of `world`, on average.
 
     Of an image in its own world: figures are rare, grounds are not.
     """
@@ -21,7 +21,8 @@ def rarity(image: Float[Tensor, "1 c h w"], world: Float[Tensor, "1 c h2 w2"]) -
 def _apart(one: Tensor, other: Tensor) -> Float[Tensor, "n m"]:
     # Not as a² + b² - 2ab, whose rounding is as large as the distance of two colours that are alike.
     mode = "donot_use_mm_for_euclid_dist"
-    return torch.cdist(one[0].flatten(1).T, other[0].flatten(1).T, compute_mode=mode)
+    ours, theirs = (image.transpose(0, 1).flatten(1).T for image in (one, other))
+    return torch.cdist(ours, theirs, compute_mode=mode)
 
 
 def correlation(one: Float[Tensor, "*n"], other: Float[Tensor, "*n"]) -> Float[Tensor, ""]:

@@ -26,19 +26,19 @@ Move = Callable[[Tensor], Tensor]
 """Indices in place of others, both of (m,)."""
 
 
-def patches_of(image: Float[Tensor, "1 c h w"], side: int, step: int = 1) -> Float[Tensor, "n d"]:
+def patches_of(image: Float[Tensor, "b c h w"], side: int, step: int = 1) -> Float[Tensor, "n d"]:
     """All n patches of `side` x `side` pixels, row by row, or those at every `step`-th place; d = c·side²."""
-    return F.unfold(image, side, stride=step)[0].T.contiguous()
+    return F.unfold(image, side, stride=step).transpose(1, 2).flatten(0, 1).contiguous()
 
 
 class Nearest:
-    """A target's patches, to be searched: by their places, in rows, an index each."""
+    """A target's patches, or those at every `step`-th place, to be searched: row by row, an index each."""
 
-    def __init__(self, target: Float[Tensor, "1 c h w"], side: int) -> None:
-        self.side, self.columns = side, target.shape[-1] - side + 1
+    def __init__(self, target: Float[Tensor, "1 c h w"], side: int, step: int = 1) -> None:
+        self.side, self.columns, self._step = side, (target.shape[-1] - side) // step + 1, step
         self._target = target
-        rows = target.shape[-2] - side + 1
-        patches = patches_of(target, side, math.ceil((rows * self.columns / _LEARNT) ** 0.5))
+        rows, columns = (n - side + 1 for n in target.shape[-2:])
+        patches = patches_of(target, side, max(step, math.ceil((rows * columns / _LEARNT) ** 0.5)))
         mean = patches.mean(0)
         centred = patches - mean
         covariance = (centred.T @ centred / len(patches)).double()
@@ -46,7 +46,7 @@ class Nearest:
         directions = directions / patches.shape[1] ** 0.5  # so that squared distances are means over a patch
         self._filters = directions.T.reshape(-1, target.shape[1], side, side)
         self._offset = -(mean @ directions)
-        keys = self._along(target, 1)
+        keys = self._along(target, step)
         # The product of a key and a query, each with its square at its end, is the squared distance of the two.
         keys = torch.cat([-2 * keys, torch.ones_like(keys[:, :1]), keys.square().sum(1, keepdim=True)], 1)
         self._keys = F.pad(keys, [0, 0, 0, -len(keys) % _BLOCK])
@@ -54,10 +54,10 @@ class Nearest:
 
     def _along(self, image: Tensor, step: int) -> Float[Tensor, "m d"]:
         """Patches of `image` along the directions."""
-        return F.conv2d(image, self._filters, self._offset, stride=step)[0].flatten(1).T.contiguous()
+        return F.conv2d(image, self._filters, self._offset, stride=step).permute(0, 2, 3, 1).flatten(0, 2).contiguous()
 
     @torch.no_grad()
-    def queries(self, image: Float[Tensor, "1 c h w"], step: int = 1) -> Float[Tensor, "m d"]:
+    def queries(self, image: Float[Tensor, "b c h w"], step: int = 1) -> Float[Tensor, "m d"]:
         """The patches of `image`, or those at every `step`-th place, row by row, as they are searched for."""
         ours = self._along(image, step)
         return torch.cat([ours, ours.square().sum(1, keepdim=True), torch.ones_like(ours[:, :1])], 1)
@@ -65,8 +65,8 @@ class Nearest:
     def patches(self, index: Int[Tensor, "m"]) -> Float[Tensor, "m d"]:
         """The target's patches `index`, d = c·side² as of `patches_of`."""
         near = torch.arange(self.side, device=index.device)
-        rows = (index // self.columns)[:, None, None] + near[:, None]
-        columns = (index % self.columns)[:, None, None] + near
+        rows = (self._step * (index // self.columns))[:, None, None] + near[:, None]
+        columns = (self._step * (index % self.columns))[:, None, None] + near
         return self._target[0][:, rows, columns].permute(1, 0, 2, 3).flatten(1)
 
     def apart(self, queries: Float[Tensor, "m d"], index: Int[Tensor, "m"]) -> Float[Tensor, "m"]:

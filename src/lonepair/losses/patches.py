@@ -40,7 +40,7 @@ class Contrast:
         spread = spread.clamp(min=max(float(spread.max()) / 3, 1 / 255))
         self._units = (directions / spread @ directions.T).to(target.dtype)[..., None, None]
 
-    def __call__(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+    def __call__(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """`image` in units of the target's contrast."""
         return F.conv2d(image - self._mean, self._units)
 
@@ -60,8 +60,8 @@ def sliced_wasserstein(
     return (a - _at_quantiles(b, a.shape[1])).abs().mean()
 
 
-def _projected(image: Tensor, filters: Tensor, step: int = 1) -> Float[Tensor, "f n"]:
-    return F.conv2d(image, filters, stride=step)[0].flatten(1).float()
+def _projected(image: Float[Tensor, "b c h w"], filters: Tensor, step: int = 1) -> Float[Tensor, "f n"]:
+    return F.conv2d(image, filters, stride=step).transpose(0, 1).flatten(1).float()
 
 
 def _sorted(values: Float[Tensor, "f n"]) -> Float[Tensor, "f n"]:
@@ -97,6 +97,8 @@ class PatchLook:
     """
 
     BANKS, FILTERS, MOST = 8, 64, 4096
+    KNOWN = 1 << 16
+    """Of a target so many patches, evenly spaced, stand for all."""
     QUERIES, COMPLETENESS = 1024, 0.01
 
     def __init__(
@@ -121,8 +123,10 @@ class PatchLook:
                 break  # framed, even the patches of a very small image differ: they say what is above what
             target = _halved(target)
 
-    def loss(self, image: Float[Tensor, "1 c h w"], draw: Draw) -> Float[Tensor, ""]:
+    def loss(self, image: Float[Tensor, "b c h w"], draw: Draw) -> Float[Tensor, ""]:
         """Sliced Wasserstein-2 distance of `image` to the target, and that to the nearest patches, mean over levels.
+
+        Several are crops of one image: all their patches together are its, and there is nothing beyond their borders.
 
         The squares within it are what keeps colours in the target's gamut: of a few patches that are far from any of
         the target's the mean difference takes little notice, and the layout's term pays for strong contrast.
@@ -161,7 +165,10 @@ class _Distribution:
         # Not all at once: of the frames of a clip most are met once.
         if bank not in self._kept:
             with torch.no_grad():
-                self._kept[bank] = _sorted(_projected(self._prepared(self._target), self._filters[bank]))
+                theirs = self._prepared(self._target)
+                self._kept[bank] = _sorted(
+                    _projected(theirs, self._filters[bank], _step(theirs, self._side, PatchLook.KNOWN))
+                )
         return self._kept[bank]
 
     def _prepared(self, image: Tensor) -> Tensor:
@@ -176,7 +183,8 @@ class _Nearness:
         self._contrast = Contrast(target)
         prepared = self._contrast(target)
         # Mirrored patches are none of the target's own.
-        self._theirs = Nearest(_bordered(prepared, side, frame) if frame else prepared, side)
+        theirs = _bordered(prepared, side, frame) if frame else prepared
+        self._theirs = Nearest(theirs, side, _step(theirs, side, PatchLook.KNOWN))
 
     def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
         """Root mean square of some patches' differences to their nearest, in units of the target's contrast."""
@@ -189,21 +197,27 @@ class _Nearness:
         return (ours - nearest).square().mean().add(1e-8).sqrt()
 
 
-def _some(image: Float[Tensor, "1 c h w"], side: int, most: int, draw: Draw) -> tuple[Float[Tensor, "1 c h2 w2"], int]:
+def _some(image: Float[Tensor, "b c h w"], side: int, most: int, draw: Draw) -> tuple[Float[Tensor, "b c h2 w2"], int]:
     """At which step the patches of `image` are at most `most`, and `image` from where the first of them begins.
 
     Where that is, is drawn, so that every patch has the same chance; and nothing need be computed of the others.
     """
+    step = _step(image, side, most)
+    return image[:, :, draw.below(step) :, draw.below(step) :], step
+
+
+def _step(image: Tensor, side: int, most: int) -> int:
+    """The least distance in pixels at which there are at most `most` patches in `image`."""
     rows, columns = image.shape[-2] - side + 1, image.shape[-1] - side + 1
     step = 1
-    while -(-rows // step) * -(-columns // step) > most:
+    while len(image) * -(-rows // step) * -(-columns // step) > most:
         step += 1
-    return image[:, :, draw.below(step) :, draw.below(step) :], step
+    return step
 
 
 def _bordered(image: Tensor, side: int, frame: float) -> Tensor:
     """`image`, in units of contrast, and half a patch beyond its border."""
-    reach = [side // 2] * 4
+    reach = [side // 2 if len(image) == 1 else 0] * 4
     if frame == 0:
         return F.pad(image, reach, mode="reflect")
     return F.pad(torch.cat([image, torch.full_like(image[:, :1], frame)], 1), reach)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from lonepair.errors import UserError, wrong_types
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lonepair import pyramid
+    from lonepair.nets import Sizes
     from lonepair.noise import Draw
 else:
     torch, nn, pyramid = lazy("torch"), lazy("torch.nn"), lazy("lonepair.pyramid")
@@ -180,6 +181,8 @@ class Scene:
     real: dict[str, list[Tensor]]
     """Domain -> (1, c, h, w) in [-1, 1] for stages 0 to the current one."""
     draw: Draw
+    seen: dict[str, Sizes] = field(default_factory=dict)
+    """Domain -> what of its pictures this step looks at, where it is not all."""
     fakes: Any = None
     """What a method wants to hand from one update of the step to the next."""
 

@@ -19,10 +19,11 @@ With `as_released`: three Adam steps on one gradient of the generator. The paper
 
 Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
 frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
-fixed seed instead of being saved; the disturbances of colours and tiles are ours in kind and numbers
-(`lonepair.augment`); normalisation is by the image's own statistics: what BatchNorm computes in training on one image,
-and what the released code, which never evaluates, has in use, too; where a size is a whole number but for
-rounding error, the released code may have a pixel more.
+fixed seed instead of being saved; of pictures above 512 x 512 a step sees crops (`crop`), and fixed maps are zero
+there; the disturbances of colours and tiles are ours in kind and numbers (`lonepair.augment`); normalisation is by the
+image's own statistics: what BatchNorm computes in training on one image, and what the released code, which never
+evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a pixel
+more.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.methods.base import Plan, Player, Scene, Schedule, SingleMethod, Size
-from lonepair.methods.growing import GrowingConfig
+from lonepair.methods.growing import GrowingConfig, GrowingMethod
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from lonepair import augment, losses, nets, noise, pyramid, resize
-    from lonepair.nets import GrowingGenerator
+    from lonepair.nets import GrowingGenerator, Sizes
     from lonepair.noise import Draw
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
@@ -88,7 +89,7 @@ class ConSinGANConfig(GrowingConfig):
     """Three Adam steps on one gradient of the generator, as the released code has it."""
 
 
-class ConSinGAN(SingleMethod):
+class ConSinGAN(GrowingMethod, SingleMethod):
     """A growing generator G and a patch critic D."""
 
     name = "consingan"
@@ -173,7 +174,7 @@ class ConSinGAN(SingleMethod):
             return  # what the warm start brought: its weights already draw what the stage was to add
         self.generator.amplitudes[self.stage] = 0  # the stage's copy is measured without noise of its own
         few = slice(None, None, max(1, len(levels["a"][0]) // 8))
-        reached = self._rebuild(levels["a"][0][few]).float()
+        reached = self._rebuild(levels["a"][0][few], self.sizes["a"]).float()
         self.generator.amplitudes[self.stage] = noise.noise_amplitude(
             levels["a"][self.stage][few], reached, self.config.noise_base
         )
@@ -201,16 +202,17 @@ class ConSinGAN(SingleMethod):
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
         if scene.fakes is None:
             scene.fakes = self._imagine(scene)
-        critic, c = self.nets["d"], self.config
+        critic, c, sizes = self.nets["d"], self.config, self.seen("a", scene)
+        real = nets.cut(sizes, scene.real["a"][-1])
         if player == "critic":
-            real, fake = scene.real["a"][-1], scene.fakes.detach()
+            fake = scene.fakes.detach()
             wasserstein, penalty = losses.critic_losses(critic, real, [fake], scene.draw, c.penalty_every)
             return {"d": wasserstein, "gp": c.lambda_pen * penalty}
         if callable(scene.fakes):
             return {"adv_rec": scene.fakes()}
         adversarial = -critic(scene.fakes).mean()
-        rebuilt = self._rebuild(scene.real["a"][0])
-        reconstruction = c.lambda_rec * losses.mean_square(rebuilt, scene.real["a"][-1])
+        rebuilt = self._rebuild(scene.real["a"][0], sizes)
+        reconstruction = c.lambda_rec * losses.mean_square(rebuilt, real)
         if c.as_released:
             parameters = [p for _, group in self.generator.trained(self.config.concurrent) for p in group]
             scene.fakes = losses.first_order(adversarial + reconstruction, parameters)
@@ -219,7 +221,7 @@ class ConSinGAN(SingleMethod):
 
     def _imagine(self, scene: Scene) -> Tensor:
         """What the critic is to be convinced of at this step."""
-        sizes = self.sizes["a"]
+        sizes = self.seen("a", scene)
         noises = self.noises(sizes, scene.draw)
         if "composite" in scene.real:
             noises[0] = self._shown(scene.real["composite"][0], scene.draw)
@@ -236,8 +238,7 @@ class ConSinGAN(SingleMethod):
         shown: Tensor = coarsest + _EDIT_NOISE * draw.maps(*coarsest.shape[1:])
         return shown
 
-    def _rebuild(self, coarsest: Tensor) -> Tensor:
-        sizes = self.sizes["a"]
+    def _rebuild(self, coarsest: Tensor, sizes: Sizes) -> Tensor:
         if self.config.task == "animation":
             coarsest = self.anchor.expand(len(coarsest), -1, -1, -1)
         elif self.config.task == "editing":
@@ -247,26 +248,30 @@ class ConSinGAN(SingleMethod):
 
     # -- use ------------------------------------------------------------------------------------------------------
 
-    def noises(self, sizes: Sequence[Size], draw: Draw) -> list[Tensor]:
-        return [draw.maps(*self.generator.noise_shape(size, stage)) for stage, size in enumerate(sizes)]
+    def noises(self, sizes: Sizes, draw: Draw) -> list[Tensor]:
+        return self.generator.noises(sizes, draw)
 
     def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
         return [resize.resize_image(self.anchor, sizes[0]), *self._fixed_maps(sizes)]
 
-    def _fixed_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
-        device = self.generator.amplitudes.device
-        maps = []
-        for stage, size in enumerate(sizes[1:], 1):
-            key = (stage, *self.generator.noise_shape(size, stage))
+    def _fixed_maps(self, sizes: Sizes) -> list[Tensor]:
+        device, full, maps = self.generator.amplitudes.device, nets.whole(sizes), []
+        for stage in range(1, len(full)):
+            shape = self.generator.noise_shape(full, stage)
+            if 0 < 4 * self.config.crop**2 < full[stage][0] * full[stage][1]:
+                # Where training sees crops there are none: features of a large picture fill the memory.
+                maps.append(torch.zeros(1, 1, 1, 1, device=device).expand(self.generator.noise_shape(sizes, stage)))
+                continue
+            key = (stage, *shape[1:])
             if key not in self._fixed:
                 self._fixed[key] = noise.Draw(_FIXED, *key, place=device).maps(*key[1:])
-            maps.append(self._fixed[key].to(device))
+            maps.append(self.generator.cut_noise(sizes, stage, self._fixed[key].to(device)))
         return maps
 
     def start_for(self, use: str) -> int:
         return 0 if self.config.task in _UNDO and use in ("edit", "harmonize") else super().start_for(use)
 
-    def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
+    def render(self, noises: Sequence[Tensor], sizes: Sizes) -> Tensor:
         drawn: Tensor = self.generator(noises[0], sizes, 0, noises[1:])
         return drawn
 

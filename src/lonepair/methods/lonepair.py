@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import losses, pyramid, resize
+    from lonepair import losses, nets, pyramid, resize
+    from lonepair.nets import Sizes
     from lonepair.noise import Draw
 else:
-    torch, losses = lazy("torch"), lazy("lonepair.losses")
+    torch, losses, nets = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets")
     pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
 
 OTHER = {"a": "b", "b": "a"}
@@ -100,14 +101,14 @@ class Lonepair(PatchMethod):
         entry = draw.below(self.stage + 1) if draw.coin(c.entry_share) else min(c.entry, self.stage)
         found = {}
         for source, target in OTHER.items():
-            real = scene.real[source][-1]
+            real, sizes = scene.real[source][-1], self.seen(source, scene)
             if randomly:
-                drawn = self.random(source, self.sizes[source], draw)
+                drawn = self.random(source, sizes, draw)
                 found[f"look_{source}"] = self.look(source, drawn, draw)
                 continue
-            drawn = self.redraw(real, self.sizes[source], target, entry, draw)
+            drawn = self.redraw(real, sizes, target, entry, draw)
             found[f"look_{source}{target}"] = self.look(target, drawn, draw)
-            found[f"structure_{source}{target}"] = self._lost(drawn, real, target)
+            found[f"structure_{source}{target}"] = self._lost(drawn, nets.cut(sizes, real), target)
         return found
 
     def _lost(self, drawn: Tensor, real: Tensor, target: str) -> Tensor:
@@ -128,15 +129,17 @@ class Lonepair(PatchMethod):
             return lost + c.lambda_rarity * (1 - alike)
 
     def _reduced(self, image: Tensor) -> Tensor:
-        """`image` at the size at which layouts are compared."""
-        share = min(1.0, self.config.grid / max(image.shape[-2:]))
+        """`image`, or all crops of one together, at the size at which layouts are compared."""
+        share = min(1.0, self.config.grid / (max(image.shape[-2:]) * len(image) ** 0.5))
         return resize.resize(image.float(), pyramid.scaled((image.shape[-2], image.shape[-1]), share))
 
     # -- use ------------------------------------------------------------------------------------------------------
 
-    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
+    def redraw(self, image: Tensor, sizes: Sizes, domain: str, entry: int | None, draw: Draw) -> Tensor:
         entry = self.config.entry if entry is None else entry
-        entry = len(sizes) - 1 if entry == -1 else min(entry, len(sizes) - 1)
+        # Crops begin above the stages that are drawn whole.
+        last = self.generator(domain).whole_stages(sizes) - 1
+        entry = last if entry == -1 else min(entry, last)
         entering = resize.resize_image(image, sizes[entry])
         redrawn: Tensor = self.generator(domain)(entering, sizes, entry, self.maps(sizes, entry, draw))
         return redrawn

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import losses, resize
+    from lonepair import losses, nets, resize
+    from lonepair.nets import Sizes
     from lonepair.noise import Draw
 else:
-    torch, losses, resize = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.resize")
+    torch, losses, nets = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets")
+    resize = lazy("lonepair.resize")
 
 
 @dataclass(frozen=True)
@@ -61,23 +63,23 @@ class LonepairSingle(PatchMethod, SingleMethod):
     config: LonepairSingleConfig
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
-        sizes = self.sizes["a"]
+        sizes = self.seen("a", scene)
         found = {"look": self.look("a", self.random("a", sizes, scene.draw), scene.draw)}
         if self.config.lambda_rec:
             rebuilt = self.render(self.fixed_noises(sizes), sizes)
-            found["rec"] = self.config.lambda_rec * losses.mean_square(rebuilt, scene.real["a"][-1])
+            found["rec"] = self.config.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, scene.real["a"][-1]))
         return found
 
-    def noises(self, sizes: Sequence[Size], draw: Draw) -> list[Tensor]:
-        return [draw.maps(*self.generator("a").noise_shape(size, stage)) for stage, size in enumerate(sizes)]
+    def noises(self, sizes: Sizes, draw: Draw) -> list[Tensor]:
+        return self.generator("a").noises(sizes, draw)
 
-    def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
+    def fixed_noises(self, sizes: Sizes) -> list[Tensor]:
         """The image itself at the coarsest size, and no noise after."""
         first = resize.resize_image(self.remembered("a"), sizes[0])
-        shapes = [self.generator("a").noise_shape(size, stage) for stage, size in enumerate(sizes)]
-        return [first, *(first.new_zeros(1, 1, 1, 1).expand(1, *shape) for shape in shapes[1:])]
+        shapes = [self.generator("a").noise_shape(sizes, stage) for stage in range(len(sizes))]
+        return [first, *(first.new_zeros(1, 1, 1, 1).expand(shape) for shape in shapes[1:])]
 
-    def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
+    def render(self, noises: Sequence[Tensor], sizes: Sizes) -> Tensor:
         drawn: Tensor = self.generator("a")(noises[0], sizes, 0, noises[1:])
         return drawn
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Method, Plan, Player, Schedule, Size
-from lonepair.methods.growing import GeneratorConfig
+from lonepair.methods.base import Plan, Player, Schedule, Size
+from lonepair.methods.growing import GeneratorConfig, GrowingMethod
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from lonepair import losses, nets, noise, pyramid
-    from lonepair.nets import Detail, GrowingGenerator, Memory
+    from lonepair.nets import Detail, GrowingGenerator, Memory, Sizes
     from lonepair.noise import Draw
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
@@ -93,7 +93,7 @@ class PatchConfig(GeneratorConfig):
         return found + self.no_share("beta1", "beta2", "decay_at", "decay")
 
 
-class PatchMethod(Method):
+class PatchMethod(GrowingMethod):
     """A generator for each domain, taught by the patches of that domain's image."""
 
     remembers = True
@@ -126,6 +126,10 @@ class PatchMethod(Method):
     ) -> Plan:
         factors = pyramid.shared_factors(list(sizes.values()), config.stages, config.min_side, config.size_rule)
         return Plan(channels, dict(sizes), factors)
+
+    @property
+    def patch(self) -> int:
+        return self.config.patch
 
     # -- training -------------------------------------------------------------------------------------------------
 
@@ -164,7 +168,8 @@ class PatchMethod(Method):
         return Schedule(steps, ["generator"], work, c.decay_at, c.decay)
 
     def look(self, domain: str, drawn: Tensor, draw: Draw) -> Tensor:
-        """Distance of the patches of `drawn` to those of `domain`'s image, of a clip to those of a kept frame."""
+        """Distance of the patches of `drawn`, a picture or crops of one, to those of `domain`'s image, of a clip to
+        those of a kept frame."""
         kept = len(self._memory(domain).images)
         key = (domain, draw.below(kept) if kept > 1 else 0)
         with torch.autocast(drawn.device.type, enabled=False):
@@ -206,14 +211,14 @@ class PatchMethod(Method):
     def _detail(self, domain: str) -> Detail:
         return self.nets[f"detail_{domain}"]  # type: ignore[return-value]
 
-    def maps(self, sizes: Sequence[Size], entry: int, draw: Draw) -> list[Tensor] | None:
+    def maps(self, sizes: Sizes, entry: int, draw: Draw) -> list[Tensor] | None:
         """Noise for the stages after `entry`."""
         if self.config.noise == 0:
             return None
-        return [draw.maps(self.config.width, *size) for size in sizes[entry + 1 :]]
+        return self.generator(self.domains[0]).noises(sizes, draw, entry + 1)
 
-    def random(self, domain: str, sizes: Sequence[Size], draw: Draw) -> Tensor:
-        """A random image of `domain`."""
+    def random(self, domain: str, sizes: Sizes, draw: Draw) -> Tensor:
+        """A random image of `domain`, or crops of one."""
         first = draw.maps(self.plan.channels, *sizes[0])
         image: Tensor = self.generator(domain)(first, sizes, 0, self.maps(sizes, 0, draw))
         return image

@@ -33,15 +33,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Method, Plan, Player, Scene, Schedule, Size
-from lonepair.methods.growing import GrowingConfig
+from lonepair.methods.base import Plan, Player, Scene, Schedule, Size
+from lonepair.methods.growing import GrowingConfig, GrowingMethod
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from lonepair import losses, nets, noise, pyramid, resize
-    from lonepair.nets import GrowingGenerator
+    from lonepair.nets import GrowingGenerator, Sizes
     from lonepair.noise import Draw
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
@@ -113,22 +113,32 @@ class RepresentativeConfig(GrowingConfig):
 class Imagined:
     """What one step looks at, for each domain: a window of the real image, and what the generators make beside it."""
 
-    sizes: dict[str, list[Size]]
-    """(h, w) of the window at every stage."""
-    real: dict[str, Tensor]
-    random: dict[str, Tensor]
+    sizes: dict[str, Sizes]
+    """(h, w) of the window at every stage, and maybe crops of it."""
+    real: dict[str, Seen]
+    random: dict[str, Seen]
     """An image of the window's size, drawn from noise."""
     redraws_real: bool
     """Whether `redrawn` is of `real`, or of `random`."""
-    redrawn: dict[str, Tensor]
+    redrawn: dict[str, Seen]
     """One of the two in the look of the other domain."""
 
-    def shown(self, domain: str) -> Tensor:
+    def shown(self, domain: str) -> Seen:
         """What was redrawn."""
         return self.real[domain] if self.redraws_real else self.random[domain]
 
 
-class Representative(Method):
+@dataclass(frozen=True)
+class Seen:
+    """A window as losses see it, and as it enters a generator again."""
+
+    pieces: Tensor
+    """All of it, or its crops where it is large."""
+    whole: Tensor
+    """All of it, (1, c, h, w), of a large one at the last of the stages that are drawn whole."""
+
+
+class Representative(GrowingMethod):
     """Two growing generators G_a, G_b and two patch critics D_a, D_b."""
 
     name = "representative"
@@ -209,12 +219,28 @@ class Representative(Method):
 
     def _imagine(self, scene: Scene) -> Imagined:
         redraws_real = scene.draw.coin(self.config.real_share)
-        sizes = {domain: self._window_sizes(domain) for domain in self.domains}
-        real = {d: _window(scene.real[d][-1], sizes[d][-1], scene.draw) for d in self.domains}
-        random = {d: self._random(d, sizes[d], scene.draw) for d in self.domains}
+        crop, draw = self.config.crop, scene.draw
+        sizes = {d: nets.crops(self._window_sizes(d), crop, self.patch, draw) for d in self.domains}
+        windows = {d: _window(scene.real[d][-1], sizes[d][-1], draw) for d in self.domains}
+        real = {d: Seen(nets.cut(sizes[d], window), window) for d, window in windows.items()}
+        random = {d: self._seen(d, self._first(sizes[d], draw), sizes[d], 0, draw, 1.0) for d in self.domains}
         shown = real if redraws_real else random
-        redrawn = {d: self.redraw(shown[d], sizes[d], OTHER[d], None, scene.draw) for d in self.domains}
+        redrawn = {d: self._seen_again(shown[d], sizes[d], OTHER[d], draw) for d in self.domains}
         return Imagined(sizes, real, random, redraws_real, redrawn)
+
+    def _seen(self, domain: str, image: Tensor, sizes: Sizes, entry: int, draw: Draw, share: float) -> Seen:
+        """`image`, which enters at stage `entry`, drawn by `domain`'s generator with so much of the noise."""
+        noises = self._noises(sizes, entry, draw, share)
+        if isinstance(sizes, nets.Crops):
+            return Seen(*self.generator(domain).crops_and_whole(image, sizes, entry, noises))
+        drawn = self.generator(domain)(image, sizes, entry, noises)
+        return Seen(drawn, drawn)
+
+    def _seen_again(self, shown: Seen, sizes: Sizes, domain: str, draw: Draw) -> Seen:
+        """`shown` redrawn in the look of `domain`."""
+        entry = self._entry(sizes, None)
+        image = resize.resize_image(shown.whole, sizes[entry])
+        return self._seen(domain, image, sizes, entry, draw, self.config.translation_noise)
 
     def _window_sizes(self, domain: str) -> list[Size]:
         """(h, w) of the windows at every stage: `window` of each side, but no smaller than a critic's patch."""
@@ -225,8 +251,8 @@ class Representative(Method):
     def _critic_losses(self, scene: Scene) -> dict[str, Tensor]:
         found = {}
         for domain in self.domains:
-            fakes = [scene.fakes.random[domain].detach(), scene.fakes.redrawn[OTHER[domain]].detach()]
-            critic, real = self.nets[f"d_{domain}"], scene.fakes.real[domain]
+            fakes = [scene.fakes.random[domain].pieces.detach(), scene.fakes.redrawn[OTHER[domain]].pieces.detach()]
+            critic, real = self.nets[f"d_{domain}"], scene.fakes.real[domain].pieces
             wasserstein, penalty = losses.critic_losses(critic, real, fakes, scene.draw, self.config.penalty_every)
             found[f"d_{domain}"] = wasserstein
             found[f"gp_{domain}"] = self.config.lambda_pen * penalty
@@ -236,14 +262,14 @@ class Representative(Method):
         c, made, found = self.config, scene.fakes, {}
         for domain in self.domains:
             critic, other = self.nets[f"d_{domain}"], OTHER[domain]
-            found[f"adv_{domain}"] = -c.lambda_adv * critic(made.random[domain]).mean()
-            found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(made.redrawn[other]).mean()
-            cycled = self.redraw(made.redrawn[other], made.sizes[other], other, None, scene.draw)
-            pair = (self._kept(cycled), self._kept(made.shown(other)))
+            found[f"adv_{domain}"] = -c.lambda_adv * critic(made.random[domain].pieces).mean()
+            found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(made.redrawn[other].pieces).mean()
+            cycled = self._seen_again(made.redrawn[other], made.sizes[other], other, scene.draw)
+            pair = (self._kept(cycled.pieces), self._kept(made.shown(other).pieces))
             found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_square(*pair)
-            coarsest = resize.resize_image(made.real[domain], made.sizes[domain][0])
+            coarsest = resize.resize_image(made.real[domain].whole, made.sizes[domain][0])
             rebuilt = self.generator(domain)(coarsest, made.sizes[domain])
-            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, made.real[domain])
+            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, made.real[domain].pieces)
         return found
 
     def _kept(self, image: Tensor) -> Tensor:
@@ -258,19 +284,25 @@ class Representative(Method):
         """G of `domain`."""
         return self.nets[f"g_{domain}"]  # type: ignore[return-value]
 
-    def _random(self, domain: str, sizes: Sequence[Size], draw: Draw) -> Tensor:
-        first = draw.normal(1, self.plan.channels, *sizes[0])
-        image: Tensor = self.generator(domain)(first, sizes, 0, self._noises(sizes, 0, draw, 1.0))
-        return image
+    def _first(self, sizes: Sizes, draw: Draw) -> Tensor:
+        """What a random image is drawn from at the coarsest stage."""
+        return draw.normal(1, self.plan.channels, *sizes[0])
 
-    def _noises(self, sizes: Sequence[Size], entry: int, draw: Draw, share: float) -> list[Tensor] | None:
+    def _random(self, domain: str, sizes: Sequence[Size], draw: Draw) -> Tensor:
+        return self._seen(domain, self._first(sizes, draw), sizes, 0, draw, 1.0).whole
+
+    def _noises(self, sizes: Sizes, entry: int, draw: Draw, share: float) -> list[Tensor] | None:
         if share == 0:
             return None
-        return [share * draw.maps(self.config.width, *size) for size in sizes[entry + 1 :]]
+        return [share * noise for noise in self.generator("a").noises(sizes, draw, entry + 1)]
+
+    def _entry(self, sizes: Sizes, entry: int | None) -> int:
+        """The stage at which an image enters where `entry`, None or -1 is asked for: one that is drawn whole."""
+        entry, last = self.config.entry if entry is None else entry, self.generator("a").whole_stages(sizes) - 1
+        return last if entry == -1 else min(entry, last)
 
     def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
-        entry = self.config.entry if entry is None else entry
-        entry = len(sizes) - 1 if entry == -1 else min(entry, len(sizes) - 1)
+        entry = self._entry(sizes, entry)
         noises = self._noises(sizes, entry, draw, self.config.translation_noise)
         redrawn: Tensor = self.generator(domain)(resize.resize_image(image, sizes[entry]), sizes, entry, noises)
         return redrawn

@@ -3,6 +3,11 @@
 from lonepair.nets.blocks import Constant as Constant
 from lonepair.nets.blocks import Norm as Norm
 from lonepair.nets.critic import PatchCritic as PatchCritic
+from lonepair.nets.crops import Crops as Crops
+from lonepair.nets.crops import Sizes as Sizes
+from lonepair.nets.crops import crops as crops
+from lonepair.nets.crops import cut as cut
+from lonepair.nets.crops import whole as whole
 from lonepair.nets.growing import GrowingGenerator as GrowingGenerator
 from lonepair.nets.growing import Surround as Surround
 from lonepair.nets.memory import Detail as Detail

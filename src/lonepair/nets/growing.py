@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from lonepair.nets.bands import Rows, resized, rows_of
 from lonepair.nets.blocks import Border, Norm, conv_block, init_normal
-from lonepair.noise import LARGE, Field
-from lonepair.resize import resize_corners, resize_features
-
-Size = tuple[int, int]
+from lonepair.nets.crops import Crops, Places, Size, Sizes, Span, enlarged_from, together
+from lonepair.noise import LARGE, Draw, Field
+from lonepair.resize import resize_corners, resize_features, resize_part
 
 Surround = Literal["each", "ahead", "enlarge"]
 """Where a stage's convolutions get their border from. `each`: every one is padded by a pixel. `ahead`: zeros around the
@@ -91,43 +90,149 @@ class GrowingGenerator(nn.Module):
             groups.append((newest, list(self.head.parameters())))
         return groups
 
-    def noise_shape(self, size: Size, stage: int) -> tuple[int, int, int]:
-        """(c, h, w) of the noise of `stage`, whose image is `size`: an image at stage 0, features above."""
+    def noise_shape(self, sizes: Sizes, stage: int) -> tuple[int, int, int, int]:
+        """(n, c, h, w) of the noise of `stage`: an image at stage 0, features above, of each crop its own."""
         if stage == 0:
-            return (self.channels, *size)
-        reach = 2 * self._reach if self.surround == "enlarge" else 0
-        return (self.width, size[0] + reach, size[1] + reach)
+            return (1, self.channels, *sizes[0])
+        size, count, reach = sizes[stage], 1, 2 * self._reach if self.surround == "enlarge" else 0
+        if isinstance(sizes, Crops) and stage >= self.whole_stages(sizes):
+            here = self._places(sizes)[stage]
+            size, count, reach = here.size, len(here), 2 * self._reach
+            if self.surround == "each":
+                size = here.grown(self._blocks).size
+        return (count, self.width, size[0] + reach, size[1] + reach)
+
+    def noises(self, sizes: Sizes, draw: Draw, start: int = 0) -> list[Tensor]:
+        """Random maps for the stages from `start` on; where the draw is lazy large ones are `Field`s."""
+        shapes = [self.noise_shape(sizes, stage) for stage in range(start, len(sizes))]
+        # One by one, as a large map of one picture may be a `Field`.
+        return [
+            draw.maps(*shape) if count == 1 else torch.cat([draw.maps(*shape) for _ in range(count)])
+            for count, *shape in shapes
+        ]
+
+    def cut_noise(self, sizes: Sizes, stage: int, noise: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n c h2 w2"]:
+        """What the crops of `sizes` see of the whole picture's noise of `stage`."""
+        if not isinstance(sizes, Crops) or stage < self.whole_stages(sizes):
+            return noise
+        here, reach = self._places(sizes)[stage], self._reach
+        if self.surround == "each":
+            return here.grown(self._blocks).cut(noise)
+        if self.surround == "ahead":
+            noise = F.pad(noise, [reach] * 4)
+        of = (noise.shape[-2], noise.shape[-1])
+        return Places(of, (here.size[0] + 2 * reach, here.size[1] + 2 * reach), here.corners).cut(noise)
+
+    def whole_stages(self, sizes: Sizes) -> int:
+        """Of so many stages all is drawn: of those above crops, where `sizes` are such."""
+        places = self._places(sizes) if isinstance(sizes, Crops) else []
+        return next((stage for stage, here in enumerate(places) if not here.is_whole), len(sizes))
 
     def forward(
         self,
         image: Float[Tensor, "b c h w"],
-        sizes: Sequence[Size],
+        sizes: Sizes,
         entry: int = 0,
         noises: Sequence[Tensor | Field] | None = None,
-    ) -> Float[Tensor, "b c h2 w2"]:
-        """Draw `image` (noise, or an image at stage `entry`'s size) at the size of the last of `sizes`.
+    ) -> Float[Tensor, "n c h2 w2"]:
+        """Draw `image` (noise, or an image at stage `entry`'s size) at the size of the last of `sizes`, or crops of it.
 
         Args:
             image: What enters at stage `entry`, its size sizes[entry]; the stages below are skipped.
-            sizes: (h, w) of stage 0 and up; their number says how many stages run.
+            sizes: (h, w) of stage 0 and up; their number says how many stages run. Of `Crops`, `entry` is below
+                `whole_stages`, and there is one image.
             entry: Stage at which the image enters.
             noises: N(0, 1) of `noise_shape` for each of the stages after `entry`, scaled here by each stage's
                 amplitude; none is added where it is None.
         """
+        if isinstance(sizes, Crops):
+            return self.crops_and_whole(image, sizes, entry, noises)[0]
         if not torch.is_grad_enabled() and sizes[-1][0] * sizes[-1][1] > LARGE:
             return self._in_bands(image, sizes, entry, noises)
-        features = self.head(image)
-        for stage in range(entry, len(sizes)):
+        drawn: Tensor = self.tail(self._features(self.head(image), sizes, range(entry, len(sizes)), entry, noises))
+        return drawn
+
+    def crops_and_whole(
+        self,
+        image: Float[Tensor, "1 c h w"],
+        sizes: Crops,
+        entry: int = 0,
+        noises: Sequence[Tensor | Field] | None = None,
+    ) -> tuple[Float[Tensor, "n c h2 w2"], Float[Tensor, "1 c h3 w3"]]:
+        """What `forward` gives, and all of the picture at the last of the stages that are drawn whole."""
+        places, last = self._places(sizes), self.whole_stages(sizes)
+        features = self._features(self.head(image), sizes, range(entry, last), entry, noises)
+        coarse: Tensor = self.tail(features)
+        for stage in range(last, len(sizes)):
+            noise = self._noise(stage, entry, features.dtype, noises)
+            features = self._cropped(features, places[stage - 1], places[stage], stage, noise)
+        return sizes.wanted.cut_from(together(self.tail, features), places[-1]), coarse
+
+    def _features(
+        self, features: Tensor, sizes: Sizes, stages: range, entry: int, noises: Sequence[Tensor | Field] | None
+    ) -> Tensor:
+        """`features` through some of the stages, whole."""
+        for stage in stages:
             if stage == 0:
                 features = self.bodies[0](self._first(features))
                 continue
-            noise = None
-            if noises is not None and stage > entry:
-                noise = _scaled(self.amplitudes[stage], features.dtype, _whole(noises[stage - entry - 1]))
+            noise = self._noise(stage, entry, features.dtype, noises)
             added = self.bodies[stage](self._around(features, sizes[stage], noise))
             features = self._up(features, sizes[stage]) + added
-        drawn: Tensor = self.tail(features)
-        return drawn
+        return features
+
+    def _noise(
+        self, stage: int, entry: int, dtype: torch.dtype, noises: Sequence[Tensor | Field] | None
+    ) -> Tensor | None:
+        """What of `noises`, for the stages after `entry`, is added to the features of `stage`."""
+        if noises is None or stage == entry:
+            return None
+        return _scaled(self.amplitudes[stage], dtype, _whole(noises[stage - entry - 1]))
+
+    def _places(self, sizes: Crops) -> list[Places]:
+        return _places(sizes, self._blocks, self._reach, self.surround)
+
+    def _cropped(self, features: Tensor, before: Places, here: Places, stage: int, noise: Tensor | None) -> Tensor:
+        """The features of `stage` at the places `here`, of those of the stage below at `before`."""
+        reach, corners, size = self._reach, self.surround != "each", here.of
+        around = here.grown(self._blocks)
+        enlarged, seen = [], []
+        for index in range(len(here)):
+            own = 0 if before.is_whole else index
+
+            def part(new: Size, rows: Span, columns: Span, own: int = own) -> Tensor:
+                at = before.corners[own]
+                return resize_part(features[own : own + 1], at, before.of, new, rows, columns, corners)
+
+            rows, columns = here.rows(index), here.columns(index)
+            enlarged.append(part(size, rows, columns))
+            inside = [0, 0, 0, 0]
+            if self.surround == "each":
+                large = part(size, around.rows(index), around.columns(index))
+            elif self.surround == "enlarge":
+                larger = (size[0] + 2 * reach, size[1] + 2 * reach)
+                large = part(larger, (rows[0], rows[1] + 2 * reach), (columns[0], columns[1] + 2 * reach))
+            else:
+                # Beyond the border are zeros, and no noise.
+                inside = [
+                    max(reach - columns[0], 0),
+                    max(columns[1] + reach - size[1], 0),
+                    max(reach - rows[0], 0),
+                    max(rows[1] + reach - size[0], 0),
+                ]
+                large = part(
+                    size,
+                    (rows[0] - reach + inside[2], rows[1] + reach - inside[3]),
+                    (columns[0] - reach + inside[0], columns[1] + reach - inside[1]),
+                )
+            if noise is not None:
+                h, w = large.shape[-2:]
+                large = large + noise[index : index + 1, :, inside[2] : inside[2] + h, inside[0] : inside[0] + w]
+            seen.append(F.pad(large, inside))
+        added = together(self.bodies[stage], torch.cat(seen))
+        if self.surround == "each":
+            added = here.cut_from(added, around)
+        return torch.cat(enlarged) + added
 
     def _in_bands(
         self, image: Tensor, sizes: Sequence[Size], entry: int, noises: Sequence[Tensor | Field] | None
@@ -186,3 +291,27 @@ def _scaled(amplitude: Tensor, dtype: torch.dtype, noise: Tensor) -> Tensor:
 
 def _whole(noise: Tensor | Field) -> Tensor:
     return noise.whole() if isinstance(noise, Field) else noise
+
+
+@functools.lru_cache(maxsize=16)
+def _places(sizes: Crops, blocks: int, reach: int, surround: Surround) -> list[Places]:
+    """Which features of each stage the crops hang on: crops of some, and of the coarse ones all."""
+
+    def hangs_on(span: Span, old: int, new: int) -> Span:
+        # What of `old` values along an axis of the stage below a span of `new` features is made of.
+        low, high = enlarged_from(span, old, new, surround != "each")
+        if surround == "enlarge":
+            around = enlarged_from((span[0], span[1] + 2 * reach), old, new + 2 * reach, True)
+            low, high = min(low, around[0]), max(high, around[1])
+        return low, high
+
+    places = sizes.wanted.grown(1)
+    found = [places]
+    for stage in range(len(sizes) - 1, 0, -1):
+        below = sizes[stage - 1]
+        if not places.is_whole:
+            places = (places if surround == "enlarge" else places.grown(blocks)).below(below, hangs_on)
+        if places.is_whole or stage == 1 or len(places) * places.size[0] * places.size[1] >= below[0] * below[1]:
+            places = Places(below, below, ((0, 0),))
+        found.append(places)
+    return found[::-1]
