@@ -16,12 +16,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 import lonepair as lp
 import lonepair.methods as methods
 from lonepair.doctor import _cpu_name
 from lonepair.evaluate import Run, open_run
 from lonepair.files import check_writable
+from lonepair.image import read_image
+from lonepair.pixels import match_channels
+from lonepair.resize import resize_image
+from lonepair.source import fit_inside
 from lonepair.train.loop import Diverged, Interrupted
 
 T = TypeVar("T")
@@ -56,6 +61,7 @@ def arguments(about: str, domains: int, minutes: float, out: str) -> argparse.Ar
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--minutes", nargs="+", type=float, default=[minutes], help="limits of training time")
     parser.add_argument("--preset", default="draft")
+    parser.add_argument("--side", type=int, default=128, help="longest side in pixels at which pictures are measured")
     parser.add_argument("--max-side", type=int, default=0, help="of the finest stage, in place of the preset's")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
@@ -123,12 +129,18 @@ def find_image(folder: Path, stem: str) -> Path:
     return found[0]
 
 
+def shown_at(file: Path, side: int, channels: int) -> Tensor:
+    """The picture as it is measured: within `side` pixels, as a model with so many channels sees it."""
+    image = match_channels(read_image(file), channels)
+    return resize_image(image, fit_inside((image.shape[-2], image.shape[-1]), side))
+
+
 def heading(title: str, given: argparse.Namespace, inputs: str) -> list[str]:
     """The first lines of a report: when, where and by which command; `inputs` names the option that says on what."""
     words = [f"python benchmarks/{Path(sys.argv[0]).name} DATA", "--methods", *given.methods]
     words += [f"--{inputs}", *getattr(given, inputs), "--seeds", *map(str, given.seeds)]
     words += ["--minutes", *(f"{minutes:g}" for minutes in given.minutes), "--preset", given.preset]
-    words += ["--max-side", str(given.max_side)] if given.max_side else []
+    words += ["--side", str(given.side), *(["--max-side", str(given.max_side)] if given.max_side else [])]
     words += ["--device", given.device, "--threads", str(given.threads)]
     return [
         f"# {title}",

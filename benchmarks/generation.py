@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from contest import Entrant, arguments, contest, entrants, find_image, heading, run_of, table, told
+from contest import Entrant, arguments, contest, entrants, find_image, heading, run_of, shown_at, table, told
 from torch import Tensor
 
 import lonepair as lp
@@ -52,10 +52,10 @@ def measured(name: str, entrant: Entrant, seed: int, given: argparse.Namespace) 
     """Train on the image `name`, or go on with it, draw samples and measure them."""
     run = run_of(partial(lp.fit, find_image(given.data / "generate", name)), name, entrant, seed, given)
     began = time.perf_counter()
-    images = run.model.sample(SAMPLES, seed=seed, detail=False).images["a"]
+    images = run.model.sample(SAMPLES, seed=seed).images["a"]
     drawing = (time.perf_counter() - began) / SAMPLES
-    # A training that ran out of time draws smaller than it was to learn.
-    learnt = resize_image(run.inputs["a"], (images.shape[-2], images.shape[-1]))
+    learnt = shown_at(find_image(given.data / "generate", name), given.side, run.model.method.plan.channels)
+    images = resize_image(images, (learnt.shape[-2], learnt.shape[-1]))
     each = [images[i : i + 1] for i in range(SAMPLES)]
     values = {
         "look_distance": sum(look_distance(image, learnt) for image in each) / SAMPLES,
@@ -86,7 +86,8 @@ def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Names
         *heading("Samples of one image under one limit of training time", given, "images"),
         f"Means over {SAMPLES} samples, images and seeds.",
         "look_distance: of a sample's patches to the image's, lower is better. diversity: 0 where all samples are one",
-        "picture; SinGAN reports 0.5. copying: share of a sample cut out of the image in large pieces.",
+        "picture; SinGAN reports 0.5. copying: share of a sample cut out of the image in large pieces. All at "
+        f"{given.side} px.",
         "",
         *table(["method", *METRICS, "training, minutes", "a sample, s", "runs"], rows, 1),
         "",

@@ -13,11 +13,11 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from contest import Entrant, arguments, contest, entrants, find_image, heading, run_of, table, told
+from contest import Entrant, arguments, contest, entrants, find_image, heading, run_of, shown_at, table, told
 from torch import Tensor
 
 import lonepair as lp
@@ -89,6 +89,11 @@ def find_pair(data: Path, name: str) -> Pair:
 def measured(pair: Pair, entrant: Entrant, seed: int, given: argparse.Namespace) -> list[Measured]:
     """Both directions of a run."""
     run = run_of(partial(lp.fit_pair, pair.a, pair.b), pair.name.replace("/", "-"), entrant, seed, given)
+    channels = run.model.method.plan.channels
+    # One size for all methods, whatever their networks' is; output is as large as the source.
+    run = replace(
+        run, inputs={"a": shown_at(pair.a, given.side, channels), "b": shown_at(pair.b, given.side, channels)}
+    )
     found = []
     for way in DIRECTIONS:
         published = read_image(pair.published[way]) if way in pair.published else None
@@ -175,7 +180,7 @@ def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Names
         *heading("Quality under one limit of training time", given, "pairs"),
         "Means over directions, pairs and seeds.",
         "look: 0 as the target, 1 as the source, lower is better. structure: 1 as the source, higher is better.",
-        "copying: share cut out of the target, lower is better; the source's own is chance.",
+        f"copying: share cut out of the target, lower is better. At {given.side} px.",
         "",
         *by_method(found, names),
         "",

@@ -91,7 +91,8 @@ def test_a_pair_is_measured_both_ways(here: Path, capsys: pytest.CaptureFixture[
     found = evaluated("pair", "--seed", "3")
     said = capsys.readouterr().out
     model = load("pair/model.safetensors", "cpu", "float32", 1)
-    inputs = {domain: read_image(f"pair/inputs/{domain}.png") for domain in "ab"}
+    inputs = open_run(Path("pair")).inputs
+    assert {domain: tuple(image.shape[-2:]) for domain, image in inputs.items()} == {"a": (34, 30), "b": (20, 26)}
     for name, source, target in (("a_to_b", inputs["a"], inputs["b"]), ("b_to_a", inputs["b"], inputs["a"])):
         rows = found["measured"][name]
         output = model.translate(source, reverse=name == "b_to_a", seed=3).image
@@ -119,9 +120,9 @@ def test_a_pair_is_measured_both_ways(here: Path, capsys: pytest.CaptureFixture[
 def test_a_published_picture_is_measured_at_its_size(here: Path) -> None:
     write_image("p.png", picture(12, 12, seed=5))
     rows = evaluated("pair", "--published", "p.png")["measured"]["a_to_b"]
-    source, target = (read_image(f"pair/inputs/{domain}.png") for domain in "ab")  # 20x18 and 16x20 (height x width)
+    source, target = open_run(Path("pair")).inputs.values()  # 34x30 and 20x26 (height x width), networks' 20x18, 16x20
     output = load("pair/model.safetensors", "cpu", "float32", 1).translate(source).image
-    small, ours, aim = resize(source, (12, 11)), resize(output, (12, 11)), resize(target, (10, 12))
+    small, ours, aim = resize(source, (12, 11)), resize(output, (12, 11)), resize(target, (7, 9))
     assert rows["output, 12 px"]["look"] == pytest.approx(look(ours, aim, small))
     assert rows["output, 12 px"]["structure"] == pytest.approx(structure(ours, small))
     published = read_image("p.png")
@@ -154,11 +155,11 @@ def test_a_clip_is_redrawn_and_measured(here: Path) -> None:
             clip.write(picture(44, 40, seed=1)[..., 2:42, index : index + 36], Fraction(index, 25))
     rows = evaluated("pair", "--source", "clip.mp4")["measured"]["clip"]
     source = open_source("clip.mp4")
-    translation = load("pair/model.safetensors", "cpu", "float32", 1).translate(source, size=(20, 18))
+    translation = load("pair/model.safetensors", "cpu", "float32", 1).translate(source, size=(26, 23))
     direct = stability(
         (frame.image for frame in translation.frames()),
         (frame.image for frame in source.frames()),
-        read_image("pair/inputs/b.png"),
+        open_run(Path("pair")).inputs["b"],
     )
     assert rows["output"] == pytest.approx(vars(direct))
     assert read_image("eval/pair/clip-sheet.png").shape[1] == 3

@@ -143,9 +143,10 @@ def overlay(output: Float[Tensor, "1 c h w"], copied: Bool[Tensor, "h2 w2"]) -> 
 
 def _clip(run: Run, clip: Source, seed: int) -> Part:
     config = run.model.method.config
-    # At the size at which the target is known, so that the sharpness of both is of the same pixels.
-    size = working_size(clip.size, config.min_side, config.max_side)
-    translation = run.model.translate(clip, seed=seed, size=size)
+    # At the size at which the target is measured, so that the sharpness of both is of the same pixels.
+    h, w = working_size(clip.size, config.min_side, config.max_side)
+    larger = max(run.inputs["b"].shape[-2:]) / max(run.model.method.plan.full_sizes["b"])
+    translation = run.model.translate(clip, seed=seed, size=(round(larger * h), round(larger * w)))
     channels = run.model.method.plan.channels
     source = (match_channels(frame.image, channels) for frame in clip.frames())
     found = stability((frame.image for frame in translation.frames()), source, run.inputs["b"])
@@ -158,26 +159,33 @@ def _clip(run: Run, clip: Source, seed: int) -> Part:
 def _samples(run: Run, wanted: Wanted) -> Part:
     """Samples and the reconstruction, each beside the image that was learnt."""
     model, image = run.model, run.inputs["a"]
-    samples = model.sample(wanted.samples, seed=wanted.seed, detail=False)
+    samples = model.sample(wanted.samples, seed=wanted.seed)
     rebuilt = reconstruction(model.method, model.engine)
-    # A model that was cut short draws smaller than it was to learn.
-    image = resize_image(image, (rebuilt.shape[-2], rebuilt.shape[-1]))
-    drawn = [domains["a"] for domains in samples]
+    # A model that was cut short draws smaller than it was to learn; one that has detail draws larger.
+    image, images = _of_one_size(image, samples.images["a"])
+    drawn = [images[index : index + 1] for index in range(len(images))]
     of_samples = {
-        "diversity": diversity(samples.images["a"], image),
+        "diversity": diversity(images, image),
         "look_distance": _mean([look_distance(sample, image) for sample in drawn]),
     }
+    learnt = resize_image(image, (rebuilt.shape[-2], rebuilt.shape[-1]))
     of_rebuilt = {
-        "look_distance": look_distance(rebuilt, image),
-        "psnr": psnr(rebuilt, image),
-        "ssim": ssim(rebuilt, image),
+        "look_distance": look_distance(rebuilt, learnt),
+        "psnr": psnr(rebuilt, learnt),
+        "ssim": ssim(rebuilt, learnt),
     }
     if wanted.weights is not None:
         of_samples["sifid"] = _mean([sifid(sample, image, wanted.weights) for sample in drawn])
-        of_rebuilt["sifid"] = sifid(rebuilt, image, wanted.weights)
+        of_rebuilt["sifid"] = sifid(rebuilt, learnt, wanted.weights)
     rows = [Row("samples", of_samples), Row("reconstruction", of_rebuilt)]
     sheet = contact_sheet([[("image", image), ("reconstruction", rebuilt)]])
     return Part("samples", rows, {"sheet": sheet, "samples": samples.sheet()})
+
+
+def _of_one_size(image: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Both at the smaller one's size."""
+    size = min((image.shape[-2:], images.shape[-2:]), key=max)
+    return resize_image(image, (size[0], size[1])), resize_image(images, (size[0], size[1]))
 
 
 def _mean(values: Sequence[float]) -> float:

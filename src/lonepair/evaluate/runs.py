@@ -18,7 +18,12 @@ from lonepair.image import read_image
 from lonepair.methods.base import SingleMethod
 from lonepair.model import Model, load
 from lonepair.pixels import match_channels
+from lonepair.resize import resize_image
+from lonepair.source import fit_inside
 from lonepair.train.run import RunFolder
+
+MEASURED = 256
+"""Longest side, in pixels, at which what grows beyond the networks' size is measured."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Run:
     path: Path
     model: Model
     inputs: dict[str, Float[Tensor, "1 c h w"]]
-    """Domain -> its first frame at training size, [-1, 1], with the model's channels."""
+    """Domain -> its first frame, [-1, 1], with the model's channels: at training size, or as far as the model knows it
+    in more detail, up to `MEASURED` pixels."""
     history: list[dict[str, float]]
     """The lines of metrics.jsonl: stage, step, seconds, and each loss under its name."""
 
@@ -78,10 +84,12 @@ def open_run(path: Path, load_model: Callable[[Path], Model] = load) -> Run:
     folder = RunFolder(path)
     history = read_history(folder.metrics)
     model = load_model(folder.model)
-    return Run(path, model, {domain: _read_input(folder, domain, model) for domain in model.method.domains}, history)
+    inputs = {domain: _read_input(folder, domain, model) for domain in model.method.domains}
+    return Run(path, model, inputs, history)
 
 
 def _read_input(folder: RunFolder, domain: str, model: Model) -> Tensor:
+    """What was learnt from `domain`: at training size, or up to `MEASURED` pixels where pictures grow beyond it."""
     path = folder.inputs / f"{domain}.png"
     if not path.exists():
         raise UserError(
@@ -94,7 +102,11 @@ def _read_input(folder: RunFolder, domain: str, model: Model) -> Tensor:
             f"{path}: has {size[1]}x{size[0]} pixels, the model was trained at {wanted[1]}x{wanted[0]}; "
             "delete it and resume the run to have it written anew"
         )
-    return image
+    detail = model.method.detail(domain)
+    if detail is None:
+        return image
+    h, w = fit_inside((detail.shape[-2], detail.shape[-1]), MEASURED)
+    return image if max(h, w) <= max(size) else resize_image(detail.cpu(), (h, w))
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

@@ -51,13 +51,21 @@ class LonepairConfig(PatchConfig):
     """Settings of `lonepair`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "draft": {"max_side": 128, "steps": 150, "finest_steps": 80},
-        "standard": {"stages": 8, "steps": 250, "finest_steps": 50},
-        "full": {"stages": 8, "steps": 600, "finest_steps": 300},
+        "draft": {"steps": 150, "finest_steps": 80},
+        "standard": {},
+        "full": {"steps": 1000, "finest_steps": 500},
     }
-    """draft, standard and full: larger and longer from one to the next."""
+    """draft, standard and full: longer from one to the next."""
 
-    lambda_structure: float = 0.3
+    max_side: int = 80
+    """Longest side of the finest stage, in pixels: what is where is decided there, the rest is finished."""
+    stages: int = 5
+    """Number of stages, 2 to 12; each adds `blocks` convolutions."""
+    steps: int = 300
+    """Training steps of the coarsest stage."""
+    finest_steps: int = 160
+    """Training steps of the finest stage; those between lie on a geometric line."""
+    lambda_structure: float = 0.4
     """Weight of keeping the source's layout beside the target's look; the coarse stages rise to it."""
     lambda_rarity: float = 0.3
     """Weight, at the coarse stages, of drawing what is rare in the source as what is rare in the target."""

@@ -34,12 +34,20 @@ class LonepairSingleConfig(PatchConfig):
     """Settings of `lonepair-single`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "draft": {"max_side": 128, "steps": 150, "finest_steps": 50},
-        "standard": {"max_side": 250, "stages": 8},
-        "full": {"max_side": 250, "stages": 8, "steps": 600, "finest_steps": 300},
+        "draft": {"steps": 150, "finest_steps": 60},
+        "standard": {},
+        "full": {"steps": 1000, "finest_steps": 300},
     }
-    """draft, standard and full: larger and longer from one to the next."""
+    """draft, standard and full: longer from one to the next."""
 
+    max_side: int = 64
+    """Longest side of the finest stage, in pixels: what is where is decided there, the rest is finished."""
+    stages: int = 4
+    """Number of stages, 2 to 12; each adds `blocks` convolutions."""
+    steps: int = 300
+    """Training steps of the coarsest stage."""
+    finest_steps: int = 100
+    """Training steps of the finest stage; those between lie on a geometric line."""
     border: Literal["zeros", "reflect"] = "zeros"
     """What the generators' convolutions see beyond the image's border."""
     frame: float = 1.0

@@ -1,0 +1,303 @@
+"""How fast it is, beside what it aims at: trainings, steps beside the plain engine's, large pictures, clips.
+
+    python benchmarks/speed.py [NAME ...] [--steps 3] [--threads 2] [--device cpu] > docs/results/speed-table.md
+
+NAME as in the table; without, all of them. Each is measured in a process of its own, so that memory is its own, on
+random pictures: time does not depend on them. Ratios are of medians within one run, the two sides in turn. A whole
+training is estimated from steps at each of its stages. `steps-lonepair frames-lonepair flops` take less than 10
+minutes on two CPU cores; all of them about an hour. Nothing else should run beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import torch
+from contest import table, told
+
+import lonepair as lp
+import lonepair.methods as methods
+from lonepair.apply.sample import sample
+from lonepair.doctor import _cpu_name
+from lonepair.job import Job
+from lonepair.methods.base import Method
+from lonepair.model import Model
+from lonepair.noise import seeded
+from lonepair.train.loop import _grow, _optimizers, _scene, _step
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is measured, what is aimed at on two CPU cores, and how."""
+
+    what: str
+    aim: str
+    measure: Callable[[argparse.Namespace], str]
+    """Gives what was found, in words; peak memory is added."""
+
+
+class Training:
+    """A method before its training, on random pictures, which can be brought to any stage."""
+
+    def __init__(self, name: str, size: Size, given: argparse.Namespace, engine: str = "auto", **settings: Any) -> None:
+        preset = settings.pop("preset", "full")
+        draw = torch.Generator().manual_seed(0)
+        pictures = {d: torch.rand(1, 3, *size, generator=draw) * 2 - 1 for d in methods.get_method(name).domains}
+        common = {"device": given.device, "threads": given.threads, "engine": engine}
+        self.job = Job.plan(pictures, name, preset, {**common, **settings})
+        with seeded(0):
+            self.method: Method = self.job.method_class(self.job.config, self.job.layout)
+        self._levels = self.job._levels()
+        self._given = given
+        self._optimizers: Any = None
+
+    def grow(self) -> None:
+        """To the next stage, untrained."""
+        _grow(self.method, self._levels, self.job.engine, 0, {})
+        self._optimizers = _optimizers(self.method.players(), {}, self.job.engine)
+
+    def grown(self) -> Training:
+        """To the last stage."""
+        while self.method.stage + 1 < self.job.layout.stages:
+            self.grow()
+        return self
+
+    def step(self, index: int) -> float:
+        """Seconds of one step: all updates of all players in the method's order."""
+        method, engine = self.method, self.job.engine
+        start = time.perf_counter()
+        scene = _scene(method, self._levels, engine, 0, index)
+        _step(method, scene, method.schedule(method.stage), self._optimizers, 1.0, engine)
+        if engine.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    def whole(self) -> float:
+        """Seconds of the whole training, estimated from the median of some steps at each stage."""
+        seconds = 0.0
+        while self.method.stage + 1 < self.job.layout.stages:
+            self.grow()
+            steps = [self.step(index) for index in range(self._given.steps + 1)][1:]
+            seconds += self.method.schedule(self.method.stage).steps * statistics.median(steps)
+        return seconds
+
+
+def in_turn(one: Callable[[int], float], other: Callable[[int], float], count: int) -> tuple[list[float], list[float]]:
+    """`count` measurements of each, in turn, after one each that does not count."""
+    pairs = [(one(index), other(index)) for index in range(count + 1)][1:]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median, least and largest, in words."""
+    return f"{statistics.median(values):.3g} s ({min(values):.3g} to {max(values):.3g})"
+
+
+def whole_beside_plain(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
+    """A whole training with either engine."""
+
+    def measure(given: argparse.Namespace) -> str:
+        fast, plain = (Training(name, size, given, engine, **settings).whole() for engine in ("auto", "plain"))
+        return f"{fast / 60:.1f} min, plain {plain / 60:.1f} min: {plain / fast:.2f} times"
+
+    return measure
+
+
+def whole(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
+    """A whole training."""
+    return lambda given: f"{Training(name, size, given, **settings).whole() / 60:.1f} min"
+
+
+def step_beside_plain(name: str, size: Size) -> Callable[[argparse.Namespace], str]:
+    """A step at the finest stage with either engine."""
+
+    def measure(given: argparse.Namespace) -> str:
+        fast, plain = (Training(name, size, given, engine).grown() for engine in ("auto", "plain"))
+        ours, theirs = in_turn(fast.step, plain.step, given.steps)
+        ratio = statistics.median(theirs) / statistics.median(ours)
+        return f"{spread(ours)}, plain {spread(theirs)}: {ratio:.2f} times"
+
+    return measure
+
+
+def large_beside_small(name: str, large: int, small: int = 256) -> Callable[[argparse.Namespace], str]:
+    """A step at the finest stage of a large picture and of a small one, as many stages apart as their ratio asks."""
+
+    def measure(given: argparse.Namespace) -> str:
+        sides = (large, small)
+        big, little = (
+            Training(name, (side, side), given, max_side=side, stages=_stages(side)).grown() for side in sides
+        )
+        ours, theirs = in_turn(big.step, little.step, given.steps)
+        ratio = statistics.median(ours) / statistics.median(theirs)
+        return f"{spread(ours)}, of {small}x{small} {spread(theirs)}: {ratio:.2f} times"
+
+    return measure
+
+
+def _stages(side: int) -> int:
+    """Stages of a picture of `side` pixels, which grow by about 1.4 from one to the next."""
+    return min(12, 6 + 2 * round(torch.log2(torch.tensor(side / 256)).item()))
+
+
+def memory(name: str, side: int) -> Callable[[argparse.Namespace], str]:
+    """Steps at the last stage of a training on a large picture."""
+
+    def measure(given: argparse.Namespace) -> str:
+        training = Training(name, (side, side), given, max_side=side, stages=_stages(side)).grown()
+        return spread([training.step(index) for index in range(given.steps)]) + " a step"
+
+    return measure
+
+
+def frames(name: str, size: Size, finish: bool) -> Callable[[argparse.Namespace], str]:
+    """Frames of a moving picture, after the first, redrawn by an untrained model."""
+
+    def measure(given: argparse.Namespace) -> str:
+        training = Training(name, size, given, preset="standard").grown()
+        draw = torch.Generator().manual_seed(1)
+        still = torch.nn.functional.interpolate(torch.rand(1, 3, 12, 12, generator=draw) * 2 - 1, size)
+        clip = torch.cat([still.roll(index, 3) for index in range(10 + given.steps)])
+        made = Model(training.method, training.job.engine, {}).translate(clip, finish=finish).frames()
+        seconds = []
+        for _ in range(len(clip)):
+            start = time.perf_counter()
+            next(made)
+            seconds.append(time.perf_counter() - start)
+        return f"{1 / statistics.median(seconds[2:]):.1f} a second"
+
+    return measure
+
+
+def large_sample(name: str, side: int) -> Callable[[argparse.Namespace], str]:
+    """A random picture, unfinished."""
+
+    def measure(given: argparse.Namespace) -> str:
+        training = Training(name, (188, 250), given).grown()
+        start = time.perf_counter()
+        sample(training.method, training.job.engine, 1, 0, (side, side), finish=False)
+        return f"{time.perf_counter() - start:.0f} s"
+
+    return measure
+
+
+def rate(given: argparse.Namespace) -> str:
+    """Convolutions' multiplications of a step at the finest stage, a second, over what one such layer alone reaches."""
+    training = Training("lonepair", (220, 220), given, preset="standard").grown()
+    engine, done = training.job.engine, [0.0]
+
+    def count(layer: torch.nn.Conv2d, inputs: Any, output: torch.Tensor) -> None:
+        forward = 2.0 * output.numel() * layer.weight[0].numel()
+        backward = (layer.weight.requires_grad + inputs[0].requires_grad) * forward
+        done[0] += forward + (backward if output.requires_grad else 0.0)
+
+    for part in training.method.nets.modules():
+        if isinstance(part, torch.nn.Conv2d):
+            part.register_forward_hook(count)
+    training.step(0)
+    done[0] = 0.0
+    seconds = [training.step(index) for index in range(1, given.steps + 1)]
+    ours = done[0] / sum(seconds)
+    layer = torch.nn.Conv2d(64, 64, 3, padding=1)
+    engine.place(layer)
+    features = engine.put(torch.randn(1, 64, 220, 220)).requires_grad_()
+
+    def alone(_: int) -> float:
+        start = time.perf_counter()
+        with engine.autocast():
+            layer(features).float().sum().backward()
+        if engine.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    found = statistics.median([alone(index) for index in range(12)][2:])
+    ceiling = 3 * 2.0 * 64 * 64 * 9 * 220 * 220 / found
+    return f"{ours / 1e9:.0f} of {ceiling / 1e9:.0f} GFLOP/s: {ours / ceiling:.2f}"
+
+
+ROWS = {
+    "whole-consingan": Row(
+        "`consingan`, 188x250, whole default training", "4 times", whole_beside_plain("consingan", (188, 250))
+    ),
+    "step-structural-analogy": Row(
+        "`structural-analogy`, 220x220, a step at the finest stage",
+        "4 times",
+        step_beside_plain("structural-analogy", (220, 220)),
+    ),
+    "steps-lonepair": Row(
+        "`lonepair`, 220x220, `standard`, whole training", "3 min", whole("lonepair", (220, 220), preset="standard")
+    ),
+    "frames-lonepair": Row("a clip of 220x220, finished", "25 a second", frames("lonepair", (220, 220), finish=True)),
+    "frames-network": Row(
+        "a clip of 220x220, as networks draw it", "25 a second", frames("lonepair", (220, 220), finish=False)
+    ),
+    "whole-representative": Row(
+        "`representative`, 220x220, `draft` at that size",
+        "5 min",
+        whole("representative", (220, 220), preset="draft", max_side=220),
+    ),
+    "large-lonepair": Row("`lonepair`, a step at 2048x2048", "1.3 times 256x256", large_beside_small("lonepair", 2048)),
+    "large-consingan": Row(
+        "`consingan`, a step at 2048x2048", "1.3 times 256x256", large_beside_small("consingan", 2048)
+    ),
+    "large-representative": Row(
+        "`representative`, a step at 2048x2048", "1.3 times 256x256", large_beside_small("representative", 2048)
+    ),
+    "memory-lonepair": Row("`lonepair`, training on 4096x4096", "4 GB", memory("lonepair", 4096)),
+    "memory-consingan": Row("`consingan`, training on 4096x4096", "4 GB", memory("consingan", 4096)),
+    "sample-consingan": Row("`consingan`, a sample of 4096x4096", "60 s, 4 GB", large_sample("consingan", 4096)),
+    "sample-lonepair-single": Row(
+        "`lonepair-single`, a sample of 4096x4096", "60 s, 4 GB", large_sample("lonepair-single", 4096)
+    ),
+    "flops": Row("`lonepair`, a step at 220x220: multiplication rate over one layer's", "0.7", rate),
+}
+
+
+def run(given: argparse.Namespace) -> int:
+    """Measure in processes of their own, or, as one of these, here."""
+    if given.here:
+        found = ROWS[given.here].measure(given)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        if given.device.startswith("cuda"):
+            peak = torch.cuda.max_memory_allocated() / 1e9
+        print(f"{found}; {peak:.1f} GB")
+        return 0
+    if unknown := [name for name in given.names if name not in ROWS]:
+        raise lp.UserError(f"{', '.join(unknown)}: no such measurement; there are {', '.join(ROWS)}")
+    print(
+        f"{date.today().isoformat()}, {_cpu_name()}, device {given.device}, {given.threads} threads, "
+        f"Python {platform.python_version()}, torch {torch.__version__}; {given.steps} steps each.\n"
+    )
+    print("\n".join(table(["name", "what", "aim, two CPU cores", "found; peak memory"], [], 4)), flush=True)
+    options = ["--steps", str(given.steps), "--threads", str(given.threads), "--device", given.device]
+    for name in given.names or ROWS:
+        child = subprocess.run([sys.executable, __file__, "--here", name, *options], capture_output=True, text=True)
+        found = child.stdout.strip() if child.returncode == 0 else f"failed: {child.stderr.strip().splitlines()[-1]}"
+        print(f"| {name} | {ROWS[name].what} | {ROWS[name].aim} | {found} |", flush=True)
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--here", choices=list(ROWS), help=argparse.SUPPRESS)
+    return told(lambda: run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
