@@ -19,7 +19,7 @@ import lonepair as lp
 from lonepair.demo import demo_inputs
 
 SMALL: dict[str, dict[str, Any]] = {
-    "lonepair": {"max_side": 96, "stages": 6, "steps": 120, "finest_steps": 60},
+    "lonepair": {"preset": "draft"},
     "structural-analogy": {"max_side": 72, "max_width": 32, "steps": 160},
     "representative": {"max_side": 80, "stages": 5, "steps": 200, "finest_steps": 40},
 }

@@ -343,10 +343,10 @@ def single(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def test_generate_trains_and_draws(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["generate", *tiny_of(methods.DEFAULT_SINGLE), "a.png", "--count", "3", "--seed", "4"]) == 0
+    assert main(["generate", *tiny_of(methods.DEFAULT_SAMPLES), "a.png", "--count", "3", "--seed", "4"]) == 0
     assert capsys.readouterr().out == "samples/sheet.png\n"
     assert names("samples") == {"000.png", "001.png", "002.png", "sheet.png"}
-    assert f'"method": "{methods.DEFAULT_SINGLE}"' in Path("runs/a/config.json").read_text()
+    assert f'"method": "{methods.DEFAULT_SAMPLES}"' in Path("runs/a/config.json").read_text()
     assert main(["sample", "runs/a", "--count", "1", "--seed", "4", "--dtype", "float32"]) == 0
     assert Path("samples/000.png").read_bytes() == Path("samples-2/000.png").read_bytes()
 
@@ -429,7 +429,7 @@ def test_several_images_as_one_domain(here: Path) -> None:
     Path("many").mkdir()
     for index in range(3):
         write_image(f"many/{index}.png", picture(24, 20, seed=index))
-    assert main(["generate", *tiny_of("consingan"), "many", "--count", "1"]) == 0
+    assert main(["generate", "--method", "consingan", *tiny_of("consingan"), "many", "--count", "1"]) == 0
     assert names("samples") == {"000.png", "sheet.png"}
 
 

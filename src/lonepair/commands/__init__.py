@@ -9,7 +9,9 @@ COMMANDS = {
         "train on a source and a target, then redraw the source", train.translate_arguments, train.run_translate
     ),
     "generate": Command(
-        "train on one image, then draw others like it", with_method(train.Generate, train.single), train.run_generate
+        "train on one image, then draw others like it",
+        with_method(train.Generate, train.for_samples),
+        train.run_generate,
     ),
     "train": Command("train only, and keep the model", with_method(train.Train, train.by_inputs), train.run_train),
     "sample": Command("random images from a model", lambda _: use.Sample, use.run_sample),

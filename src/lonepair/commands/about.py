@@ -74,7 +74,11 @@ class Methods:
 
 
 def run_methods(given: Methods) -> int:
-    defaults = {methods.DEFAULT: " (default for a pair)", methods.DEFAULT_SINGLE: " (default for one image)"}
+    defaults = {
+        methods.DEFAULT: " (default for a pair)",
+        methods.DEFAULT_SINGLE: " (default for one image)",
+        methods.DEFAULT_SAMPLES: " (default of `generate`)",
+    }
     for name in methods.names():
         method = methods.get_method(name)
         summary = (sys.modules[method.__module__].__doc__ or "").split("\n")[0].split(": ", 1)[-1]

@@ -101,9 +101,9 @@ class Generate:
     options: Options = field(default_factory=Options)
 
 
-def single(arguments: list[str]) -> str:
-    """The method for one image where none is named."""
-    return methods.DEFAULT_SINGLE
+def for_samples(arguments: list[str]) -> str:
+    """The method for drawing others like one image where none is named."""
+    return methods.DEFAULT_SAMPLES
 
 
 def by_inputs(arguments: list[str]) -> str:

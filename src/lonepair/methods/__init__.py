@@ -12,7 +12,9 @@ from lonepair.methods.base import Method
 DEFAULT = "lonepair"
 """The method that is used for a pair where none is named."""
 DEFAULT_SINGLE = "consingan"
-"""The method that is used for one image where none is named."""
+"""The method that is used for one image where none is named: the one with most uses."""
+DEFAULT_SAMPLES = "lonepair-single"
+"""The method that is used for one image where all that is wanted is others like it."""
 
 
 @cache
