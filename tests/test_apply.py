@@ -29,6 +29,7 @@ from lonepair.methods.base import SingleMethod
 from lonepair.metrics import copying, look_distance, structure
 from lonepair.model import Model, load
 from lonepair.noise import Draw
+from lonepair.resize import resize
 from lonepair.source import open_source
 from lonepair.video.frames import Frame
 
@@ -525,6 +526,27 @@ def test_finishing_takes_other_patches_where_pieces_of_the_target_would_be_cut_o
 
 def test_finishing_keeps_the_size_of_what_is_drawn() -> None:
     assert Finisher(picture(52, 33), [0.5, 1.0], 0.4).finish(picture(30, 41)).image.shape == (1, 3, 30, 41)
+
+
+def test_of_the_layout_as_much_is_put_back_as_is_asked_for() -> None:
+    target, drawn = picture(48, 40, seed=2), picture(48, 40, seed=5)
+    apart = []
+    for put_back in (0.0, 0.3, 1.0):
+        image = Finisher(target, [0.5, 0.7, 1.0], 0.4, put_back).finish(drawn).image
+        apart.append(float((resize(image, (12, 10)) - resize(drawn, (12, 10))).square().mean()))
+    assert apart[0] > apart[1] > apart[2]
+
+
+def test_a_random_picture_is_finished_from_the_coarsest_stage_on_and_a_redrawn_one_is_not() -> None:
+    def begins(name: str, start: int = 0) -> float:
+        inputs = {"a": picture(40, 40, seed=1), "b": picture(40, 40, seed=2)}
+        settings = tiny(name, max_side=40, min_side=12, stages=4)
+        of = {domain: inputs[domain] for domain in methods.get_method(name).domains}
+        return Finisher.of(Job.plan(of, name, "standard", settings).run().method, "a", start)._factors[0]
+
+    assert begins("lonepair-single") == pytest.approx(12 / 40)
+    assert begins("lonepair-single", 2) == pytest.approx((12 / 40) ** (1 / 3), abs=0.02)
+    assert begins("lonepair") == 1.0  # 3.2 x 12 pixels is nearly all
 
 
 @methods_that("translate")

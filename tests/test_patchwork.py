@@ -34,11 +34,14 @@ def test_following_takes_what_is_nearer_and_finds_what_only_a_few_know() -> None
     right = ((rows + 5) * 42 + columns + 9).flatten()
     wrong = torch.randint(0, 38 * 42, (22 * 22,), generator=torch.Generator().manual_seed(1))
     known = torch.arange(22 * 22) % 6 == 0
-    found = search.follow(queries, torch.where(known, right, wrong), lattice.moves((38, 42)), 0.01)
+    keys = search.weighed(queries, wrong, 0.01)
+    found = search.follow(queries, torch.where(known, right, wrong), lattice.moves((38, 42)), keys)
     assert float((found == right).float().mean()) > 0.95
-    fresh = search.follow(queries, wrong, [], 0.01, fresh=True)
+    fresh = search.follow(queries, wrong, [], keys, fresh=True)
     assert torch.equal(fresh, right)  # fewer than are searched for among all
-    assert torch.equal(search.follow(queries, right, lattice.moves((38, 42)), 0.01), right)
+    assert torch.equal(
+        search.follow(queries, right, lattice.moves((38, 42)), search.weighed(queries, right, 0.01)), right
+    )
 
 
 def test_a_pixel_has_what_is_known_of_the_patch_around_it() -> None:
@@ -63,3 +66,17 @@ def test_matches_grow_with_the_image() -> None:
     expected = torch.tensor([8, 4])[:, None]
     inside = (rows + 8 < 72) & (columns + 4 < 72)
     assert (apart[:, inside.flatten()] - expected).abs().max() <= 1
+
+
+def test_in_focus_a_pixel_is_what_is_said_by_the_patch_that_is_centred_there() -> None:
+    texture = torch.rand(1, 3, 30, 34, generator=torch.Generator().manual_seed(3))
+    lattice = Lattice((21, 25), 7, 2)
+    index = torch.randint(
+        0, 24 * 28, (lattice.shape[0] * lattice.shape[1],), generator=torch.Generator().manual_seed(4)
+    )
+    sharp, mean = lattice.assembled(texture, index, focus=0.2), lattice.assembled(texture, index)
+    row, column = 3, 4
+    match = int(index.view(lattice.shape)[row, column])
+    centre = texture[0, :, match // 28 + 3, match % 28 + 3]
+    assert torch.allclose(sharp[0, :, 2 * row + 3, 2 * column + 3], centre, atol=1e-4)
+    assert not torch.allclose(mean[0, :, 2 * row + 3, 2 * column + 3], centre, atol=1e-2)
