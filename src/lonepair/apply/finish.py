@@ -67,6 +67,8 @@ class Finished:
     image: Float[Tensor, "1 c h2 w2"]
     found: Int[Tensor, n] | None = None
     """None where nothing was done."""
+    mean: Float[Tensor, "1 c h2 w2"] | None = None
+    """`image` as the rounds see it, not in focus: what a clip's next frame begins with."""
 
 
 class Finisher:
@@ -142,11 +144,11 @@ class Finisher:
                 found = lattice.enlarged(found, before[0], before[1].shape, texture.shape)
             for _ in range(ROUNDS if factor <= 1 else BEYOND):
                 image = image + self._put_back * share * (kept - self._layout_of(image, drawn))
-                image, found, _ = texture.made(image, lattice, search, found if scale else None)
+                image, found = texture.made(image, lattice, search, found if scale else None)
                 search = texture.search
             before = lattice, texture
         assert found is not None
-        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found)
+        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found, image)
 
     @torch.no_grad()
     def next(self, drawn: Float[Tensor, "1 c h w"], before: Finished) -> Finished:
@@ -155,19 +157,19 @@ class Finisher:
         So that texture does not flicker, and in a fraction of the time: at full size alone.
         """
         assert before.found is not None
+        assert before.mean is not None
         size = (before.image.shape[-2], before.image.shape[-1])
         lattice, large = Lattice(size, PATCH, STEP), resize_image(drawn, size)
         texture = self._texture((self._factors + self._beyond(drawn, size))[-1], keep=True)
         coarsest = self._texture(self._factors[0], keep=True)
         known = coarsest.knows(resize_image(drawn, scaled((drawn.shape[-2], drawn.shape[-1]), self._factors[0])))
         share = F.interpolate(known, size, mode="bilinear")
-        image = (large + before.image - resize_image(before.drawn, size)).clamp(-1, 1)
-        found, keys = before.found, None
-        for _ in range(NEXT):
+        image = (large + before.mean - resize_image(before.drawn, size)).clamp(-1, 1)
+        found = before.found
+        for again in range(NEXT):
             image = image + self._put_back * share * (self._layout_of(large, drawn) - self._layout_of(image, drawn))
-            # What is compared with all of the target is most of the time: once a frame is enough.
-            image, found, keys = texture.made(image, lattice, texture.search, found, keys, fresh=keys is None)
-        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found)
+            image, found = texture.made(image, lattice, texture.search, found, fresh=not again)
+        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found, image)
 
     def _beyond(self, drawn: Tensor, size: tuple[int, int] | None) -> list[float]:
         """Scales above 1, to that of `size`, or to the largest that there is detail for."""
@@ -207,24 +209,14 @@ class _Texture:
         return Nearest(self._contrast(resize_image(coarser, (self.image.shape[-2], self.image.shape[-1]))), PATCH)
 
     def made(
-        self,
-        image: Tensor,
-        lattice: Lattice,
-        search: Nearest,
-        found: Tensor | None,
-        keys: Tensor | None = None,
-        fresh: bool = False,
-    ) -> tuple[Float[Tensor, "1 c h w"], Int[Tensor, n], Tensor | None]:
-        """`image` made of this texture's patches, and which: near `found`, or, where that is None, the nearest.
-
-        The last is what may be given as `keys` to the next round (see `Nearest.weighed`), or None.
-        """
+        self, image: Tensor, lattice: Lattice, search: Nearest, found: Tensor | None, fresh: bool = False
+    ) -> tuple[Float[Tensor, "1 c h w"], Int[Tensor, n]]:
+        """`image` made of this texture's patches, and which: near `found`, or, where that is None, the nearest."""
         queries = search.queries(self._contrast(lattice.over(image)), STEP)
         if found is None:
             found = search(queries, COMPLETENESS)
         else:
-            keys = search.weighed(queries, found, COMPLETENESS) if keys is None else keys
-            found = search.follow(queries, found, lattice.moves(self.shape), keys, fresh)
+            found = search.follow(queries, found, lattice.moves(self.shape), COMPLETENESS, fresh)
         run = max(2, round(PIECE * max(*lattice.size, *self.image.shape[-2:]) / STEP))
         for _ in range(4):  # what is taken instead may be a piece, too
             copied = pieces(found, lattice.shape, self.shape[1], run, STEP)
@@ -234,7 +226,7 @@ class _Texture:
             # Nor is what lies a pixel beside them taken: patches are further apart, and it would be the same piece.
             piece = torch.cat([found[again], *(move(found[again]) for move in lattice.around(self.shape))])
             found[again] = search(queries[again], COMPLETENESS, torch.unique(piece))
-        return lattice.assembled(self.image, found), found, keys
+        return lattice.assembled(self.image, found), found
 
     def knows(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 1 h w"]:
         """How far, 1 to 0, the texture has anything like what stands at each place of `image`."""

@@ -95,37 +95,26 @@ class Nearest:
         return torch.cat([_least(rows, keys, tile, completeness) for rows in torch.split(queries, tile)])
 
     @torch.no_grad()
-    def weighed(self, queries: Float[Tensor, "m d"], found: Int[Tensor, "m"], completeness: float) -> Tensor:
-        """Keys of the patches, weighed as `completeness` says: what nothing resembles yet is told by `_SOME` of the
-        queries, and by what was `found`."""
-        some = _spread(min(_SOME, len(queries)), len(queries), queries.device)
-        least = _least_of(queries[some], self._keys)
-        least = least.scatter_reduce(0, found, self.apart(queries, found), "amin")
-        return self._keys * _urgency(least, self._keys, completeness)[:, None]
-
-    @torch.no_grad()
     def follow(
         self,
         queries: Float[Tensor, "m d"],
         found: Int[Tensor, "m"],
         moves: Iterable[Move],
-        keys: Float[Tensor, "n d"],
+        completeness: float,
         fresh: bool = False,
     ) -> Int[Tensor, "m"]:
         """`found`, or what `moves` make of it one after the other, each time whichever is nearer.
 
         Neighbours belong together in the target, too, so that few moves do what a search of all does (Barnes et al.,
-        PatchMatch, SIGGRAPH 2009), in a time that grows with m rather than m·n.
-
-        Args:
-            keys: As `weighed` gave them.
-            fresh: `_SOME` of the queries are searched for among all, too.
+        PatchMatch, SIGGRAPH 2009), in a time that grows with m rather than m·n. What nothing resembles yet is told by
+        `_SOME` of the queries, which with `fresh` are searched for among all as well.
         """
+        some = _spread(min(_SOME, len(queries)), len(queries), queries.device)
+        least = _least_of(queries[some], self._keys)
+        least = least.scatter_reduce(0, found, self.apart(queries, found), "amin")
+        keys = self._keys * _urgency(least, self._keys, completeness)[:, None]
         best = _products(queries, keys, found)
-        if fresh:
-            some = _spread(min(_SOME, len(queries)), len(queries), queries.device)
-            moves = [*moves, _put(some, _least(queries[some], keys, _tile(queries), 0.0))]
-        for move in moves:
+        for move in [*moves, *([_put(some, _least(queries[some], keys, _tile(queries), 0.0))] if fresh else [])]:
             other = move(found)
             apart = _products(queries, keys, other)
             nearer = apart < best
