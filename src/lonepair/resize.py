@@ -71,8 +71,9 @@ def resize_part(
     rows: tuple[int, int],
     columns: tuple[int, int],
     corners: bool,
+    image: bool = False,
 ) -> Float[Tensor, "1 c h2 w2"]:
-    """A piece of what enlarging features gives, by `resize_features` or, with `corners`, by `resize_corners`.
+    """A piece of what enlarging gives, by `resize_features`, with `corners` by `resize_corners`, `image` by `resize`.
 
     Args:
         part: What is known of the features; all that the piece hangs on.
@@ -84,7 +85,7 @@ def resize_part(
     """
     c, h, w = part.shape[1:]
     vertical, horizontal = (
-        _bands(before, after, False, corners, part.device, part.dtype)[0].dense(slice(*span), slice(first, first + own))
+        _bands(before, after, image, corners, part.device, part.dtype)[0].dense(slice(*span), slice(first, first + own))
         for before, after, span, first, own in zip(old, new, (rows, columns), at, (h, w), strict=True)
     )
     last = torch.matmul(vertical, part.permute(0, 2, 3, 1).reshape(1, h, w * c))

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from lonepair import pyramid
+    from lonepair import nets, pyramid
     from lonepair.nets import Sizes
     from lonepair.noise import Draw
 else:
-    torch, nn, pyramid = lazy("torch"), lazy("torch.nn"), lazy("lonepair.pyramid")
+    torch, nn, nets, pyramid = lazy("torch"), lazy("torch.nn"), lazy("lonepair.nets"), lazy("lonepair.pyramid")
 
 Size = tuple[int, int]
 
@@ -41,6 +41,8 @@ class Config:
     """Shortest side of the coarsest stage, in pixels, over all inputs. A smaller one lets larger shapes be redrawn."""
     margin: float = 0.0
     """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
+    crop: int = 256
+    """Above four squares of so many pixels a side, a step sees four crops that have one square's pixels; 0: never."""
     max_frames: int = 256
     """A clip is trained on at most this many of its frames, evenly spaced."""
 
@@ -53,6 +55,10 @@ class Config:
             found.append(f"max_side is {self.max_side}, min_side {self.min_side}: choose max_side >= min_side")
         if not 0 <= self.margin <= 0.5:
             found.append(f"margin is {self.margin}: choose a number from 0 to 0.5")
+        if self.crop and self.crop < 2 * self.min_side:
+            found.append(
+                f"crop is {self.crop}, min_side {self.min_side}: choose crop >= 2 x min_side, or 0 for whole pictures"
+            )
         if self.max_frames < 1:
             found.append(f"max_frames is {self.max_frames}: choose 1 or more")
         return found
@@ -291,6 +297,19 @@ class Method(ABC):
     def sizes(self) -> dict[str, list[Size]]:
         """Domain -> (h, w) of every stage up to the current one."""
         return {name: self.plan.sizes(full)[: self.stage + 1] for name, full in self.plan.full_sizes.items()}
+
+    @property
+    def patch(self) -> int:
+        """Side of the patches that a loss sees, in pixels: the published critics'."""
+        return 11
+
+    def seen(self, domain: str, scene: Scene) -> Sizes:
+        """What of `domain`'s pictures a step looks at: all, or crops where they are large."""
+        if self.stage == 0:
+            return self.sizes[domain]
+        if domain not in scene.seen:
+            scene.seen[domain] = nets.crops(self.sizes[domain], self.config.crop, self.patch, scene.draw)
+        return scene.seen[domain]
 
     remembers: ClassVar[bool] = False
     """Whether a model holds the images that it learnt from, with which what it draws is finished (`apply.finish`)."""

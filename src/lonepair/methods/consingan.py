@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.methods.base import Plan, Player, Scene, Schedule, SingleMethod, Size
-from lonepair.methods.growing import GrowingConfig, GrowingMethod
+from lonepair.methods.growing import GrowingConfig
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +89,7 @@ class ConSinGANConfig(GrowingConfig):
     """Three Adam steps on one gradient of the generator, as the released code has it."""
 
 
-class ConSinGAN(GrowingMethod, SingleMethod):
+class ConSinGAN(SingleMethod):
     """A growing generator G and a patch critic D."""
 
     name = "consingan"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Schedule, Size
-from lonepair.methods.growing import GeneratorConfig, GrowingMethod
+from lonepair.methods.base import Method, Plan, Player, Schedule, Size
+from lonepair.methods.growing import GeneratorConfig
 
 if TYPE_CHECKING:
     import torch
@@ -93,7 +93,7 @@ class PatchConfig(GeneratorConfig):
         return found + self.no_share("beta1", "beta2", "decay_at", "decay")
 
 
-class PatchMethod(GrowingMethod):
+class PatchMethod(Method):
     """A generator for each domain, taught by the patches of that domain's image."""
 
     remembers = True

@@ -22,6 +22,7 @@ Our departures:
   in what it redraws, and a yellow flame shows through grey stones.
 - Normalisation uses the image's own statistics in use and in finished stages, too (`norm`). That is what BatchNorm
   computes when it trains on one image; its running averages mix random, reconstructed and redrawn images.
+- Of windows above 512 x 512 a step sees crops (`crop`).
 - A pair keeps its two sizes and aspects: one list of scale factors serves both images, and the points of the gradient
   penalty between images of unequal size are taken from windows. The published pair systems stretch both to a square.
 """
@@ -33,8 +34,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Scene, Schedule, Size
-from lonepair.methods.growing import GrowingConfig, GrowingMethod
+from lonepair.methods.base import Method, Plan, Player, Scene, Schedule, Size
+from lonepair.methods.growing import GrowingConfig
 
 if TYPE_CHECKING:
     import torch
@@ -138,7 +139,7 @@ class Seen:
     """All of it, (1, c, h, w), of a large one at the last of the stages that are drawn whole."""
 
 
-class Representative(GrowingMethod):
+class Representative(Method):
     """Two growing generators G_a, G_b and two patch critics D_a, D_b."""
 
     name = "representative"
@@ -220,7 +221,9 @@ class Representative(GrowingMethod):
     def _imagine(self, scene: Scene) -> Imagined:
         redraws_real = scene.draw.coin(self.config.real_share)
         crop, draw = self.config.crop, scene.draw
-        sizes = {d: nets.crops(self._window_sizes(d), crop, self.patch, draw) for d in self.domains}
+        # The coarsest stage is small.
+        side = crop if self.stage else 0
+        sizes = {d: nets.crops(self._window_sizes(d), side, self.patch, draw) for d in self.domains}
         windows = {d: _window(scene.real[d][-1], sizes[d][-1], draw) for d in self.domains}
         real = {d: Seen(nets.cut(sizes[d], window), window) for d, window in windows.items()}
         random = {d: self._seen(d, self._first(sizes[d], draw), sizes[d], 0, draw, 1.0) for d in self.domains}

@@ -17,7 +17,7 @@ of the newest stage, and the generator's three updates share the adversarial gra
 Our departures: resizing is torch's antialiased bicubic at exact sizes in float32 (the released code goes through 8 bits
 and crops a pixel where its sizes disagree; where a size is a whole number but for rounding error, it may have a pixel
 more). A painting in few colours enters a model that was not trained again on images of few colours, and takes its
-palette from the reconstruction.
+palette from the reconstruction. Of pictures above 512 x 512 a step sees crops (`crop`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets, noise, pyramid, resize
-    from lonepair.nets import StagewiseGenerator
+    from lonepair.nets import Crops, Sizes, StagewiseGenerator
     from lonepair.noise import Draw
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
@@ -156,19 +156,20 @@ class SinGAN(StagewiseMethod, SingleMethod):
         return Schedule(c.steps, rounds, self._work(stage) * len(rounds) / 2, c.decay_at, c.decay)
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
-        c, critic, real = self.config, self.nets["d"], scene.real["a"][-1]
+        c, critic, sizes = self.config, self.nets["d"], self.seen("a", scene)
+        real = nets.cut(sizes, scene.real["a"][-1])
         if scene.fakes is None:
             scene.fakes = Fakes(self._anchor_of_step(scene.draw))
         if player == "critic":
             with torch.set_grad_enabled(c.as_released):
-                fake = self._random(scene.draw, scene.fakes if c.as_released else None)
+                fake = self._random(sizes, scene.draw, scene.fakes if c.as_released else None)
             scene.fakes.last, fake = fake, fake.detach()
             wasserstein, penalty = losses.critic_losses(critic, real, [fake], scene.draw, c.penalty_every)
             return {"d": wasserstein, "gp": c.lambda_pen * penalty}
-        rebuilt = self._rebuild(scene.fakes.rebuilt_from)
+        rebuilt = self._rebuild(scene.fakes.rebuilt_from, sizes)
         reconstruction = c.lambda_rec * losses.mean_square(rebuilt, real)
         if not c.as_released:
-            return {"adv": -critic(self._random(scene.draw)).mean(), "rec": reconstruction}
+            return {"adv": -critic(self._random(sizes, scene.draw)).mean(), "rec": reconstruction}
         if scene.fakes.adversarial is None:
             adversarial = -critic(scene.fakes.last).mean()
             scene.fakes.adversarial = losses.first_order(adversarial, self._trained())
@@ -180,9 +181,10 @@ class SinGAN(StagewiseMethod, SingleMethod):
             anchor.copy_(draw.normal(*anchor.shape))
         return anchor
 
-    def _random(self, draw: Draw, shared: Fakes | None = None) -> Tensor:
+    def _random(self, sizes: Sizes, draw: Draw, shared: Fakes | None = None) -> Tensor:
         """A random image of the stage in training, whose noise may be `shared`; the gradient reaches no other."""
-        sizes = self.sizes["a"]
+        if isinstance(sizes, nets.Crops):
+            return self._random_crops(sizes, draw, shared)
         noises = self.noises(sizes, draw)
         if shared is not None:
             shared.noise = noises[-1] if shared.noise is None else shared.noise
@@ -191,9 +193,29 @@ class SinGAN(StagewiseMethod, SingleMethod):
             previous = self._previous(noises, sizes)
         return self.generator.stage(self.stage, previous, noises[-1])
 
-    def _rebuild(self, anchor: Tensor) -> Tensor:
+    def _random_crops(self, sizes: Crops, draw: Draw, shared: Fakes | None) -> Tensor:
+        places, beyond = self.generator.places(sizes, sizes.wanted), self.config.task == "animation"
+        first = next(stage for stage, each in enumerate(places) if not each.is_whole)
+        coarse = self.noises(sizes.sizes[:first], draw)
+        noises = []
+        for stage in range(first, len(sizes)):
+            shape = (self.plan.channels, *self.generator.noise_on_crops(stage, places[stage]))
+            noises.append(torch.cat([draw.maps(*shape) for _ in range(len(places[stage]))]))
+        if shared is not None:
+            shared.noise = noises[-1] if shared.noise is None else shared.noise
+            noises[-1] = shared.noise
+        with torch.no_grad():
+            image = self.render(coarse, sizes.sizes[:first])
+            previous, around = self.generator.below_on_crops(image, places, noises[:-1], beyond)
+        return self.generator.stage_on_crops(self.stage, sizes.wanted, previous, around, noises[-1], beyond)
+
+    def _rebuild(self, anchor: Tensor, sizes: Sizes) -> Tensor:
         if self.stage == 0:
             return self.generator.stage(0, self._nothing(self.sizes["a"][0]), self._spread(anchor))
+        if isinstance(sizes, nets.Crops):
+            around = sizes.wanted.grown(self.config.layers)
+            below = around.cut(self._reconstruction_below())
+            return self.generator.stage_on_crops(self.stage, sizes.wanted, below, around, None)
         return self.generator.stage(self.stage, self._reconstruction_below(), None)
 
     def _reconstruction_below(self) -> Tensor:

@@ -19,7 +19,8 @@ is a constant.
 Our departures: a pair keeps its two sizes and aspects (`square` stretches both, as published); a translation is of the
 user's own image, which enters the source's pyramid at `entry` and is translated at the finest stage, where the released
 code saves that of a random image; `luminance_levels` rounds the mean of the colours and keeps the hues, where the
-released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's antialiased bicubic.
+released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's antialiased bicubic;
+of pictures above 512 x 512 a step sees crops (`crop`).
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets, noise, pyramid, resize
-    from lonepair.nets import StagewiseGenerator
+    from lonepair.nets import Crops, Sizes, StagewiseGenerator
+    from lonepair.nets.crops import Places
     from lonepair.noise import Draw
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
@@ -100,18 +102,40 @@ class StructuralAnalogyConfig(StagewiseConfig):
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """A picture, or crops of one with so much around them as it takes to translate them again."""
+
+    image: Tensor
+    crops: Crops | None = None
+    """What is wanted; None: all of it."""
+    again: int = 0
+    """So many times what is around the crops is enough for."""
+    layers: int = 0
+    """Pixels that one time takes."""
+
+    def within(self) -> Tensor:
+        """What a loss sees."""
+        return (
+            self.image
+            if self.crops is None
+            else self.crops.wanted.cut_from(self.image, _around(self.crops, self.again, self.layers))
+        )
+
+
+@dataclass(frozen=True)
 class Fakes:
     """What the generators made at one step, for each domain."""
 
-    random: dict[str, Tensor]
-    translated: dict[str, Tensor]
+    random: dict[str, Drawn]
+    translated: dict[str, Drawn]
     """Domain -> the other's random image in this one's look."""
-    selves: dict[str, Tensor]
+    selves: dict[str, Drawn]
     """Domain -> the other's real image plus noise in this one's look; empty without a self branch."""
 
     def of(self, domain: str) -> list[Tensor]:
         """All that the domain's critic is shown as fakes, the self branch last."""
-        return [self.translated[domain], self.random[domain], *([self.selves[domain]] if self.selves else [])]
+        fakes = [self.translated[domain], self.random[domain], *([self.selves[domain]] if self.selves else [])]
+        return [fake.within() for fake in fakes]
 
 
 class StructuralAnalogy(StagewiseMethod):
@@ -195,64 +219,106 @@ class StructuralAnalogy(StagewiseMethod):
         return Schedule(c.steps, ["critic", "generator"], self._work(stage), c.decay_at, c.decay)
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
+        sizes = {domain: self.seen(domain, scene) for domain in self.domains}
         real = {domain: self._seen(scene.real[domain][-1], domain) for domain in self.domains}
         if player == "critic":
-            scene.fakes = self._imagine(real, scene.draw)
-            return self._critic_losses(real, scene)
-        return self._generator_losses(real, scene)
+            scene.fakes = self._imagine(real, sizes, scene.draw)
+            return self._critic_losses(real, sizes, scene)
+        return self._generator_losses(real, sizes, scene)
 
-    def _imagine(self, real: Mapping[str, Tensor], draw: Draw) -> Fakes:
-        random = {domain: self._random(domain, draw) for domain in self.domains}
+    def _imagine(self, real: Mapping[str, Tensor], sizes: Mapping[str, Sizes], draw: Draw) -> Fakes:
+        # A random image is translated, and that back again.
+        random = {domain: self._random(domain, sizes[domain], 2, draw) for domain in self.domains}
         translated = {domain: self._translated(random[OTHER[domain]], domain) for domain in self.domains}
         selves = {}
         if self.config.lambda_self > 0:
             for domain in self.domains:
-                shown = real[OTHER[domain]]
+                shown = self._piece(real[OTHER[domain]], sizes[OTHER[domain]])
                 amplitude = self.generator(domain).amplitudes[self.stage]
-                noisy = shown + amplitude * draw.maps(*shown.shape[1:])
+                random_ = [draw.maps(*shown.image.shape[1:]) for _ in range(len(shown.image))]
+                noisy = Drawn(shown.image + amplitude * torch.cat(random_), shown.crops, shown.again, shown.layers)
                 selves[domain] = self._translated(noisy, domain)
         return Fakes(random, translated, selves)
 
-    def _critic_losses(self, real: Mapping[str, Tensor], scene: Scene) -> dict[str, Tensor]:
+    def _piece(self, image: Tensor, sizes: Sizes) -> Drawn:
+        """What of `image` is wanted, and what it takes to translate that."""
+        if not isinstance(sizes, nets.Crops):
+            return Drawn(image)
+        return Drawn(_around(sizes, 1, self.config.layers).cut(image), sizes, 1, self.config.layers)
+
+    def _critic_losses(self, real: Mapping[str, Tensor], sizes: Mapping[str, Sizes], scene: Scene) -> dict[str, Tensor]:
         found = {}
         for domain in self.domains:
             fakes = [fake.detach() for fake in scene.fakes.of(domain)]
             shares = [1.0, 1.0, self.config.lambda_self][: len(fakes)]
             wasserstein, penalty = losses.critic_losses(
-                self.nets[f"d_{domain}"], real[domain], fakes, scene.draw, self.config.penalty_every, shares
+                self.nets[f"d_{domain}"],
+                nets.cut(sizes[domain], real[domain]),
+                fakes,
+                scene.draw,
+                self.config.penalty_every,
+                shares,
             )
             found[f"d_{domain}"] = wasserstein
             found[f"gp_{domain}"] = self.config.lambda_pen * penalty
         return found
 
-    def _generator_losses(self, real: Mapping[str, Tensor], scene: Scene) -> dict[str, Tensor]:
+    def _generator_losses(
+        self, real: Mapping[str, Tensor], sizes: Mapping[str, Sizes], scene: Scene
+    ) -> dict[str, Tensor]:
         c, made, found = self.config, scene.fakes, {}
         for domain in self.domains:
             critic, weight = self.nets[f"d_{domain}"], c.lambda_adv_b if domain == "b" else 1.0
-            found[f"adv_{domain}"] = -weight * critic(made.random[domain]).mean()
-            found[f"adv_{OTHER[domain]}{domain}"] = -weight * critic(made.translated[domain]).mean()
+            found[f"adv_{domain}"] = -weight * critic(made.random[domain].within()).mean()
+            found[f"adv_{OTHER[domain]}{domain}"] = -weight * critic(made.translated[domain].within()).mean()
             if made.selves and not c.as_released:
-                found[f"adv_self_{domain}"] = -weight * c.lambda_self * critic(made.selves[domain]).mean()
-            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(self._rebuild(domain, scene.draw), real[domain])
-            back = self._translated(made.translated[OTHER[domain]], domain)
-            found[f"cyc_{domain}"] = c.lambda_cyc * losses.mean_square(back, made.random[domain])
+                adversarial = critic(made.selves[domain].within()).mean()
+                found[f"adv_self_{domain}"] = -weight * c.lambda_self * adversarial
+            rebuilt = self._rebuild(domain, sizes[domain], scene.draw)
+            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes[domain], real[domain]))
+            back = self._translated(made.translated[OTHER[domain]], domain).within()
+            found[f"cyc_{domain}"] = c.lambda_cyc * losses.mean_square(back, made.random[domain].within())
         return found
 
-    def _translated(self, image: Tensor, domain: str) -> Tensor:
-        """`image` in the look of `domain`: its newest stage, applied without noise."""
-        return self.generator(domain).stage(self.stage, image, None)
+    def _translated(self, drawn: Drawn, domain: str) -> Drawn:
+        """`drawn` in the look of `domain`: its newest stage, applied without noise; of crops what that leaves."""
+        generator = self.generator(domain)
+        if drawn.crops is None:
+            return Drawn(generator.stage(self.stage, drawn.image, None))
+        around, within = (_around(drawn.crops, again, self.config.layers) for again in (drawn.again, drawn.again - 1))
+        image = generator.stage_on_crops(self.stage, within, drawn.image, around, None)
+        return Drawn(image, drawn.crops, drawn.again - 1, drawn.layers)
 
-    def _random(self, domain: str, draw: Draw) -> Tensor:
-        sizes = self.sizes[domain]
+    def _random(self, domain: str, sizes: Sizes, again: int, draw: Draw) -> Drawn:
+        """A random image of the stage in training; of crops with enough around them to translate it `again` times."""
+        if isinstance(sizes, nets.Crops):
+            return self._random_crops(domain, sizes, again, draw)
         noises = [draw.maps(self.plan.channels, *size) for size in sizes]
         with torch.no_grad():
             previous = self._climb(domain, self._nothing(sizes[0]), noises[:-1], sizes)
-        return self.generator(domain).stage(self.stage, previous, noises[-1])
+        return Drawn(self.generator(domain).stage(self.stage, previous, noises[-1]))
 
-    def _rebuild(self, domain: str, draw: Draw) -> Tensor:
-        if self.stage:
-            return self.generator(domain).stage(self.stage, self._reconstruction_below(domain, draw), None)
-        return self._first_rebuilt(domain, draw)
+    def _random_crops(self, domain: str, sizes: Crops, again: int, draw: Draw) -> Drawn:
+        generator, wanted = self.generator(domain), _around(sizes, again, self.config.layers)
+        places = generator.places(sizes, wanted)
+        first = next(stage for stage, each in enumerate(places) if not each.is_whole)
+        coarse = [draw.maps(self.plan.channels, *size) for size in sizes.sizes[:first]]
+        noises = []
+        for stage in range(first, len(sizes)):
+            shape = (self.plan.channels, *generator.noise_on_crops(stage, places[stage]))
+            noises.append(torch.cat([draw.maps(*shape) for _ in range(len(places[stage]))]))
+        with torch.no_grad():
+            image = self._climb(domain, self._nothing(sizes[0]), coarse[:-1], sizes.sizes[:first])
+            image = generator.stage(first - 1, image, coarse[-1])
+            previous, around = generator.below_on_crops(image, places, noises[:-1])
+        drawn = generator.stage_on_crops(self.stage, wanted, previous, around, noises[-1])
+        return Drawn(drawn, sizes, again, self.config.layers)
+
+    def _rebuild(self, domain: str, sizes: Sizes, draw: Draw) -> Tensor:
+        if self.stage == 0:
+            return self._first_rebuilt(domain, draw)
+        below = self._piece(self._reconstruction_below(domain, draw), sizes)
+        return self._translated(below, domain).within()
 
     def _first_rebuilt(self, domain: str, draw: Draw | None) -> Tensor:
         """Stage 0's reconstruction: from z*, or, as released, from fresh noise that is added to the drawing."""
@@ -332,3 +398,11 @@ class StructuralAnalogy(StagewiseMethod):
 
 def _resized(image: Tensor, size: Size) -> Tensor:
     return resize.resize_image(image.float(), size)
+
+
+def _around(crops: Crops, again: int, layers: int) -> Places:
+    """What is wanted, and so many times as much around it as `layers` convolutions see."""
+    places = crops.wanted
+    for _ in range(again):
+        places = places.grown(layers)
+    return places

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lonepair.nets.blocks import InstanceNorm
 from lonepair.noise import Draw
+from lonepair.resize import resize_part
 
 Size = tuple[int, int]
 Span = tuple[int, int]
@@ -70,6 +71,28 @@ class Places:
             y, x = top - their_top, left - their_left
             parts.append(crop[None, :, y : y + h, x : x + w])
         return torch.cat(parts)
+
+    def around(self, crops: Float[Tensor, "n c h w"], theirs: Places, by: int) -> Float[Tensor, "n c h2 w2"]:
+        """The same with `by` more pixels around, zeros beyond the maps' border."""
+        h, w = self.size
+        parts = []
+        for crop, (top, left), (their_top, their_left) in zip(crops, self.corners, theirs.corners, strict=True):
+            above, before = max(by - top, 0), max(by - left, 0)
+            below, after = max(top + h + by - self.of[0], 0), max(left + w + by - self.of[1], 0)
+            y, x = top - by + above - their_top, left - by + before - their_left
+            inside = crop[None, :, y : y + h + 2 * by - above - below, x : x + w + 2 * by - before - after]
+            parts.append(F.pad(inside, [before, after, above, below]))
+        return torch.cat(parts)
+
+    def enlarged(self, crops: Float[Tensor, "m c h w"], theirs: Places) -> Float[Tensor, "n c h2 w2"]:
+        """What enlarging images to these maps' size gives here, of their `crops`, [-1, 1] (see `resize_image`)."""
+        parts = []
+        for index in range(len(self)):
+            own = 0 if theirs.is_whole else index
+            part = crops[own : own + 1].float()
+            places = (self.rows(index), self.columns(index))
+            parts.append(resize_part(part, theirs.corners[own], theirs.of, self.of, *places, corners=False, image=True))
+        return torch.cat(parts).clamp(-1, 1)
 
     def grown(self, by: int) -> Places:
         """Those with `by` more pixels around, all of one size, as far as the maps reach."""
