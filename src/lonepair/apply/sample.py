@@ -36,7 +36,12 @@ def sizes_for(method: Method, domain: str, size: Size | None, larger: float = 1.
     smallest = math.ceil(method.config.min_side * larger)
     if min(size) < smallest:
         raise UserError(
-            f"size is {size[1]}x{size[0]} (width x height): both sides need at least {smallest} pixels (min_side)"
+            f"size is {size[1]}x{size[0]} (width x height): both sides need at least {smallest} pixels (min_side"
+            + (
+                " at the scale of the image's detail; draw more and reduce it, or leave detail out)"
+                if larger > 1
+                else ")"
+            )
         )
     size = (round(size[0] / larger), round(size[1] / larger))
     shrunk = method.plan.factors[method.stage]  # a model that was cut short has not reached the finest stage
