@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +23,6 @@ from lonepair.resize import resize_part
 Size = tuple[int, int]
 Span = tuple[int, int]
 """First row, or column, and the one after the last."""
-T = TypeVar("T")
 
 ACROSS = 2
 """So many crops lie side by side, and as many one below the other: one in each quarter of the picture."""

@@ -97,9 +97,7 @@ class GrowingGenerator(nn.Module):
         size, count, reach = sizes[stage], 1, 2 * self._reach if self.surround == "enlarge" else 0
         if isinstance(sizes, Crops) and stage >= self.whole_stages(sizes):
             here = self._places(sizes)[stage]
-            size, count, reach = here.size, len(here), 2 * self._reach
-            if self.surround == "each":
-                size = here.grown(self._blocks).size
+            size, count = (here if reach else here.grown(self._blocks)).size, len(here)
         return (count, self.width, size[0] + reach, size[1] + reach)
 
     def noises(self, sizes: Sizes, draw: Draw, start: int = 0) -> list[Tensor]:
@@ -116,10 +114,8 @@ class GrowingGenerator(nn.Module):
         if not isinstance(sizes, Crops) or stage < self.whole_stages(sizes):
             return noise
         here, reach = self._places(sizes)[stage], self._reach
-        if self.surround == "each":
+        if self.surround != "enlarge":
             return here.grown(self._blocks).cut(noise)
-        if self.surround == "ahead":
-            noise = F.pad(noise, [reach] * 4)
         of = (noise.shape[-2], noise.shape[-1])
         return Places(of, (here.size[0] + 2 * reach, here.size[1] + 2 * reach), here.corners).cut(noise)
 
@@ -194,42 +190,23 @@ class GrowingGenerator(nn.Module):
 
     def _cropped(self, features: Tensor, before: Places, here: Places, stage: int, noise: Tensor | None) -> Tensor:
         """The features of `stage` at the places `here`, of those of the stage below at `before`."""
-        reach, corners, size = self._reach, self.surround != "each", here.of
-        around = here.grown(self._blocks)
+        around, size, corners = here.grown(self._blocks), here.of, self.surround != "each"
+        beyond = 2 * self._reach if self.surround == "enlarge" else 0
         enlarged, seen = [], []
         for index in range(len(here)):
             own = 0 if before.is_whole else index
-
-            def part(new: Size, rows: Span, columns: Span, own: int = own) -> Tensor:
-                at = before.corners[own]
-                return resize_part(features[own : own + 1], at, before.of, new, rows, columns, corners)
-
+            part = functools.partial(resize_part, features[own : own + 1], before.corners[own], before.of)
             rows, columns = here.rows(index), here.columns(index)
-            enlarged.append(part(size, rows, columns))
-            inside = [0, 0, 0, 0]
-            if self.surround == "each":
-                large = part(size, around.rows(index), around.columns(index))
-            elif self.surround == "enlarge":
-                larger = (size[0] + 2 * reach, size[1] + 2 * reach)
-                large = part(larger, (rows[0], rows[1] + 2 * reach), (columns[0], columns[1] + 2 * reach))
+            enlarged.append(part(size, rows, columns, corners))
+            if beyond:
+                larger = (size[0] + beyond, size[1] + beyond)
+                seen.append(part(larger, (rows[0], rows[1] + beyond), (columns[0], columns[1] + beyond), corners))
             else:
-                # Beyond the border are zeros, and no noise.
-                inside = [
-                    max(reach - columns[0], 0),
-                    max(columns[1] + reach - size[1], 0),
-                    max(reach - rows[0], 0),
-                    max(rows[1] + reach - size[0], 0),
-                ]
-                large = part(
-                    size,
-                    (rows[0] - reach + inside[2], rows[1] + reach - inside[3]),
-                    (columns[0] - reach + inside[0], columns[1] + reach - inside[1]),
-                )
-            if noise is not None:
-                h, w = large.shape[-2:]
-                large = large + noise[index : index + 1, :, inside[2] : inside[2] + h, inside[0] : inside[0] + w]
-            seen.append(F.pad(large, inside))
-        added = together(self.bodies[stage], torch.cat(seen))
+                seen.append(part(size, around.rows(index), around.columns(index), corners))
+        body = torch.cat(seen) if noise is None else torch.cat(seen) + noise
+        if self.surround == "ahead":
+            body = here.around(body, around, self._reach)
+        added = together(self.bodies[stage], body)
         if self.surround == "each":
             added = here.cut_from(added, around)
         return torch.cat(enlarged) + added
