@@ -195,9 +195,9 @@ def test_every_patch_is_as_likely_in_a_crop(size: tuple[int, int]) -> None:
 
 def test_small_pictures_are_seen_whole() -> None:
     sizes = [(10, 10), (32, 32)]
-    assert crops(sizes, 16, 7, Draw(0)) is sizes
+    assert crops(sizes, 23, 7, Draw(0)) is sizes
     assert crops(sizes, 0, 7, Draw(0)) is sizes
-    assert crops(sizes, 15, 7, Draw(0)) is not sizes
+    assert crops(sizes, 22, 7, Draw(0)) is not sizes
 
 
 def test_crops_are_normalised_together() -> None:

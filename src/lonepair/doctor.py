@@ -25,10 +25,14 @@ BASE_BYTES = 500 * 10**6
 """Memory of a training whatever its size: Python, torch, weights and optimizers of the default pair."""
 BYTES_PER_PIXEL = 24_000
 """Memory of a training for each pixel of its finest stage: features and gradients of both generators and critics."""
+CROPPED = 362
+"""Above this side a step sees crops (`crop`), and features grow no more."""
+BYTES_PER_IMAGE_PIXEL = 250
+"""Memory for each pixel there all the same: the images, at every stage."""
 SHARE_OF_FREE = 0.8
 """How much of the free memory a training may plan with; the rest is for what else the machine does."""
-SIDES = (128, 176, 220, 256, 384, 512, 768, 1024)
-"""Training sizes that are looked at, longest side in pixels; the first three are the presets'."""
+SIDES = (80, 128, 220, 512, 2048, 4096)
+"""Training sizes that are looked at, longest side in pixels; the first is the presets' of the default pair."""
 
 PACKAGES = ("lonepair", "torch", "numpy", "pillow", "av", "safetensors", "tyro")
 OPENCV_BUILDS = tuple(
@@ -43,11 +47,12 @@ LOW_DISK = 2 * 10**9
 def bytes_needed(longest_side: int) -> int:
     """Memory that training the default pair takes with images whose finest stage is `longest_side` pixels square.
 
-    A rough model, linear in the pixels: BASE_BYTES + BYTES_PER_PIXEL · longest_side², somewhat above the peaks of whole
-    runs on a CPU in bfloat16 (docs/results/main-job.md): 0.80 GB at 128x96 and 128x128, 1.07 GB at 176x132 and 176x176.
-    Square is the worst case: 4:3 images take a quarter less.
+    A rough model, linear in the pixels, somewhat above the peaks of whole runs on a CPU in bfloat16: 0.80 GB at 128x96
+    and 128x128, 1.07 GB at 176x132 and 176x176, 2.7 GB of some steps at 2048x2048. Square is the worst case: 4:3 images
+    take a quarter less.
     """
-    return BASE_BYTES + BYTES_PER_PIXEL * longest_side**2
+    features = BYTES_PER_PIXEL * min(longest_side, CROPPED) ** 2
+    return BASE_BYTES + features + BYTES_PER_IMAGE_PIXEL * longest_side**2
 
 
 def report() -> list[Row]:
@@ -243,7 +248,7 @@ def _memory() -> Iterator[Row]:
         rooms.append(("GPU memory", torch.cuda.mem_get_info()[0]))
     for label, free in rooms:
         if free is None:
-            yield label, f"free memory is unknown here; the default size, 220 px, needs {_needs(220)}"
+            yield label, f"free memory is unknown here; the default size, {SIDES[0]} px, needs {_needs(SIDES[0])}"
             continue
         yield label, f"{_gigabytes(free)} free"
         fitting = [side for side in SIDES if bytes_needed(side) <= SHARE_OF_FREE * free]

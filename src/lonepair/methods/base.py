@@ -42,7 +42,7 @@ class Config:
     margin: float = 0.0
     """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
     crop: int = 256
-    """Above four squares of so many pixels a side, a step sees four crops that have one square's pixels; 0: never."""
+    """Above two squares of so many pixels a side, a step sees four crops that have one square's pixels; 0: never."""
     max_frames: int = 256
     """A clip is trained on at most this many of its frames, evenly spaced."""
 

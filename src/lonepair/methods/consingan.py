@@ -19,7 +19,7 @@ With `as_released`: three Adam steps on one gradient of the generator. The paper
 
 Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
 frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
-fixed seed instead of being saved; of pictures above 512 x 512 a step sees crops (`crop`), and fixed maps are zero
+fixed seed instead of being saved; of pictures above 362 x 362 a step sees crops (`crop`), and fixed maps are zero
 there; the disturbances of colours and tiles are ours in kind and numbers (`lonepair.augment`); normalisation is by the
 image's own statistics: what BatchNorm computes in training on one image, and what the released code, which never
 evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a pixel
@@ -258,7 +258,7 @@ class ConSinGAN(SingleMethod):
         device, full, maps = self.generator.amplitudes.device, nets.whole(sizes), []
         for stage in range(1, len(full)):
             shape = self.generator.noise_shape(full, stage)
-            if 0 < 4 * self.config.crop**2 < full[stage][0] * full[stage][1]:
+            if 0 < 2 * self.config.crop**2 < full[stage][0] * full[stage][1]:
                 # Where training sees crops there are none: features of a large picture fill the memory.
                 maps.append(torch.zeros(1, 1, 1, 1, device=device).expand(self.generator.noise_shape(sizes, stage)))
                 continue

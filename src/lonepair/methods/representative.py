@@ -22,7 +22,7 @@ Our departures:
   in what it redraws, and a yellow flame shows through grey stones.
 - Normalisation uses the image's own statistics in use and in finished stages, too (`norm`). That is what BatchNorm
   computes when it trains on one image; its running averages mix random, reconstructed and redrawn images.
-- Of windows above 512 x 512 a step sees crops (`crop`).
+- Of windows above 362 x 362 a step sees crops (`crop`).
 - A pair keeps its two sizes and aspects: one list of scale factors serves both images, and the points of the gradient
   penalty between images of unequal size are taken from windows. The published pair systems stretch both to a square.
 """

@@ -17,7 +17,7 @@ of the newest stage, and the generator's three updates share the adversarial gra
 Our departures: resizing is torch's antialiased bicubic at exact sizes in float32 (the released code goes through 8 bits
 and crops a pixel where its sizes disagree; where a size is a whole number but for rounding error, it may have a pixel
 more). A painting in few colours enters a model that was not trained again on images of few colours, and takes its
-palette from the reconstruction. Of pictures above 512 x 512 a step sees crops (`crop`).
+palette from the reconstruction. Of pictures above 362 x 362 a step sees crops (`crop`).
 """
 
 from __future__ import annotations

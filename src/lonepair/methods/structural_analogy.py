@@ -20,7 +20,7 @@ Our departures: a pair keeps its two sizes and aspects (`square` stretches both,
 user's own image, which enters the source's pyramid at `entry` and is translated at the finest stage, where the released
 code saves that of a random image; `luminance_levels` rounds the mean of the colours and keeps the hues, where the
 released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's antialiased bicubic;
-of pictures above 512 x 512 a step sees crops (`crop`).
+of pictures above 362 x 362 a step sees crops (`crop`).
 """
 
 from __future__ import annotations

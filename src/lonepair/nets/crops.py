@@ -139,13 +139,13 @@ Sizes = Sequence[Size] | Crops
 def crops(sizes: Sequence[Size], side: int, patch: int, draw: Draw) -> Sizes:
     """Crops that together have the pixels of a square of `side`, or `sizes` as they are, where the picture is small.
 
-    Small is what has less than four such squares. In each part of the picture lies one crop. Every patch of `patch`
+    Small is what has less than two such squares. In each part of the picture lies one crop. Every patch of `patch`
     pixels a side is as likely to be in one as every other, those at the border, too: a picture's patches are divided
     into as many equal fields as there are crops' worth in it, from one end or, as likely, from the other. (Where they
     do not divide, the fewer than a field that are left over at an end are half as likely.)
     """
     h, w = sizes[-1]
-    if side == 0 or h * w <= (2 * side) ** 2:
+    if side == 0 or h * w <= 2 * side**2:
         return sizes
     spans = []
     for full in (h, w):
