@@ -51,7 +51,7 @@ class LonepairConfig(PatchConfig):
     """Settings of `lonepair`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "draft": {"steps": 150, "finest_steps": 80},
+        "draft": {"steps": 200, "finest_steps": 100},
         "standard": {},
         "full": {"steps": 1000, "finest_steps": 500},
     }
