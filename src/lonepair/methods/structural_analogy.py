@@ -26,7 +26,7 @@ of pictures above 362 x 362 a step sees crops (`crop`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
@@ -115,11 +115,9 @@ class Drawn:
 
     def within(self) -> Tensor:
         """What a loss sees."""
-        return (
-            self.image
-            if self.crops is None
-            else self.crops.wanted.cut_from(self.image, _around(self.crops, self.again, self.layers))
-        )
+        if self.crops is None:
+            return self.image
+        return self.crops.wanted.cut_from(self.image, _around(self.crops, self.again, self.layers))
 
 
 @dataclass(frozen=True)
@@ -235,9 +233,8 @@ class StructuralAnalogy(StagewiseMethod):
             for domain in self.domains:
                 shown = self._piece(real[OTHER[domain]], sizes[OTHER[domain]])
                 amplitude = self.generator(domain).amplitudes[self.stage]
-                random_ = [draw.maps(*shown.image.shape[1:]) for _ in range(len(shown.image))]
-                noisy = Drawn(shown.image + amplitude * torch.cat(random_), shown.crops, shown.again, shown.layers)
-                selves[domain] = self._translated(noisy, domain)
+                added = torch.cat([draw.maps(*shown.image.shape[1:]) for _ in range(len(shown.image))])
+                selves[domain] = self._translated(replace(shown, image=shown.image + amplitude * added), domain)
         return Fakes(random, translated, selves)
 
     def _piece(self, image: Tensor, sizes: Sizes) -> Drawn:
@@ -287,7 +284,7 @@ class StructuralAnalogy(StagewiseMethod):
             return Drawn(generator.stage(self.stage, drawn.image, None))
         around, within = (_around(drawn.crops, again, self.config.layers) for again in (drawn.again, drawn.again - 1))
         image = generator.stage_on_crops(self.stage, within, drawn.image, around, None)
-        return Drawn(image, drawn.crops, drawn.again - 1, drawn.layers)
+        return replace(drawn, image=image, again=drawn.again - 1)
 
     def _random(self, domain: str, sizes: Sizes, again: int, draw: Draw) -> Drawn:
         """A random image of the stage in training; of crops with enough around them to translate it `again` times."""
