@@ -4,7 +4,8 @@
 
 DATA is a folder with pairs/NAME.jpg (or .png) and, where there are any, published/A_to_B.png: a published picture with
 the layout of A and the look of B. Every method learns every pair within the same minutes of training.
-FOLDER/quality.md has the tables, FOLDER/A-B.png all pictures of a pair side by side, FOLDER/runs the runs.
+FOLDER/quality.md has the tables, FOLDER/A-B.png all pictures of a pair side by side, FOLDER/runs the runs; with several
+--minutes, FOLDER/curve.svg shows the means over time.
 """
 
 from __future__ import annotations
@@ -219,6 +220,46 @@ def sheet(pair: Pair, found: Sequence[Measured]) -> Tensor:
     return contact_sheet(rows, cell=220)
 
 
+def curve(found: Sequence[Measured], given: argparse.Namespace) -> str:
+    """Look and structure over the limits of time, a line a method, as SVG."""
+    width, height, gap, colours = 320, 200, 50, ("#1b6ca8", "#c8553d", "#3a7d44", "#8e5ea2")
+    limits = sorted(given.minutes)
+    parts = []
+    for panel, metric in enumerate(METRICS[:2]):
+        left, top = 40 + panel * (width + gap), 30
+        lines: dict[str, list[tuple[float, float]]] = {}
+        for entrant in entrants(given):
+            rows = [row for each in found if each.entrant == entrant.name and (row := each.values(OUTPUT)) is not None]
+            if rows:
+                mean = sum(row[metric] for row in rows) / len(rows)
+                lines.setdefault(entrant.method, []).append((entrant.minutes, mean))
+        most = max(value for points in lines.values() for _, value in points)
+        parts.append(
+            f'<text x="{left}" y="{top - 10}">{metric}, {"lower" if metric == "look" else "higher"} is better</text>'
+        )
+        parts.append(f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#999"/>')
+        for value in (0, most):
+            parts.append(
+                f'<text x="{left - 4}" y="{top + height * (1 - value / most) + 4}" text-anchor="end">{value:.2g}</text>'
+            )
+        at = {limit: left + width * index / max(1, len(limits) - 1) for index, limit in enumerate(limits)}
+        parts += [
+            f'<text x="{x}" y="{top + height + 16}" text-anchor="middle">{limit:g} min</text>'
+            for limit, x in at.items()
+        ]
+        for index, (method, points) in enumerate(lines.items()):
+            colour = colours[index % len(colours)]
+            drawn = " ".join(f"{at[limit]:.0f},{top + height * (1 - value / most):.0f}" for limit, value in points)
+            parts.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"/>')
+            if panel == 0:
+                parts.append(f'<text x="{left + index * 160}" y="{top + height + 38}" fill="{colour}">{method}</text>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * width + gap + 60}" height="{height + 80}" '
+        'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
+        f"{''.join(parts)}</svg>\n"
+    )
+
+
 def main() -> int:
     parser = arguments(__doc__, domains=2, minutes=10.0, out="quality")
     parser.add_argument("--pairs", nargs="+", default=list(PAIRS))
@@ -236,6 +277,9 @@ def run(given: argparse.Namespace) -> int:
         write_image(picture, sheet(pair, [each for each in found if each.pair is pair]), overwrite=True)
         with atomic_write(given.out / "quality.md") as temporary:
             temporary.write_text(report(found, lost, given), encoding="utf-8")
+        if len(given.minutes) > 1:
+            with atomic_write(given.out / "curve.svg") as temporary:
+                temporary.write_text(curve(found, given), encoding="utf-8")
         print(picture)
 
     pairs = [find_pair(given.data, name) for name in given.pairs]
