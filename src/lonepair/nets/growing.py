@@ -3,7 +3,7 @@
 import copy
 import functools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -100,7 +100,7 @@ class GrowingGenerator(nn.Module):
             size, count = (here if reach else here.grown(self._blocks)).size, len(here)
         return (count, self.width, size[0] + reach, size[1] + reach)
 
-    def noises(self, sizes: Sizes, draw: Draw, start: int = 0) -> list[Tensor]:
+    def noises(self, sizes: Sizes, draw: Draw, start: int = 0) -> list[Any]:
         """Random maps for the stages from `start` on; where the draw is lazy large ones are `Field`s."""
         shapes = [self.noise_shape(sizes, stage) for stage in range(start, len(sizes))]
         # One by one, as a large map of one picture may be a `Field`.
