@@ -59,6 +59,7 @@ class Training:
         self.job = Job.plan(pictures, name, preset, {**common, **settings})
         with seeded(0):
             self.method: Method = self.job.method_class(self.job.config, self.job.layout)
+        self.method.keep_detail(self.job._details(self.method.detail_side))
         self._levels = self.job._levels()
         self._given = given
         self._optimizers: Any = None
