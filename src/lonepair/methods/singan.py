@@ -195,12 +195,9 @@ class SinGAN(StagewiseMethod, SingleMethod):
 
     def _random_crops(self, sizes: Crops, draw: Draw, shared: Fakes | None) -> Tensor:
         places, beyond = self.generator.places(sizes, sizes.wanted), self.config.task == "animation"
-        first = next(stage for stage, each in enumerate(places) if not each.is_whole)
+        first = sum(each.is_whole for each in places)
         coarse = self.noises(sizes.sizes[:first], draw)
-        noises = []
-        for stage in range(first, len(sizes)):
-            shape = (self.plan.channels, *self.generator.noise_on_crops(stage, places[stage]))
-            noises.append(torch.cat([draw.maps(*shape) for _ in range(len(places[stage]))]))
+        noises = self.generator.noises_on_crops(places, self.plan.channels, draw)
         if shared is not None:
             shared.noise = noises[-1] if shared.noise is None else shared.noise
             noises[-1] = shared.noise

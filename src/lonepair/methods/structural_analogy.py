@@ -298,12 +298,9 @@ class StructuralAnalogy(StagewiseMethod):
     def _random_crops(self, domain: str, sizes: Crops, again: int, draw: Draw) -> Drawn:
         generator, wanted = self.generator(domain), _around(sizes, again, self.config.layers)
         places = generator.places(sizes, wanted)
-        first = next(stage for stage, each in enumerate(places) if not each.is_whole)
+        first = sum(each.is_whole for each in places)
         coarse = [draw.maps(self.plan.channels, *size) for size in sizes.sizes[:first]]
-        noises = []
-        for stage in range(first, len(sizes)):
-            shape = (self.plan.channels, *generator.noise_on_crops(stage, places[stage]))
-            noises.append(torch.cat([draw.maps(*shape) for _ in range(len(places[stage]))]))
+        noises = generator.noises_on_crops(places, self.plan.channels, draw)
         with torch.no_grad():
             image = self._climb(domain, self._nothing(sizes[0]), coarse[:-1], sizes.sizes[:first])
             image = generator.stage(first - 1, image, coarse[-1])

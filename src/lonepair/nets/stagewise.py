@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lonepair.nets.bands import rows_of
 from lonepair.nets.blocks import Norm, conv_block, init_normal
 from lonepair.nets.crops import Crops, Places, Size, enlarged_from, together
-from lonepair.noise import LARGE
+from lonepair.noise import LARGE, Draw
 
 
 class StageGenerator(nn.Module):
@@ -116,6 +116,15 @@ class StagewiseGenerator(nn.Module):
             seen = seen if noise is None else seen + self.amplitudes[index] * noise
             drawn = wanted.cut_from(together(stage.tail, together(stage.body, seen)), grown)
         return drawn + kept if self.residual[index] else drawn
+
+    def noises_on_crops(self, places: Sequence[Places], channels: int, draw: Draw) -> list[Tensor]:
+        """Random maps for the stages of which `places` has crops, for each crop its own."""
+        maps = []
+        for index, here in enumerate(places):
+            if not here.is_whole:
+                shape = (channels, *self.noise_on_crops(index, here))
+                maps.append(torch.cat([draw.maps(*shape) for _ in range(len(here))]))
+        return maps
 
     def noise_on_crops(self, index: int, wanted: Places) -> Size:
         """(h, w) of the noise that a stage sees around each crop."""
