@@ -108,7 +108,8 @@ class Field:
         for block in range(first // _ROWS, -(-last // _ROWS)):
             top = block * _ROWS
             drawn.append(_block(self, block)[:, max(0, first - top) : last - top])
-        return self.scale * torch.cat(drawn, 1).permute(0, 3, 1, 2)
+        rows = torch.cat(drawn, 1).permute(0, 3, 1, 2)
+        return rows if self.scale == 1 else self.scale * rows
 
     def whole(self) -> Float[Tensor, "1 c h w"]:
         """All of it."""
@@ -118,7 +119,7 @@ class Field:
         return replace(self, scale=factor * self.scale)
 
 
-@functools.lru_cache(maxsize=4)  # the rows that one band shares with the next are not drawn again
+@functools.lru_cache(maxsize=2)  # the rows that one band shares with the next are not drawn again
 def _block(field: Field, number: int) -> Float[Tensor, "1 _ w c"]:
     _, c, h, w = field.shape
     draw = Draw(*field.keys, number, device=field.device, place=field.place)

@@ -220,23 +220,34 @@ class GrowingGenerator(nn.Module):
                 None if noises is None else [_whole(noise)[i : i + 1] for noise in noises] for i in range(len(image))
             ]
             return torch.cat([self._in_bands(image[i : i + 1], sizes, entry, own) for i, own in enumerate(each)])
-        corners = self.surround != "each"
         rows = rows_of(image).through(self.head)
         for stage in range(entry, len(sizes)):
             features = rows.whole()
-            if stage == 0:
-                rows = rows_of(self._first(features)).through(self.bodies[0])
-                continue
-            reach, size = (self._reach if corners else 0), sizes[stage]
-            around = (size[0] + 2 * reach, size[1] + 2 * reach) if self.surround == "enlarge" else size
-            seen = resized(features, around, corners)
-            if noises is not None and stage > entry:
-                noise = noises[stage - entry - 1]
-                added = Rows(around, noise.rows) if isinstance(noise, Field) else rows_of(noise)
-                seen = seen.plus(added.each(functools.partial(_scaled, self.amplitudes[stage], features.dtype)))
-            body = seen.padded(reach if self.surround == "ahead" else 0).through(self.bodies[stage])
-            rows = resized(features, size, corners).plus(body)
+            del rows  # and with it the maps of the stage below
+            rows = self._stage_in_bands(features, sizes, stage, entry, noises)
         return rows.through(self.tail).whole()
+
+    def _stage_in_bands(
+        self,
+        features: Tensor,
+        sizes: Sequence[Size],
+        stage: int,
+        entry: int,
+        noises: Sequence[Tensor | Field] | None,
+    ) -> Rows:
+        """What `stage` makes of `features`."""
+        if stage == 0:
+            return rows_of(self._first(features)).through(self.bodies[0])
+        corners = self.surround != "each"
+        reach, size = (self._reach if corners else 0), sizes[stage]
+        around = (size[0] + 2 * reach, size[1] + 2 * reach) if self.surround == "enlarge" else size
+        seen = resized(features, around, corners)
+        if noises is not None and stage > entry:
+            noise = noises[stage - entry - 1]
+            added = Rows(around, noise.rows) if isinstance(noise, Field) else rows_of(noise)
+            seen = seen.plus(added.each(functools.partial(_scaled, self.amplitudes[stage], features.dtype)))
+        body = seen.padded(reach if self.surround == "ahead" else 0).through(self.bodies[stage])
+        return body.plus(resized(features, size, corners))
 
     def _up(self, features: Tensor, size: Size) -> Tensor:
         return resize_features(features, size) if self.surround == "each" else resize_corners(features, size)
