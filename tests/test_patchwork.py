@@ -34,11 +34,11 @@ def test_following_takes_what_is_nearer_and_finds_what_only_a_few_know() -> None
     right = ((rows + 5) * 42 + columns + 9).flatten()
     wrong = torch.randint(0, 38 * 42, (22 * 22,), generator=torch.Generator().manual_seed(1))
     known = torch.arange(22 * 22) % 6 == 0
-    found = search.follow(queries, torch.where(known, right, wrong), lattice.moves((38, 42)), 0.01)
+    found = search.follow(queries, torch.where(known, right, wrong), lattice.moves((38, 42)), 0.01, 512)
     assert float((found == right).float().mean()) > 0.95
-    fresh = search.follow(queries, wrong, [], 0.01, fresh=True)
+    fresh = search.follow(queries, wrong, [], 0.01, 512, fresh=True)
     assert torch.equal(fresh, right)  # fewer than are searched for among all
-    assert torch.equal(search.follow(queries, right, lattice.moves((38, 42)), 0.01), right)
+    assert torch.equal(search.follow(queries, right, lattice.moves((38, 42)), 0.01, 512), right)
 
 
 def test_a_pixel_has_what_is_known_of_the_patch_around_it() -> None:

@@ -27,12 +27,8 @@ from lonepair.resize import resize_image
 PATCH, ROUNDS = 7, 4
 BEYOND = 2
 """Rounds at scales that the networks do not draw at: what is where is long decided."""
-NEXT = 2
-"""Rounds for a clip's next frame. With one a moving camera leaves grids and ghosts."""
 STEP = 2
 """Patches lie so many pixels apart: of a quarter as many each pixel is the mean, which is faster, and sharper."""
-COMPLETENESS = 0.015
-"""In the target's squared contrast; see `Nearest`."""
 FOCUS = 1.0
 """In the end a pixel is, nearly, what the patch says that is centred there: means of many are soft."""
 STRANGE = 3.0
@@ -60,6 +56,26 @@ RANDOM = Layout(1.0, 0.3)
 
 
 @dataclass(frozen=True)
+class Search:
+    """How patches are looked for."""
+
+    completeness: float
+    """In the target's squared contrast; see `Nearest`."""
+    some: int
+    """So many patches of a picture say what of the target nothing resembles yet."""
+    fresh: bool = False
+    """They are compared with all of the target's as well."""
+
+
+STILL = Search(0.015, 512)
+NEXT = (Search(0.1, 128, fresh=True), Search(0.1, 128))
+"""Those of a clip's next frame, round by round. The frame before has seen to it that all of the target is there: to ask
+for as much again is to flicker. With one round a moving camera leaves grids and ghosts."""
+NEXT_STEP = 3
+"""Pixels between patches of a clip's next frame, and between those that tell what the target has anything like."""
+
+
+@dataclass(frozen=True)
 class Finished:
     """A picture before and after, both in [-1, 1], and the target's patches that it is made of at full size."""
 
@@ -67,6 +83,8 @@ class Finished:
     image: Float[Tensor, "1 c h2 w2"]
     found: Int[Tensor, n] | None = None
     """None where nothing was done."""
+    lattice: Lattice | None = None
+    """Where these are."""
     mean: Float[Tensor, "1 c h2 w2"] | None = None
     """`image` as the rounds see it, not in focus: what a clip's next frame begins with."""
 
@@ -137,18 +155,18 @@ class Finisher:
                 known = texture.knows(kept)
             share = F.interpolate(known, lattice.size, mode="bilinear")
             image = resize_image(image, lattice.size)
-            search = texture.search
+            nearest = texture.search
             if found is not None and before is not None:
                 # What was just enlarged is blurred: it is first looked up among patches as blurred as it is.
-                search = texture.blurred(before[1].image)
+                nearest = texture.blurred(before[1].image)
                 found = lattice.enlarged(found, before[0], before[1].shape, texture.shape)
             for _ in range(ROUNDS if factor <= 1 else BEYOND):
                 image = image + self._put_back * share * (kept - self._layout_of(image, drawn))
-                image, found = texture.made(image, lattice, search, found if scale else None)
-                search = texture.search
+                image, found = texture.made(image, lattice, nearest, found if scale else None, STILL)
+                nearest = texture.search
             before = lattice, texture
         assert found is not None
-        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found, image)
+        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found, lattice, image)
 
     @torch.no_grad()
     def next(self, drawn: Float[Tensor, "1 c h w"], before: Finished) -> Finished:
@@ -157,19 +175,23 @@ class Finisher:
         So that texture does not flicker, and in a fraction of the time: at full size alone.
         """
         assert before.found is not None
+        assert before.lattice is not None
         assert before.mean is not None
-        size = (before.image.shape[-2], before.image.shape[-1])
-        lattice, large = Lattice(size, PATCH, STEP), resize_image(drawn, size)
+        size = before.lattice.size
+        lattice, large = Lattice(size, PATCH, NEXT_STEP), resize_image(drawn, size)
         texture = self._texture((self._factors + self._beyond(drawn, size))[-1], keep=True)
         coarsest = self._texture(self._factors[0], keep=True)
         known = coarsest.knows(resize_image(drawn, scaled((drawn.shape[-2], drawn.shape[-1]), self._factors[0])))
         share = F.interpolate(known, size, mode="bilinear")
         image = (large + before.mean - resize_image(before.drawn, size)).clamp(-1, 1)
         found = before.found
-        for again in range(NEXT):
-            image = image + self._put_back * share * (self._layout_of(large, drawn) - self._layout_of(image, drawn))
-            image, found = texture.made(image, lattice, texture.search, found, fresh=not again)
-        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found, image)
+        if before.lattice != lattice:
+            found = lattice.enlarged(found, before.lattice, texture.shape, texture.shape)
+        kept = self._layout_of(large, drawn)
+        for search in NEXT:
+            image = image + self._put_back * share * (kept - self._layout_of(image, drawn))
+            image, found = texture.made(image, lattice, texture.search, found, search)
+        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found, lattice, image)
 
     def _beyond(self, drawn: Tensor, size: tuple[int, int] | None) -> list[float]:
         """Scales above 1, to that of `size`, or to the largest that there is detail for."""
@@ -209,30 +231,31 @@ class _Texture:
         return Nearest(self._contrast(resize_image(coarser, (self.image.shape[-2], self.image.shape[-1]))), PATCH)
 
     def made(
-        self, image: Tensor, lattice: Lattice, search: Nearest, found: Tensor | None, fresh: bool = False
+        self, image: Tensor, lattice: Lattice, nearest: Nearest, found: Tensor | None, search: Search
     ) -> tuple[Float[Tensor, "1 c h w"], Int[Tensor, n]]:
-        """`image` made of this texture's patches, and which: near `found`, or, where that is None, the nearest."""
-        queries = search.queries(self._contrast(lattice.over(image)), STEP)
+        """`image` made of this texture's patches, and which: close to `found`, or, where that is None, of all."""
+        queries = nearest.queries(self._contrast(lattice.over(image)), lattice.step)
         if found is None:
-            found = search(queries, COMPLETENESS)
+            found = nearest(queries, search.completeness)
         else:
-            found = search.follow(queries, found, lattice.moves(self.shape), COMPLETENESS, fresh)
-        run = max(2, round(PIECE * max(*lattice.size, *self.image.shape[-2:]) / STEP))
+            moves = lattice.moves(self.shape)
+            found = nearest.follow(queries, found, moves, search.completeness, search.some, search.fresh)
+        run = max(2, round(PIECE * max(*lattice.size, *self.image.shape[-2:]) / lattice.step))
         for _ in range(4):  # what is taken instead may be a piece, too
-            copied = pieces(found, lattice.shape, self.shape[1], run, STEP)
+            copied = pieces(found, lattice.shape, self.shape[1], run, lattice.step)
             if not copied.any():
                 break
             again = copied.flatten()
             # Nor is what lies a pixel beside them taken: patches are further apart, and it would be the same piece.
             piece = torch.cat([found[again], *(move(found[again]) for move in lattice.around(self.shape))])
-            found[again] = search(queries[again], COMPLETENESS, torch.unique(piece))
+            found[again] = nearest(queries[again], search.completeness, torch.unique(piece))
         return lattice.assembled(self.image, found), found
 
     def knows(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 1 h w"]:
         """How far, 1 to 0, the texture has anything like what stands at each place of `image`."""
         h, w = image.shape[-2:]
-        lattice = Lattice((h, w), PATCH, STEP)
-        queries = self.search.queries(self._contrast(lattice.over(image)), STEP)
+        lattice = Lattice((h, w), PATCH, NEXT_STEP)
+        queries = self.search.queries(self._contrast(lattice.over(image)), lattice.step)
         apart = self.search.apart(queries, self.search(queries))
         usual = apart.median().clamp(min=1e-4)
         known = 1 / (1 + (apart / (STRANGE * usual)).square())

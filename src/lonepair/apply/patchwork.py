@@ -52,21 +52,24 @@ class Lattice:
                 sharper, and the rougher.
         """
         (rows, columns), (h, w) = self.shape, self._reached
-        own = texture.shape[-1] - self.side + 1
-        first = (index // own * texture.shape[-1] + index % own).view(rows, columns)
-        colours = texture[0].flatten(1)
-        total, covered = texture.new_zeros(texture.shape[1], h, w), texture.new_zeros(h, w)
+        channels, width = texture.shape[1], texture.shape[3]
+        own = width - self.side + 1
+        first = index // own * width + index % own
+        colours = texture[0].permute(1, 2, 0).flatten()
+        strips = colours.as_strided((len(colours) // channels - self.side + 1, self.side * channels), (channels, 1))
+        total, covered = texture.new_zeros(h, w, channels), texture.new_zeros(h, w, 1)
         middle = self.side // 2
         for dy in range(self.side):
+            strip = strips[first + dy * width].view(rows, columns, self.side, channels)
             for dx in range(self.side):
                 weight = math.exp(-((dy - middle) ** 2 + (dx - middle) ** 2) / (2 * focus**2))
                 places = (
                     slice(dy, dy + (rows - 1) * self.step + 1, self.step),
                     slice(dx, dx + (columns - 1) * self.step + 1, self.step),
                 )
-                total[:, *places] += weight * colours[:, first + dy * texture.shape[-1] + dx]
-                covered[*places] += weight
-        return (total / covered)[None, :, : self.size[0], : self.size[1]]
+                total[places].add_(strip[:, :, dx], alpha=weight)
+                covered[places] += weight
+        return (total / covered).permute(2, 0, 1)[None, :, : self.size[0], : self.size[1]]
 
     def spread(self, values: Float[Tensor, m]) -> Float[Tensor, "1 1 {self.size[0]} {self.size[1]}"]:
         """What is known of each patch, for each pixel: that of the patch whose centre is nearest."""

@@ -95,7 +95,9 @@ class Translation:
         if not self.finished:
             return Finished(drawn, drawn)
         if before is None or before.drawn.shape != drawn.shape:
-            return self._finisher.finish(drawn, self.size)
+            made = self._finisher.finish(drawn, self.size)
+            # A clip's first frame, too, is made as those that come after it, lest the second look otherwise.
+            return self._finisher.next(drawn, made) if self.source.is_clip else made
         return self._finisher.next(drawn, before)
 
     @cached_property

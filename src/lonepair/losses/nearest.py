@@ -17,8 +17,6 @@ _BLOCK = 64
 """So many patches are searched at once for the nearest."""
 _LEARNT = 16384
 """Of about so many patches directions are learnt."""
-_SOME = 512
-"""So many queries tell what nothing resembles yet, where not all are compared with all."""
 _GATHERED = 1 << 16
 """Of so many patches at once keys are gathered, so that memory does not grow."""
 
@@ -101,20 +99,21 @@ class Nearest:
         found: Int[Tensor, "m"],
         moves: Iterable[Move],
         completeness: float,
+        some: int,
         fresh: bool = False,
     ) -> Int[Tensor, "m"]:
         """`found`, or what `moves` make of it one after the other, each time whichever is nearer.
 
         Neighbours belong together in the target, too, so that few moves do what a search of all does (Barnes et al.,
         PatchMatch, SIGGRAPH 2009), in a time that grows with m rather than m·n. What nothing resembles yet is told by
-        `_SOME` of the queries, which with `fresh` are searched for among all as well.
+        `some` of the queries, which with `fresh` are searched for among all as well.
         """
-        some = _spread(min(_SOME, len(queries)), len(queries), queries.device)
-        least = _least_of(queries[some], self._keys)
+        chosen = _spread(min(some, len(queries)), len(queries), queries.device)
+        least = _least_of(queries[chosen], self._keys)
         least = least.scatter_reduce(0, found, self.apart(queries, found), "amin")
         keys = self._keys * _urgency(least, self._keys, completeness)[:, None]
         best = _products(queries, keys, found)
-        for move in [*moves, *([_put(some, _least(queries[some], keys, _tile(queries), 0.0))] if fresh else [])]:
+        for move in [*moves, *([_put(chosen, _least(queries[chosen], keys, _tile(queries), 0.0))] if fresh else [])]:
             other = move(found)
             apart = _products(queries, keys, other)
             nearer = apart < best
