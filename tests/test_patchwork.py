@@ -2,8 +2,10 @@ import pytest
 import torch
 
 from conftest import picture
+from lonepair.apply.motion import carried, is_cut, motion
 from lonepair.apply.patchwork import Lattice
 from lonepair.losses import Nearest, patches_of
+from lonepair.resize import resize_image
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
@@ -77,3 +79,32 @@ def test_in_focus_a_pixel_is_what_is_said_by_the_patch_that_is_centred_there() -
     centre = texture[0, :, match // 28 + 3, match % 28 + 3]
     assert torch.allclose(sharp[0, :, 2 * row + 3, 2 * column + 3], centre, atol=1e-4)
     assert not torch.allclose(mean[0, :, 2 * row + 3, 2 * column + 3], centre, atol=1e-2)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (1.0, -2.0), (-0.6, 0.3)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_motion_of_a_picture_is_found(shift: tuple[float, float], channels: int) -> None:
+    coarse = torch.rand(1, channels, 15, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    before = resize_image(coarse, (60, 80))
+    flow = torch.tensor(shift).view(1, 2, 1, 1).expand(1, 2, 60, 80)
+    found = motion(before, carried(before, flow))[..., 8:-8, 8:-8]
+    assert (found - flow[..., 8:-8, 8:-8]).abs().max() < (0.3 if any(shift) else 1e-6)
+
+
+def test_what_has_no_contrast_stands_still_and_another_scene_is_a_cut() -> None:
+    flat, other = torch.full((1, 3, 20, 30), -0.4), torch.full((1, 3, 20, 30), 0.4)
+    assert float(motion(flat, other).abs().max()) < 1e-6
+    assert is_cut(flat, other, motion(flat, other))
+    assert not is_cut(flat, flat + 0.1, motion(flat, flat + 0.1))
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-4, 1)])
+def test_matches_move_with_the_picture(shift: tuple[int, int]) -> None:
+    """An image assembled of matches that moved is, away from the border, the moved image."""
+    image, (dy, dx) = picture(40, 44), shift
+    lattice = Lattice((40, 44), 5, 3)
+    rows, columns = (torch.arange(n).mul(3).clamp(max=most - 5) for n, most in zip(lattice.shape, (40, 44), strict=True))
+    places = (rows[:, None] * 40 + columns).flatten()
+    flow = torch.tensor([float(dy), float(dx)]).view(1, 2, 1, 1).expand(1, 2, 40, 44)
+    moved = lattice.assembled(image, lattice.carried(places, flow, (36, 40)))
+    assert torch.allclose(moved[..., 10:-10, 10:-10], image.roll(shift, (2, 3))[..., 10:-10, 10:-10], atol=1e-6)

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lonepair.apply.motion import carried
 from lonepair.apply.patchwork import Lattice
 from lonepair.losses import Contrast, Nearest, pieces
 from lonepair.methods.base import Method, SingleMethod
@@ -169,10 +170,16 @@ class Finisher:
         return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found, lattice, image)
 
     @torch.no_grad()
-    def next(self, drawn: Float[Tensor, "1 c h w"], before: Finished) -> Finished:
+    def next(
+        self, drawn: Float[Tensor, "1 c h w"], before: Finished, flow: Float[Tensor, "1 2 h w"] | None = None
+    ) -> Finished:
         """The same for a clip's next frame, as large as the one before: it begins with what finishing added to that.
 
         So that texture does not flicker, and in a fraction of the time: at full size alone.
+
+        Args:
+            flow: (dy, dx) in pixels of `drawn` by which what stands there has moved since (`motion`); what was added
+                moves along, or a moving object would leave its texture behind and come to pieces. None: it stands.
         """
         assert before.found is not None
         assert before.lattice is not None
@@ -183,10 +190,13 @@ class Finisher:
         coarsest = self._texture(self._factors[0], keep=True)
         known = coarsest.knows(resize_image(drawn, scaled((drawn.shape[-2], drawn.shape[-1]), self._factors[0])))
         share = F.interpolate(known, size, mode="bilinear")
-        image = (large + before.mean - resize_image(before.drawn, size)).clamp(-1, 1)
-        found = before.found
+        added, found = before.mean - resize_image(before.drawn, size), before.found
         if before.lattice != lattice:
             found = lattice.enlarged(found, before.lattice, texture.shape, texture.shape)
+        if flow is not None:
+            moved = F.interpolate(flow, size, mode="bilinear") * (size[1] / flow.shape[-1])
+            added, found = carried(added, moved), lattice.carried(found, moved, texture.shape)
+        image = (large + added).clamp(-1, 1)
         kept = self._layout_of(large, drawn)
         for search in NEXT:
             image = image + self._put_back * share * (kept - self._layout_of(image, drawn))

@@ -104,6 +104,19 @@ class Lattice:
         x = match % shape[1] + self.step * (column - theirs[1])
         return _clamped(y, x, shape).flatten()
 
+    def carried(
+        self, found: Int[Tensor, m], flow: Float[Tensor, "1 2 h w"], shape: tuple[int, int]
+    ) -> Int[Tensor, m]:
+        """The matches `found` after what stands at each pixel moved by `flow`, (dy, dx), as patches' centres did."""
+        here = [self.step * torch.arange(own, device=found.device) for own in self.shape]
+        centres = [(at + self.side // 2).clamp(max=most - 1) for at, most in zip(here, self.size, strict=True)]
+        moved = flow[0][:, centres[0][:, None], centres[1]]
+        there = [here[0][:, None] - moved[0], here[1] - moved[1]]
+        near = [(at / self.step).round().long().clamp(0, own - 1) for at, own in zip(there, self.shape, strict=True)]
+        match = found.view(self.shape)[near[0], near[1]]
+        beside = [(at - self.step * index).round().long() for at, index in zip(there, near, strict=True)]
+        return _clamped(match // shape[1] + beside[0], match % shape[1] + beside[1], shape).flatten()
+
     def enlarged(
         self,
         found: Int[Tensor, n],

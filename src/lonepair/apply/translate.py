@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.apply.finish import Finished, Finisher
+from lonepair.apply.motion import is_cut, motion
 from lonepair.apply.picture import finished
 from lonepair.errors import UserError
 from lonepair.files import check_output
@@ -68,37 +69,42 @@ class Translation:
 
     def redraw(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
         """One frame redrawn by itself, on the CPU, [-1, 1], at the output's size."""
-        return self._shown(self._redrawn(image, None))
+        return self._shown(self._redrawn(self._ready(image)))
 
-    @torch.no_grad()
-    def _redrawn(self, image: Tensor, before: Finished | None) -> Finished:
-        """A frame at the size at which the network draws it, after the frame `before`.
-
-        All frames share one draw of noise: what noise adds to the texture must not flicker.
-        """
+    def _ready(self, image: Tensor) -> Tensor:
+        """A frame as the network is shown it."""
         method, stages = self.method, self.method.stage + 1
         full = working_size((image.shape[-2], image.shape[-1]), method.config.min_side, method.config.max_side)
         if method.plan.square:
             full = (method.config.max_side, method.config.max_side)
         h, w = method.plan.sizes(full)[stages - 1]
-        ready = resize_image(match_channels(image, method.plan.channels), (h, w))
+        return self.engine.put(resize_image(match_channels(image, method.plan.channels), (h, w)))
+
+    @torch.no_grad()
+    def _redrawn(self, ready: Tensor, before: Finished | None = None, was: Tensor | None = None) -> Finished:
+        """A frame, as the network is shown it, redrawn: after the frame `before`, of which it was shown `was`.
+
+        All frames share one draw of noise: what noise adds to the texture must not flicker.
+        """
+        method, stages, (h, w) = self.method, self.method.stage + 1, ready.shape[-2:]
         top, left = round(method.config.margin * h), round(method.config.margin * w)
-        ready = self.engine.put(F.pad(ready, (left, left, top, top), mode="reflect"))
+        padded = self.engine.put(F.pad(ready, (left, left, top, top), mode="reflect"))
         shrunk = method.plan.factors[stages - 1]  # a model that was cut short has not reached the finest stage
         sizes = method.plan.sizes((round((h + 2 * top) / shrunk), round((w + 2 * left) / shrunk)))[:stages]
         sizes[-1] = (h + 2 * top, w + 2 * left)
         draw = Draw(self.seed, place=self.engine.device, lazy=True)
         with self.engine.autocast():
-            redrawn = method.redraw(ready, sizes, self.direction[-1], self.entry, draw)
+            redrawn = method.redraw(padded, sizes, self.direction[-1], self.entry, draw)
         redrawn = redrawn[:, :, top : top + h, left : left + w].float()
         drawn = redrawn.clamp(-1, 1)
         if not self.finished:
             return Finished(drawn, drawn)
-        if before is None or before.drawn.shape != drawn.shape:
+        flow = None if was is None or was.shape != ready.shape else motion(was, ready)
+        if before is None or flow is None or is_cut(was, ready, flow):
             made = self._finisher.finish(drawn, self.size)
             # A clip's first frame, too, is made as those that come after it, lest the second look otherwise.
             return self._finisher.next(drawn, made) if self.source.is_clip else made
-        return self._finisher.next(drawn, before)
+        return self._finisher.next(drawn, before, flow)
 
     @cached_property
     def _finisher(self) -> Finisher:
@@ -109,10 +115,11 @@ class Translation:
 
     def frames(self) -> Iterator[Frame]:
         """Every frame, redrawn, at its own time."""
-        before = None
+        before, was = None, None
         wanted = self._moments(self.source.count or 1, MOMENTS)
         for index, frame in enumerate(self.source.frames()):
-            before = self._redrawn(frame.image, before)
+            ready = self._ready(frame.image)
+            before, was = self._redrawn(ready, before, was), ready
             shown = self._shown(before)
             if index in wanted:
                 self._passed[index] = shown

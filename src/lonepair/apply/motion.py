@@ -1,0 +1,54 @@
+"""How a clip moves from one frame to the next, so that what finishing added moves with it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+WINDOW = 25
+"""Side, in pixels, of the squares that are taken to move as one."""
+TIMES = 3
+"""Each time what is left of the motion is estimated."""
+CUT = 0.3
+"""Mean difference of two frames in [-1, 1], motion apart, beyond which they are of two scenes."""
+STILL = 5e-3
+"""Squared contrast, per pixel, below which a square is taken to stand still rather than to follow its noise."""
+
+
+def motion(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 2 h w"]:
+    """(dy, dx) in pixels by which what stands at each place of `now` has moved since `before`.
+
+    Lucas and Kanade, An iterative image registration technique, IJCAI 1981: least squares over a square around each
+    pixel. For motions of a few pixels, as they are between frames that are reduced to what networks see; what has no
+    contrast stands still.
+    """
+    flow = now.new_zeros(1, 2, *now.shape[-2:])
+    for _ in range(TIMES):
+        was = carried(before, flow)
+        dy, dx = torch.gradient(was, dim=(2, 3))
+        left = now - was
+        yy, xx, yx = _around(dy * dy) + STILL, _around(dx * dx) + STILL, _around(dy * dx)
+        ty, tx = _around(dy * left), _around(dx * left)
+        flow = flow - torch.cat([xx * ty - yx * tx, yy * tx - yx * ty], 1) / (yy * xx - yx * yx)
+    return flow.clamp(-WINDOW / 4, WINDOW / 4)
+
+
+def is_cut(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> bool:
+    """Whether `now` is so unlike `before`, moved by `flow`, that it is another scene."""
+    return float((now - carried(before, flow)).abs().mean()) > CUT
+
+
+def _around(values: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 1 h w"]:
+    mean = values.mean(1, keepdim=True)
+    return F.avg_pool2d(mean, WINDOW, 1, WINDOW // 2, count_include_pad=False)
+
+
+def carried(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:
+    """`image` after it moved by `flow`, bilinear; what comes in from beyond the border is the border."""
+    h, w = image.shape[-2:]
+    y = torch.arange(h, device=image.device)[:, None] - flow[0, 0]
+    x = torch.arange(w, device=image.device) - flow[0, 1]
+    grid = torch.stack([(2 * x + 1) / w - 1, (2 * y + 1) / h - 1], -1)
+    return F.grid_sample(image, grid[None], padding_mode="border", align_corners=False)
