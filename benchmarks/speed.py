@@ -4,7 +4,7 @@
 
 NAME as in the table; without, all of them. Each is measured in a process of its own, so that memory is its own, on
 random pictures: time does not depend on them. Ratios are of medians within one run, the two sides in turn. A whole
-training is estimated from steps at each of its stages. `steps-lonepair frames-lonepair flops` take less than 10
+training is estimated from steps at each of its stages. `steps-lonepair frames-lonepair flops-consingan` take less than 10
 minutes on two CPU cores; all of them about an hour. Nothing else should run beside it.
 """
 
@@ -24,6 +24,8 @@ from typing import Any
 
 import torch
 from contest import table, told
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 import lonepair as lp
 import lonepair.methods as methods
@@ -33,6 +35,7 @@ from lonepair.job import Job
 from lonepair.methods.base import Method
 from lonepair.model import Model
 from lonepair.noise import seeded
+from lonepair.train.engine import Engine
 from lonepair.train.loop import _grow, _optimizers, _scene, _step
 
 Size = tuple[int, int]
@@ -194,28 +197,42 @@ def large_sample(name: str, side: int) -> Callable[[argparse.Namespace], str]:
     return measure
 
 
-def rate(given: argparse.Namespace) -> str:
-    """Convolutions' multiplications of a step at the finest stage, a second, over what one such layer alone reaches."""
-    training = Training("lonepair", (220, 220), given, preset="standard").grown()
-    engine, done = training.job.engine, [0.0]
+class Convolutions(TorchDispatchMode):
+    """Counts what convolutions multiply and add, those of derivatives and of their derivatives, too."""
 
-    def count(layer: torch.nn.Conv2d, inputs: Any, output: torch.Tensor) -> None:
-        forward = 2.0 * output.numel() * layer.weight[0].numel()
-        backward = (layer.weight.requires_grad + inputs[0].requires_grad) * forward
-        done[0] += forward + (backward if output.requires_grad else 0.0)
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = 0
 
-    for part in training.method.nets.modules():
-        if isinstance(part, torch.nn.Conv2d):
-            part.register_forward_hook(count)
-    training.step(0)
-    done[0] = 0.0
-    seconds = [training.step(index) for index in range(1, given.steps + 1)]
-    ours = done[0] / sum(seconds)
+    def __torch_dispatch__(self, call: Any, types: Any, given: Any = (), named: Any = None) -> Any:
+        made = call(*given, **(named or {}))
+        if call.overloadpacket in (torch.ops.aten.convolution, torch.ops.aten.convolution_backward):
+            self.operations += flop_registry[call.overloadpacket](*given, **(named or {}), out_val=made)
+        return made
+
+
+def rate(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
+    """Convolutions' operations of a step at the finest stage, a second, over what one such layer alone reaches."""
+
+    def measure(given: argparse.Namespace) -> str:
+        training = Training(name, size, given, **settings).grown()
+        training.step(0)
+        with Convolutions() as counted:
+            training.step(1)
+        seconds = statistics.median(training.step(index) for index in range(2, given.steps + 2))
+        ours, ceiling = counted.operations / seconds, ceiling_of(training.job.engine, size)
+        return f"{ours / 1e9:.0f} of {ceiling / 1e9:.0f} GFLOP/s: {ours / ceiling:.2f}"
+
+    return measure
+
+
+def ceiling_of(engine: Engine, size: Size) -> float:
+    """What one layer of 64 channels reaches, forward and backward, a second."""
     layer = torch.nn.Conv2d(64, 64, 3, padding=1)
     engine.place(layer)
-    features = engine.put(torch.randn(1, 64, 220, 220)).requires_grad_()
+    features = engine.put(torch.randn(1, 64, *size)).requires_grad_()
 
-    def alone(_: int) -> float:
+    def alone() -> float:
         start = time.perf_counter()
         with engine.autocast():
             layer(features).float().sum().backward()
@@ -223,9 +240,7 @@ def rate(given: argparse.Namespace) -> str:
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
-    found = statistics.median([alone(index) for index in range(12)][2:])
-    ceiling = 3 * 2.0 * 64 * 64 * 9 * 220 * 220 / found
-    return f"{ours / 1e9:.0f} of {ceiling / 1e9:.0f} GFLOP/s: {ours / ceiling:.2f}"
+    return 3 * 2.0 * 64 * 64 * 9 * size[0] * size[1] / statistics.median([alone() for _ in range(22)][2:])
 
 
 ROWS = {
@@ -262,7 +277,12 @@ ROWS = {
     "sample-lonepair-single": Row(
         "`lonepair-single`, a sample of 4096x4096", "60 s, 4 GB", large_sample("lonepair-single", 4096)
     ),
-    "flops": Row("`lonepair`, a step at 220x220: multiplication rate over one layer's", "0.7", rate),
+    "flops-consingan": Row(
+        "`consingan`, a step at 188x250: convolutions' operations over one layer's", "0.7", rate("consingan", (188, 250))
+    ),
+    "flops-lonepair": Row(
+        "`lonepair`, the same at 80x80", "0.7", rate("lonepair", (80, 80), preset="standard")
+    ),
 }
 
 

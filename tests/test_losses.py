@@ -17,7 +17,7 @@ from lonepair.losses import (
     rarity,
     self_similarity,
 )
-from lonepair.losses.patches import _some
+from lonepair.losses.patches import _packed, _some
 from lonepair.noise import Draw
 from lonepair.resize import resize
 
@@ -267,3 +267,11 @@ def test_layout_is_free_of_colour_and_has_a_gradient_where_colours_are_equal() -
     correlation(table, self_similarity(flat)).backward()
     assert flat.grad is not None
     assert flat.grad.isfinite().all()
+
+
+def test_patches_that_do_not_touch_are_packed() -> None:
+    image = torch.arange(2 * 31 * 40.0).view(1, 2, 31, 40)
+    for step in (2, 5, 6, 9):
+        packed = _packed(image, 5, step)
+        assert torch.equal(patches_of(*packed), patches_of(image, 5, step))
+        assert packed[0].numel() <= image.numel()

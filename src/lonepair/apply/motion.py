@@ -41,8 +41,10 @@ def is_cut(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"], flow
 
 
 def _around(values: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 1 h w"]:
-    mean = values.mean(1, keepdim=True)
-    return F.avg_pool2d(mean, WINDOW, 1, WINDOW // 2, count_include_pad=False)
+    """The mean over channels and the square around each pixel."""
+    mean, half = values.mean(1, keepdim=True), WINDOW // 2
+    mean = F.avg_pool2d(mean, (WINDOW, 1), 1, (half, 0), count_include_pad=False)
+    return F.avg_pool2d(mean, (1, WINDOW), 1, (0, half), count_include_pad=False)
 
 
 def carried(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:

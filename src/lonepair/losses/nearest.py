@@ -35,8 +35,8 @@ class Nearest:
     def __init__(self, target: Float[Tensor, "1 c h w"], side: int, step: int = 1) -> None:
         self.side, self.columns, self._step = side, (target.shape[-1] - side) // step + 1, step
         self._target = target
-        rows, columns = (n - side + 1 for n in target.shape[-2:])
-        patches = patches_of(target, side, max(step, math.ceil((rows * columns / _LEARNT) ** 0.5)))
+        rows, columns = ((n - side) // step + 1 for n in target.shape[-2:])
+        patches = patches_of(target, side, step * max(1, math.ceil((rows * columns / _LEARNT) ** 0.5)))
         mean = patches.mean(0)
         centred = patches - mean
         covariance = (centred.T @ centred / len(patches)).double()

@@ -99,6 +99,8 @@ class PatchLook:
     BANKS, FILTERS, MOST = 8, 64, 4096
     KNOWN = 1 << 16
     """Of a target so many patches, evenly spaced, stand for all."""
+    QUANTILES = 2 * MOST
+    """So many say how they are distributed; more would fill the memory."""
     QUERIES, COMPLETENESS = 1024, 0.01
 
     def __init__(
@@ -166,9 +168,8 @@ class _Distribution:
         if bank not in self._kept:
             with torch.no_grad():
                 theirs = self._prepared(self._target)
-                self._kept[bank] = _sorted(
-                    _projected(theirs, self._filters[bank], _step(theirs, self._side, PatchLook.KNOWN))
-                )
+                found = _sorted(_projected(theirs, self._filters[bank], _step(theirs, self._side, PatchLook.KNOWN)))
+                self._kept[bank] = _at_quantiles(found, min(found.shape[1], PatchLook.QUANTILES))
         return self._kept[bank]
 
     def _prepared(self, image: Tensor) -> Tensor:
@@ -184,7 +185,7 @@ class _Nearness:
         prepared = self._contrast(target)
         # Mirrored patches are none of the target's own.
         theirs = _bordered(prepared, side, frame) if frame else prepared
-        self._theirs = Nearest(theirs, side, _step(theirs, side, PatchLook.KNOWN))
+        self._theirs = Nearest(*_packed(theirs, side, _step(theirs, side, PatchLook.KNOWN)))
 
     def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
         """Root mean square of some patches' differences to their nearest, in units of the target's contrast."""
@@ -213,6 +214,14 @@ def _step(image: Tensor, side: int, most: int) -> int:
     while len(image) * -(-rows // step) * -(-columns // step) > most:
         step += 1
     return step
+
+
+def _packed(image: Float[Tensor, "1 c h w"], side: int, step: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
+    """`image`, `side` and `step`; without what lies between patches that do not touch, which would fill the memory."""
+    if step <= side:
+        return image, side, step
+    apart = image.unfold(2, side, step).unfold(3, side, step)
+    return apart.permute(0, 1, 2, 4, 3, 5).flatten(4, 5).flatten(2, 3), side, side
 
 
 def _bordered(image: Tensor, side: int, frame: float) -> Tensor:
