@@ -60,7 +60,7 @@ def ruined(monkeypatch: pytest.MonkeyPatch, at: int, ruin: Callable[[Tensor, Ten
     def losses(self: Method, player: str, scene: Scene) -> dict[str, Tensor]:
         nonlocal updates
         found = own(self, player, scene)
-        if player == "generator":
+        if player == "g_a":
             updates += 1
             if updates > at:
                 parameter = self.players()[player].groups[0]["params"][0]

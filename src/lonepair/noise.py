@@ -59,6 +59,10 @@ class Draw:
         """
         return cls(seed, index, 0, 0, place=place, lazy=True)
 
+    def part(self, index: int) -> Draw:
+        """A stream of its own, which hangs on nothing that was drawn from this one."""
+        return Draw(*self._keys, 2, index, device=self._device, place=self._place, lazy=self._lazy)
+
     def normal(self, *shape: int) -> Tensor:
         """Independent N(0, 1) numbers, float32."""
         return torch.randn(shape, generator=self._tensors, device=self._device).to(self._place)

@@ -192,6 +192,10 @@ class Scene:
     fakes: Any = None
     """What a method wants to hand from one update of the step to the next."""
 
+    def part(self, index: int) -> Scene:
+        """The same frames, and random draws of its own: for one of several players that move at once."""
+        return Scene(self.real, self.draw.part(index))
+
 
 @dataclass(frozen=True)
 class Player:
@@ -214,6 +218,8 @@ class Schedule:
     decay_at: float = 1.0
     """Fraction of the stage's steps after which learning rates are multiplied by `decay`."""
     decay: float = 1.0
+    at_once: bool = False
+    """Whether no player's update needs another's, so that they may move at the same time."""
 
     def rate(self, share: float) -> float:
         """Factor on every learning rate when `share`, from 0 to 1, of the stage is done."""

@@ -104,20 +104,18 @@ class Lonepair(PatchMethod):
     config: LonepairConfig
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
-        draw, c = scene.draw, self.config
-        randomly = draw.coin(c.random_share)
+        draw, c, target = scene.draw, self.config, player.removeprefix("g_")
+        if draw.coin(c.random_share):
+            drawn = self.random(target, self.seen(target, scene), draw)
+            return {f"look_{target}": self.look(target, drawn, draw)}
+        source = OTHER[target]
         entry = draw.below(self.stage + 1) if draw.coin(c.entry_share) else min(c.entry, self.stage)
-        found = {}
-        for source, target in OTHER.items():
-            real, sizes = scene.real[source][-1], self.seen(source, scene)
-            if randomly:
-                drawn = self.random(source, sizes, draw)
-                found[f"look_{source}"] = self.look(source, drawn, draw)
-                continue
-            drawn = self.redraw(real, sizes, target, entry, draw)
-            found[f"look_{source}{target}"] = self.look(target, drawn, draw)
-            found[f"structure_{source}{target}"] = self._lost(drawn, nets.cut(sizes, real), target)
-        return found
+        real, sizes = scene.real[source][-1], self.seen(source, scene)
+        drawn = self.redraw(real, sizes, target, entry, draw)
+        return {
+            f"look_{source}{target}": self.look(target, drawn, draw),
+            f"structure_{source}{target}": self._lost(drawn, nets.cut(sizes, real), target),
+        }
 
     def _lost(self, drawn: Tensor, real: Tensor, target: str) -> Tensor:
         """What of the layout of `real` is not that of `drawn`, in the look of `target`, weighted: 0 at least."""

@@ -154,18 +154,21 @@ class PatchMethod(Method):
 
     def players(self) -> dict[str, Player]:
         c = self.config
-        groups = [
-            {"params": parameters, "lr": c.lr * c.concurrent_decay**back}
+        groups = {
+            domain: [
+                {"params": parameters, "lr": c.lr * c.concurrent_decay**back}
+                for back, parameters in self.generator(domain).trained(c.concurrent)
+            ]
             for domain in self.domains
-            for back, parameters in self.generator(domain).trained(c.concurrent)
-        ]
-        return {"generator": Player(groups, (c.beta1, c.beta2))}
+        }
+        return {f"g_{domain}": Player(own, (c.beta1, c.beta2)) for domain, own in groups.items()}
 
     def schedule(self, stage: int) -> Schedule:
         c = self.config
         steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
         work = float(sum(map(self.plan.pixels, range(stage + 1)))) / 4  # a pass of each generator, and no critics'
-        return Schedule(steps, ["generator"], work, c.decay_at, c.decay)
+        rounds = [f"g_{domain}" for domain in self.domains]
+        return Schedule(steps, rounds, work, c.decay_at, c.decay, at_once=True)
 
     def look(self, domain: str, drawn: Tensor, draw: Draw) -> Tensor:
         """Distance of the patches of `drawn`, a picture or crops of one, to those of `domain`'s image, of a clip to

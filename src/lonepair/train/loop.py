@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -160,20 +161,30 @@ def _step(
     method: Method, scene: Scene, schedule: Schedule, optimizers: Mapping[str, Optimizer], rate: float, engine: Engine
 ) -> dict[str, Tensor]:
     """One update of each player in the schedule's order; the losses that each saw, not yet on the host."""
-    seen: dict[str, Tensor] = {}
-    for player in schedule.rounds:
-        optimizer = optimizers[player]
-        for group in optimizer.param_groups:
-            group["lr"] = group["base_lr"] * rate
-        with engine.autocast():
-            losses = method.losses(player, scene)
-        optimizer.zero_grad(set_to_none=True)
-        # Only for this player's parameters: the generator's update need not differentiate the critics' weights.
-        own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        torch.stack([value.float() for value in losses.values()]).sum().backward(inputs=own)  # type: ignore[no-untyped-call]
-        optimizer.step()
-        seen.update({name: value.detach() for name, value in losses.items()})
-    return seen
+    moves = [
+        functools.partial(
+            _move, method, player, scene.part(index) if schedule.at_once else scene, optimizers[player], rate, engine
+        )
+        for index, player in enumerate(schedule.rounds)
+    ]
+    found = engine.at_once(moves) if schedule.at_once else [move() for move in moves]
+    return {name: value for losses in found for name, value in losses.items()}
+
+
+def _move(
+    method: Method, player: str, scene: Scene, optimizer: Optimizer, rate: float, engine: Engine
+) -> dict[str, Tensor]:
+    """One update of `player`."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * rate
+    with engine.autocast():
+        losses = method.losses(player, scene)
+    optimizer.zero_grad(set_to_none=True)
+    # Only for this player's parameters: the generator's update need not differentiate the critics' weights.
+    own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    torch.stack([value.float() for value in losses.values()]).sum().backward(inputs=own)  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return {name: value.detach() for name, value in losses.items()}
 
 
 def _fetch(losses: Mapping[str, Tensor], progress: Progress) -> dict[str, float]:
