@@ -4,8 +4,8 @@
 
 NAME as in the table; without, all of them. Each is measured in a process of its own, so that memory is its own, on
 random pictures: time does not depend on them. Ratios are of medians within one run, the two sides in turn. A whole
-training is estimated from steps at each of its stages. `steps-lonepair frames-lonepair flops-consingan` take less than 10
-minutes on two CPU cores; all of them about an hour. Nothing else should run beside it.
+training is estimated from steps at each of its stages. `steps-lonepair frames-lonepair flops-consingan` take less
+than 10 minutes on two CPU cores; all of them half an hour. Nothing else should run beside it.
 """
 
 from __future__ import annotations
@@ -197,11 +197,11 @@ def large_sample(name: str, side: int) -> Callable[[argparse.Namespace], str]:
     return measure
 
 
-class Convolutions(TorchDispatchMode):
+class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what convolutions multiply and add, those of derivatives and of their derivatives, too."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations = 0
 
     def __torch_dispatch__(self, call: Any, types: Any, given: Any = (), named: Any = None) -> Any:
@@ -217,8 +217,11 @@ def rate(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace
     def measure(given: argparse.Namespace) -> str:
         training = Training(name, size, given, **settings).grown()
         training.step(0)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # other threads' would not be counted
         with Convolutions() as counted:
             training.step(1)
+        torch.set_num_threads(threads)
         seconds = statistics.median(training.step(index) for index in range(2, given.steps + 2))
         ours, ceiling = counted.operations / seconds, ceiling_of(training.job.engine, size)
         return f"{ours / 1e9:.0f} of {ceiling / 1e9:.0f} GFLOP/s: {ours / ceiling:.2f}"
@@ -278,11 +281,11 @@ ROWS = {
         "`lonepair-single`, a sample of 4096x4096", "60 s, 4 GB", large_sample("lonepair-single", 4096)
     ),
     "flops-consingan": Row(
-        "`consingan`, a step at 188x250: convolutions' operations over one layer's", "0.7", rate("consingan", (188, 250))
+        "`consingan`, a step at 188x250: convolutions' operations over one layer's",
+        "0.7",
+        rate("consingan", (188, 250)),
     ),
-    "flops-lonepair": Row(
-        "`lonepair`, the same at 80x80", "0.7", rate("lonepair", (80, 80), preset="standard")
-    ),
+    "flops-lonepair": Row("`lonepair`, the same at 80x80", "0.7", rate("lonepair", (80, 80), preset="standard")),
 }
 
 

@@ -103,7 +103,9 @@ def test_matches_move_with_the_picture(shift: tuple[int, int]) -> None:
     """An image assembled of matches that moved is, away from the border, the moved image."""
     image, (dy, dx) = picture(40, 44), shift
     lattice = Lattice((40, 44), 5, 3)
-    rows, columns = (torch.arange(n).mul(3).clamp(max=most - 5) for n, most in zip(lattice.shape, (40, 44), strict=True))
+    rows, columns = (
+        torch.arange(n).mul(3).clamp(max=most - 5) for n, most in zip(lattice.shape, (40, 44), strict=True)
+    )
     places = (rows[:, None] * 40 + columns).flatten()
     flow = torch.tensor([float(dy), float(dx)]).view(1, 2, 1, 1).expand(1, 2, 40, 44)
     moved = lattice.assembled(image, lattice.carried(places, flow, (36, 40)))

@@ -48,6 +48,33 @@ def resume(again: Job, folder: Path) -> Any:
     return again.run(again.folder(folder, True), resume=True)
 
 
+# -- players that move at the same time -------------------------------------------------------------------------------
+
+
+def test_who_moves_at_once_learns_what_is_learnt_in_turn() -> None:
+    """On one thread in turn, on two at the same time: the same weights, to the bit."""
+    found = []
+    try:
+        for threads in (1, 2):
+            found.append(job(threads=threads).run().method.nets.state_dict())
+    finally:
+        torch.set_num_threads(1)
+    for name, tensor in found[0].items():
+        assert torch.equal(tensor, found[1][name]), name
+
+
+def test_calls_at_once_give_what_they_give_in_order_and_an_error_is_not_lost() -> None:
+    torch.set_num_threads(2)
+    try:
+        engine = choose_engine("cpu")
+        assert engine.at_once([lambda n=n: (n, torch.get_num_threads()) for n in range(3)]) == [(0, 1), (1, 1), (2, 1)]
+        with pytest.raises(ZeroDivisionError):
+            engine.at_once([lambda: 1, lambda: 1 // 0])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
 # -- a training that diverges -----------------------------------------------------------------------------------------
 
 

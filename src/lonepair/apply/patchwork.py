@@ -104,9 +104,7 @@ class Lattice:
         x = match % shape[1] + self.step * (column - theirs[1])
         return _clamped(y, x, shape).flatten()
 
-    def carried(
-        self, found: Int[Tensor, m], flow: Float[Tensor, "1 2 h w"], shape: tuple[int, int]
-    ) -> Int[Tensor, m]:
+    def carried(self, found: Int[Tensor, m], flow: Float[Tensor, "1 2 h w"], shape: tuple[int, int]) -> Int[Tensor, m]:
         """The matches `found` after what stands at each pixel moved by `flow`, (dy, dx), as patches' centres did."""
         here = [self.step * torch.arange(own, device=found.device) for own in self.shape]
         centres = [(at + self.side // 2).clamp(max=most - 1) for at, most in zip(here, self.size, strict=True)]

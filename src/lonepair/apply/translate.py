@@ -100,7 +100,7 @@ class Translation:
         if not self.finished:
             return Finished(drawn, drawn)
         flow = None if was is None or was.shape != ready.shape else motion(was, ready)
-        if before is None or flow is None or is_cut(was, ready, flow):
+        if before is None or was is None or flow is None or is_cut(was, ready, flow):
             made = self._finisher.finish(drawn, self.size)
             # A clip's first frame, too, is made as those that come after it, lest the second look otherwise.
             return self._finisher.next(drawn, made) if self.source.is_clip else made

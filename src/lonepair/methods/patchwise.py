@@ -21,6 +21,8 @@ else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
     pyramid = lazy("lonepair.pyramid")
 
+AT_ONCE = 1 << 17
+"""Generators of pictures of so many pixels are trained at the same time: larger ones fill cores, and memory, alone."""
 FRAMES = 8
 """Of a clip so many frames, evenly spaced, are kept to say what it looks like."""
 CITATION = """@software{lonepair,
@@ -168,7 +170,8 @@ class PatchMethod(Method):
         steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
         work = float(sum(map(self.plan.pixels, range(stage + 1)))) / 4  # a pass of each generator, and no critics'
         rounds = [f"g_{domain}" for domain in self.domains]
-        return Schedule(steps, rounds, work, c.decay_at, c.decay, at_once=True)
+        at_once = self.plan.pixels(stage) <= len(rounds) * AT_ONCE
+        return Schedule(steps, rounds, work, c.decay_at, c.decay, at_once)
 
     def look(self, domain: str, drawn: Tensor, draw: Draw) -> Tensor:
         """Distance of the patches of `drawn`, a picture or crops of one, to those of `domain`'s image, of a clip to

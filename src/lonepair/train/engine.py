@@ -17,7 +17,6 @@ from torch.optim import Adam, Optimizer
 
 from lonepair.errors import UserError
 
-
 T = TypeVar("T")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """glibc's names for settings of its allocator (malloc.h)."""
