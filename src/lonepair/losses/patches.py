@@ -43,7 +43,8 @@ class Contrast:
     def __call__(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """`image` in units of the target's contrast."""
         # A convolution of three channels is computed as one of sixteen, in as much memory.
-        return (self._units @ (image - self._mean).flatten(2)).view_as(image)
+        measured: Tensor = (self._units @ (image - self._mean).flatten(2)).view_as(image)
+        return measured
 
 
 def sliced_wasserstein(
