@@ -107,6 +107,6 @@ def test_matches_move_with_the_picture(shift: tuple[int, int]) -> None:
         torch.arange(n).mul(3).clamp(max=most - 5) for n, most in zip(lattice.shape, (40, 44), strict=True)
     )
     places = (rows[:, None] * 40 + columns).flatten()
-    flow = torch.tensor([float(dy), float(dx)]).view(1, 2, 1, 1).expand(1, 2, 40, 44)
+    flow = torch.tensor([float(dx), float(dy)]).view(1, 2, 1, 1).expand(1, 2, 40, 44)
     moved = lattice.assembled(image, lattice.carried(places, flow, (36, 40)))
     assert torch.allclose(moved[..., 10:-10, 10:-10], image.roll(shift, (2, 3))[..., 10:-10, 10:-10], atol=1e-6)

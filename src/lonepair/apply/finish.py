@@ -178,7 +178,7 @@ class Finisher:
         So that texture does not flicker, and in a fraction of the time: at full size alone.
 
         Args:
-            flow: (dy, dx) in pixels of `drawn` by which what stands there has moved since (`motion`); what was added
+            flow: (dx, dy) in pixels of `drawn` by which what stands there has moved since (`motion`); what was added
                 moves along, or a moving object would leave its texture behind and come to pieces. None: it stands.
         """
         assert before.found is not None

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.video.flow import follow
+
 WINDOW = 25
 """Side, in pixels, of the squares that are taken to move as one."""
 TIMES = 3
@@ -18,7 +20,7 @@ STILL = 5e-3
 
 
 def motion(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 2 h w"]:
-    """(dy, dx) in pixels by which what stands at each place of `now` has moved since `before`.
+    """(dx, dy) in pixels by which what stands at each place of `now` has moved since `before`.
 
     Lucas and Kanade, An iterative image registration technique, IJCAI 1981: least squares over a square around each
     pixel. For motions of a few pixels, as they are between frames that are reduced to what networks see; what has no
@@ -31,7 +33,7 @@ def motion(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"]) -> F
         left = now - was
         yy, xx, yx = _around(dy * dy) + STILL, _around(dx * dx) + STILL, _around(dy * dx)
         ty, tx = _around(dy * left), _around(dx * left)
-        flow = flow - torch.cat([xx * ty - yx * tx, yy * tx - yx * ty], 1) / (yy * xx - yx * yx)
+        flow = flow - torch.cat([yy * tx - yx * ty, xx * ty - yx * tx], 1) / (yy * xx - yx * yx)
     return flow.clamp(-WINDOW / 4, WINDOW / 4)
 
 
@@ -49,8 +51,4 @@ def _around(values: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 1 h w"]:
 
 def carried(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:
     """`image` after it moved by `flow`, bilinear; what comes in from beyond the border is the border."""
-    h, w = image.shape[-2:]
-    y = torch.arange(h, device=image.device)[:, None] - flow[0, 0]
-    x = torch.arange(w, device=image.device) - flow[0, 1]
-    grid = torch.stack([(2 * x + 1) / w - 1, (2 * y + 1) / h - 1], -1)
-    return F.grid_sample(image, grid[None], padding_mode="border", align_corners=False)
+    return follow(image, -flow)

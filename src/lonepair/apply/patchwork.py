@@ -105,11 +105,11 @@ class Lattice:
         return _clamped(y, x, shape).flatten()
 
     def carried(self, found: Int[Tensor, m], flow: Float[Tensor, "1 2 h w"], shape: tuple[int, int]) -> Int[Tensor, m]:
-        """The matches `found` after what stands at each pixel moved by `flow`, (dy, dx), as patches' centres did."""
+        """The matches `found` after what stands at each pixel moved by `flow`, (dx, dy), as patches' centres did."""
         here = [self.step * torch.arange(own, device=found.device) for own in self.shape]
         centres = [(at + self.side // 2).clamp(max=most - 1) for at, most in zip(here, self.size, strict=True)]
         moved = flow[0][:, centres[0][:, None], centres[1]]
-        there = [here[0][:, None] - moved[0], here[1] - moved[1]]
+        there = [here[0][:, None] - moved[1], here[1] - moved[0]]
         near = [(at / self.step).round().long().clamp(0, own - 1) for at, own in zip(there, self.shape, strict=True)]
         match = found.view(self.shape)[near[0], near[1]]
         beside = [(at - self.step * index).round().long() for at, index in zip(there, near, strict=True)]

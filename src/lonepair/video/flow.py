@@ -1,4 +1,4 @@
-"""Optical flow of a clip: estimated, followed, and tested for what it cannot know. Needs the extra `flow` (OpenCV)."""
+"""Optical flow of a clip: estimated (with the extra `flow`, OpenCV), followed, and tested for what it cannot know."""
 
 from __future__ import annotations
 
@@ -49,9 +49,8 @@ def estimate_flow(frame: Float[Tensor, "1 c h w"], to: Float[Tensor, "1 c h w"])
 def follow(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:
     """What each pixel's `flow` points to in `image`, bilinear; beyond the border, the border."""
     h, w = image.shape[-2:]
-    ys, xs = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    x = (xs + flow[0, 0]) * 2 / max(1, w - 1) - 1
-    y = (ys + flow[0, 1]) * 2 / max(1, h - 1) - 1
+    x = (torch.arange(w, device=image.device) + flow[0, 0]) * 2 / max(1, w - 1) - 1
+    y = (torch.arange(h, device=image.device)[:, None] + flow[0, 1]) * 2 / max(1, h - 1) - 1
     return F.grid_sample(image, torch.stack([x, y], -1)[None], padding_mode="border", align_corners=True)
 
 
