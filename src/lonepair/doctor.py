@@ -21,13 +21,13 @@ from typing import Any
 Row = tuple[str, str]
 """(what was looked at, what was found)."""
 
-BASE_BYTES = 500 * 10**6
+BASE_BYTES = 700 * 10**6
 """Memory of a training whatever its size: Python, torch, weights and optimizers of the default pair."""
-BYTES_PER_PIXEL = 24_000
-"""Memory of a training for each pixel of its finest stage: features and gradients of both generators and critics."""
+BYTES_PER_PIXEL = 13_000
+"""Memory of a training for each pixel of its finest stage: features and gradients of both generators."""
 CROPPED = 362
 """Above this side a step sees crops (`crop`), and features grow no more."""
-BYTES_PER_IMAGE_PIXEL = 250
+BYTES_PER_IMAGE_PIXEL = 200
 """Memory for each pixel there all the same: the images, at every stage."""
 SHARE_OF_FREE = 0.8
 """How much of the free memory a training may plan with; the rest is for what else the machine does."""
@@ -47,9 +47,9 @@ LOW_DISK = 2 * 10**9
 def bytes_needed(longest_side: int) -> int:
     """Memory that training the default pair takes with images whose finest stage is `longest_side` pixels square.
 
-    A rough model, linear in the pixels, somewhat above the peaks of whole runs on a CPU in bfloat16: 0.80 GB at 128x96
-    and 128x128, 1.07 GB at 176x132 and 176x176, 2.7 GB of some steps at 2048x2048. Square is the worst case: 4:3 images
-    take a quarter less.
+    A rough model, linear in the pixels, somewhat above the peaks of whole runs on a CPU in bfloat16: 0.76 GB at 80 px,
+    0.87 GB at 128, 0.96 GB at 176, 1.32 GB at 220, and of some steps at 2048x2048, 3.0 GB, and 4096x4096, 3.8 GB.
+    Square is the worst case: 4:3 images take less.
     """
     features = BYTES_PER_PIXEL * min(longest_side, CROPPED) ** 2
     return BASE_BYTES + features + BYTES_PER_IMAGE_PIXEL * longest_side**2
