@@ -591,6 +591,17 @@ def test_a_finished_clip_is_steady_and_its_sheet_shows_its_frames(name: str) -> 
     assert not torch.equal(clip.sheet(), fresh.sheet())  # which redraws each by itself
 
 
+@methods_that("translate")
+def test_after_a_cut_a_clip_is_finished_as_if_it_began_there(name: str) -> None:
+    if not methods.get_method(name).remembers:
+        pytest.skip("does not finish")
+    dark, bright = picture(*SIZE) * 0.2 - 0.7, picture(*SIZE, seed=3) * 0.2 + 0.7
+    frames = [frame.image for frame in model_of(name).translate(torch.cat([dark, dark, bright, bright])).frames()]
+    anew = [frame.image for frame in model_of(name).translate(torch.cat([bright, bright])).frames()]
+    assert torch.equal(frames[2], anew[0])
+    assert torch.equal(frames[3], anew[1])
+
+
 # Detail
 
 
