@@ -592,6 +592,25 @@ def test_a_finished_clip_is_steady_and_its_sheet_shows_its_frames(name: str) -> 
 
 
 @methods_that("translate")
+def test_frames_drawn_ahead_are_those_drawn_in_turn(name: str) -> None:
+    """On two threads the next frame is drawn while one is finished: the same frames, in order, to the bit."""
+    moving = torch.cat([torch.roll(picture(*SIZE), shift, 3) for shift in (0, 1, 2, 9)])
+    found = []
+    try:
+        for threads in (1, 2):
+            model = model_of(name)
+            torch.set_num_threads(threads)
+            found.append([(frame.time, frame.image) for frame in model.translate(moving).frames()])
+    finally:
+        torch.set_num_threads(1)
+    assert len(found[0]) == 4
+    assert [time for time, _ in found[0]] == [time for time, _ in found[1]]
+    if not methods.get_method(name).remembers:
+        return  # with nothing to finish all threads draw a frame: the same but for rounding
+    assert all(torch.equal(one, other) for (_, one), (_, other) in zip(*found, strict=True))
+
+
+@methods_that("translate")
 def test_after_a_cut_a_clip_is_finished_as_if_it_began_there(name: str) -> None:
     if not methods.get_method(name).remembers:
         pytest.skip("does not finish")

@@ -196,6 +196,25 @@ def test_what_is_shut_out_is_not_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.03])
+@pytest.mark.parametrize("size", [(12, 17), (13, 18), (40, 36)])
+def test_roughly_the_nearest_is_the_nearest_of_every_second(alpha: float, size: tuple[int, int]) -> None:
+    """In a row and in a column, without what is shut out."""
+    target, image = torch.randn(2, 1, 3, *size, generator=torch.Generator().manual_seed(0))
+    columns, patches = size[1] - 2, patches_of(target, 3)
+    own = torch.arange(len(patches))
+    shut = own[own % 3 == 0]
+    seen = own[(own // columns % 2 == 0) & (own % columns % 2 == 0) & (own % 3 != 0)]
+    apart = torch.cdist(patches_of(image, 3).double(), patches[seen].double()).square() / 27
+    if alpha:
+        apart = apart / (alpha + apart.min(0).values)
+    search = Nearest(target, 3)
+    found = search(search.queries(image), alpha, shut, roughly=True)
+    assert torch.isin(found, seen).all()
+    chosen = torch.searchsorted(seen, found)
+    assert torch.allclose(apart.gather(1, chosen[:, None])[:, 0], apart.min(1).values, rtol=1e-3)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.03])
 def test_nearest_is_the_nearest_in_every_tile(alpha: float) -> None:
     target, image = torch.randn(2, 1, 3, 36, 40, generator=torch.Generator().manual_seed(0))
     theirs, ours = patches_of(target, 3), patches_of(image, 3)  # 27 dimensions, all kept; more than a tile of each

@@ -1,3 +1,6 @@
+import itertools
+import math
+
 import pytest
 import torch
 
@@ -41,6 +44,37 @@ def test_following_takes_what_is_nearer_and_finds_what_only_a_few_know() -> None
     fresh = search.follow(queries, wrong, [], 0.01, 512, fresh=True)
     assert torch.equal(fresh, right)  # fewer than are searched for among all
     assert torch.equal(search.follow(queries, right, lattice.moves((38, 42)), 0.01, 512), right)
+
+
+def test_followed_roughly_what_is_fresh_comes_from_every_second_patch() -> None:
+    """In a row and in a column, of the target's 11 x 16."""
+    target = torch.randn(1, 3, 13, 18, generator=torch.Generator().manual_seed(0))
+    search, wrong = Nearest(target, 3), torch.full((176,), 17)
+    queries = search.queries(target)
+    fresh = search.follow(queries, wrong, [], 0.01, 176, fresh=True, roughly=True)
+    every_second = (fresh // 16 % 2 == 0) & (fresh % 16 % 2 == 0)
+    assert (every_second | (fresh == 17)).all()
+    own = torch.arange(176)
+    is_second = (own // 16 % 2 == 0) & (own % 16 % 2 == 0)
+    assert torch.equal(fresh[is_second], own[is_second])
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+@pytest.mark.parametrize("focus", [0.8, math.inf])
+def test_an_image_is_the_weighed_mean_of_its_patches(step: int, focus: float) -> None:
+    texture = torch.rand(1, 2, 11, 13, generator=torch.Generator().manual_seed(0))
+    lattice = Lattice((14, 17), 5, step)
+    rows, columns = lattice.shape
+    index = torch.randint(0, 7 * 9, (rows * columns,), generator=torch.Generator().manual_seed(1))
+    total, weight = torch.zeros(2, 2, 40, 40)
+    for number, match in enumerate(index.tolist()):
+        for dy, dx in itertools.product(range(5), repeat=2):
+            own = math.exp(-((dy - 2) ** 2 + (dx - 2) ** 2) / (2 * focus**2))
+            y, x = number // columns * step + dy, number % columns * step + dx
+            total[:, y, x] += own * texture[0, :, match // 9 + dy, match % 9 + dx]
+            weight[:, y, x] += own
+    made = lattice.assembled(texture, index, focus)[0]
+    assert torch.allclose(made, (total / weight)[:, :14, :17], atol=1e-6)
 
 
 def test_a_pixel_has_what_is_known_of_the_patch_around_it() -> None:

@@ -66,10 +66,12 @@ class Search:
     """So many patches of a picture say what of the target nothing resembles yet."""
     fresh: bool = False
     """They are compared with all of the target's as well."""
+    roughly: bool = False
+    """All are every second in a row and in a column."""
 
 
 STILL = Search(0.015, 512)
-NEXT = (Search(0.1, 128, fresh=True), Search(0.1, 128))
+NEXT = (Search(0.1, 128, fresh=True, roughly=True), Search(0.1, 128, roughly=True))
 """Those of a clip's next frame, round by round. The frame before has seen to it that all of the target is there: to ask
 for as much again is to flicker. With one round a moving camera leaves grids and ghosts."""
 NEXT_STEP = 3
@@ -77,16 +79,30 @@ NEXT_STEP = 3
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A picture before and after, both in [-1, 1], and the target's patches that it is made of at full size."""
+class Sketch:
+    """What of a clip's frame can be had before the frame before it is finished: more than half of the work."""
 
     drawn: Float[Tensor, "1 c h w"]
-    image: Float[Tensor, "1 c h2 w2"]
+    """As the networks draw it, in [-1, 1]."""
+    large: Float[Tensor, "1 c h2 w2"]
+    """The same, as large as it will be finished."""
+    kept: Float[Tensor, "1 c h2 w2"]
+    """Its layout."""
+    share: Float[Tensor, "1 1 h2 w2"]
+    """So much of what a round lost of that is put back at each place."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A picture in [-1, 1], and the target's patches that it is made of at full size."""
+
+    image: Float[Tensor, "1 c h w"]
+    large: Float[Tensor, "1 c h w"] | None = None
+    """What the networks drew, as large. None, as all that follows, where nothing was done."""
     found: Int[Tensor, n] | None = None
-    """None where nothing was done."""
     lattice: Lattice | None = None
     """Where these are."""
-    mean: Float[Tensor, "1 c h2 w2"] | None = None
+    mean: Float[Tensor, "1 c h w"] | None = None
     """`image` as the rounds see it, not in focus: what a clip's next frame begins with."""
 
 
@@ -167,41 +183,48 @@ class Finisher:
                 nearest = texture.search
             before = lattice, texture
         assert found is not None
-        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found, lattice, image)
+        large = resize_image(drawn, lattice.size)
+        return Finished(_focused(lattice, texture, found), large, found, lattice, image)
 
     @torch.no_grad()
-    def next(
-        self, drawn: Float[Tensor, "1 c h w"], before: Finished, flow: Float[Tensor, "1 2 h w"] | None = None
-    ) -> Finished:
+    def sketch(self, drawn: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> Sketch:
+        """What `next` takes of a clip's frame, of which the networks drew `drawn`; `size` as in `finish`."""
+        h, w = drawn.shape[-2:]
+        large = resize_image(drawn, scaled((h, w), (self._factors + self._beyond(drawn, size))[-1]))
+        known = self._texture(self._factors[0], keep=True).knows(resize_image(drawn, scaled((h, w), self._factors[0])))
+        share = self._put_back * F.interpolate(known, large.shape[-2:], mode="bilinear")
+        return Sketch(drawn, large, self._layout_of(large, drawn), share)
+
+    @torch.no_grad()
+    def next(self, sketch: Sketch, before: Finished, flow: Float[Tensor, "1 2 h w"] | None = None) -> Finished:
         """The same for a clip's next frame, as large as the one before: it begins with what finishing added to that.
 
         So that texture does not flicker, and in a fraction of the time: at full size alone.
 
         Args:
-            flow: (dx, dy) in pixels of `drawn` by which what stands there has moved since (`motion`); what was added
-                moves along, or a moving object would leave its texture behind and come to pieces. None: it stands.
+            flow: (dx, dy) in pixels of `sketch.drawn` by which what stands there has moved since (`motion`); what was
+                added moves along, or a moving object would leave its texture behind and come to pieces. None: it
+                stands.
         """
         assert before.found is not None
         assert before.lattice is not None
         assert before.mean is not None
+        assert before.large is not None
+        drawn, large = sketch.drawn, sketch.large
         size = before.lattice.size
-        lattice, large = Lattice(size, PATCH, NEXT_STEP), resize_image(drawn, size)
+        lattice = Lattice(size, PATCH, NEXT_STEP)
         texture = self._texture((self._factors + self._beyond(drawn, size))[-1], keep=True)
-        coarsest = self._texture(self._factors[0], keep=True)
-        known = coarsest.knows(resize_image(drawn, scaled((drawn.shape[-2], drawn.shape[-1]), self._factors[0])))
-        share = F.interpolate(known, size, mode="bilinear")
-        added, found = before.mean - resize_image(before.drawn, size), before.found
+        added, found = before.mean - before.large, before.found
         if before.lattice != lattice:
             found = lattice.enlarged(found, before.lattice, texture.shape, texture.shape)
         if flow is not None:
             moved = F.interpolate(flow, size, mode="bilinear") * (size[1] / flow.shape[-1])
             added, found = carried(added, moved), lattice.carried(found, moved, texture.shape)
         image = (large + added).clamp(-1, 1)
-        kept = self._layout_of(large, drawn)
         for search in NEXT:
-            image = image + self._put_back * share * (kept - self._layout_of(image, drawn))
+            image = image + sketch.share * (sketch.kept - self._layout_of(image, drawn))
             image, found = texture.made(image, lattice, texture.search, found, search)
-        return Finished(drawn, lattice.assembled(texture.image, found, FOCUS), found, lattice, image)
+        return Finished(_focused(lattice, texture, found), large, found, lattice, image)
 
     def _beyond(self, drawn: Tensor, size: tuple[int, int] | None) -> list[float]:
         """Scales above 1, to that of `size`, or to the largest that there is detail for."""
@@ -249,7 +272,9 @@ class _Texture:
             found = nearest(queries, search.completeness)
         else:
             moves = lattice.moves(self.shape)
-            found = nearest.follow(queries, found, moves, search.completeness, search.some, search.fresh)
+            found = nearest.follow(
+                queries, found, moves, search.completeness, search.some, search.fresh, search.roughly
+            )
         run = max(2, round(PIECE * max(*lattice.size, *self.image.shape[-2:]) / lattice.step))
         for _ in range(4):  # what is taken instead may be a piece, too
             copied = pieces(found, lattice.shape, self.shape[1], run, lattice.step)
@@ -258,7 +283,7 @@ class _Texture:
             again = copied.flatten()
             # Nor is what lies a pixel beside them taken: patches are further apart, and it would be the same piece.
             piece = torch.cat([found[again], *(move(found[again]) for move in lattice.around(self.shape))])
-            found[again] = nearest(queries[again], search.completeness, torch.unique(piece))
+            found[again] = nearest(queries[again], search.completeness, torch.unique(piece), search.roughly)
         return lattice.assembled(self.image, found), found
 
     def knows(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 1 h w"]:
@@ -270,6 +295,11 @@ class _Texture:
         usual = apart.median().clamp(min=1e-4)
         known = 1 / (1 + (apart / (STRANGE * usual)).square())
         return lattice.spread(known)
+
+
+def _focused(lattice: Lattice, texture: _Texture, found: Tensor) -> Tensor:
+    """The picture in the end."""
+    return lattice.assembled(texture.image, found, FOCUS).clamp(-1, 1)  # but for rounding it is within
 
 
 def _reduced(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,9 +32,9 @@ def motion(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"]) -> F
         was = carried(before, flow)
         dy, dx = torch.gradient(was, dim=(2, 3))
         left = now - was
-        yy, xx, yx = _around(dy * dy) + STILL, _around(dx * dx) + STILL, _around(dy * dx)
-        ty, tx = _around(dy * left), _around(dx * left)
-        flow = flow - torch.cat([yy * tx - yx * ty, xx * ty - yx * tx], 1) / (yy * xx - yx * yx)
+        yy, xx, yx, ty, tx = _around(torch.cat([dy * dy, dx * dx, dy * dx, dy * left, dx * left]))
+        yy, xx = yy + STILL, xx + STILL
+        flow = flow - torch.stack([yy * tx - yx * ty, xx * ty - yx * tx]) / (yy * xx - yx * yx)
     return flow.clamp(-WINDOW / 4, WINDOW / 4)
 
 
@@ -42,11 +43,18 @@ def is_cut(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"], flow
     return float((now - carried(before, flow)).abs().mean()) > CUT
 
 
-def _around(values: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 1 h w"]:
+def _around(values: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
     """The mean over channels and the square around each pixel."""
-    mean, half = values.mean(1, keepdim=True), WINDOW // 2
-    mean = F.avg_pool2d(mean, (WINDOW, 1), 1, (half, 0), count_include_pad=False)
-    return F.avg_pool2d(mean, (1, WINDOW), 1, (0, half), count_include_pad=False)
+    down, across = (_window(n, values.device) for n in values.shape[-2:])
+    return down @ values.mean(1) @ across.T
+
+
+@functools.lru_cache(maxsize=8)
+def _window(size: int, device: torch.device) -> Float[Tensor, "{size} {size}"]:
+    """What takes the mean of the pixels around each of a row: a product, as sliding windows are slow on a CPU."""
+    at = torch.arange(size, device=device)
+    near = ((at[:, None] - at).abs() <= WINDOW // 2).float()
+    return near / near.sum(1, keepdim=True)
 
 
 def carried(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:

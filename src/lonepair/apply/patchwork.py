@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,25 +51,32 @@ class Lattice:
             focus: A patch counts less away from its centre, as a Gaussian of so many pixels falls: the smaller, the
                 sharper, and the rougher.
         """
-        (rows, columns), (h, w) = self.shape, self._reached
-        channels, width = texture.shape[1], texture.shape[3]
+        (rows, columns), step = self.shape, self.step
+        colours, width = texture[0].flatten(1), texture.shape[3]
         own = width - self.side + 1
         first = index // own * width + index % own
-        colours = texture[0].permute(1, 2, 0).flatten()
-        strips = colours.as_strided((len(colours) // channels - self.side + 1, self.side * channels), (channels, 1))
-        total, covered = texture.new_zeros(h, w, channels), texture.new_zeros(h, w, 1)
-        middle = self.side // 2
+        near = torch.arange(self.side, device=index.device)
+        weights = torch.exp(-((near - self.side // 2) ** 2) / (2 * focus**2)).tolist()
+        # Pixels by their place in the steps' squares: what one pixel of all patches says is added in one piece.
+        beyond = (self.side - 1) // step
+        total = texture.new_zeros(len(colours), step, step, rows + beyond, columns + beyond)
         for dy in range(self.side):
-            strip = strips[first + dy * width].view(rows, columns, self.side, channels)
+            strips = colours.index_select(1, (first + (dy * width + near)[:, None]).flatten())
+            strips = strips.view(len(colours), self.side, rows, columns)
             for dx in range(self.side):
-                weight = math.exp(-((dy - middle) ** 2 + (dx - middle) ** 2) / (2 * focus**2))
-                places = (
-                    slice(dy, dy + (rows - 1) * self.step + 1, self.step),
-                    slice(dx, dx + (columns - 1) * self.step + 1, self.step),
-                )
-                total[places].add_(strip[:, :, dx], alpha=weight)
-                covered[places] += weight
-        return (total / covered).permute(2, 0, 1)[None, :, : self.size[0], : self.size[1]]
+                (y, row), (x, column) = divmod(dy, step), divmod(dx, step)
+                places = total[:, row, column, y : y + rows, x : x + columns]
+                places.add_(strips[:, dx], alpha=weights[dy] * weights[dx])
+        image = total.permute(0, 3, 1, 4, 2).flatten(3, 4).flatten(1, 2)[:, : self.size[0], : self.size[1]]
+        covered = torch.outer(*(self._covered(weights, axis) for axis in (0, 1)))
+        return (image / covered.to(texture))[None]
+
+    def _covered(self, weights: Sequence[float], axis: int) -> Float[Tensor, n]:
+        """By how much each row, or column, of the image is covered by patches."""
+        covered = torch.zeros(self._reached[axis], dtype=torch.float64)
+        for at, weight in enumerate(weights):
+            covered[at :: self.step][: self.shape[axis]] += weight
+        return covered[: self.size[axis]]
 
     def spread(self, values: Float[Tensor, m]) -> Float[Tensor, "1 1 {self.size[0]} {self.size[1]}"]:
         """What is known of each patch, for each pixel: that of the patch whose centre is nearest."""
@@ -98,10 +105,10 @@ class Lattice:
     def _beside(self, dy: int, dx: int, shape: tuple[int, int], found: Tensor) -> Tensor:
         (rows, columns), device = self.shape, found.device
         row, column = torch.arange(rows, device=device), torch.arange(columns, device=device)
-        theirs = (row + dy).clamp(0, rows - 1)[:, None], (column + dx).clamp(0, columns - 1)
-        match = found.view(rows, columns)[theirs]
-        y = match // shape[1] + self.step * (row[:, None] - theirs[0])
-        x = match % shape[1] + self.step * (column - theirs[1])
+        above, before = (row + dy).clamp(0, rows - 1), (column + dx).clamp(0, columns - 1)
+        match = found.view(rows, columns).index_select(0, above).index_select(1, before)
+        y = match // shape[1] + self.step * (row - above)[:, None]
+        x = match % shape[1] + self.step * (column - before)
         return _clamped(y, x, shape).flatten()
 
     def carried(self, found: Int[Tensor, m], flow: Float[Tensor, "1 2 h w"], shape: tuple[int, int]) -> Int[Tensor, m]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from fractions import Fraction
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.finish import Finished, Finisher
+from lonepair.apply.finish import Finished, Finisher, Sketch
 from lonepair.apply.motion import is_cut, motion
 from lonepair.apply.picture import finished
 from lonepair.errors import UserError
@@ -44,6 +46,20 @@ def output_suffixes(source: Source) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class _Drawn:
+    """A frame before it is finished."""
+
+    ready: Float[Tensor, "1 c h w"]
+    """As the networks are shown it."""
+    image: Float[Tensor, "1 c h w"]
+    """As they draw it."""
+    sketch: Sketch | None = None
+    """Of a clip's frame that is to be finished."""
+    flow: Float[Tensor, "1 2 h w"] | None = None
+    """How it moved since the frame before; None where none is, or that of another scene."""
+
+
+@dataclass(frozen=True)
 class Translation:
     """A source as redrawn; pictures are computed when they are asked for, so that a clip of any length fits."""
 
@@ -69,7 +85,7 @@ class Translation:
 
     def redraw(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
         """One frame redrawn by itself, on the CPU, [-1, 1], at the output's size."""
-        return self._shown(self._redrawn(self._ready(image)))
+        return self._shown(self._made(self._drawn(image, None), None))
 
     def _ready(self, image: Tensor) -> Tensor:
         """A frame as the network is shown it."""
@@ -81,11 +97,12 @@ class Translation:
         return self.engine.put(resize_image(match_channels(image, method.plan.channels), (h, w)))
 
     @torch.no_grad()
-    def _redrawn(self, ready: Tensor, before: Finished | None = None, was: Tensor | None = None) -> Finished:
-        """A frame, as the network is shown it, redrawn: after the frame `before`, of which it was shown `was`.
+    def _drawn(self, image: Tensor, before: _Drawn | None) -> _Drawn:
+        """A frame as the networks draw it, after the frame `before`.
 
         All frames share one draw of noise: what noise adds to the texture must not flicker.
         """
+        ready = self._ready(image)
         method, stages, (h, w) = self.method, self.method.stage + 1, ready.shape[-2:]
         top, left = round(method.config.margin * h), round(method.config.margin * w)
         padded = self.engine.put(F.pad(ready, (left, left, top, top), mode="reflect"))
@@ -95,16 +112,25 @@ class Translation:
         draw = Draw(self.seed, place=self.engine.device, lazy=True)
         with self.engine.autocast():
             redrawn = method.redraw(padded, sizes, self.direction[-1], self.entry, draw)
-        redrawn = redrawn[:, :, top : top + h, left : left + w].float()
-        drawn = redrawn.clamp(-1, 1)
+        drawn = redrawn[:, :, top : top + h, left : left + w].float().clamp(-1, 1)
+        if not self.finished or not self.source.is_clip:
+            return _Drawn(ready, drawn)
+        sketch = self._finisher.sketch(drawn, self.size)
+        if before is None or before.ready.shape != ready.shape:
+            return _Drawn(ready, drawn, sketch)
+        flow = motion(before.ready, ready)
+        return _Drawn(ready, drawn, sketch, None if is_cut(before.ready, ready, flow) else flow)
+
+    @torch.no_grad()
+    def _made(self, drawn: _Drawn, before: Finished | None) -> Finished:
+        """That frame, finished, after the frame `before`."""
         if not self.finished:
-            return Finished(drawn, drawn)
-        flow = None if was is None or was.shape != ready.shape else motion(was, ready)
-        if before is None or was is None or flow is None or is_cut(was, ready, flow):
-            made = self._finisher.finish(drawn, self.size)
-            # A clip's first frame, too, is made as those that come after it, lest the second look otherwise.
-            return self._finisher.next(drawn, made) if self.source.is_clip else made
-        return self._finisher.next(drawn, before, flow)
+            return Finished(drawn.image)
+        if before is not None and drawn.flow is not None and drawn.sketch is not None:
+            return self._finisher.next(drawn.sketch, before, drawn.flow)
+        made = self._finisher.finish(drawn.image, self.size)
+        # A clip's first frame, too, is made as those that come after it, lest the second look otherwise.
+        return self._finisher.next(drawn.sketch, made) if drawn.sketch is not None else made
 
     @cached_property
     def _finisher(self) -> Finisher:
@@ -115,15 +141,27 @@ class Translation:
 
     def frames(self) -> Iterator[Frame]:
         """Every frame, redrawn, at its own time."""
-        before, was = None, None
+        made, drawn = None, self._all_drawn()
+        ahead = next(drawn, None)
         wanted = self._moments(self.source.count or 1, MOMENTS)
-        for index, frame in enumerate(self.source.frames()):
-            ready = self._ready(frame.image)
-            before, was = self._redrawn(ready, before, was), ready
-            shown = self._shown(before)
+        for index in itertools.count():
+            if ahead is None:
+                return
+            time, now = ahead
+            finish, draw = partial(self._made, now, made), partial(next, drawn, None)
+            # While a clip's frame is finished, networks draw the next; where there is no such work each has all cores.
+            made, ahead = self.engine.at_once([finish, draw]) if now.sketch is not None else (finish(), draw())
+            shown = self._shown(made)
             if index in wanted:
                 self._passed[index] = shown
-            yield Frame(frame.time, shown)
+            yield Frame(time, shown)
+
+    def _all_drawn(self) -> Iterator[tuple[Fraction, _Drawn]]:
+        """Every frame's time, and what networks draw of it."""
+        before = None
+        for frame in self.source.frames():
+            before = self._drawn(frame.image, before)
+            yield frame.time, before
 
     @cached_property
     def image(self) -> Float[Tensor, "1 c h w"]:
