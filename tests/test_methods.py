@@ -294,9 +294,22 @@ def test_training_on_crops_resumes_bit_for_bit_and_can_be_used(name: str, tmp_pa
 
 
 @every_method
-def test_crops_must_be_larger_than_the_coarsest_stage(name: str) -> None:
-    with pytest.raises(UserError, match=r"crop is 20, min_side 14: choose crop >= 2 x min_side, or 0"):
-        job(name, crop=20)
+def test_crops_are_no_smaller_than_the_coarsest_stage(name: str) -> None:
+    assert [job(name, crop=crop).config.crop_side for crop in (0, 20, 40)] == [0, 28, 40]
+    with pytest.raises(UserError, match="crop is -1: choose 0 or more"):
+        job(name, crop=-1)
+
+
+@every_method
+def test_work_does_not_grow_with_what_crops_leave_out(name: str) -> None:
+    small, large, whole = (large_job(name, **more) for more in ({"max_side": 40}, {}, {"crop": 0}))
+    work = []
+    for each in (small, large, whole):
+        method = each.method_class(each.config, each.layout)
+        work.append([method.schedule(stage).work for stage in range(each.layout.stages)])
+    assert work[1][-1] < 0.5 * work[2][-1]
+    assert work[1][0] == work[2][0]
+    assert work[0] == sorted(work[0])
 
 
 @every_method

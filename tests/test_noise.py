@@ -13,6 +13,20 @@ def test_the_same_keys_draw_the_same() -> None:
         assert first.below(1000) == second.below(1000)
 
 
+def test_what_one_stream_kept_another_gives() -> None:
+    kept: list[torch.Tensor] = []
+    found = []
+    for _ in range(2):
+        draw = Draw(3, 1, kept=kept)
+        found.append([draw.normal(2, 3), draw.maps(4, 5, 6)])
+    plain = Draw(3, 1)
+    assert all(one is other for one, other in zip(kept, (found[1][0],), strict=False))
+    for one, other, expected in zip(*found, [plain.normal(2, 3), plain.maps(4, 5, 6)], strict=True):
+        assert torch.equal(one, expected)
+        assert torch.equal(other, expected)
+    assert len(kept) == 2
+
+
 def test_what_a_draw_gives_does_not_hang_on_the_global_state() -> None:
     torch.manual_seed(1)
     first = Draw(0).normal(8)

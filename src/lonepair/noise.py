@@ -41,14 +41,21 @@ class Draw:
         device: torch.device | str = "cpu",
         place: torch.device | str | None = None,
         lazy: bool = False,
+        kept: list[Tensor] | None = None,
     ) -> None:
-        """With `lazy`, maps too large for memory come as `Field`s."""
+        """
+        Args:
+            lazy: Maps too large for memory come as `Field`s.
+            kept: Takes the normal tensors that are drawn; another stream of the same keys that is asked for the same,
+                and for no more, gives these: to draw them is slow.
+        """
         words = _sequence(keys).generate_state(2, np.uint64)
         self._tensors = torch.Generator(device=device).manual_seed(int(words[0]) >> 1)
         self._scalars = np.random.Generator(np.random.PCG64(int(words[1])))
         self._device = device
         self._place = place if place is not None else device
         self._keys, self._fields, self._lazy = keys, 0, lazy
+        self._kept, self._given = kept, 0
 
     @classmethod
     def of_picture(cls, seed: int, index: int, place: torch.device | str) -> Draw:
@@ -65,7 +72,15 @@ class Draw:
 
     def normal(self, *shape: int) -> Tensor:
         """Independent N(0, 1) numbers, float32."""
-        return torch.randn(shape, generator=self._tensors, device=self._device).to(self._place)
+        if self._kept is not None and self._given < len(self._kept):
+            self._given += 1
+            assert self._kept[self._given - 1].shape == shape
+            return self._kept[self._given - 1]
+        drawn = torch.randn(shape, generator=self._tensors, device=self._device).to(self._place)
+        if self._kept is not None:
+            self._kept.append(drawn)
+            self._given += 1
+        return drawn
 
     def maps(self, channels: int, h: int, w: int) -> Any:
         """(1, channels, h, w) of N(0, 1), laid out channels last, as the features are that it is added to.

@@ -77,6 +77,8 @@ class Translation:
     """Written into the metadata of what is saved."""
     _passed: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
     """Frames for the contact sheet, by index, of those that were redrawn in turn."""
+    _noise: dict[tuple[int, int], list[Tensor]] = field(default_factory=dict, repr=False, compare=False)
+    """What was drawn for frames of such a size."""
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -109,7 +111,7 @@ class Translation:
         shrunk = method.plan.factors[stages - 1]  # a model that was cut short has not reached the finest stage
         sizes = method.plan.sizes((round((h + 2 * top) / shrunk), round((w + 2 * left) / shrunk)))[:stages]
         sizes[-1] = (h + 2 * top, w + 2 * left)
-        draw = Draw(self.seed, place=self.engine.device, lazy=True)
+        draw = Draw(self.seed, place=self.engine.device, lazy=True, kept=self._noise.setdefault((h, w), []))
         with self.engine.autocast():
             redrawn = method.redraw(padded, sizes, self.direction[-1], self.entry, draw)
         drawn = redrawn[:, :, top : top + h, left : left + w].float().clamp(-1, 1)

@@ -99,7 +99,7 @@ class PatchLook:
     """
 
     BANKS, FILTERS, MOST = 8, 64, 4096
-    KNOWN = 1 << 16
+    KNOWN = 1 << 14
     """Of a target so many patches, evenly spaced, stand for all."""
     QUANTILES = 2 * MOST
     """So many say how they are distributed; more would fill the memory."""
@@ -154,7 +154,8 @@ class _Distribution:
         channels = target.shape[1] + (frame > 0)
         banks = [random_filters(PatchLook.FILTERS, channels, side, draw) for _ in range(PatchLook.BANKS)]
         self._filters = [filters.to(target.device) for filters in banks]
-        self._target = target
+        theirs = self._prepared(target)
+        self._theirs = _packed(theirs, side, _step(theirs, side, PatchLook.KNOWN))
         self._kept: dict[int, Tensor] = {}
 
     def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
@@ -162,15 +163,15 @@ class _Distribution:
         bank = draw.below(PatchLook.BANKS)
         some, step = _some(self._prepared(image), self._side, PatchLook.MOST, draw)
         ours = _sorted(_projected(some, self._filters[bank], step))
-        apart = ours - _at_quantiles(self._theirs(bank), ours.shape[1])
+        apart = ours - _at_quantiles(self._distributed(bank), ours.shape[1])
         return apart.square().mean(1).add(1e-8).sqrt().mean()
 
-    def _theirs(self, bank: int) -> Float[Tensor, "f n"]:
+    def _distributed(self, bank: int) -> Float[Tensor, "f n"]:
         # Not all at once: of the frames of a clip most are met once.
         if bank not in self._kept:
+            image, _, step = self._theirs
             with torch.no_grad():
-                theirs = self._prepared(self._target)
-                found = _sorted(_projected(theirs, self._filters[bank], _step(theirs, self._side, PatchLook.KNOWN)))
+                found = _sorted(_projected(image, self._filters[bank], step))
                 self._kept[bank] = _at_quantiles(found, min(found.shape[1], PatchLook.QUANTILES))
         return self._kept[bank]
 

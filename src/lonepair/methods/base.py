@@ -42,7 +42,8 @@ class Config:
     margin: float = 0.0
     """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
     crop: int = 256
-    """Above two squares of so many pixels a side, a step sees four crops that have one square's pixels; 0: never."""
+    """Above two squares of so many pixels a side (at least 2 x min_side), a step sees four crops that have one square's
+    pixels; 0: never."""
     max_frames: int = 256
     """A clip is trained on at most this many of its frames, evenly spaced."""
 
@@ -55,10 +56,7 @@ class Config:
             found.append(f"max_side is {self.max_side}, min_side {self.min_side}: choose max_side >= min_side")
         if not 0 <= self.margin <= 0.5:
             found.append(f"margin is {self.margin}: choose a number from 0 to 0.5")
-        if self.crop and self.crop < 2 * self.min_side:
-            found.append(
-                f"crop is {self.crop}, min_side {self.min_side}: choose crop >= 2 x min_side, or 0 for whole pictures"
-            )
+        found += self.too_small(0, "crop")
         if self.max_frames < 1:
             found.append(f"max_frames is {self.max_frames}: choose 1 or more")
         return found
@@ -91,6 +89,11 @@ class Config:
         # What is no number cannot be compared with its bounds.
         if found := wrong_types(self) or self.problems():
             raise UserError("; ".join(found))
+
+    @property
+    def crop_side(self) -> int:
+        """`crop` as it is in use: the coarsest stage is no place for crops."""
+        return max(self.crop, 2 * self.min_side) if self.crop else 0
 
     @classmethod
     def from_preset(cls, preset: str, **fields: Any) -> Config:
@@ -174,10 +177,6 @@ class Plan:
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
         sizes = {name: (int(h), int(w)) for name, (h, w) in values["full_sizes"].items()}
         return cls(int(values["channels"]), sizes, [float(f) for f in values["factors"]], bool(values.get("square")))
-
-    def pixels(self, stage: int) -> int:
-        """Pixels of all domains at `stage`."""
-        return sum(h * w for h, w in (self.sizes(full)[stage] for full in self.full_sizes.values()))
 
 
 @dataclass
@@ -314,8 +313,14 @@ class Method(ABC):
         if self.stage == 0:
             return self.sizes[domain]
         if domain not in scene.seen:
-            scene.seen[domain] = nets.crops(self.sizes[domain], self.config.crop, self.patch, scene.draw)
+            scene.seen[domain] = nets.crops(self.sizes[domain], self.config.crop_side, self.patch, scene.draw)
         return scene.seen[domain]
+
+    def pixels(self, stage: int) -> int:
+        """So many of all domains' pixels a step looks at where `stage` is the newest."""
+        square = self.config.crop_side**2
+        sizes = [self.plan.sizes(full)[stage] for full in self.plan.full_sizes.values()]
+        return sum(square if 0 < 2 * square < h * w and stage > 0 else h * w for h, w in sizes)
 
     remembers: ClassVar[bool] = False
     """Whether a model holds the images that it learnt from, with which what it draws is finished (`apply.finish`)."""

@@ -196,7 +196,7 @@ class ConSinGAN(SingleMethod):
         rounds = ["critic"] * c.critic_steps + ["generator"] * (3 if c.as_released else 1)
         if self.fine_tunes and stage < self.plan.stages - 1:
             return Schedule(0, rounds, 0.0)
-        work = float(sum(map(self.plan.pixels, range(stage + 1))))
+        work = float(sum(map(self.pixels, range(stage + 1))))
         return Schedule(c.steps, rounds, work, c.decay_at, c.decay)
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
@@ -258,8 +258,8 @@ class ConSinGAN(SingleMethod):
         device, full, maps = self.generator.amplitudes.device, nets.whole(sizes), []
         for stage in range(1, len(full)):
             shape = self.generator.noise_shape(full, stage)
-            if 0 < 2 * self.config.crop**2 < full[stage][0] * full[stage][1]:
-                # Where training sees crops there are none: features of a large picture fill the memory.
+            if full[stage][0] * full[stage][1] > noise.LARGE:
+                # As many features of a large picture fill the memory.
                 maps.append(torch.zeros(1, 1, 1, 1, device=device).expand(self.generator.noise_shape(sizes, stage)))
                 continue
             key = (stage, *shape[1:])

@@ -111,7 +111,9 @@ class Lonepair(PatchMethod):
         source = OTHER[target]
         entry = draw.below(self.stage + 1) if draw.coin(c.entry_share) else min(c.entry, self.stage)
         real, sizes = scene.real[source][-1], self.seen(source, scene)
-        drawn = self.redraw(real, sizes, target, entry, draw)
+        # Of a large picture the level below is as good as what in use is reduced to it, and there already.
+        shown = scene.real[source][entry] if isinstance(sizes, nets.Crops) else real
+        drawn = self.redraw(shown, sizes, target, entry, draw)
         return {
             f"look_{source}{target}": self.look(target, drawn, draw),
             f"structure_{source}{target}": self._lost(drawn, nets.cut(sizes, real), target),

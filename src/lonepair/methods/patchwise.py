@@ -168,9 +168,9 @@ class PatchMethod(Method):
     def schedule(self, stage: int) -> Schedule:
         c = self.config
         steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
-        work = float(sum(map(self.plan.pixels, range(stage + 1)))) / 4  # a pass of each generator, and no critics'
+        work = float(sum(map(self.pixels, range(stage + 1)))) / 4  # a pass of each generator, and no critics'
         rounds = [f"g_{domain}" for domain in self.domains]
-        at_once = self.plan.pixels(stage) <= len(rounds) * AT_ONCE
+        at_once = self.pixels(stage) <= len(rounds) * AT_ONCE
         return Schedule(steps, rounds, work, c.decay_at, c.decay, at_once)
 
     def look(self, domain: str, drawn: Tensor, draw: Draw) -> Tensor:

@@ -208,7 +208,7 @@ class Representative(Method):
         c = self.config
         steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
         # Every update sends its images through all stages below, too.
-        work = float(sum(map(self.plan.pixels, range(stage + 1))))
+        work = float(sum(map(self.pixels, range(stage + 1))))
         return Schedule(steps, ["critic"] * c.critic_steps + ["generator"], work, c.decay_at, c.decay)
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
@@ -220,7 +220,7 @@ class Representative(Method):
 
     def _imagine(self, scene: Scene) -> Imagined:
         redraws_real = scene.draw.coin(self.config.real_share)
-        crop, draw = self.config.crop, scene.draw
+        crop, draw = self.config.crop_side, scene.draw
         # The coarsest stage is small.
         side = crop if self.stage else 0
         sizes = {d: nets.crops(self._window_sizes(d), side, self.patch, draw) for d in self.domains}

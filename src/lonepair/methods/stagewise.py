@@ -57,7 +57,7 @@ class StagewiseMethod(Method):
     def _work(self, stage: int) -> float:
         """A step's cost at `stage` (see `Schedule.work`): stages below only draw, a third of what training costs."""
         shares = [(1.0 if n == stage else 1 / 3) * (self._widths[n] / 64) ** 2 for n in range(stage + 1)]
-        return sum(share * self.plan.pixels(n) for n, share in enumerate(shares))
+        return sum(share * self.pixels(n) for n, share in enumerate(shares))
 
     def _stage_parts(self) -> list[int]:
         """Parameters of each stage's generator."""
