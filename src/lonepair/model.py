@@ -34,8 +34,8 @@ class Model:
 
     def to(self, engine: Engine) -> Model:
         """Move to another device or precision."""
-        self.engine = engine
-        engine.place(self.method.nets)
+        self.engine = engine.drawing
+        self.engine.place(self.method.nets)
         self.method.nets.eval()
         return self
 
