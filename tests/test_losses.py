@@ -17,7 +17,7 @@ from lonepair.losses import (
     rarity,
     self_similarity,
 )
-from lonepair.losses.patches import _packed, _some
+from lonepair.losses.patches import _known, _packed, _some
 from lonepair.noise import Draw
 from lonepair.resize import resize
 
@@ -286,6 +286,18 @@ def test_layout_is_free_of_colour_and_has_a_gradient_where_colours_are_equal() -
     correlation(table, self_similarity(flat)).backward()
     assert flat.grad is not None
     assert flat.grad.isfinite().all()
+
+
+def test_a_large_target_is_known_by_some_of_its_patches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 27 x 36 patches by all, or by 9 x 12."""
+    image = torch.arange(2 * 31 * 40.0).view(1, 2, 31, 40)
+    assert torch.equal(patches_of(*_known(image, 5)), patches_of(image, 5))
+    monkeypatch.setattr(PatchLook, "ALL", 27 * 36 - 1)
+    monkeypatch.setattr(PatchLook, "KNOWN", 120)
+    assert torch.equal(patches_of(*_known(image, 5)), patches_of(image, 5, 3))
+    assert float(PatchLook(image, 5, 2, 0.5, 0.2, Draw(1)).loss(image, Draw(2))) < float(
+        PatchLook(image, 5, 2, 0.5, 0.2, Draw(1)).loss(image.flip(2) * 2, Draw(2))
+    )
 
 
 def test_patches_that_do_not_touch_are_packed() -> None:

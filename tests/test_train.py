@@ -75,6 +75,26 @@ def test_calls_at_once_give_what_they_give_in_order_and_an_error_is_not_lost() -
         torch.set_num_threads(1)
 
 
+@pytest.mark.parametrize(
+    ("processor", "dtype", "engine", "expected"),
+    [
+        ("AVX2", "float32", "auto", torch.contiguous_format),
+        ("AVX2", "bfloat16", "auto", torch.channels_last),
+        ("AVX512", "float32", "auto", torch.channels_last),
+        ("AVX512", "float32", "plain", torch.contiguous_format),
+    ],
+)
+def test_networks_learn_in_the_processors_layout_and_draw_channels_last(
+    monkeypatch: pytest.MonkeyPatch, processor: str, dtype: str, engine: str, expected: torch.memory_format
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
+    chosen, net = choose_engine("cpu", dtype, engine=engine), torch.nn.Conv2d(4, 5, 3)
+    for own, layout in ((chosen, expected), (chosen.drawing, expected if chosen.plain else torch.channels_last)):
+        own.place(net)
+        assert net.weight.is_contiguous(memory_format=layout)
+        assert own.put(torch.zeros(1, 3, 4, 5)).is_contiguous(memory_format=layout)
+
+
 # -- a training that diverges -----------------------------------------------------------------------------------------
 
 

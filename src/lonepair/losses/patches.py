@@ -99,8 +99,8 @@ class PatchLook:
     """
 
     BANKS, FILTERS, MOST = 8, 64, 4096
-    KNOWN = 1 << 14
-    """Of a target so many patches, evenly spaced, stand for all."""
+    ALL, KNOWN = 1 << 16, 1 << 14
+    """A target of no more patches is known by all of them, a larger one by so many, evenly spaced."""
     QUANTILES = 2 * MOST
     """So many say how they are distributed; more would fill the memory."""
     QUERIES, COMPLETENESS = 1024, 0.01
@@ -155,7 +155,7 @@ class _Distribution:
         banks = [random_filters(PatchLook.FILTERS, channels, side, draw) for _ in range(PatchLook.BANKS)]
         self._filters = [filters.to(target.device) for filters in banks]
         theirs = self._prepared(target)
-        self._theirs = _packed(theirs, side, _step(theirs, side, PatchLook.KNOWN))
+        self._theirs = _known(theirs, side)
         self._kept: dict[int, Tensor] = {}
 
     def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
@@ -188,7 +188,7 @@ class _Nearness:
         prepared = self._contrast(target)
         # Mirrored patches are none of the target's own.
         theirs = _bordered(prepared, side, frame) if frame else prepared
-        self._theirs = Nearest(*_packed(theirs, side, _step(theirs, side, PatchLook.KNOWN)))
+        self._theirs = Nearest(*_known(theirs, side))
 
     def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
         """Root mean square of some patches' differences to their nearest, in units of the target's contrast."""
@@ -217,6 +217,12 @@ def _step(image: Tensor, side: int, most: int) -> int:
     while len(image) * -(-rows // step) * -(-columns // step) > most:
         step += 1
     return step
+
+
+def _known(image: Float[Tensor, "1 c h w"], side: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
+    """A target, the side of its patches and the step at which those lie that it is known by; packed."""
+    all_ = _step(image, side, PatchLook.ALL) == 1
+    return _packed(image, side, 1 if all_ else _step(image, side, PatchLook.KNOWN))
 
 
 def _packed(image: Float[Tensor, "1 c h w"], side: int, step: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
