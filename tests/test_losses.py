@@ -107,6 +107,28 @@ def test_critic_losses_weigh_fakes_by_their_shares() -> None:
     assert penalty.item() == pytest.approx(1.5 * (3 - 1) ** 2, abs=1e-5)
 
 
+@pytest.mark.parametrize(("side", "forwards"), [(9, 1), (8, 3)])
+def test_images_of_one_size_share_a_forward(side: int, forwards: int) -> None:
+    """... and the penalties' two follow; what is found is the same."""
+    net, calls = torch.nn.Conv2d(3, 1, 3), 0
+
+    def critic(image: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return net(image)
+
+    real, other, another = torch.rand(3, 1, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    fakes = [other, another[..., :side]]
+    found = []
+    for apart in (True, False):
+        calls = 0
+        values = critic_losses(critic, real, fakes, Draw(0), shares=[1.0, 0.5], apart=apart)
+        found.append([*values, *torch.autograd.grad(sum(values), list(net.parameters()))])
+    assert calls == forwards + 2
+    for one, same in zip(*found, strict=True):
+        assert torch.allclose(one, same, atol=1e-6)
+
+
 def test_a_lazy_penalty_is_the_same_on_average() -> None:
     image, draw = torch.zeros(1, 1, 6, 6), Draw(0)
     found = [float(critic_losses(lambda x: 3 * x, image, [image], draw, every=4)[1]) for _ in range(400)]

@@ -206,7 +206,7 @@ class ConSinGAN(SingleMethod):
         real = nets.cut(sizes, scene.real["a"][-1])
         if player == "critic":
             fake = scene.fakes.detach()
-            wasserstein, penalty = losses.critic_losses(critic, real, [fake], scene.draw, c.penalty_every)
+            wasserstein, penalty = losses.critic_losses(critic, real, [fake], scene.draw, c.penalty_every, apart=False)
             return {"d": wasserstein, "gp": c.lambda_pen * penalty}
         if callable(scene.fakes):
             return {"adv_rec": scene.fakes()}

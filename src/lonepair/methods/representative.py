@@ -256,7 +256,9 @@ class Representative(Method):
         for domain in self.domains:
             fakes = [scene.fakes.random[domain].pieces.detach(), scene.fakes.redrawn[OTHER[domain]].pieces.detach()]
             critic, real = self.nets[f"d_{domain}"], scene.fakes.real[domain].pieces
-            wasserstein, penalty = losses.critic_losses(critic, real, fakes, scene.draw, self.config.penalty_every)
+            wasserstein, penalty = losses.critic_losses(
+                critic, real, fakes, scene.draw, self.config.penalty_every, apart=False
+            )
             found[f"d_{domain}"] = wasserstein
             found[f"gp_{domain}"] = self.config.lambda_pen * penalty
         return found
