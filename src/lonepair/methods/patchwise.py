@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -121,6 +122,7 @@ class PatchMethod(Method):
             self.nets[f"detail_{domain}"] = nets.Detail(plan.channels)
         self._looks: dict[tuple[str, int], losses.PatchLook] = {}
         """Of the current stage, by domain and frame."""
+        self._making = threading.Lock()
 
     @classmethod
     def plan_for(
@@ -180,13 +182,15 @@ class PatchMethod(Method):
         key = (domain, draw.below(kept) if kept > 1 else 0)
         with torch.autocast(drawn.device.type, enabled=False):
             if key not in self._looks:
-                c, filters = self.config, noise.Draw(_FILTERS, self.stage)
-                detail = c.lambda_detail * self.is_fine
-                target = self._memory(domain)(key[1])
-                self._looks[key] = losses.PatchLook(
-                    target, c.patch, c.levels, detail, c.lambda_nearest, filters, c.frame
-                )
+                with self._making:  # one after the other: of a large target that takes much memory
+                    self._looks[key] = self._new_look(*key)
             return self._looks[key].loss(drawn.float(), draw)
+
+    def _new_look(self, domain: str, frame: int) -> losses.PatchLook:
+        c, filters = self.config, noise.Draw(_FILTERS, self.stage)
+        detail = c.lambda_detail * self.is_fine
+        target = self._memory(domain)(frame)
+        return losses.PatchLook(target, c.patch, c.levels, detail, c.lambda_nearest, filters, c.frame)
 
     # -- use ------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ Our departures:
   in what it redraws, and a yellow flame shows through grey stones.
 - Normalisation uses the image's own statistics in use and in finished stages, too (`norm`). That is what BatchNorm
   computes when it trains on one image; its running averages mix random, reconstructed and redrawn images.
-- Of windows above 362 x 362 a step sees crops (`crop`).
+- Of windows above 181 x 181 a step sees crops (`crop`).
 - A pair keeps its two sizes and aspects: one list of scale factors serves both images, and the points of the gradient
   penalty between images of unequal size are taken from windows. The published pair systems stretch both to a square.
 """
@@ -65,6 +65,9 @@ class RepresentativeConfig(GrowingConfig):
 
     min_side: int = 40
     """Shortest side of the coarsest stage, in pixels, over both images. Smaller lets larger shapes be redrawn."""
+    crop: int = 128
+    """Of windows above two squares of so many pixels a side (at least 2 x min_side), a step sees four crops that have
+    one square's pixels; 0: never."""
     margin: float = 0.125
     """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
     critic_blocks: int = 5
