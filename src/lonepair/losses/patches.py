@@ -221,8 +221,8 @@ def _step(image: Tensor, side: int, most: int) -> int:
 
 def _known(image: Float[Tensor, "1 c h w"], side: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
     """A target, the side of its patches and the step at which those lie that it is known by; packed."""
-    all_ = _step(image, side, PatchLook.ALL) == 1
-    return _packed(image, side, 1 if all_ else _step(image, side, PatchLook.KNOWN))
+    is_small = _step(image, side, PatchLook.ALL) == 1
+    return _packed(image, side, 1 if is_small else _step(image, side, PatchLook.KNOWN))
 
 
 def _packed(image: Float[Tensor, "1 c h w"], side: int, step: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
