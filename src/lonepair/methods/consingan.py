@@ -19,11 +19,11 @@ With `as_released`: three Adam steps on one gradient of the generator. The paper
 
 Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
 frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
-fixed seed instead of being saved; of pictures above 8192 pixels a step sees crops of half as many (`crop`;
-docs/performance.md has samples beside those of whole pictures), and above 1024 x 1024 fixed maps are zero; the
-disturbances of colours and tiles are ours in kind and numbers (`lonepair.augment`); normalisation is by the image's own
-statistics: what BatchNorm computes in training on one image, and what the released code, which never evaluates, has in
-use, too; where a size is a whole number but for rounding error, the released code may have a pixel more.
+fixed seed instead of being saved; of pictures above 362 x 362 a step sees crops (`crop`), and above 1024 x 1024 fixed
+maps are zero; the disturbances of colours and tiles are ours in kind and numbers (`lonepair.augment`); normalisation is
+by the image's own statistics: what BatchNorm computes in training on one image, and what the released code, which never
+evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a pixel
+more.
 """
 
 from __future__ import annotations
@@ -77,16 +77,12 @@ class ConSinGANConfig(GrowingConfig):
             "slope": 0.3,
             "steps": 1000,
         },
-        # Where features are normalised crops do not have the whole picture's statistics.
-        "editing": {"task": "editing", "norm": "instance", "steps": 1000, "crop": 256},
+        "editing": {"task": "editing", "norm": "instance", "steps": 1000},
     }
     """full is the paper's, and so are the three tasks; draft and standard are smaller and shorter."""
 
     max_side: int = 250
     """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
-    crop: int = 64
-    """Above two squares of so many pixels a side (at least 2 x min_side), a step sees four crops that have one square's
-    pixels; 0: never, as published."""
     task: Literal["generation", "retargeting", "animation", "harmonization", "editing"] = "generation"
     """What it is for: decides what the generator is shown, and how it treats the border."""
     as_released: bool = False
