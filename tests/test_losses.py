@@ -215,6 +215,8 @@ def test_what_is_shut_out_is_not_the_nearest() -> None:
         found = search(search.queries(target), alpha, shut)
         assert (found % 2 == 1).all()
         assert torch.equal(found[1::2], torch.arange(1, 150, 2))
+        for roughly in (False, True):  # there are no others
+            assert (search(search.queries(target), alpha, torch.arange(150), roughly) < 150).all()
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.03])

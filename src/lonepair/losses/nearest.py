@@ -182,9 +182,9 @@ def _spread(count: int, bound: int, device: torch.device) -> Int[Tensor, "count"
 
 
 def _in_blocks(keys: Float[Tensor, "n d"]) -> Float[Tensor, "n2 d"]:
-    """`keys`, and such as are not taken, to a multiple of `_BLOCK`."""
+    """`keys`, and such as are never taken, to a multiple of `_BLOCK`."""
     blocks = F.pad(keys, [0, 0, 0, -len(keys) % _BLOCK])
-    blocks[len(keys) :, -1] = _FAR
+    blocks[len(keys) :, -1] = 4 * _FAR  # further than those that are taken where there are no others
     return blocks
 
 
