@@ -119,9 +119,9 @@ def whole_beside_plain(name: str, size: Size, **settings: Any) -> Callable[[argp
         for stage in range(fast.job.layout.stages):
             fast.grow()
             plain.grow()
-            steps = fast.method.schedule(stage).steps
-            medians = [statistics.median(steps) for steps in in_turn(fast.step, plain.step, given.steps)]
-            minutes = [so_far + steps * median / 60 for so_far, median in zip(minutes, medians, strict=True)]
+            medians = [statistics.median(seconds) for seconds in in_turn(fast.step, plain.step, given.steps)]
+            count = fast.method.schedule(stage).steps
+            minutes = [so_far + count * median / 60 for so_far, median in zip(minutes, medians, strict=True)]
             by_stage.append(f"{medians[1] / medians[0]:.1f}")
         return (
             f"{minutes[0]:.1f} min, plain {minutes[1]:.1f} min: {minutes[1] / minutes[0]:.2f} times "

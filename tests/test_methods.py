@@ -312,6 +312,18 @@ def test_work_does_not_grow_with_what_crops_leave_out(name: str) -> None:
     assert work[0] == sorted(work[0])
 
 
+def test_what_windows_leave_out_is_not_cropped_again() -> None:
+    """A window of 0.6 of 220 pixels is whole where all of 220 pixels would be cropped, and so is its work."""
+    found = []
+    for crop in (128, 0):
+        ready = job(
+            "representative", {"a": picture(220, 220), "b": picture(220, 220)}, max_side=220, min_side=40, crop=crop
+        )
+        method = ready.method_class(ready.config, ready.layout)
+        found.append([method.schedule(stage).work for stage in range(ready.layout.stages)])
+    assert found[0] == found[1]
+
+
 @every_method
 def test_finished_stages_do_not_move(name: str) -> None:
     """What no player of the last stage trains is the same before and after it."""

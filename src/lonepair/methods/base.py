@@ -318,9 +318,13 @@ class Method(ABC):
 
     def pixels(self, stage: int) -> int:
         """So many of all domains' pixels a step looks at where `stage` is the newest."""
-        square = self.config.crop_side**2
-        sizes = [self.plan.sizes(full)[stage] for full in self.plan.full_sizes.values()]
-        return sum(square if 0 < 2 * square < h * w and stage > 0 else h * w for h, w in sizes)
+        side = self.config.crop_side if stage else 0
+        sizes = [self.plan.sizes(self.looked_at(domain))[stage] for domain in self.plan.full_sizes]
+        return sum(side**2 if nets.is_cropped(size, side) else size[0] * size[1] for size in sizes)
+
+    def looked_at(self, domain: str) -> Size:
+        """(h, w) at the finest stage of what of `domain`'s picture a step looks at, or sees crops of: all of it."""
+        return self.plan.full_sizes[domain]
 
     remembers: ClassVar[bool] = False
     """Whether a model holds the images that it learnt from, with which what it draws is finished (`apply.finish`)."""

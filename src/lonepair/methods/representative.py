@@ -249,10 +249,14 @@ class Representative(Method):
         return self._seen(domain, image, sizes, entry, draw, self.config.translation_noise)
 
     def _window_sizes(self, domain: str) -> list[Size]:
-        """(h, w) of the windows at every stage: `window` of each side, but no smaller than a critic's patch."""
+        """(h, w) of the windows at every stage."""
+        return self.plan.sizes(self.looked_at(domain))[: self.stage + 1]
+
+    def looked_at(self, domain: str) -> Size:
+        """That of the windows: `window` of each side, but no smaller than a critic's patch."""
         full, patch = self.plan.full_sizes[domain], 2 * self.config.critic_blocks + 1
         share = min(1.0, max(self.config.window, (patch + 1) / min(self.plan.sizes(full)[0])))
-        return self.plan.sizes((max(1, round(full[0] * share)), max(1, round(full[1] * share))))[: self.stage + 1]
+        return max(1, round(full[0] * share)), max(1, round(full[1] * share))
 
     def _critic_losses(self, scene: Scene) -> dict[str, Tensor]:
         found = {}

@@ -136,6 +136,11 @@ Sizes = Sequence[Size] | Crops
 """(h, w) of all stages, whose last is drawn, and maybe only pieces of it."""
 
 
+def is_cropped(size: Size, side: int) -> bool:
+    """Whether of a picture of (h, w) `size` crops are seen that together have the pixels of a square of `side`."""
+    return 0 < 2 * side**2 < size[0] * size[1]
+
+
 def crops(sizes: Sequence[Size], side: int, patch: int, draw: Draw) -> Sizes:
     """Crops that together have the pixels of a square of `side`, or `sizes` as they are, where the picture is small.
 
@@ -145,7 +150,7 @@ def crops(sizes: Sequence[Size], side: int, patch: int, draw: Draw) -> Sizes:
     do not divide, the fewer than a field that are left over at an end are half as likely.)
     """
     h, w = sizes[-1]
-    if side == 0 or h * w <= 2 * side**2:
+    if not is_cropped((h, w), side):
         return sizes
     spans = []
     for full in (h, w):

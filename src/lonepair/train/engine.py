@@ -36,7 +36,7 @@ class Engine:
 
     @property
     def drawing(self) -> Engine:
-        """For networks that learn no more: channels last is what all processors convolve fastest with."""
+        """For networks that learn no more: channels last, in which forward convolutions are the faster ones."""
         return self if self.plain else replace(self, layout=torch.channels_last)
 
     def place(self, nets: nn.Module) -> None:
