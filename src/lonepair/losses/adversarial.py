@@ -6,13 +6,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.nets import pieces_of
 from lonepair.noise import Draw
 
 Critic = Callable[[Tensor], Tensor]
 
 
-def gradient_penalty(critic: Critic, points: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
-    """Mean of (‖∇D‖₂ - 1)² over pixels, at `points`.
+def _all(norms: Tensor) -> Tensor:
+    return norms
+
+
+def gradient_penalty(
+    critic: Critic, points: Float[Tensor, "b c h w"], known: Callable[[Tensor], Tensor] = _all
+) -> Float[Tensor, ""]:
+    """Mean of (‖∇D‖₂ - 1)² over pixels, at `points`, or over those that `known` leaves of the (b, 1, h, w) norms.
 
     The norm is taken over the channels of each pixel, the gradient is that of the sum of the scores: this is how
     SinGAN and its followers read equation 3 of Gulrajani et al. for a critic with a map of scores.
@@ -21,8 +28,8 @@ def gradient_penalty(critic: Critic, points: Float[Tensor, "b c h w"]) -> Float[
     scores = critic(points)
     (gradient,) = torch.autograd.grad(scores.sum(), points, create_graph=True)
     # The square root has no derivative at 0, where a critic that sees no contrast may well be.
-    norm = gradient.float().square().sum(1).add(1e-12).sqrt()
-    return (norm - 1).square().mean()
+    norm = gradient.float().square().sum(1, keepdim=True).add(1e-12).sqrt()
+    return (known(norm) - 1).square().mean()
 
 
 def interpolate(
@@ -51,7 +58,8 @@ def critic_losses(
     draw: Draw,
     every: int = 1,
     shares: Sequence[float] | None = None,
-    apart: bool = True,
+    patch: int = 0,
+    side: int = 0,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """(Σ D(fake) - D(real), Σ penalty) over all `fakes`, which need no gradient; lower is a better critic.
 
@@ -61,18 +69,41 @@ def critic_losses(
             heavy, and is 0 at the others: the same on average (lazy regularization, Karras et al., StyleGAN2, CVPR
             2020, sec. 3.1).
         shares: Weight of each fake; 1 unless given.
-        apart: Each image has a forward of its own, as it must where the critic normalises. Without, those of one size
-            share one, which is the same, and faster where they are small.
+        patch: Pixels a side that a score hangs on, where it hangs on no others: images of one size then share a
+            forward, which is faster where they are small. 0: each image has one of its own.
+        side: Then, too, of images that have two squares of so many pixels a side, or more, pieces are taken that have
+            one square's pixels together (`nets.pieces_of`); 0: never. The same on average.
     """
     shares = [1.0] * len(fakes) if shares is None else shares
     weights = draw.scalars(len(fakes), 3)
-    real_score, *scores = _means(critic, [real, *fakes], apart)
+    side = side if patch else 0
+    real_score, *scores = _means(critic, _seen([real, *fakes], patch, side, draw), apart=not patch)
     wasserstein = torch.stack([share * (score - real_score) for score, share in zip(scores, shares, strict=True)]).sum()
     if every > 1 and not draw.coin(1 / every):
         return wasserstein, torch.zeros_like(wasserstein)
     points = [interpolate(real, fake, weight) for fake, weight in zip(fakes, weights, strict=True)]
-    penalties = [share * gradient_penalty(critic, point) for point, share in zip(points, shares, strict=True)]
+    penalties = [
+        share * _penalty(critic, point, patch, side, draw) for point, share in zip(points, shares, strict=True)
+    ]
     return wasserstein, every * torch.stack(penalties).sum()
+
+
+def _seen(images: Sequence[Tensor], patch: int, side: int, draw: Draw) -> list[Tensor]:
+    """Pieces of `images`, at the same places in those of one size, or all of them, where they are small."""
+    sizes = {image.shape: (len(image), (image.shape[2], image.shape[3])) for image in images}
+    places = {shape: pieces_of(*size, side, patch, draw) for shape, size in sizes.items()}
+    found = [(image, places[image.shape]) for image in images]
+    return [image if own is None else own.cut(image) for image, own in found]
+
+
+def _penalty(critic: Critic, point: Tensor, patch: int, side: int, draw: Draw) -> Float[Tensor, ""]:
+    """`gradient_penalty`, of a large image at pieces of it."""
+    here = pieces_of(len(point), (point.shape[2], point.shape[3]), side, 1, draw)
+    if here is None:
+        return gradient_penalty(critic, point)
+    # A pixel's gradient is that of all scores that see it: cut off any, and the critic learns to be too steep.
+    around = here.grown(patch - 1)
+    return gradient_penalty(critic, around.cut(point), lambda norm: here.cut_from(norm, around))
 
 
 def _means(critic: Critic, images: Sequence[Tensor], apart: bool) -> list[Float[Tensor, ""]]:

@@ -35,14 +35,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.methods.base import Plan, Player, Scene, Schedule, SingleMethod, Size
-from lonepair.methods.growing import GrowingConfig
+from lonepair.methods.growing import GrowingConfig, step_work
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from lonepair import augment, losses, nets, noise, pyramid, resize
-    from lonepair.nets import GrowingGenerator, Sizes
+    from lonepair.nets import GrowingGenerator, PatchCritic, Sizes
     from lonepair.noise import Draw
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
@@ -152,6 +152,11 @@ class ConSinGAN(SingleMethod):
         return self.nets["g"]  # type: ignore[return-value]
 
     @property
+    def critic(self) -> PatchCritic:
+        """D."""
+        return self.nets["d"]  # type: ignore[return-value]
+
+    @property
     def anchor(self) -> Tensor:
         """The coarsest real image, (1, c, h, w), from which reconstruction starts."""
         return self.nets["anchor"].value  # type: ignore[return-value]
@@ -196,17 +201,18 @@ class ConSinGAN(SingleMethod):
         rounds = ["critic"] * c.critic_steps + ["generator"] * (3 if c.as_released else 1)
         if self.fine_tunes and stage < self.plan.stages - 1:
             return Schedule(0, rounds, 0.0)
-        work = float(sum(map(self.pixels, range(stage + 1))))
-        return Schedule(c.steps, rounds, work, c.decay_at, c.decay)
+        return Schedule(c.steps, rounds, step_work(self, c, stage), c.decay_at, c.decay)
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
         if scene.fakes is None:
             scene.fakes = self._imagine(scene)
-        critic, c, sizes = self.nets["d"], self.config, self.seen("a", scene)
+        critic, c, sizes = self.critic, self.config, self.seen("a", scene)
         real = nets.cut(sizes, scene.real["a"][-1])
         if player == "critic":
             fake = scene.fakes.detach()
-            wasserstein, penalty = losses.critic_losses(critic, real, [fake], scene.draw, c.penalty_every, apart=False)
+            wasserstein, penalty = losses.critic_losses(
+                critic, real, [fake], scene.draw, c.penalty_every, patch=critic.patch, side=c.critic_crop
+            )
             return {"d": wasserstein, "gp": c.lambda_pen * penalty}
         if callable(scene.fakes):
             return {"adv_rec": scene.fakes()}

@@ -35,14 +35,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Method, Plan, Player, Scene, Schedule, Size
-from lonepair.methods.growing import GrowingConfig
+from lonepair.methods.growing import GrowingConfig, step_work
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from lonepair import losses, nets, noise, pyramid, resize
-    from lonepair.nets import GrowingGenerator, Sizes
+    from lonepair.nets import GrowingGenerator, PatchCritic, Sizes
     from lonepair.noise import Draw
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
@@ -210,9 +210,8 @@ class Representative(Method):
     def schedule(self, stage: int) -> Schedule:
         c = self.config
         steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
-        # Every update sends its images through all stages below, too.
-        work = float(sum(map(self.pixels, range(stage + 1))))
-        return Schedule(steps, ["critic"] * c.critic_steps + ["generator"], work, c.decay_at, c.decay)
+        rounds = ["critic"] * c.critic_steps + ["generator"]
+        return Schedule(steps, rounds, step_work(self, c, stage), c.decay_at, c.decay)
 
     def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
         if player == "critic":
@@ -262,9 +261,15 @@ class Representative(Method):
         found = {}
         for domain in self.domains:
             fakes = [scene.fakes.random[domain].pieces.detach(), scene.fakes.redrawn[OTHER[domain]].pieces.detach()]
-            critic, real = self.nets[f"d_{domain}"], scene.fakes.real[domain].pieces
+            critic, real = self.critic(domain), scene.fakes.real[domain].pieces
             wasserstein, penalty = losses.critic_losses(
-                critic, real, fakes, scene.draw, self.config.penalty_every, apart=False
+                critic,
+                real,
+                fakes,
+                scene.draw,
+                self.config.penalty_every,
+                patch=critic.patch,
+                side=self.config.critic_crop,
             )
             found[f"d_{domain}"] = wasserstein
             found[f"gp_{domain}"] = self.config.lambda_pen * penalty
@@ -273,7 +278,7 @@ class Representative(Method):
     def _generator_losses(self, scene: Scene) -> dict[str, Tensor]:
         c, made, found = self.config, scene.fakes, {}
         for domain in self.domains:
-            critic, other = self.nets[f"d_{domain}"], OTHER[domain]
+            critic, other = self.critic(domain), OTHER[domain]
             found[f"adv_{domain}"] = -c.lambda_adv * critic(made.random[domain].pieces).mean()
             found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(made.redrawn[other].pieces).mean()
             cycled = self._seen_again(made.redrawn[other], made.sizes[other], other, scene.draw)
@@ -295,6 +300,10 @@ class Representative(Method):
     def generator(self, domain: str) -> GrowingGenerator:
         """G of `domain`."""
         return self.nets[f"g_{domain}"]  # type: ignore[return-value]
+
+    def critic(self, domain: str) -> PatchCritic:
+        """D of `domain`."""
+        return self.nets[f"d_{domain}"]  # type: ignore[return-value]
 
     def _first(self, sizes: Sizes, draw: Draw) -> Tensor:
         """What a random image is drawn from at the coarsest stage."""

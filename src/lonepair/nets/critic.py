@@ -20,6 +20,8 @@ class PatchCritic(nn.Module):
         self, channels: int, width: int, blocks: int, slope: float, norm: Norm = "none", zero_bias: bool = True
     ) -> None:
         super().__init__()
+        self.patch = 2 * blocks + 1 if norm == "none" else 0
+        """Pixels a side that a score hangs on; 0 where normalisation has it hang on all."""
         widths = [channels] + [width] * (blocks - 1)
         self.body = nn.Sequential(
             *(conv_block(i, o, norm=norm, slope=slope, padding=0) for i, o in itertools.pairwise(widths))

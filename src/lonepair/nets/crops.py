@@ -56,10 +56,11 @@ class Places:
         left = self.corners[index][1]
         return left, left + self.size[1]
 
-    def cut(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n c h2 w2"]:
-        """The crops of `image`."""
-        h, w = self.size
-        return torch.cat([image[:, :, top : top + h, left : left + w] for top, left in self.corners])
+    def cut(self, images: Float[Tensor, "m c h w"]) -> Float[Tensor, "n c h2 w2"]:
+        """The crops of one image, or one of each of as many."""
+        (h, w), each = self.size, torch.split(images, 1) if len(images) > 1 else [images] * len(self)
+        pairs = zip(each, self.corners, strict=True)
+        return torch.cat([image[:, :, top : top + h, left : left + w] for image, (top, left) in pairs])
 
     def cut_from(self, crops: Float[Tensor, "n c h w"], theirs: Places) -> Float[Tensor, "n c h2 w2"]:
         """The same of `crops` that lie at `theirs`, around these."""
@@ -142,29 +143,39 @@ def is_cropped(size: Size, side: int) -> bool:
 
 
 def crops(sizes: Sequence[Size], side: int, patch: int, draw: Draw) -> Sizes:
-    """Crops that together have the pixels of a square of `side`, or `sizes` as they are, where the picture is small.
+    """`pieces_of` a picture, or `sizes` as they are, where it is small."""
+    found = pieces_of(1, sizes[-1], side, patch, draw)
+    return sizes if found is None else Crops(tuple(sizes), found)
 
-    Small is what has less than two such squares. In each part of the picture lies one crop. Every patch of `patch`
-    pixels a side is as likely to be in one as every other, those at the border, too: a picture's patches are divided
-    into as many equal fields as there are crops' worth in it, from one end or, as likely, from the other. (Where they
-    do not divide, the fewer than a field that are left over at an end are half as likely.)
+
+def pieces_of(count: int, size: Size, side: int, patch: int, draw: Draw) -> Places | None:
+    """Pieces of `count` pictures of (h, w) `size` that together have the pixels of a square of `side`.
+
+    None where the pictures are small: where they have less than two such squares. Of one picture there are four, one in
+    each quarter, of several one of each. Every patch of `patch` pixels a side is as likely to be in one as every other,
+    those at the border, too: a picture's patches are divided into as many equal fields as there are pieces' worth in
+    it, from one end or, as likely, from the other. (Where they do not divide, the fewer than a field that are left over
+    at an end are half as likely.)
     """
-    h, w = sizes[-1]
-    if not is_cropped((h, w), side):
-        return sizes
-    spans = []
-    for full in (h, w):
-        patches = full - patch + 1
-        # Of an oblong picture they are oblong.
-        fields = max(ACROSS, round(ACROSS * (h * w) ** 0.5 / side))
-        own = patches // fields
-        first = (patches - own * fields) * draw.below(2)
-        lots = draw.scalars(ACROSS).tolist()
-        numbers = [int((part + lot) * fields / ACROSS) for part, lot in enumerate(lots)]
-        spans.append((own + patch - 1, [first + number * own for number in numbers]))
-    (height, tops), (width, lefts) = spans
-    corners = tuple((top, left) for top in tops for left in lefts)
-    return Crops(tuple(sizes), Places((h, w), (height, width), corners))
+    h, w = size
+    if not is_cropped((count * h, w), side):
+        return None
+    across = ACROSS if count == 1 else 1
+    # Of an oblong picture they are oblong.
+    fields = max(across, round(across * (count * h * w) ** 0.5 / side))
+    fields = min(fields, h - patch + 1, w - patch + 1)
+    tops, lefts = ([_starts(full - patch + 1, fields, across, draw) for _ in range(count)] for full in size)
+    corners = [(top, left) for rows, columns in zip(tops, lefts, strict=True) for top in rows for left in columns]
+    height, width = ((full - patch + 1) // fields + patch - 1 for full in size)
+    return Places(size, (height, width), tuple(corners))
+
+
+def _starts(patches: int, fields: int, across: int, draw: Draw) -> list[int]:
+    """Where along an axis of so many patches pieces begin, one in each of `across` parts."""
+    own = patches // fields
+    first = (patches - own * fields) * draw.below(2)
+    lots = draw.scalars(across).tolist()
+    return [first + int((part + lot) * fields / across) * own for part, lot in enumerate(lots)]
 
 
 def cut(sizes: Sizes, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n c h2 w2"]:
