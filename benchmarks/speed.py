@@ -110,11 +110,12 @@ def spread(values: Sequence[float]) -> str:
 
 
 def whole_beside_plain(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
-    """A whole training with the engine, and with the plain one on whole pictures."""
+    """A whole training with the engine, and with the plain one of which all see whole pictures."""
 
     def measure(given: argparse.Namespace) -> str:
         fast = Training(name, size, given, "auto", **settings)
-        plain = Training(name, size, given, "plain", **{**settings, "crop": 0})
+        whole = {setting: 0 for setting in ("crop", "pieces") if hasattr(fast.job.config, setting)}
+        plain = Training(name, size, given, "plain", **{**settings, **whole})
         minutes, by_stage = [0.0, 0.0], []
         for stage in range(fast.job.layout.stages):
             fast.grow()

@@ -293,6 +293,25 @@ def test_training_on_crops_resumes_bit_for_bit_and_can_be_used(name: str, tmp_pa
     assert drawn.isfinite().all()
 
 
+@pytest.mark.parametrize("name", ["consingan", "representative"])
+def test_training_on_pieces_resumes_bit_for_bit_and_is_less_work(name: str, tmp_path: Path) -> None:
+    def ready(**more: Any) -> Job:
+        inputs = {"a": picture(44, 40, seed=1), "b": picture(44, 44, seed=2)}
+        return job(name, inputs, **{"max_side": 44, "pieces": 12, "checkpoint_minutes": 0.0, **more})
+
+    whole, folder = ready().run(), ready().folder(tmp_path / "run", False)
+    with pytest.raises(Interrupted):
+        ready().run(folder, callbacks=[StopAfter(5)])
+    assert_same(weights(whole), weights(ready().run(folder, resume=True)))
+    others = weights(ready(pieces=0).run())
+    assert any(not torch.equal(value, others[name]) for name, value in weights(whole).items())
+    work = [
+        each.method_class(each.config, each.layout).schedule(each.layout.stages - 1).work
+        for each in (ready(), ready(pieces=0))
+    ]
+    assert work[0] < work[1]
+
+
 @every_method
 def test_crops_are_no_smaller_than_the_coarsest_stage(name: str) -> None:
     assert [job(name, crop=crop).config.crop_side for crop in (0, 20, 40)] == [0, 28, 40]

@@ -19,7 +19,8 @@ With `as_released`: three Adam steps on one gradient of the generator. The paper
 
 Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
 frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
-fixed seed instead of being saved; of pictures above 362 x 362 a step sees crops (`crop`), and above 1024 x 1024 fixed
+fixed seed instead of being saved; of pictures above 90 x 90 the critic and, without normalisation, reconstruction see
+pieces, anew at each update (`pieces`), of those above 362 x 362 a step sees crops (`crop`), and above 1024 x 1024 fixed
 maps are zero; the disturbances of colours and tiles are ours in kind and numbers (`lonepair.augment`); normalisation is
 by the image's own statistics: what BatchNorm computes in training on one image, and what the released code, which never
 evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a pixel
@@ -211,14 +212,17 @@ class ConSinGAN(SingleMethod):
         if player == "critic":
             fake = scene.fakes.detach()
             wasserstein, penalty = losses.critic_losses(
-                critic, real, [fake], scene.draw, c.penalty_every, patch=critic.patch, side=c.critic_crop
+                critic, real, [fake], scene.draw, c.penalty_every, patch=critic.patch, side=c.pieces
             )
             return {"d": wasserstein, "gp": c.lambda_pen * penalty}
         if callable(scene.fakes):
             return {"adv_rec": scene.fakes()}
         adversarial = -critic(scene.fakes).mean()
+        if self.stage > 0 and c.pieces and c.norm == "none":
+            # Enough to tell whether pixels are right, but not to learn to convince (docs/performance.md).
+            sizes = nets.crops(nets.whole(sizes), c.pieces, 1, scene.draw)
         rebuilt = self._rebuild(scene.real["a"][0], sizes)
-        reconstruction = c.lambda_rec * losses.mean_square(rebuilt, real)
+        reconstruction = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, scene.real["a"][-1]))
         if c.as_released:
             parameters = [p for _, group in self.generator.trained(self.config.concurrent) for p in group]
             scene.fakes = losses.first_order(adversarial + reconstruction, parameters)

@@ -53,17 +53,17 @@ class GrowingConfig(GeneratorConfig, AdversarialConfig):
 
     critic_steps: int = 3
     """Critic updates a step."""
-    critic_crop: int = 64
+    pieces: int = 64
     """Above two squares of so many pixels a side, a critic learns from four pieces of each picture that have the pixels
     of one, drawn anew at each update; 0: never."""
 
     def problems(self) -> list[str]:
-        return super().problems() + self.too_small(1, "critic_steps") + self.too_small(0, "critic_crop")
+        return super().problems() + self.too_small(1, "critic_steps") + self.too_small(0, "pieces")
 
 
 def step_work(method: Method, config: GrowingConfig, stage: int) -> float:
     """Cost of a step at `stage`: all stages' generators, as every update sends its images through all of them, and as
     much again for a critic's update of as many pixels (measured with `consingan`)."""
     drawn, seen = sum(map(method.pixels, range(stage + 1))), method.pixels(stage)
-    most = len(method.plan.full_sizes) * config.critic_crop**2
+    most = len(method.plan.full_sizes) * config.pieces**2
     return float(drawn + config.critic_steps * (most if 0 < 2 * most < seen else seen))

@@ -68,6 +68,8 @@ class RepresentativeConfig(GrowingConfig):
     crop: int = 128
     """Of windows above two squares of so many pixels a side (at least 2 x min_side), a step sees four crops that have
     one square's pixels; 0: never."""
+    pieces: int = 0
+    """As in `consingan`: not compared here, and so off."""
     margin: float = 0.125
     """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
     critic_blocks: int = 5
@@ -269,7 +271,7 @@ class Representative(Method):
                 scene.draw,
                 self.config.penalty_every,
                 patch=critic.patch,
-                side=self.config.critic_crop,
+                side=self.config.pieces,
             )
             found[f"d_{domain}"] = wasserstein
             found[f"gp_{domain}"] = self.config.lambda_pen * penalty
