@@ -18,8 +18,9 @@ from lonepair.losses import (
     self_similarity,
 )
 from lonepair.losses.patches import _known, _packed, _some
-from lonepair.nets import PatchCritic, pieces_of
+from lonepair.nets import PatchCritic
 from lonepair.noise import Draw
+from lonepair.places import pieces_of
 from lonepair.resize import resize
 
 POINTS = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(0))

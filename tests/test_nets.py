@@ -13,8 +13,8 @@ from lonepair.nets import (
     cut,
 )
 from lonepair.nets.blocks import Border, InstanceNorm, Norm
-from lonepair.nets.crops import Places
 from lonepair.noise import Draw, seeded
+from lonepair.places import Places
 from lonepair.resize import resize_image
 
 SIZES = [(7, 9), (9, 12), (13, 17)]

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from lonepair import nets, pyramid
+    from lonepair import nets, places, pyramid
     from lonepair.nets import Sizes
     from lonepair.noise import Draw
 else:
-    torch, nn, nets, pyramid = lazy("torch"), lazy("torch.nn"), lazy("lonepair.nets"), lazy("lonepair.pyramid")
+    torch, nn, nets = lazy("torch"), lazy("torch.nn"), lazy("lonepair.nets")
+    places, pyramid = lazy("lonepair.places"), lazy("lonepair.pyramid")
 
 Size = tuple[int, int]
 
@@ -320,7 +321,7 @@ class Method(ABC):
         """So many of all domains' pixels a step looks at where `stage` is the newest."""
         side = self.config.crop_side if stage else 0
         sizes = [self.plan.sizes(self.looked_at(domain))[stage] for domain in self.plan.full_sizes]
-        return sum(side**2 if nets.is_cropped(size, side) else size[0] * size[1] for size in sizes)
+        return sum(side**2 if places.is_cropped(size, side) else size[0] * size[1] for size in sizes)
 
     def looked_at(self, domain: str) -> Size:
         """(h, w) at the finest stage of what of `domain`'s picture a step looks at, or sees crops of: all of it."""

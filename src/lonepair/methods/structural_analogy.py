@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from lonepair import losses, nets, noise, pyramid, resize
     from lonepair.nets import Crops, Sizes, StagewiseGenerator
-    from lonepair.nets.crops import Places
     from lonepair.noise import Draw
+    from lonepair.places import Places
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
     pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")

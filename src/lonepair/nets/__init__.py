@@ -7,8 +7,6 @@ from lonepair.nets.crops import Crops as Crops
 from lonepair.nets.crops import Sizes as Sizes
 from lonepair.nets.crops import crops as crops
 from lonepair.nets.crops import cut as cut
-from lonepair.nets.crops import is_cropped as is_cropped
-from lonepair.nets.crops import pieces_of as pieces_of
 from lonepair.nets.crops import whole as whole
 from lonepair.nets.growing import GrowingGenerator as GrowingGenerator
 from lonepair.nets.growing import Surround as Surround

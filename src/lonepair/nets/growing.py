@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from lonepair.nets.bands import Rows, resized, rows_of
 from lonepair.nets.blocks import Border, Norm, conv_block, init_normal
-from lonepair.nets.crops import Crops, Places, Size, Sizes, Span, enlarged_from, together
+from lonepair.nets.crops import Crops, Sizes, enlarged_from, together
 from lonepair.noise import LARGE, Draw, Field
+from lonepair.places import Places, Size, Span
 from lonepair.resize import resize_corners, resize_features, resize_part
 
 Surround = Literal["each", "ahead", "enlarge"]

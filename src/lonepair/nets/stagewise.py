@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from lonepair.nets.bands import rows_of
 from lonepair.nets.blocks import Norm, conv_block, init_normal
-from lonepair.nets.crops import Crops, Places, Size, enlarged_from, together
+from lonepair.nets.crops import Crops, enlarged_from, together
 from lonepair.noise import LARGE, Draw
+from lonepair.places import Places, Size
 
 
 class StageGenerator(nn.Module):
