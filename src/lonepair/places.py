@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +38,10 @@ class Places:
     @property
     def is_whole(self) -> bool:
         return self.size == self.of
+
+    def only(self, index: int) -> Places:
+        """One of them."""
+        return replace(self, corners=(self.corners[index],))
 
     def rows(self, index: int) -> Span:
         """Rows of one of the crops."""

@@ -97,13 +97,16 @@ def _seen(images: Sequence[Tensor], patch: int, side: int, draw: Draw) -> list[T
 
 
 def _penalty(critic: Critic, point: Tensor, patch: int, side: int, draw: Draw) -> Float[Tensor, ""]:
-    """`gradient_penalty`, of a large image at pieces of it."""
-    here = pieces_of(len(point), (point.shape[2], point.shape[3]), side, 1, draw)
-    if here is None:
+    """`gradient_penalty`, of large images at one piece of as many as scores are taken of: that is enough."""
+    found = pieces_of(len(point), (point.shape[2], point.shape[3]), side, 1, draw)
+    if found is None:
         return gradient_penalty(critic, point)
+    one = draw.below(len(found))
+    here = found.only(one)
     # A pixel's gradient is that of all scores that see it: cut off any, and the critic learns to be too steep.
     around = here.grown(patch - 1)
-    return gradient_penalty(critic, around.cut(point), lambda norm: here.cut_from(norm, around))
+    image = point[one : one + 1] if len(point) > 1 else point
+    return gradient_penalty(critic, around.cut(image), lambda norm: here.cut_from(norm, around))
 
 
 def _means(critic: Critic, images: Sequence[Tensor], apart: bool) -> list[Float[Tensor, ""]]:
