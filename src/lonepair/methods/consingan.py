@@ -208,8 +208,8 @@ class ConSinGAN(SingleMethod):
         if scene.fakes is None:
             scene.fakes = self._imagine(scene)
         critic, c, sizes = self.critic, self.config, self.seen("a", scene)
-        real = nets.cut(sizes, scene.real["a"][-1])
         if player == "critic":
+            real = nets.cut(sizes, scene.real["a"][-1])
             fake = scene.fakes.detach()
             wasserstein, penalty = losses.critic_losses(
                 critic, real, [fake], scene.draw, c.penalty_every, patch=critic.patch, side=c.pieces

@@ -54,8 +54,8 @@ class GrowingConfig(GeneratorConfig, AdversarialConfig):
     critic_steps: int = 3
     """Critic updates a step."""
     pieces: int = 64
-    """Above two squares of so many pixels a side, a critic learns from four pieces of each picture that have the pixels
-    of one, drawn anew at each update; 0: never."""
+    """Above two squares of so many pixels a side, the critic (and the reconstruction of a generator that does not
+    normalise) learns from four pieces of each picture that have one square's pixels, new at each update; 0: never."""
 
     def problems(self) -> list[str]:
         return super().problems() + self.too_small(1, "critic_steps") + self.too_small(0, "pieces")
