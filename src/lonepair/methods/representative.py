@@ -68,9 +68,6 @@ class RepresentativeConfig(GrowingConfig):
     crop: int = 128
     """Of windows above two squares of so many pixels a side (at least 2 x min_side), a step sees four crops that have
     one square's pixels; 0: never."""
-    pieces: int = 0
-    """Above two squares of so many pixels a side, critics learn from four pieces of each window that have one square's
-    pixels, new at each update; 0: never. (Off: what it does to pictures was not compared.)"""
     margin: float = 0.125
     """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
     critic_blocks: int = 5
