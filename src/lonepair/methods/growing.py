@@ -54,9 +54,9 @@ class GrowingConfig(GeneratorConfig, AdversarialConfig):
     critic_steps: int = 3
     """Critic updates a step."""
     pieces: int = 0
-    """Above two squares of so many pixels a side, critics (and `consingan`'s reconstruction, without normalisation) learn
-    from four pieces of each picture that have one square's pixels, new at each update; 0: never. Try 96 to 128: twice as
-    fast at 250 pixels, and less fine."""
+    """Above two squares of so many pixels a side, critics (in `consingan` reconstruction, too) learn from four pieces
+    of each picture that have one square's pixels, new at each update; 0: never. Try 96: twice as fast at 250 pixels,
+    and less fine."""
 
     def problems(self) -> list[str]:
         return super().problems() + self.too_small(1, "critic_steps") + self.too_small(0, "pieces")
