@@ -251,6 +251,9 @@ ROWS = {
     "whole-consingan": Row(
         "`consingan`, 188x250, whole default training", "4 times", whole_beside_plain("consingan", (188, 250))
     ),
+    "pieces-consingan": Row(
+        "the same with `--pieces 96`", "4 times", whole_beside_plain("consingan", (188, 250), pieces=96)
+    ),
     "whole-structural-analogy": Row(
         "`structural-analogy`, 220x220, a step at all stages",
         "4 times",
