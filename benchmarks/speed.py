@@ -252,7 +252,9 @@ ROWS = {
         "`consingan`, 188x250, whole default training", "4 times", whole_beside_plain("consingan", (188, 250))
     ),
     "pieces-consingan": Row(
-        "the same with `--pieces 96`", "4 times", whole_beside_plain("consingan", (188, 250), pieces=96)
+        "the same as whole-consingan, with `--pieces 96`",
+        "4 times",
+        whole_beside_plain("consingan", (188, 250), pieces=96),
     ),
     "whole-structural-analogy": Row(
         "`structural-analogy`, 220x220, a step at all stages",

@@ -116,9 +116,9 @@ class Places:
         return Places(of, (size[0], size[1]), tuple(zip(*corners, strict=True)))
 
 
-def is_cropped(size: Size, side: int) -> bool:
-    """Whether of a picture of (h, w) `size` crops are seen that together have the pixels of a square of `side`."""
-    return 0 < 2 * side**2 < size[0] * size[1]
+def is_cropped(pixels: int, side: int) -> bool:
+    """Whether of so many pixels crops are seen that together have those of a square of `side`."""
+    return 0 < 2 * side**2 < pixels
 
 
 def pieces_of(count: int, size: Size, side: int, patch: int, draw: Draw) -> Places | None:
@@ -131,7 +131,7 @@ def pieces_of(count: int, size: Size, side: int, patch: int, draw: Draw) -> Plac
     at an end are half as likely.)
     """
     h, w = size
-    if not is_cropped((count * h, w), side):
+    if not is_cropped(count * h * w, side):
         return None
     across = ACROSS if count == 1 else 1
     # Of an oblong picture they are oblong.

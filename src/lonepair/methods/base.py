@@ -317,11 +317,16 @@ class Method(ABC):
             scene.seen[domain] = nets.crops(self.sizes[domain], self.config.crop_side, self.patch, scene.draw)
         return scene.seen[domain]
 
-    def pixels(self, stage: int) -> int:
-        """So many of all domains' pixels a step looks at where `stage` is the newest."""
-        side = self.config.crop_side if stage else 0
-        sizes = [self.plan.sizes(self.looked_at(domain))[stage] for domain in self.plan.full_sizes]
-        return sum(side**2 if places.is_cropped(size, side) else size[0] * size[1] for size in sizes)
+    def pixels(self, stage: int, pieces: int = 0) -> int:
+        """So many of all domains' pixels a step, or an update that sees `pieces`, looks at: `stage` is the newest."""
+        total = 0
+        for domain in self.plan.full_sizes:
+            h, w = self.plan.sizes(self.looked_at(domain))[stage]
+            seen = h * w
+            for side in (self.config.crop_side if stage else 0, pieces):
+                seen = side**2 if places.is_cropped(seen, side) else seen
+            total += seen
+        return total
 
     def looked_at(self, domain: str) -> Size:
         """(h, w) at the finest stage of what of `domain`'s picture a step looks at, or sees crops of: all of it."""

@@ -54,9 +54,9 @@ class GrowingConfig(GeneratorConfig, AdversarialConfig):
     critic_steps: int = 3
     """Critic updates a step."""
     pieces: int = 0
-    """Above two squares of so many pixels a side, critics (in `consingan` reconstruction, too) learn from four pieces
-    of each picture that have one square's pixels, new at each update; 0: never. Try 96: twice as fast at 250 pixels,
-    and less fine."""
+    """Above two squares of so many pixels a side, critics, and of one image the reconstruction, learn from four
+    pieces of each picture that have one square's pixels, new at each update; 0: never. Try 96: twice as fast at 250
+    pixels, and less fine."""
 
     def problems(self) -> list[str]:
         return super().problems() + self.too_small(1, "critic_steps") + self.too_small(0, "pieces")
@@ -64,7 +64,6 @@ class GrowingConfig(GeneratorConfig, AdversarialConfig):
 
 def step_work(method: Method, config: GrowingConfig, stage: int) -> float:
     """Cost of a step at `stage`: all stages' generators, as every update sends its images through all of them, and as
-    much again for a critic's update of as many pixels (measured with `consingan`)."""
-    drawn, seen = sum(map(method.pixels, range(stage + 1))), method.pixels(stage)
-    most = len(method.plan.full_sizes) * config.pieces**2
-    return float(drawn + config.critic_steps * (most if 0 < 2 * most < seen else seen))
+    much again for a critic's update of as many pixels (as measured)."""
+    drawn = sum(map(method.pixels, range(stage + 1)))
+    return float(drawn + config.critic_steps * method.pixels(stage, config.pieces))
