@@ -36,9 +36,11 @@ from lonepair.methods.base import Method
 from lonepair.model import Model
 from lonepair.noise import seeded
 from lonepair.train.engine import Engine
-from lonepair.train.loop import _grow, _optimizers, _scene, _step
+from lonepair.train.loop import Steps, grow
 
 Size = tuple[int, int]
+WARM = 2
+"""So many first steps do not count: a GPU records the second."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,12 @@ class Training:
         self.method.keep_detail(self.job._details(self.method.detail_side))
         self._levels = self.job._levels()
         self._given = given
-        self._optimizers: Any = None
+        self._steps: Any = None
 
     def grow(self) -> None:
         """To the next stage, untrained."""
-        _grow(self.method, self._levels, self.job.engine, 0, {})
-        self._optimizers = _optimizers(self.method.players(), {}, self.job.engine)
+        grow(self.method, self._levels, self.job.engine, 0, {})
+        self._steps = Steps(self.method, self._levels, self.job.engine, 0)
 
     def grown(self) -> Training:
         """To the last stage."""
@@ -80,27 +82,27 @@ class Training:
 
     def step(self, index: int) -> float:
         """Seconds of one step: all updates of all players in the method's order."""
-        method, engine = self.method, self.job.engine
-        start = time.perf_counter()
-        scene = _scene(method, self._levels, engine, 0, index)
-        _step(method, scene, method.schedule(method.stage), self._optimizers, 1.0, engine)
-        if engine.device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - start
+        engine = self.job.engine
+        with engine.training():
+            start = time.perf_counter()
+            self._steps(index, 1.0)
+            if engine.device.type == "cuda":
+                torch.cuda.synchronize()
+            return time.perf_counter() - start
 
     def whole(self) -> float:
         """Seconds of the whole training, estimated from the median of some steps at each stage."""
         seconds = 0.0
         while self.method.stage + 1 < self.job.layout.stages:
             self.grow()
-            steps = [self.step(index) for index in range(self._given.steps + 1)][1:]
+            steps = [self.step(index) for index in range(self._given.steps + WARM)][WARM:]
             seconds += self.method.schedule(self.method.stage).steps * statistics.median(steps)
         return seconds
 
 
 def in_turn(one: Callable[[int], float], other: Callable[[int], float], count: int) -> tuple[list[float], list[float]]:
-    """`count` measurements of each, in turn, after one each that does not count."""
-    pairs = [(one(index), other(index)) for index in range(count + 1)][1:]
+    """`count` measurements of each, in turn, after some that do not count."""
+    pairs = [(one(index), other(index)) for index in range(count + WARM)][WARM:]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 

@@ -21,7 +21,7 @@ import torch
 import lonepair.methods as methods
 from lonepair.job import Job
 from lonepair.noise import seeded
-from lonepair.train.loop import _grow, _optimizers, _scene, _step
+from lonepair.train.loop import Steps, grow
 
 PUBLISHED = {
     "singan": (188, 250),
@@ -34,8 +34,12 @@ PUBLISHED = {
 """(h, w) of the pictures; those of our own are the ones beside them."""
 
 
+WARM = 2
+"""So many first steps do not count: a GPU records the second."""
+
+
 def timed(name: str, given: argparse.Namespace, engine: str) -> tuple[list[float], Job, float, float]:
-    """Seconds of each of some steps at the finest stage after one for warming up, the job, a whole training in such
+    """Seconds of each of some steps at the finest stage after some for warming up, the job, a whole training in such
     steps, and GPU memory in GB."""
     size = PUBLISHED[name]
     pictures = {
@@ -47,19 +51,19 @@ def timed(name: str, given: argparse.Namespace, engine: str) -> tuple[list[float
         method = job.method_class(job.config, job.layout)
     levels = job._levels()
     for _ in range(job.layout.stages):
-        _grow(method, levels, job.engine, 0, {})
-    schedule, optimizers = method.schedule(method.stage), _optimizers(method.players(), {}, job.engine)
-    found = []
-    for step in range(given.steps + 1):
-        start = time.perf_counter()
-        _step(method, _scene(method, levels, job.engine, 0, step), schedule, optimizers, 1.0, job.engine)
-        if job.engine.device.type == "cuda":
-            torch.cuda.synchronize()
-        found.append(time.perf_counter() - start)
+        grow(method, levels, job.engine, 0, {})
+    steps, found = Steps(method, levels, job.engine, 0), []
+    with job.engine.training():
+        for number in range(given.steps + WARM):
+            start = time.perf_counter()
+            steps(number, 1.0)
+            if job.engine.device.type == "cuda":
+                torch.cuda.synchronize()
+            found.append(time.perf_counter() - start)
     memory = torch.cuda.max_memory_allocated() / 1e9 if job.engine.device.type == "cuda" else 0.0
     plans = [method.schedule(stage) for stage in range(job.layout.stages)]
-    whole = sum(plan.steps * plan.work for plan in plans) / schedule.work
-    return found[1:], job, whole, memory
+    whole = sum(plan.steps * plan.work for plan in plans) / method.schedule(method.stage).work
+    return found[WARM:], job, whole, memory
 
 
 def main() -> None:

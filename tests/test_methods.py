@@ -19,7 +19,7 @@ from lonepair.job import Job
 from lonepair.methods.base import Method, Scene
 from lonepair.model import Model, load
 from lonepair.noise import Draw, seeded
-from lonepair.train.loop import Interrupted, Progress, _grow, _scene
+from lonepair.train.loop import Interrupted, Progress, Steps, grow
 from lonepair.train.run import RunFolder
 from lonepair.train.watch import Report, Watcher
 
@@ -263,16 +263,17 @@ def test_a_step_sees_crops_of_a_large_picture(name: str) -> None:
         method = ready.method_class(ready.config, ready.layout)
     levels = ready._levels()
     for _ in range(ready.layout.stages):
-        _grow(method, levels, ready.engine, 0, {})
+        grow(method, levels, ready.engine, 0, {})
     seen: list[int] = []
     for part in method.nets.modules():
         if isinstance(part, torch.nn.Conv2d):
             part.register_forward_pre_hook(lambda _, x: seen.append(len(x[0]) * x[0].shape[-2] * x[0].shape[-1]))
+    steps = Steps(method, levels, ready.engine, 0)
     for step in range(3):
         if step == 1:
             seen.clear()  # what is drawn once a stage and kept is whole
-        scene = _scene(method, levels, ready.engine, 0, step)
-        for player in dict.fromkeys(method.schedule(method.stage).rounds):
+        scenes = steps.scenes(step)
+        for player, scene in dict(zip(method.schedule(method.stage).rounds, scenes, strict=True)).items():
             losses = method.losses(player, scene)
             assert all(value.isfinite() for value in losses.values()), losses
     # Four crops of 28 x 28 pixels together, each with what its borders hang on; not 160 x 150.

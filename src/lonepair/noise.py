@@ -7,7 +7,7 @@ training equal the uninterrupted one.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +28,18 @@ def _sequence(keys: tuple[int, ...]) -> np.random.SeedSequence:
     return np.random.SeedSequence((len(keys), *keys))
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A number that the host was given, and may have decided something by."""
+
+    kind: str
+    """The method of `Draw` that gave it."""
+    among: float
+    """What that was asked for."""
+    fell: int | None
+    """What it gave; None: one of more than could be met again."""
+
+
 class Draw:
     """A stream of random numbers that `keys` (non-negative integers) decide entirely.
 
@@ -42,20 +54,24 @@ class Draw:
         place: torch.device | str | None = None,
         lazy: bool = False,
         kept: list[Tensor] | None = None,
+        generator: torch.Generator | None = None,
     ) -> None:
         """
         Args:
             lazy: Maps too large for memory come as `Field`s.
             kept: Takes the normal tensors that are drawn; another stream of the same keys that is asked for the same,
                 and for no more, gives these: to draw them is slow.
+            generator: Is seeded anew to draw tensors, in place of one of the stream's own.
         """
         words = _sequence(keys).generate_state(2, np.uint64)
-        self._tensors = torch.Generator(device=device).manual_seed(int(words[0]) >> 1)
+        self._tensors = (generator or torch.Generator(device=device)).manual_seed(int(words[0]) >> 1)
         self._scalars = np.random.Generator(np.random.PCG64(int(words[1])))
         self._device = device
         self._place = place if place is not None else device
         self._keys, self._fields, self._lazy = keys, 0, lazy
         self._kept, self._given = kept, 0
+        self.told: Callable[[Choice], None] = _nobody
+        """Is told of each number that the host is given."""
 
     @classmethod
     def of_picture(cls, seed: int, index: int, place: torch.device | str) -> Draw:
@@ -66,9 +82,10 @@ class Draw:
         """
         return cls(seed, index, 0, 0, place=place, lazy=True)
 
-    def part(self, index: int) -> Draw:
+    def part(self, index: int, generator: torch.Generator | None = None) -> Draw:
         """A stream of its own, which hangs on nothing that was drawn from this one."""
-        return Draw(*self._keys, 2, index, device=self._device, place=self._place, lazy=self._lazy)
+        keys = (*self._keys, 2, index)
+        return Draw(*keys, device=self._device, place=self._place, lazy=self._lazy, generator=generator)
 
     def normal(self, *shape: int) -> Tensor:
         """Independent N(0, 1) numbers, float32."""
@@ -89,25 +106,43 @@ class Draw:
         """
         if h * w <= LARGE or channels <= 4:
             return self.normal(1, h, w, channels).permute(0, 3, 1, 2)
+        self.told(Choice("maps", channels, None))  # by generators of its own
         self._fields += 1
         field = Field((1, channels, h, w), (*self._keys, 1, self._fields), self._device, self._place)
         return field if self._lazy else field.whole()
 
     def scalars(self, *shape: int) -> Tensor:
         """Independent U(0, 1) numbers on the CPU, for choices that the host makes, such as where to cut a window."""
+        self.told(Choice("scalars", len(shape), None))
         return torch.from_numpy(self._scalars.random(shape, dtype=np.float32))
+
+    def shares(self, *shape: int) -> Tensor:
+        """Independent U(0, 1) numbers where tensors are drawn, for what the host need not know."""
+        if torch.device(self._device).type == "cpu":
+            return self.scalars(*shape)
+        return torch.rand(shape, generator=self._tensors, device=self._device)
 
     def coin(self, probability: float) -> bool:
         """True with `probability`."""
-        return bool(self._scalars.random() < probability)
+        fell = bool(self._scalars.random() < probability)
+        self.told(Choice("coin", probability, fell))
+        return fell
 
     def below(self, bound: int) -> int:
         """An integer in [0, bound), each equally likely."""
-        return int(self._scalars.integers(bound))
+        fell = int(self._scalars.integers(bound))
+        if bound > 1:
+            self.told(Choice("below", bound, fell))
+        return fell
 
     def some(self, count: int, bound: int) -> Tensor:
         """`count` different integers in [0, bound), on the CPU."""
+        self.told(Choice("some", count, None))
         return torch.from_numpy(self._scalars.choice(bound, count, replace=False))
+
+
+def _nobody(choice: Choice) -> None:
+    pass
 
 
 @dataclass(frozen=True)

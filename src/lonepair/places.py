@@ -116,6 +116,20 @@ class Places:
         return Places(of, (size[0], size[1]), tuple(zip(*corners, strict=True)))
 
 
+def window(image: Float[Tensor, "b c h w"], size: Size, where: Float[Tensor, " 2"]) -> Float[Tensor, "b c h2 w2"]:
+    """A window of (h, w) `size`, at a place that `where` in [0, 1) draws, on whatever device; without a derivative
+    where that is none of the CPU's."""
+    for axis, length, share in zip((2, 3), size, where, strict=True):
+        if length == image.shape[axis]:
+            continue
+        first = (share.double() * (image.shape[axis] - length + 1)).long()
+        if first.device.type == "cpu":
+            image = image.narrow(axis, int(first), length)
+        else:  # the host would have to wait for it
+            image = image.index_select(axis, first + torch.arange(length, device=first.device))
+    return image
+
+
 def is_cropped(pixels: int, side: int) -> bool:
     """Whether of so many pixels crops are seen that together have those of a square of `side`."""
     return 0 < 2 * side**2 < pixels

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.noise import Draw
-from lonepair.places import pieces_of
+from lonepair.places import pieces_of, window
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -40,15 +40,9 @@ def interpolate(
     Images of unequal sizes are first cut to the size that both have, at a place that weights[1:] in [0, 1) draw, so
     that no pixel is resampled: a stretched patch is not one of the real image's patches.
     """
-    h, w = min(real.shape[2], fake.shape[2]), min(real.shape[3], fake.shape[3])
-
-    def cut(image: Tensor) -> Tensor:
-        top = int(float(weights[1]) * (image.shape[2] - h + 1)) if image.shape[2] > h else 0
-        left = int(float(weights[2]) * (image.shape[3] - w + 1)) if image.shape[3] > w else 0
-        return image[:, :, top : top + h, left : left + w]
-
-    alpha = float(weights[0])
-    return alpha * cut(real) + (1 - alpha) * cut(fake)
+    size = min(real.shape[2], fake.shape[2]), min(real.shape[3], fake.shape[3])
+    alpha = weights[0]
+    return alpha * window(real, size, weights[1:]) + (1 - alpha) * window(fake, size, weights[1:])
 
 
 def critic_losses(
@@ -75,7 +69,7 @@ def critic_losses(
             one square's pixels together (`lonepair.places`); 0: never. The same on average.
     """
     shares = [1.0] * len(fakes) if shares is None else shares
-    weights = draw.scalars(len(fakes), 3)
+    weights = draw.shares(len(fakes), 3)
     side = side if patch else 0
     real_score, *scores = _means(critic, _seen([real, *fakes], patch, side, draw), apart=not patch)
     wasserstein = torch.stack([share * (score - real_score) for score, share in zip(scores, shares, strict=True)]).sum()

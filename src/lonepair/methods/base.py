@@ -192,9 +192,9 @@ class Scene:
     fakes: Any = None
     """What a method wants to hand from one update of the step to the next."""
 
-    def part(self, index: int) -> Scene:
+    def part(self, index: int, generator: torch.Generator | None = None) -> Scene:
         """The same frames, and random draws of its own: for one of several players that move at once."""
-        return Scene(self.real, self.draw.part(index))
+        return Scene(self.real, self.draw.part(index, generator))
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import losses, nets, noise, pyramid, resize
+    from lonepair import losses, nets, noise, places, pyramid, resize
     from lonepair.nets import GrowingGenerator, PatchCritic, Sizes
     from lonepair.noise import Draw
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
-    pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
+    places, pyramid, resize = lazy("lonepair.places"), lazy("lonepair.pyramid"), lazy("lonepair.resize")
 
 
 OTHER = {"a": "b", "b": "a"}
@@ -226,7 +226,7 @@ class Representative(Method):
         # The coarsest stage is small.
         side = crop if self.stage else 0
         sizes = {d: nets.crops(self._window_sizes(d), side, self.patch, draw) for d in self.domains}
-        windows = {d: _window(scene.real[d][-1], sizes[d][-1], draw) for d in self.domains}
+        windows = {d: places.window(scene.real[d][-1], sizes[d][-1], draw.shares(2)) for d in self.domains}
         real = {d: Seen(nets.cut(sizes[d], window), window) for d, window in windows.items()}
         random = {d: self._seen(d, self._first(sizes[d], draw), sizes[d], 0, draw, 1.0) for d in self.domains}
         shown = real if redraws_real else random
@@ -343,9 +343,3 @@ class Representative(Method):
     def parts(self) -> dict[str, int]:
         parts = self.config.generator_parts(self.plan.channels, head_norm=False)
         return {f"g_{domain} {part}": count for domain in self.domains for part, count in parts.items()}
-
-
-def _window(image: Tensor, size: Size, draw: Draw) -> Tensor:
-    """A window of `image`, at a random place."""
-    top, left = (draw.below(whole - part + 1) for whole, part in zip(image.shape[-2:], size, strict=True))
-    return image[:, :, top : top + size[0], left : left + size[1]]

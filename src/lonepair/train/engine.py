@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -29,10 +29,12 @@ class Engine:
     device: torch.device
     dtype: torch.dtype
     plain: bool = False
-    """As torch has it by itself: float32, channels first, an optimizer of separate operations. What `auto` must equal
-    but for rounding, and is timed against."""
+    """As torch has it by itself: float32, channels first, the optimizer that it chooses. What `auto` must equal but for
+    rounding, and is timed against."""
     layout: torch.memory_format = torch.channels_last
     """Of weights and images, which features then have, too."""
+    records: bool = False
+    """Whether steps are repeated as graphs (see `lonepair.train.graphs`)."""
 
     @property
     def drawing(self) -> Engine:
@@ -48,9 +50,38 @@ class Engine:
         """`image` on the device, in the engine's layout."""
         return image.to(self.device, memory_format=self.layout)
 
-    def adam(self, groups: list[dict[str, Any]], betas: tuple[float, float]) -> Optimizer:
-        """The optimizer of parameter `groups`, all of a group in one operation."""
-        return Adam(groups, betas=betas, **({"foreach": False} if self.plain else {"fused": True}))
+    def adam(
+        self, groups: list[dict[str, Any]], betas: tuple[float, float], state: dict[str, Any] | None = None
+    ) -> Optimizer:
+        """The optimizer of parameter `groups`, all of a group in one operation; with a `state`, of whatever engine, as
+        that tells."""
+        ours: dict[str, Any] = {"foreach": None, "fused": None if self.plain else True, "capturable": self.records}
+        optimizer = Adam([{**group, "base_lr": group["lr"]} for group in groups], betas=betas, **ours)
+        if state is not None:
+            optimizer.load_state_dict({**state, "param_groups": [{**old, **ours} for old in state["param_groups"]]})
+        for group in optimizer.param_groups if self.records else ():
+            group["lr"] = torch.tensor(group["base_lr"], device=self.device)
+        return optimizer
+
+    def set_rate(self, optimizer: Optimizer, rate: float) -> None:
+        """Let every group of parameters learn at `rate` times its own learning rate."""
+        for group in optimizer.param_groups:
+            if self.records:
+                group["lr"].fill_(group["base_lr"] * rate)  # what was recorded reads this very tensor
+            else:
+                group["lr"] = group["base_lr"] * rate
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Within it steps are taken: a stream may be recorded if it is not the default one."""
+        if not self.records:
+            yield
+            return
+        stream = _stream(self.device)
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            yield
+        torch.cuda.current_stream().wait_stream(stream)
 
     def at_once(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """What `calls` give, which need nothing of each other: on a CPU each on cores of its own.
@@ -69,6 +100,11 @@ class Engine:
 
     def __str__(self) -> str:
         return f"{self.device.type}, {str(self.dtype).removeprefix('torch.')}{', plain' if self.plain else ''}"
+
+
+@functools.cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @functools.cache
@@ -101,7 +137,9 @@ def choose_engine(device: str = "auto", dtype: str = "auto", threads: int = 0, e
     if dtype == "auto":
         dtype = "bfloat16" if engine != "plain" and computes_bfloat16(device) else "float32"
     precision = torch.bfloat16 if dtype == "bfloat16" else torch.float32
-    return Engine(torch.device(device), precision, engine == "plain", _layout(device, precision, engine == "plain"))
+    plain = engine == "plain"
+    layout = _layout(device, precision, plain)
+    return Engine(torch.device(device), precision, plain, layout, records=device == "cuda" and not plain)
 
 
 def _layout(device: str, dtype: torch.dtype, plain: bool) -> torch.memory_format:

@@ -1,0 +1,130 @@
+"""Steps that a GPU repeats: which ways a step may go, and that it does what it does when it is not repeated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import lonepair.methods as methods
+from conftest import picture
+from lonepair.job import Job
+from lonepair.noise import Draw, seeded
+from lonepair.train.graphs import Recorder, Ways
+from lonepair.train.loop import Steps, grow
+
+# -- which ways a step may go -----------------------------------------------------------------------------------------
+
+
+def asks(draws: list[Draw]) -> list[tuple[int, Any]]:
+    """What a step asks for whose second question hangs on its first."""
+    asked: list[tuple[int, Any]] = []
+    for which, draw in enumerate(draws):
+        draw.told = lambda choice, which=which: asked.append((which, choice))  # type: ignore[misc]
+    if draws[0].coin(0.5):
+        draws[1].below(3)
+    draws[0].below(1)  # no question
+    return asked
+
+
+def test_a_way_that_was_gone_is_found_again_and_no_other() -> None:
+    ways, known = Ways(), set()
+    for step in range(200):
+        make = lambda step=step: [Draw(0, step, index) for index in range(2)]  # noqa: E731
+        found = ways.walk(make())
+        asked = asks(make())
+        gone = tuple(choice.fell for _, choice in asked)
+        assert (found in known) == (gone in known)
+        assert found == gone or found not in known
+        assert ways.learn(asked) == gone
+        known.add(gone)
+    assert known == {(False,), (True, 0), (True, 1), (True, 2)}
+
+
+@pytest.mark.parametrize("ask", [lambda d: d.scalars(2), lambda d: d.some(2, 9)])
+def test_numbers_that_cannot_be_met_again_are_no_way(ask: Any) -> None:
+    draw, asked = Draw(0), []
+    draw.told = lambda choice: asked.append((0, choice))
+    ask(draw)
+    assert Ways().learn(asked) is None
+
+
+def test_tensors_are_no_choice_of_the_hosts() -> None:
+    draw, asked = Draw(0), []
+    draw.told = asked.append
+    draw.normal(2, 3), draw.maps(3, 4, 5), draw.below(1)
+    assert asked == []
+
+
+# -- on a GPU ---------------------------------------------------------------------------------------------------------
+
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+def trained(name: str, records: bool, steps: int = 8, clip: bool = False, **settings: Any) -> dict[str, Tensor]:
+    """Weights after some steps of each of two stages."""
+    method_class = methods.get_method(name)
+    pictures = {"a": picture(48, 40, seed=1), "b": picture(44, 52, seed=2)}
+    if clip:
+        pictures["a"] = torch.cat([picture(48, 40, seed=seed) for seed in range(3)])
+    pictures = {domain: pictures[domain] for domain in method_class.domains}
+    job = Job.plan(pictures, name, "standard", {"device": "cuda", "max_side": 48, **settings})
+    engine = replace(job.engine, records=records)
+    with seeded(0):
+        method = method_class(job.config, job.layout)
+    levels = job._levels()
+    with engine.training():
+        for _ in range(2):
+            grow(method, levels, engine, 0, {})
+            taken = Steps(method, levels, engine, 0)
+            for number in range(steps):
+                taken(number, 1.0 if number < steps - 2 else 0.1)
+    torch.cuda.synchronize()
+    return {key: tensor.cpu() for key, tensor in method.nets.state_dict().items()}
+
+
+def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    """The largest difference of two weights."""
+    return max(float((one[key].float() - other[key].float()).abs().max()) for key in one if one[key].numel())
+
+
+@on_gpu
+@pytest.mark.parametrize("name", methods.names())
+def test_repeated_steps_learn_what_steps_learn(name: str) -> None:
+    plain, repeated = trained(name, False), trained(name, True)
+    # Eight steps at 5e-4: what is left of their order of sums.
+    assert apart(plain, repeated) < 2e-3
+    assert apart(plain, trained(name, False, steps=7)) > 4 * apart(plain, repeated)
+
+
+@on_gpu
+@pytest.mark.parametrize("name", methods.names())
+def test_the_same_seed_learns_the_same_twice(name: str) -> None:
+    assert apart(trained(name, True), trained(name, True)) == 0
+
+
+@on_gpu
+def test_a_clips_frames_are_seen_where_steps_are_repeated() -> None:
+    plain, repeated = (trained("structural-analogy", records, clip=True) for records in (False, True))
+    assert apart(plain, repeated) < 2e-3
+
+
+@on_gpu
+@pytest.mark.parametrize("task", ["editing", "harmonization"])
+def test_what_cannot_be_repeated_is_trained_all_the_same(task: str) -> None:
+    assert apart(*(trained("consingan", records, task=task, min_side=25) for records in (False, True))) < 2e-3
+
+
+@on_gpu
+def test_steps_of_one_way_are_recorded_once() -> None:
+    recorded: list[int] = []
+    record = Recorder._record
+    try:
+        Recorder._record = lambda self, *given: (recorded.append(1), record(self, *given))[1]  # type: ignore
+        trained("consingan", True)
+    finally:
+        Recorder._record = record  # type: ignore[method-assign]
+    assert len(recorded) == 2
