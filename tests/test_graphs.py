@@ -12,31 +12,28 @@ from torch import Tensor
 import lonepair.methods as methods
 from conftest import picture
 from lonepair.job import Job
-from lonepair.noise import Draw, seeded
+from lonepair.noise import Choice, Draw, seeded
 from lonepair.train.graphs import Recorder, Ways
 from lonepair.train.loop import Steps, grow
 
 # -- which ways a step may go -----------------------------------------------------------------------------------------
 
 
-def asks(draws: list[Draw]) -> list[tuple[int, Any]]:
+def asks(draw: Draw) -> list[Choice]:
     """What a step asks for whose second question hangs on its first."""
-    asked: list[tuple[int, Any]] = []
-    for which, draw in enumerate(draws):
-        draw.told = lambda choice, which=which: asked.append((which, choice))  # type: ignore[misc]
-    if draws[0].coin(0.5):
-        draws[1].below(3)
-    draws[0].below(1)  # no question
+    asked: list[Choice] = []
+    draw.told = asked.append
+    if draw.coin(0.5):
+        draw.below(3)
+    draw.below(1)  # no question
     return asked
 
 
 def test_a_way_that_was_gone_is_found_again_and_no_other() -> None:
     ways, known = Ways(), set()
     for step in range(200):
-        make = lambda step=step: [Draw(0, step, index) for index in range(2)]  # noqa: E731
-        found = ways.walk(make())
-        asked = asks(make())
-        gone = tuple(choice.fell for _, choice in asked)
+        found, asked = ways.walk(Draw(0, step)), asks(Draw(0, step))
+        gone = tuple(choice.fell for choice in asked)
         assert (found in known) == (gone in known)
         assert found == gone or found not in known
         assert ways.learn(asked) == gone
@@ -47,7 +44,7 @@ def test_a_way_that_was_gone_is_found_again_and_no_other() -> None:
 @pytest.mark.parametrize("ask", [lambda d: d.scalars(2), lambda d: d.some(2, 9)])
 def test_numbers_that_cannot_be_met_again_are_no_way(ask: Any) -> None:
     draw, asked = Draw(0), []
-    draw.told = lambda choice: asked.append((0, choice))
+    draw.told = asked.append
     ask(draw)
     assert Ways().learn(asked) is None
 

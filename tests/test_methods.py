@@ -272,10 +272,11 @@ def test_a_step_sees_crops_of_a_large_picture(name: str) -> None:
     for step in range(3):
         if step == 1:
             seen.clear()  # what is drawn once a stage and kept is whole
-        scenes = steps.scenes(step)
-        for player, scene in dict(zip(method.schedule(method.stage).rounds, scenes, strict=True)).items():
-            losses = method.losses(player, scene)
-            assert all(value.isfinite() for value in losses.values()), losses
+        for index, players in enumerate(steps.groups):
+            scene = steps.scene(index, step, steps.frames(step))
+            for player in dict.fromkeys(players):
+                losses = method.losses(player, scene)
+                assert all(value.isfinite() for value in losses.values()), losses
     # Four crops of 28 x 28 pixels together, each with what its borders hang on; not 160 x 150.
     assert 28**2 <= max(seen) < 0.6 * 140 * 160
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lonepair.losses import gradient_penalty
 from lonepair.nets import (
     Crops,
     GrowingGenerator,
@@ -361,3 +362,33 @@ def test_amplitudes_are_kept_with_the_weights() -> None:
 def test_all_stages_have_the_same_names_whoever_grew_them() -> None:
     assert generator(3).state_dict().keys() == generator(3).state_dict().keys()
     generator(3).load_state_dict(generator(3).state_dict())
+
+
+# -- a critic's second derivative -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_the_direct_second_derivative_is_torchs_own(norm: Norm, autocast: bool) -> None:
+    torch.manual_seed(0)
+    critic = PatchCritic(3, 8, 5, 0.2, norm=norm)
+    points, found = torch.rand(1, 3, 24, 20) * 2 - 1, {}
+    for direct in (False, True):
+        critic.direct = direct
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            penalty = gradient_penalty(critic, points)
+        parameters = [p for name, p in critic.named_parameters() if not name.endswith("bias")]
+        found[direct] = [penalty.detach(), *torch.autograd.grad(penalty, parameters)]
+    for torchs, ours in zip(found[False], found[True], strict=True):
+        assert torch.allclose(torchs, ours, rtol=0, atol=(0.05 if autocast else 1e-5) * float(torchs.abs().max()))
+
+
+def test_only_what_a_penalty_is_taken_at_goes_the_direct_way() -> None:
+    critic = PatchCritic(3, 8, 5, 0.2)
+    critic.direct = True
+    image = torch.rand(1, 3, 24, 20)
+    critic(image).sum().backward()  # as a critic learns from pictures, its weights have gradients
+    assert all(parameter.grad is not None for parameter in critic.parameters())
+    scale = torch.ones(1, requires_grad=True)
+    critic(image * scale).sum().backward()  # and so has whoever drew the picture
+    assert scale.grad is not None

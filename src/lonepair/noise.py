@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 LARGE = 1 << 20
@@ -44,7 +44,8 @@ class Draw:
     """A stream of random numbers that `keys` (non-negative integers) decide entirely.
 
     `device` is where normal tensors are drawn and stay. A CUDA stream differs from the CPU's: within training that is
-    cheap and harmless; samples that must be the same on every device are drawn on the CPU and moved (`place`).
+    cheap and harmless; samples that must be the same on every device are drawn on the CPU and moved (`place`), but for
+    `Field`s.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Draw:
             return self.normal(1, h, w, channels).permute(0, 3, 1, 2)
         self.told(Choice("maps", channels, None))  # by generators of its own
         self._fields += 1
-        field = Field((1, channels, h, w), (*self._keys, 1, self._fields), self._device, self._place)
+        field = Field((1, channels, h, w), (*self._keys, 1, self._fields), self._place)
         return field if self._lazy else field.whole()
 
     def scalars(self, *shape: int) -> Tensor:
@@ -121,6 +122,12 @@ class Draw:
         if torch.device(self._device).type == "cpu":
             return self.scalars(*shape)
         return torch.rand(shape, generator=self._tensors, device=self._device)
+
+    def index(self, bound: int) -> Int[Tensor, ""]:
+        """An integer in [0, bound), each equally likely, where tensors are drawn, for what the host need not know."""
+        if torch.device(self._device).type == "cpu":
+            return torch.tensor(self.below(bound))
+        return torch.randint(bound, (), generator=self._tensors, device=self._device)
 
     def coin(self, probability: float) -> bool:
         """True with `probability`."""
@@ -152,8 +159,8 @@ class Field:
     shape: tuple[int, int, int, int]
     """(1, c, h, w)."""
     keys: tuple[int, ...]
-    device: torch.device | str
     place: torch.device | str
+    """Where it is drawn, and stays: to draw so much on the CPU would take a GPU's user ten times as long."""
     scale: float = 1.0
 
     def rows(self, first: int, last: int) -> Float[Tensor, "1 c _ w"]:
@@ -176,7 +183,7 @@ class Field:
 @functools.lru_cache(maxsize=2)  # the rows that one band shares with the next are not drawn again
 def _block(field: Field, number: int) -> Float[Tensor, "1 _ w c"]:
     _, c, h, w = field.shape
-    draw = Draw(*field.keys, number, device=field.device, place=field.place)
+    draw = Draw(*field.keys, number, device=field.place)
     return draw.normal(1, min(_ROWS, h - number * _ROWS), w, c)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
@@ -15,6 +16,14 @@ CHANNELS = (1, 3, 4)
 
 _LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G, B in grey: Rec. 601, as in JPEG and Pillow."""
+
+
+def mirrored(image: Float[Tensor, "b c h w"], by: int) -> Float[Tensor, "b c h2 w2"]:
+    """`image` with `by` pixels more on each side, mirrored at the border; with a derivative that is the same twice."""
+    if image.device.type == "cpu":
+        return F.pad(image, [by] * 4, mode="reflect")
+    # A GPU adds up what pixels are given back in whatever order it comes. Along one axis that is two numbers at most.
+    return F.pad(F.pad(image, [by, by, 0, 0], mode="reflect"), [0, 0, by, by], mode="reflect")
 
 
 def common_channels(*channels: int) -> int:

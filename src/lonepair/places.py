@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lonepair.noise import Draw
@@ -117,17 +117,18 @@ class Places:
 
 
 def window(image: Float[Tensor, "b c h w"], size: Size, where: Float[Tensor, " 2"]) -> Float[Tensor, "b c h2 w2"]:
-    """A window of (h, w) `size`, at a place that `where` in [0, 1) draws, on whatever device; without a derivative
-    where that is none of the CPU's."""
+    """A window of (h, w) `size`, at a place that `where` in [0, 1) draws."""
     for axis, length, share in zip((2, 3), size, where, strict=True):
-        if length == image.shape[axis]:
-            continue
-        first = (share.double() * (image.shape[axis] - length + 1)).long()
-        if first.device.type == "cpu":
-            image = image.narrow(axis, int(first), length)
-        else:  # the host would have to wait for it
-            image = image.index_select(axis, first + torch.arange(length, device=first.device))
+        if length < image.shape[axis]:
+            image = narrowed(image, axis, (share.double() * (image.shape[axis] - length + 1)).long(), length)
     return image
+
+
+def narrowed(image: Float[Tensor, "b c h w"], axis: int, first: Int[Tensor, ""], length: int) -> Tensor:
+    """So many rows (`axis` 2) or columns (3) of `image` from `first` on, of which a GPU does not tell the host."""
+    if first.device.type == "cpu":
+        return image.narrow(axis, int(first), length)
+    return image.index_select(axis, first + torch.arange(length, device=first.device))
 
 
 def is_cropped(pixels: int, side: int) -> bool:

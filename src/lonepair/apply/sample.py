@@ -62,10 +62,11 @@ def sample(
 ) -> dict[str, Float[Tensor, "n c h w"]]:
     """`count` random images of every domain in [-1, 1], on the CPU; those of a pair are aligned.
 
-    Noise is drawn on the CPU from (seed, index), so that neither count nor device changes a picture (beyond
-    rounding). With `start`, the stages below it draw what they draw of the training image. With `finish`, pictures are
-    finished with the patches that the method remembers, if it does, with `detail` up to the size of the images as they
-    were given; `size` is then in their pixels, else in those that networks draw.
+    Noise is drawn on the CPU from (seed, index), so that neither count nor device changes a picture (beyond rounding);
+    above 1,048,576 pixels on the device, and a GPU's pictures are others. With `start`, the stages below it draw what
+    they draw of the training image. With `finish`, pictures are finished with the patches that the method remembers, if
+    it does, with `detail` up to the size of the images as they were given; `size` is then in their pixels, else in
+    those that networks draw.
 
     Raises:
         UserError: for a count below 1, a size below the coarsest stage's, or a start stage that does not exist.

@@ -20,9 +20,11 @@ def rarity(image: Float[Tensor, "b c h w"], world: Float[Tensor, "b2 c h2 w2"]) 
 
 def _apart(one: Tensor, other: Tensor) -> Float[Tensor, "n m"]:
     # Not as a² + b² - 2ab, whose rounding is as large as the distance of two colours that are alike.
-    mode = "donot_use_mm_for_euclid_dist"
-    ours, theirs = (image.transpose(0, 1).flatten(1).T for image in (one, other))
-    return torch.cdist(ours, theirs, compute_mode=mode)
+    ours, theirs = (image.transpose(0, 1).flatten(1) for image in (one, other))
+    if ours.device.type == "cpu":
+        return torch.cdist(ours.T, theirs.T, compute_mode="donot_use_mm_for_euclid_dist")
+    # The same in a fifth of a GPU's time; what is equal is not to be moved apart, whatever a root's derivative is at 0.
+    return (ours[:, :, None] - theirs[:, None]).square().sum(0).clamp(min=1e-20).sqrt()
 
 
 def correlation(one: Float[Tensor, "*n"], other: Float[Tensor, "*n"]) -> Float[Tensor, ""]:

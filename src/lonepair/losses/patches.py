@@ -7,11 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lonepair.losses.nearest import Nearest, patches_of
 from lonepair.noise import Draw
+from lonepair.pixels import mirrored
+from lonepair.places import narrowed
 from lonepair.resize import resize
 
 
@@ -153,21 +155,29 @@ class _Distribution:
         self._contrast = Contrast(of(target))
         channels = target.shape[1] + (frame > 0)
         banks = [random_filters(PatchLook.FILTERS, channels, side, draw) for _ in range(PatchLook.BANKS)]
-        self._filters = [filters.to(target.device) for filters in banks]
+        self._filters = torch.stack(banks).to(target.device)
         theirs = self._prepared(target)
         self._theirs = _known(theirs, side)
         self._kept: dict[int, Tensor] = {}
+        self._of_all: Tensor | None = None
 
     def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
         """Sliced Wasserstein-2 distance to the target, in units of its contrast."""
-        bank = draw.below(PatchLook.BANKS)
+        bank = draw.index(PatchLook.BANKS).view(1)
         some, step = _some(self._prepared(image), self._side, PatchLook.MOST, draw)
-        ours = _sorted(_projected(some, self._filters[bank], step))
+        ours = _sorted(_projected(some, self._filters.index_select(0, bank)[0], step))
         apart = ours - _at_quantiles(self._distributed(bank), ours.shape[1])
         return apart.square().mean(1).add(1e-8).sqrt().mean()
 
-    def _distributed(self, bank: int) -> Float[Tensor, "f n"]:
-        # Not all at once: of the frames of a clip most are met once.
+    def _distributed(self, bank: Int[Tensor, 1]) -> Float[Tensor, "f n"]:
+        if bank.device.type == "cpu":
+            # Not all at once: of the frames of a clip most are met once.
+            return self._of_bank(int(bank))
+        if self._of_all is None:  # which it is, the host does not know
+            self._of_all = torch.stack([self._of_bank(number) for number in range(PatchLook.BANKS)])
+        return self._of_all.index_select(0, bank)[0]
+
+    def _of_bank(self, bank: int) -> Float[Tensor, "f n"]:
         if bank not in self._kept:
             image, _, step = self._theirs
             with torch.no_grad():
@@ -207,7 +217,15 @@ def _some(image: Float[Tensor, "b c h w"], side: int, most: int, draw: Draw) -> 
     Where that is, is drawn, so that every patch has the same chance; and nothing need be computed of the others.
     """
     step = _step(image, side, most)
-    return image[:, :, draw.below(step) :, draw.below(step) :], step
+    if image.device.type == "cpu":
+        return image[:, :, draw.below(step) :, draw.below(step) :], step
+    # Always as many, that the step can be recorded: from one end or, as likely, from the other. The fewer than a step
+    # that are left over at an end are half as likely.
+    for axis in (2, 3) if step > 1 else ():
+        places = image.shape[axis] - side + 1
+        first = draw.index(step) + draw.index(2) * (places % step)
+        image = narrowed(image, axis, first, side + (places // step - 1) * step)
+    return image, step
 
 
 def _step(image: Tensor, side: int, most: int) -> int:
@@ -235,10 +253,10 @@ def _packed(image: Float[Tensor, "1 c h w"], side: int, step: int) -> tuple[Floa
 
 def _bordered(image: Tensor, side: int, frame: float) -> Tensor:
     """`image`, in units of contrast, and half a patch beyond its border."""
-    reach = [side // 2 if len(image) == 1 else 0] * 4
+    reach = side // 2 if len(image) == 1 else 0
     if frame == 0:
-        return F.pad(image, reach, mode="reflect")
-    return F.pad(torch.cat([image, torch.full_like(image[:, :1], frame)], 1), reach)
+        return mirrored(image, reach)
+    return F.pad(torch.cat([image, torch.full_like(image[:, :1], frame)], 1), [reach] * 4)
 
 
 def _whole(image: Tensor) -> Tensor:

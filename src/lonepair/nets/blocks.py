@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lonepair.pixels import mirrored
+
 Norm = Literal["batch", "instance", "none"]
 Border = Literal["zeros", "reflect"]
 
@@ -29,6 +31,19 @@ class InstanceNorm(nn.Module):
         return F.instance_norm(features, weight=self.weight, bias=self.bias)
 
 
+class Convolution(nn.Conv2d):
+    """Conv 3x3 whose border is filled with zeros, or mirrored."""
+
+    def __init__(self, inputs: int, outputs: int, padding: int, border: Border) -> None:
+        super().__init__(inputs, outputs, 3, padding=padding, padding_mode=border)
+
+    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
+        """Each side is as long as it was where `padding` is 1, shorter by 2 where it is 0."""
+        if self.padding_mode == "zeros":
+            return super().forward(features)
+        return F.conv2d(mirrored(features, int(self.padding[0])), self.weight, self.bias)
+
+
 class Constant(nn.Module):
     """An image or a map that is kept with the networks, such as the noise that a reconstruction starts from."""
 
@@ -43,7 +58,7 @@ def conv_block(
     inputs: int, outputs: int, *, norm: Norm, slope: float, padding: int, border: Border = "zeros"
 ) -> nn.Sequential:
     """Conv 3x3 (+ normalisation) + LeakyReLU; `padding` in pixels (0: each side loses 1), filled as `border` says."""
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, padding=padding, padding_mode=border)]
+    layers: list[nn.Module] = [Convolution(inputs, outputs, padding, border)]
     if norm != "none":
         layers.append(nn.BatchNorm2d(outputs) if norm == "batch" else InstanceNorm(outputs))
     layers.append(nn.LeakyReLU(slope))

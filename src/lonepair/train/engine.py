@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from lonepair.errors import UserError
+from lonepair.nets import PatchCritic
 
 T = TypeVar("T")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -45,6 +46,9 @@ class Engine:
         """Move `nets` to the device, in the engine's layout."""
         nets.to(device=self.device)
         nets.to(memory_format=self.layout)  # type: ignore[call-overload]
+        for part in nets.modules():
+            if isinstance(part, PatchCritic):
+                part.direct = self.device.type == "cuda" and not self.plain
 
     def put(self, image: Tensor) -> Tensor:
         """`image` on the device, in the engine's layout."""
@@ -84,15 +88,28 @@ class Engine:
         torch.cuda.current_stream().wait_stream(stream)
 
     def at_once(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """What `calls` give, which need nothing of each other: on a CPU each on cores of its own.
+        """What `calls` give, which need nothing of each other: each on cores, or in a stream of a GPU, of its own.
 
-        Small networks leave most of a second core idle; two of them do not.
+        Small networks leave most of a second core idle, and most of a GPU; two of them do not.
         """
         threads = torch.get_num_threads()
+        if self.records and len(calls) > 1:
+            return self._in_streams(calls)
         if self.plain or self.device.type != "cpu" or len(calls) < 2 or threads < 2:
             return [call() for call in calls]
         crew = _crew(len(calls), max(1, threads // len(calls)))
         return [done.result() for done in [crew.submit(call) for call in calls]]
+
+    def _in_streams(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        here, found = torch.cuda.current_stream(), []
+        for index, call in enumerate(calls):
+            stream = _stream(self.device, 1 + index)
+            stream.wait_stream(here)
+            with torch.cuda.stream(stream):
+                found.append(call())
+        for index in range(len(calls)):
+            here.wait_stream(_stream(self.device, 1 + index))
+        return found
 
     def autocast(self) -> AbstractContextManager[None]:
         """Within it convolutions run in the engine's precision; weights, optimizer and losses stay float32."""
@@ -103,7 +120,7 @@ class Engine:
 
 
 @functools.cache
-def _stream(device: torch.device) -> torch.cuda.Stream:
+def _stream(device: torch.device, index: int = 0) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 

@@ -9,7 +9,6 @@ whether a real or a random image is redrawn. Of these each combination that occu
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,15 +21,15 @@ from lonepair.noise import Choice, Draw
 
 logger = logging.getLogger("lonepair")
 
-MOST = 12
-"""Steps whose choices fall in more ways than so many are not worth recording: few would be met again."""
+MOST = 16
+"""No more ways are recorded: of many each is gone too seldom."""
 
 Losses = dict[str, Tensor]
 Path = tuple[int, ...]
-Make = Callable[[Sequence[torch.Generator]], Sequence[Scene]]
-"""What each of a step's players sees, its random tensors drawn by these generators."""
-Run = Callable[[Sequence[Scene]], Losses]
-"""Takes the step."""
+Make = Callable[[torch.Generator], Scene]
+"""Gives what a step sees, whose random tensors are drawn by this generator: the same each time."""
+Run = Callable[[Scene], Losses]
+"""Takes a step, of what it sees."""
 
 
 class Ways:
@@ -40,23 +39,23 @@ class Ways:
     """
 
     def __init__(self) -> None:
-        self._next: dict[Path, tuple[int, str, float]] = {}
+        self._next: dict[Path, tuple[str, float]] = {}
 
-    def walk(self, draws: Sequence[Draw]) -> Path:
-        """How this step's choices fall, drawn from `draws`, as far as the tree is known."""
+    def walk(self, draw: Draw) -> Path:
+        """How the choices fall of a step that draws from `draw`, as far as the tree is known."""
         path: Path = ()
         while path in self._next:
-            which, kind, among = self._next[path]
-            path = (*path, getattr(draws[which], kind)(among))
+            kind, among = self._next[path]
+            path = (*path, getattr(draw, kind)(among))
         return path
 
-    def learn(self, asked: Sequence[tuple[int, Choice]]) -> Path | None:
+    def learn(self, asked: Sequence[Choice]) -> Path | None:
         """The way that a step went which `asked` so, as `walk` will find it; None where that cannot be."""
         path: Path = ()
-        for which, choice in asked:
+        for choice in asked:
             if choice.fell is None:
                 return None
-            self._next[path] = (which, choice.kind, choice.among)
+            self._next[path] = (choice.kind, choice.among)
             path = (*path, choice.fell)
         return path
 
@@ -64,9 +63,8 @@ class Ways:
 class Recorder:
     """Takes the steps of one stage: the first of each way as they are, the others as graphs."""
 
-    def __init__(self, device: torch.device, generators: int) -> None:
-        self._device, self._count = device, generators
-        self._generators = self._new_generators()
+    def __init__(self, device: torch.device) -> None:
+        self._generator = torch.Generator(device)
         self._ways = Ways()
         self._graphs: dict[Path, tuple[torch.cuda.CUDAGraph, Losses] | None] = {}
         """None: this way was gone once, and is recorded when it is gone again."""
@@ -74,40 +72,37 @@ class Recorder:
         self._gave_up = False
 
     def __call__(self, make: Make, run: Run) -> Losses:
-        """The losses of a step, which hold until the next one. `make` is called again where it has to begin anew."""
+        """The losses of a step, which hold until the next one."""
         if self._gave_up:
-            return run(make(self._generators))
-        scenes = make(self._generators)
-        path = self._ways.walk(_draws(scenes))
+            return run(make(self._generator))
+        path = self._ways.walk(make(self._generator).draw)
         if path in self._graphs:
             found = self._graphs[path] or self._record(path, make, run)
             if found:
                 found[0].replay()
                 return found[1]
-        return self._look(make(self._generators), run)
+        return self._look(make(self._generator), run)
 
-    def _look(self, scenes: Sequence[Scene], run: Run) -> Losses:
+    def _look(self, scene: Scene, run: Run) -> Losses:
         """A step as it is, after which it is known what it asks for."""
-        asked: list[tuple[int, Choice]] = []
-        for which, draw in enumerate(_draws(scenes)):
-            draw.told = functools.partial(lambda which, choice: asked.append((which, choice)), which)
-        losses = run(scenes)
+        asked: list[Choice] = []
+        scene.draw.told = asked.append
+        losses = run(scene)
         path = self._ways.learn(asked)
-        if path is None or len(self._graphs) == MOST:
+        if path is None:
             self._give_up()
-        else:
+        elif len(self._graphs) < MOST:
             self._graphs.setdefault(path)
         return losses
 
     def _record(self, path: Path, make: Make, run: Run) -> tuple[torch.cuda.CUDAGraph, Losses] | None:
         """A graph of the step that `make` makes, which is not taken by that; None where it cannot be recorded."""
         graph = torch.cuda.CUDAGraph()
-        for generator in self._generators:
-            graph.register_generator_state(generator)
-        scenes = make(self._generators)
+        graph.register_generator_state(self._generator)
+        scene = make(self._generator)
         try:
             with torch.cuda.graph(graph, pool=self._pool, stream=torch.cuda.current_stream()):
-                losses = run(scenes)
+                losses = run(scene)
         except RuntimeError as error:  # recording is for speed alone: whatever forbids it, the training goes on
             logger.info("the steps of this stage are not recorded: %s", (str(error).splitlines() or ["?"])[0])
             self._give_up()
@@ -119,12 +114,4 @@ class Recorder:
     def _give_up(self) -> None:
         self._gave_up = True
         self._graphs.clear()
-        self._generators = self._new_generators()  # the others may wait for the end of a recording
-
-    def _new_generators(self) -> list[torch.Generator]:
-        return [torch.Generator(self._device) for _ in range(self._count)]
-
-
-def _draws(scenes: Sequence[Scene]) -> list[Draw]:
-    """The streams that a step draws from, each once."""
-    return list({id(scene.draw): scene.draw for scene in scenes}.values())
+        self._generator = torch.Generator(self._generator.device)  # the other may wait for the end of a recording

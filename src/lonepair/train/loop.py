@@ -159,8 +159,10 @@ class Steps:
         }
         self._rate: float | None = None
         self._shown: dict[str, list[Tensor]] = {}
-        parts = len(self._schedule.rounds) if self._schedule.at_once else 0
-        self._recorder = Recorder(engine.device, 1 + parts) if engine.records else None
+        rounds = self._schedule.rounds
+        self.groups = [[name] for name in rounds] if self._schedule.at_once else [list(rounds)]
+        """Players of whom each needs what those before it made; groups need nothing of each other."""
+        self._recorders = [Recorder(engine.device) for _ in self.groups] if engine.records else []
 
     def __call__(self, number: int, rate: float) -> dict[str, Tensor]:
         """Take step `number` at `rate` times the learning rates.
@@ -172,44 +174,53 @@ class Steps:
             self._rate = rate
             for optimizer in self._optimizers.values():
                 self._engine.set_rate(optimizer, rate)
-        if self._recorder:
-            return self._recorder(functools.partial(self.scenes, number), self._moves)
-        return self._moves(self.scenes(number))
+        frames = self.frames(number)
+        found = self._engine.at_once(
+            [functools.partial(self._take, index, number, frames) for index in range(len(self.groups))]
+        )
+        return {name: value for losses in found for name, value in losses.items()}
 
     def state(self) -> dict[str, Any]:
         """Player -> state of its optimizer."""
         return {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()}
 
-    def scenes(self, number: int, generators: Sequence[torch.Generator | None] = ()) -> list[Scene]:
-        """What each of the step's players sees: a frame of each domain, drawn at random, and a stream of numbers."""
-        method, rounds = self._method, self._schedule.rounds
-        own, *parts = generators or [None] * (1 + len(rounds))
-        draw = Draw(self._seed, method.stage, number, device=self._engine.device, generator=own)
-        real = {}
-        for domain, stages in self._levels.items():
-            frame = draw.below(len(stages[0]))
-            real[domain] = self._placed(domain, [level[frame : frame + 1] for level in stages[: method.stage + 1]])
-        scene = Scene(real, draw)
-        if not self._schedule.at_once:
-            return [scene] * len(rounds)
-        return [scene.part(index, generator) for index, generator in enumerate(parts)]
+    def scene(
+        self,
+        index: int,
+        number: int,
+        frames: Mapping[str, list[Tensor]],
+        generator: torch.Generator | None = None,
+    ) -> Scene:
+        """What a group's players see at step `number`: a frame of each domain, and a stream of random numbers."""
+        draw, _ = self._begun(number, generator)
+        scene = Scene(dict(frames), draw)
+        return scene.part(index, generator) if self._schedule.at_once else scene
 
-    def _placed(self, domain: str, frame: list[Tensor]) -> list[Tensor]:
-        """`frame`, where a recorded step looks for it."""
-        if self._recorder is None or len(self._levels[domain][0]) == 1:
-            return frame
-        if domain not in self._shown:
-            self._shown[domain] = [torch.empty_like(level) for level in frame]
-        for kept, level in zip(self._shown[domain], frame, strict=True):
-            kept.copy_(level)
-        return self._shown[domain]
+    def _begun(self, number: int, generator: torch.Generator | None = None) -> tuple[Draw, dict[str, int]]:
+        """The step's stream of random numbers, and which frame of each domain it drew first."""
+        draw = Draw(self._seed, self._method.stage, number, device=self._engine.device, generator=generator)
+        return draw, {domain: draw.below(len(stages[0])) for domain, stages in self._levels.items()}
 
-    def _moves(self, scenes: Sequence[Scene]) -> dict[str, Tensor]:
-        """One update of each player in the schedule's order; the losses that each saw."""
-        pairs = zip(self._schedule.rounds, scenes, strict=True)
-        moves = [functools.partial(self._move, player, scene) for player, scene in pairs]
-        found = self._engine.at_once(moves) if self._schedule.at_once else [move() for move in moves]
-        return {name: value for losses in found for name, value in losses.items()}
+    def frames(self, number: int) -> dict[str, list[Tensor]]:
+        """Domain -> the frame of this step at every stage, where a recorded step looks for it."""
+        stages, (_, drawn) = self._method.stage + 1, self._begun(number)
+        frames = {}
+        for domain, frame in drawn.items():
+            frames[domain] = [level[frame : frame + 1] for level in self._levels[domain][:stages]]
+            if self._recorders and len(self._levels[domain][0]) > 1:
+                kept = self._shown.setdefault(domain, [torch.empty_like(level) for level in frames[domain]])
+                for place, level in zip(kept, frames[domain], strict=True):
+                    place.copy_(level)
+                frames[domain] = kept
+        return frames
+
+    def _take(self, index: int, number: int, frames: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
+        """One update of each player of a group, in order; the losses that each saw."""
+        make, move = functools.partial(self.scene, index, number, frames), functools.partial(self._moves, index)
+        return self._recorders[index](make, move) if self._recorders else move(make())
+
+    def _moves(self, index: int, scene: Scene) -> dict[str, Tensor]:
+        return {name: loss for player in self.groups[index] for name, loss in self._move(player, scene).items()}
 
     def _move(self, player: str, scene: Scene) -> dict[str, Tensor]:
         """One update of `player`."""
