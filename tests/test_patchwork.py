@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from conftest import picture
-from lonepair.apply.motion import carried, is_cut, motion
+from lonepair.apply.motion import CUT, apart, carried, motion
 from lonepair.apply.patchwork import Lattice
 from lonepair.losses import Nearest, patches_of
 from lonepair.resize import resize_image
@@ -128,8 +128,8 @@ def test_the_motion_of_a_picture_is_found(shift: tuple[float, float], channels: 
 def test_what_has_no_contrast_stands_still_and_another_scene_is_a_cut() -> None:
     flat, other = torch.full((1, 3, 20, 30), -0.4), torch.full((1, 3, 20, 30), 0.4)
     assert float(motion(flat, other).abs().max()) < 1e-6
-    assert is_cut(flat, other, motion(flat, other))
-    assert not is_cut(flat, flat + 0.1, motion(flat, flat + 0.1))
+    assert apart(flat, other, motion(flat, other)) > CUT
+    assert apart(flat, flat + 0.1, motion(flat, flat + 0.1)) < CUT
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-4, 1)])

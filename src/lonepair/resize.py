@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+_SHRINKS = 16
+"""A GPU's antialiased kernel has room for so much, about."""
 _BAND = 32
 """Rows of a resizing matrix that are multiplied at once: fewer multiply fewer zeros, and are more calls."""
 
@@ -26,7 +28,8 @@ def resize(image: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tens
         return image
     # An image's resizing should not be rounded, whatever the networks compute in.
     with torch.autocast(image.device.type, enabled=False):
-        if image.requires_grad:
+        shrinks = max(old / new for old, new in zip(image.shape[-2:], size, strict=True))
+        if image.requires_grad or (image.device.type != "cpu" and shrinks > _SHRINKS):
             # The antialiased kernel has no backward on some devices, and one without a fixed order of sums on others.
             return _by_matrices(image.float(), size, antialias=True)
         return F.interpolate(image.float(), size=tuple(size), mode="bicubic", align_corners=False, antialias=True)

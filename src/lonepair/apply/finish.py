@@ -10,7 +10,7 @@ put back in every round, or the target's own would creep in.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +24,7 @@ from lonepair.losses import Contrast, Nearest, pieces
 from lonepair.methods.base import Method, SingleMethod
 from lonepair.pyramid import scaled
 from lonepair.resize import resize_image
+from lonepair.train.engine import Engine
 
 PATCH, ROUNDS = 7, 4
 BEYOND = 2
@@ -36,6 +37,8 @@ STRANGE = 3.0
 """So many times the median distance to the target's patches: of what is as far from any half is put back."""
 GROWTH = 1.4
 """Largest ratio of two scales beyond that of the networks."""
+AGAIN = 512
+"""On a GPU so many of them, at most, are found another at a time."""
 PIECE = 0.08
 """Where patches were cut out of the target in a piece of this share of the longest side, others are taken."""
 
@@ -130,6 +133,7 @@ class Finisher:
         self.most = max(self._detail.shape[-2:]) / max(target.shape[-2:])
         """So many times its size a picture can grow to."""
         self._kept: dict[float, _Texture] = {}
+        self._advanced: Callable[..., tuple[Tensor, ...]] = self._advance
 
     @classmethod
     def of(cls, method: Method, domain: str, start: int = 0) -> Finisher:
@@ -151,6 +155,11 @@ class Finisher:
             return self._target.shape[-2], self._target.shape[-1]
         h, w = self._detail.shape[-2:]
         return round(h * larger / self.most), round(w * larger / self.most)
+
+    def repeating(self, engine: Engine) -> Finisher:
+        """This, with `next` as `engine` repeats it."""
+        self._advanced = engine.repeated(self._advance)
+        return self
 
     @torch.no_grad()
     def finish(self, drawn: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> Finished:
@@ -210,21 +219,43 @@ class Finisher:
         assert before.lattice is not None
         assert before.mean is not None
         assert before.large is not None
-        drawn, large = sketch.drawn, sketch.large
-        size = before.lattice.size
-        lattice = Lattice(size, PATCH, NEXT_STEP)
-        texture = self._texture((self._factors + self._beyond(drawn, size))[-1], keep=True)
-        added, found = before.mean - before.large, before.found
+        lattice, texture = self._of_next(sketch.drawn, sketch.large)
+        found = before.found
         if before.lattice != lattice:
             found = lattice.enlarged(found, before.lattice, texture.shape, texture.shape)
+        moved = () if flow is None else (flow,)
+        given = (sketch.drawn, sketch.large, sketch.kept, sketch.share, before.mean, before.large, found, *moved)
+        image, found, mean = self._advanced(*given)
+        return Finished(image, sketch.large, found, lattice, mean)
+
+    def _advance(
+        self,
+        drawn: Float[Tensor, "1 c h w"],
+        large: Float[Tensor, "1 c h2 w2"],
+        kept: Float[Tensor, "1 c h2 w2"],
+        share: Float[Tensor, "1 1 h2 w2"],
+        mean: Float[Tensor, "1 c h2 w2"],
+        large_before: Float[Tensor, "1 c h2 w2"],
+        found: Int[Tensor, n],
+        flow: Float[Tensor, "1 2 h w"] | None = None,
+    ) -> tuple[Float[Tensor, "1 c h2 w2"], Int[Tensor, n], Float[Tensor, "1 c h2 w2"]]:
+        """Image, matches and mean of a clip's next frame, of its sketch and those of the frame before."""
+        lattice, texture = self._of_next(drawn, large)
+        added, size = mean - large_before, lattice.size
         if flow is not None:
             moved = F.interpolate(flow, size, mode="bilinear") * (size[1] / flow.shape[-1])
             added, found = carried(added, moved), lattice.carried(found, moved, texture.shape)
         image = (large + added).clamp(-1, 1)
         for search in NEXT:
-            image = image + sketch.share * (sketch.kept - self._layout_of(image, drawn))
+            image = image + share * (kept - self._layout_of(image, drawn))
             image, found = texture.made(image, lattice, texture.search, found, search)
-        return Finished(_focused(lattice, texture, found), large, found, lattice, image)
+        return _focused(lattice, texture, found), found, image
+
+    def _of_next(self, drawn: Tensor, large: Tensor) -> tuple[Lattice, _Texture]:
+        """Where patches of a clip's next frame lie, and where they are taken from."""
+        size = (large.shape[-2], large.shape[-1])
+        texture = self._texture((self._factors + self._beyond(drawn, size))[-1], keep=True)
+        return Lattice(size, PATCH, NEXT_STEP), texture
 
     def _beyond(self, drawn: Tensor, size: tuple[int, int] | None) -> list[float]:
         """Scales above 1, to that of `size`, or to the largest that there is detail for."""
@@ -277,13 +308,22 @@ class _Texture:
             )
         run = max(2, round(PIECE * max(*lattice.size, *self.image.shape[-2:]) / lattice.step))
         for _ in range(4):  # what is taken instead may be a piece, too
-            copied = pieces(found, lattice.shape, self.shape[1], run, lattice.step)
-            if not copied.any():
-                break
-            again = copied.flatten()
+            copied = pieces(found, lattice.shape, self.shape[1], run, lattice.step).flatten()
+            if found.device.type == "cpu":
+                if not copied.any():
+                    break
+                again = copied.nonzero()[:, 0]
+            else:  # a GPU does not tell which: always as many are looked at, one of them again where there are fewer
+                again = copied.int().argsort(descending=True, stable=True)[:AGAIN]
+                again = torch.where(copied.index_select(0, again), again, again[:1])
+            theirs = found.index_select(0, again)
             # Nor is what lies a pixel beside them taken: patches are further apart, and it would be the same piece.
-            piece = torch.cat([found[again], *(move(found[again]) for move in lattice.around(self.shape))])
-            found[again] = nearest(queries[again], search.completeness, torch.unique(piece), search.roughly)
+            piece = torch.cat([theirs, *(move(theirs) for move in lattice.around(self.shape))])
+            shut = torch.zeros(self.shape[0] * self.shape[1], dtype=torch.bool, device=found.device)
+            shut.index_fill_(0, piece, True)
+            others = nearest(queries.index_select(0, again), search.completeness, shut, search.roughly)
+            others = torch.where(copied.index_select(0, again), others, theirs)
+            found = found.index_copy(0, again, others)
         return lattice.assembled(self.image, found), found
 
     def knows(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 1 h w"]:

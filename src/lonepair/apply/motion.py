@@ -15,7 +15,7 @@ WINDOW = 25
 TIMES = 3
 """Each time what is left of the motion is estimated."""
 CUT = 0.3
-"""Mean difference of two frames in [-1, 1], motion apart, beyond which they are of two scenes."""
+"""Mean difference of two frames in [-1, 1], beside motion, beyond which they are of two scenes (`apart`)."""
 STILL = 5e-3
 """Squared contrast, per pixel, below which a square is taken to stand still rather than to follow its noise."""
 
@@ -38,9 +38,11 @@ def motion(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"]) -> F
     return flow.clamp(-WINDOW / 4, WINDOW / 4)
 
 
-def is_cut(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> bool:
-    """Whether `now` is so unlike `before`, moved by `flow`, that it is another scene."""
-    return float((now - carried(before, flow)).abs().mean()) > CUT
+def apart(
+    before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]
+) -> Float[Tensor, ""]:
+    """Mean difference of `now` to `before`, moved by `flow`: above `CUT` it is another scene."""
+    return (now - carried(before, flow)).abs().mean()
 
 
 def _around(values: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:

@@ -55,8 +55,7 @@ class Lattice:
         colours, width = texture[0].flatten(1), texture.shape[3]
         own = width - self.side + 1
         first = index // own * width + index % own
-        near = torch.arange(self.side, device=index.device)
-        weights = torch.exp(-((near - self.side // 2) ** 2) / (2 * focus**2)).tolist()
+        near, weights = torch.arange(self.side, device=index.device), _weights(self.side, focus)
         # Pixels by their place in the steps' squares: what one pixel of all patches says is added in one piece.
         beyond = (self.side - 1) // step
         total = texture.new_zeros(len(colours), step, step, rows + beyond, columns + beyond)
@@ -68,11 +67,10 @@ class Lattice:
                 places = total[:, row, column, y : y + rows, x : x + columns]
                 places.add_(strips[:, dx], alpha=weights[dy] * weights[dx])
         image = total.permute(0, 3, 1, 4, 2).flatten(3, 4).flatten(1, 2)[:, : self.size[0], : self.size[1]]
-        covered = torch.outer(*(self._covered(weights, axis) for axis in (0, 1)))
-        return (image / covered.to(texture))[None]
+        return (image / _covered(self, focus, texture.device, texture.dtype))[None]
 
-    def _covered(self, weights: Sequence[float], axis: int) -> Float[Tensor, n]:
-        """By how much each row, or column, of the image is covered by patches."""
+    def covered(self, weights: Sequence[float], axis: int) -> Float[Tensor, n]:
+        """By how much each row, or column, of the image is covered by patches, of whose pixels each counts so much."""
         covered = torch.zeros(self._reached[axis], dtype=torch.float64)
         for at, weight in enumerate(weights):
             covered[at :: self.step][: self.shape[axis]] += weight
@@ -144,6 +142,21 @@ class Lattice:
                 here, there = here[:, None], there[:, None]
             places.append((here + (at - there) * shape[axis] / shape_before[axis]).round().long())
         return _clamped(places[0], places[1], shape).flatten()
+
+
+@functools.lru_cache(maxsize=8)
+def _weights(side: int, focus: float) -> list[float]:
+    """How much a patch's pixels count, by their distance to its centre along an axis."""
+    near = torch.arange(side)
+    weights: list[float] = torch.exp(-((near - side // 2) ** 2) / (2 * focus**2)).tolist()
+    return weights
+
+
+@functools.lru_cache(maxsize=16)
+def _covered(lattice: Lattice, focus: float, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "h w"]:
+    """By how much each pixel of a lattice's image is covered."""
+    weights = _weights(lattice.side, focus)
+    return torch.outer(*(lattice.covered(weights, axis) for axis in (0, 1))).to(device=device, dtype=dtype)
 
 
 def _moved(dy: int, dx: int, shape: tuple[int, int], found: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.apply.finish import Finished, Finisher, Sketch
-from lonepair.apply.motion import is_cut, motion
+from lonepair.apply.motion import CUT, apart, motion
 from lonepair.apply.picture import finished
 from lonepair.errors import UserError
 from lonepair.files import check_output
@@ -100,11 +100,39 @@ class Translation:
 
     @torch.no_grad()
     def _drawn(self, image: Tensor, before: _Drawn | None) -> _Drawn:
-        """A frame as the networks draw it, after the frame `before`.
+        """A frame as the networks draw it, after the frame `before`."""
+        ready = self._ready(image)
+        if not self.finished or not self.source.is_clip:
+            return _Drawn(ready, self._draw(ready)[0])
+        if before is None or before.ready.shape != ready.shape:
+            drawn, *sketch = self._draw_and_sketch(ready)
+            return _Drawn(ready, drawn, Sketch(drawn, *sketch))
+        drawn, large, kept, share, flow, unlike = self._draw_and_sketch(ready, before.ready)
+        return _Drawn(ready, drawn, Sketch(drawn, large, kept, share), None if float(unlike) > CUT else flow)
+
+    @cached_property
+    def _draw(self) -> Callable[..., tuple[Tensor, ...]]:
+        return self.engine.repeated(lambda ready: (self._redrawn(ready),))
+
+    @cached_property
+    def _draw_and_sketch(self) -> Callable[..., tuple[Tensor, ...]]:
+        return self.engine.repeated(self._sketched)
+
+    def _sketched(self, ready: Tensor, before: Tensor | None = None) -> tuple[Tensor, ...]:
+        """What networks draw of a frame, and the rest of its sketch; after another how it moved, and how unlike it is."""
+        drawn = self._redrawn(ready)
+        sketch = self._finisher.sketch(drawn, self.size)
+        found = (drawn, sketch.large, sketch.kept, sketch.share)
+        if before is None:
+            return found
+        flow = motion(before, ready)
+        return (*found, flow, apart(before, ready, flow))
+
+    def _redrawn(self, ready: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+        """What the networks draw of a frame that is ready for them.
 
         All frames share one draw of noise: what noise adds to the texture must not flicker.
         """
-        ready = self._ready(image)
         method, stages, (h, w) = self.method, self.method.stage + 1, ready.shape[-2:]
         top, left = round(method.config.margin * h), round(method.config.margin * w)
         padded = self.engine.put(F.pad(ready, (left, left, top, top), mode="reflect"))
@@ -114,14 +142,7 @@ class Translation:
         draw = Draw(self.seed, place=self.engine.device, lazy=True, kept=self._noise.setdefault((h, w), []))
         with self.engine.autocast():
             redrawn = method.redraw(padded, sizes, self.direction[-1], self.entry, draw)
-        drawn = redrawn[:, :, top : top + h, left : left + w].float().clamp(-1, 1)
-        if not self.finished or not self.source.is_clip:
-            return _Drawn(ready, drawn)
-        sketch = self._finisher.sketch(drawn, self.size)
-        if before is None or before.ready.shape != ready.shape:
-            return _Drawn(ready, drawn, sketch)
-        flow = motion(before.ready, ready)
-        return _Drawn(ready, drawn, sketch, None if is_cut(before.ready, ready, flow) else flow)
+        return redrawn[:, :, top : top + h, left : left + w].float().clamp(-1, 1)
 
     @torch.no_grad()
     def _made(self, drawn: _Drawn, before: Finished | None) -> Finished:
@@ -136,7 +157,7 @@ class Translation:
 
     @cached_property
     def _finisher(self) -> Finisher:
-        return Finisher.of(self.method, self.direction[-1])
+        return Finisher.of(self.method, self.direction[-1]).repeating(self.engine)
 
     def _shown(self, redrawn: Finished) -> Tensor:
         return resize_image(finished(redrawn.image), self.size)

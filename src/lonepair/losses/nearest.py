@@ -91,14 +91,14 @@ class Nearest:
         self,
         queries: Float[Tensor, "m d"],
         completeness: float = 0.0,
-        without: Int[Tensor, "k"] | None = None,
+        without: Bool[Tensor, "n"] | None = None,
         roughly: bool = False,
     ) -> Int[Tensor, "m"]:
         """For each of `queries` the index of the nearest patch, by mean squared difference.
 
         With `completeness` alpha above 0 the distance to a patch is divided by alpha + the least distance of any query
         to it: a patch that nothing resembles yet is sooner taken (Granot et al., GPNN, CVPR 2022, eq. 2), and not all
-        of a smooth image falls to the same few. The smaller alpha, the stronger. Those whose index is in `without` are
+        of a smooth image falls to the same few. The smaller alpha, the stronger. Those that `without` says are
         not taken, unless there are no others. Exact, in m·n·32 multiplications, twice that for more than a tile of
         queries with completeness; in tiles, so that memory does not grow with m·n. `roughly` looks at every second
         patch in a row and in a column alone, in a quarter of the time.
@@ -106,10 +106,8 @@ class Nearest:
         tile = _tile(queries)
         keys, index, _ = self._few if roughly else self._every
         if without is not None:
-            taken = torch.zeros(len(self._keys), dtype=torch.bool, device=keys.device)
-            taken[without] = True
             keys = keys.clone()
-            keys[: len(index), -1].masked_fill_(taken.index_select(0, index), _FAR)
+            keys[: len(index), -1].masked_fill_(without.index_select(0, index), _FAR)
         if completeness > 0 and len(queries) > tile:
             keys, completeness = keys * _urgency(_least_of(queries, keys), completeness)[:, None], 0.0
         found = torch.cat([_least(rows, keys, tile, completeness) for rows in torch.split(queries, tile)])
@@ -173,6 +171,7 @@ def _least_of(queries: Float[Tensor, "m d"], keys: Float[Tensor, "n d"]) -> Floa
     return least
 
 
+@functools.lru_cache(maxsize=32)
 def _spread(count: int, bound: int, device: torch.device) -> Int[Tensor, "count"]:
     """`count` integers below `bound`, spread evenly without a pattern that rows of an image could fall into."""
     if count == bound:

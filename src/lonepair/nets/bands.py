@@ -7,7 +7,7 @@ stage overwrites it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,8 @@ from lonepair.resize import resize_rows
 
 BAND = 1 << 16
 """Pixels of a band, about: its maps of 64 channels are small enough for the allocator to keep (`train.engine`)."""
+LAUNCHED = 1 << 20
+"""The same, about, on a GPU, for which it takes much to do to be worth the launch."""
 _EPSILON = 1e-5
 
 
@@ -34,17 +36,15 @@ class Rows:
     scratch: Float[Tensor, "1 c2 h2 w2"] | None = None
     """A whole map that these rows are computed from, and nothing else: it may be overwritten, a band behind them."""
 
-    def bands(self) -> Iterator[tuple[int, int]]:
-        """First and last row + 1 of one band after the other."""
-        h, w = self.size
-        step = max(4, BAND // w)
-        return ((first, min(h, first + step)) for first in range(0, h, step))
-
     def whole(self, seen: Callable[[Tensor], None] = lambda band: None) -> Float[Tensor, "1 c h w"]:
         """All of it, a band at a time, which `seen` is shown; in the place of `scratch` where there is room."""
-        (h, w), made, before = self.size, None, None
-        for first, last in self.bands():
+        (h, w), made, before, last = self.size, None, None, 0
+        step = max(4, BAND // w)
+        while last < h:
+            first, last = last, min(h, last + step)
             band = self.part(first, last)
+            if band.device.type != "cpu":
+                step = max(4, LAUNCHED // w)
             seen(band)
             if made is None:
                 made = self._room(band)

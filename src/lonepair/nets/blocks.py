@@ -31,16 +31,11 @@ class InstanceNorm(nn.Module):
         return F.instance_norm(features, weight=self.weight, bias=self.bias)
 
 
-class Convolution(nn.Conv2d):
-    """Conv 3x3 whose border is filled with zeros, or mirrored."""
-
-    def __init__(self, inputs: int, outputs: int, padding: int, border: Border) -> None:
-        super().__init__(inputs, outputs, 3, padding=padding, padding_mode=border)
+class MirroredConv2d(nn.Conv2d):
+    """A convolution whose border is mirrored outward, and its derivative the same twice (see `mirrored`)."""
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
-        """Each side is as long as it was where `padding` is 1, shorter by 2 where it is 0."""
-        if self.padding_mode == "zeros":
-            return super().forward(features)
+        """Each side is shorter by 2 where `padding` is 0, and as long as it was where it is 1."""
         return F.conv2d(mirrored(features, int(self.padding[0])), self.weight, self.bias)
 
 
@@ -54,11 +49,17 @@ class Constant(nn.Module):
         self.register_buffer("value", torch.zeros(1, channels, h, w))
 
 
+def convolution(inputs: int, outputs: int, padding: int, border: Border) -> nn.Conv2d:
+    """Conv 3x3, its border filled as `border` says."""
+    kind = nn.Conv2d if border == "zeros" else MirroredConv2d
+    return kind(inputs, outputs, 3, padding=padding, padding_mode=border)
+
+
 def conv_block(
     inputs: int, outputs: int, *, norm: Norm, slope: float, padding: int, border: Border = "zeros"
 ) -> nn.Sequential:
     """Conv 3x3 (+ normalisation) + LeakyReLU; `padding` in pixels (0: each side loses 1), filled as `border` says."""
-    layers: list[nn.Module] = [Convolution(inputs, outputs, padding, border)]
+    layers: list[nn.Module] = [convolution(inputs, outputs, padding, border)]
     if norm != "none":
         layers.append(nn.BatchNorm2d(outputs) if norm == "batch" else InstanceNorm(outputs))
     layers.append(nn.LeakyReLU(slope))

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lonepair.nets.bands import Rows, resized, rows_of
-from lonepair.nets.blocks import Border, Convolution, Norm, conv_block, init_normal
+from lonepair.nets.blocks import Border, Norm, conv_block, convolution, init_normal
 from lonepair.nets.crops import Crops, Sizes, enlarged_from, together
 from lonepair.noise import LARGE, Draw, Field
 from lonepair.places import Places, Size, Span
@@ -57,7 +57,7 @@ class GrowingGenerator(nn.Module):
         self._blocks, self._zero_bias = blocks, zero_bias
         self.head = conv_block(channels, width, norm=head_norm, slope=slope, padding=1, border=border)
         self.bodies = nn.ModuleList()
-        last = Convolution(width, channels, 1, border)
+        last = convolution(width, channels, 1, border)
         self.tail = nn.Sequential(last, nn.Tanh()) if squash else nn.Sequential(last)
         self.register_buffer("amplitudes", torch.zeros(max_stages))
         init_normal(self.head, zero_bias)

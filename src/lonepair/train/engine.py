@@ -17,6 +17,7 @@ from torch.optim import Adam, Optimizer
 
 from lonepair.errors import UserError
 from lonepair.nets import PatchCritic
+from lonepair.train.graphs import Repeated
 
 T = TypeVar("T")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -110,6 +111,10 @@ class Engine:
         for index in range(len(calls)):
             here.wait_stream(_stream(self.device, 1 + index))
         return found
+
+    def repeated(self, function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
+        """`function` of tensors, as a graph where there are such (see `lonepair.train.graphs.Repeated`)."""
+        return Repeated(function) if self.records else function
 
     def autocast(self) -> AbstractContextManager[None]:
         """Within it convolutions run in the engine's precision; weights, optimizer and losses stay float32."""

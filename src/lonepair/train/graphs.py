@@ -28,6 +28,7 @@ Losses = dict[str, Tensor]
 Path = tuple[int, ...]
 Make = Callable[[torch.Generator], Scene]
 """Gives what a step sees, whose random tensors are drawn by this generator: the same each time."""
+Shapes = tuple[torch.Size, ...]
 Run = Callable[[Scene], Losses]
 """Takes a step, of what it sees."""
 
@@ -115,3 +116,37 @@ class Recorder:
         self._gave_up = True
         self._graphs.clear()
         self._generator = torch.Generator(self._generator.device)  # the other may wait for the end of a recording
+
+
+class Repeated:
+    """A function of tensors, for use without gradients, that a GPU repeats as a graph: one for all that is of a shape.
+
+    What it computes may hang on nothing but their values, and the host may decide nothing by these.
+    """
+
+    def __init__(self, function: Callable[..., tuple[Tensor, ...]]) -> None:
+        self._function = function
+        self._graphs: dict[
+            tuple[torch.Size, ...], tuple[torch.cuda.CUDAGraph, list[Tensor], tuple[Tensor, ...]] | None
+        ] = {}
+        """By what is given; None: so much was given once."""
+
+    def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
+        shapes = tuple(tensor.shape for tensor in given)
+        if shapes not in self._graphs:
+            self._graphs[shapes] = None
+            return self._function(*given)
+        graph, places, made = self._graphs[shapes] or self._record(shapes, given)
+        for place, tensor in zip(places, given, strict=True):
+            place.copy_(tensor)
+        graph.replay()
+        return tuple(tensor.clone() for tensor in made)
+
+    def _record(
+        self, shapes: Shapes, given: Sequence[Tensor]
+    ) -> tuple[torch.cuda.CUDAGraph, list[Tensor], tuple[Tensor, ...]]:
+        graph, places = torch.cuda.CUDAGraph(), [torch.empty_like(tensor) for tensor in given]
+        with torch.cuda.graph(graph):
+            made = self._function(*places)
+        self._graphs[shapes] = found = (graph, places, made)
+        return found
