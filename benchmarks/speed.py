@@ -11,6 +11,7 @@ than 10 minutes on two CPU cores; all of them half an hour. Nothing else should 
 from __future__ import annotations
 
 import argparse
+import functools
 import platform
 import resource
 import statistics
@@ -39,16 +40,18 @@ from lonepair.train.engine import Engine
 from lonepair.train.loop import Steps, grow
 
 Size = tuple[int, int]
+TIMES_SMALL = "1.3 times 256x256"
 WARM = 2
 """So many first steps do not count: a GPU records the second."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is measured, what is aimed at on two CPU cores, and how."""
+    """What is measured, what is aimed at on two CPU cores and on a GPU, and how."""
 
     what: str
     aim: str
+    on_gpu: str
     measure: Callable[[argparse.Namespace], str]
     """Gives what was found, in words; peak memory is added."""
 
@@ -188,6 +191,27 @@ def frames(name: str, size: Size, finish: bool) -> Callable[[argparse.Namespace]
     return measure
 
 
+def in_one_process(count: int, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
+    """So many trainings of a pair, one after the other and together."""
+
+    def measure(given: argparse.Namespace) -> str:
+        draw = torch.Generator().manual_seed(0)
+        pair = [torch.rand(1, 3, *size, generator=draw) * 2 - 1 for _ in range(2)]
+        common = {"device": given.device, "threads": given.threads, **settings}
+        fits = [functools.partial(lp.fit_pair, *pair, seed=seed, **common) for seed in range(count)]
+        fits[0]()
+
+        def timed(run: Callable[[], Any]) -> float:
+            start = time.perf_counter()
+            run()
+            return time.perf_counter() - start
+
+        apart, together = timed(lambda: [fit() for fit in fits]), timed(lambda: lp.together(fits))
+        return f"{together:.1f} s together, {apart:.1f} s in turn: {apart / together:.2f} times"
+
+    return measure
+
+
 def large_sample(name: str, side: int) -> Callable[[argparse.Namespace], str]:
     """A random picture, unfinished."""
 
@@ -238,62 +262,97 @@ def ceiling_of(engine: Engine, size: Size) -> float:
     engine.place(layer)
     features = engine.put(torch.randn(1, 64, *size)).requires_grad_()
 
-    def alone() -> float:
-        start = time.perf_counter()
+    def work() -> None:
         with engine.autocast():
             layer(features).float().sum().backward()
+
+    def timed(call: Callable[[], None], times: int) -> float:
+        start = time.perf_counter()
+        call()
         if engine.device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - start
+        return (time.perf_counter() - start) / times
 
-    return 3 * 2.0 * 64 * 64 * 9 * size[0] * size[1] / statistics.median([alone() for _ in range(22)][2:])
+    operations = 3 * 2.0 * 64 * 64 * 9 * size[0] * size[1]
+    with engine.training():
+        seconds = [timed(work, 1) for _ in range(22)][2:]
+        if engine.records:  # its launches, one by one, would be what is measured
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
+                for _ in range(20):
+                    work()
+            seconds = [timed(graph.replay, 20) for _ in range(10)][2:]
+    return operations / statistics.median(seconds)
 
 
 ROWS = {
     "whole-consingan": Row(
-        "`consingan`, 188x250, whole default training", "4 times", whole_beside_plain("consingan", (188, 250))
+        "`consingan`, 188x250, whole default training",
+        "4 times",
+        "6 times",
+        whole_beside_plain("consingan", (188, 250)),
     ),
     "pieces-consingan": Row(
         "the same as whole-consingan, with `--pieces 96`",
         "4 times",
+        "6 times",
         whole_beside_plain("consingan", (188, 250), pieces=96),
     ),
     "whole-structural-analogy": Row(
         "`structural-analogy`, 220x220, a step at all stages",
         "4 times",
+        "10 times coarse, 4 fine",
         whole_beside_plain("structural-analogy", (220, 220), steps=1),
     ),
     "steps-lonepair": Row(
-        "`lonepair`, 220x220, `standard`, whole training", "3 min", whole("lonepair", (220, 220), preset="standard")
+        "`lonepair`, 220x220, `standard`, whole training",
+        "3 min",
+        "0.33 min",
+        whole("lonepair", (220, 220), preset="standard"),
     ),
-    "frames-lonepair": Row("a clip of 220x220, finished", "25 a second", frames("lonepair", (220, 220), finish=True)),
+    "frames-lonepair": Row(
+        "a clip of 220x220, finished", "25 a second", "400 a second", frames("lonepair", (220, 220), finish=True)
+    ),
     "frames-network": Row(
-        "a clip of 220x220, as networks draw it", "25 a second", frames("lonepair", (220, 220), finish=False)
+        "a clip of 220x220, as networks draw it",
+        "25 a second",
+        "400 a second",
+        frames("lonepair", (220, 220), finish=False),
     ),
     "whole-representative": Row(
         "`representative`, 220x220, `draft` at that size",
         "5 min",
+        "0.67 min",
         whole("representative", (220, 220), preset="draft", max_side=220),
     ),
-    "large-lonepair": Row("`lonepair`, a step at 2048x2048", "1.3 times 256x256", large_beside_small("lonepair", 2048)),
+    "large-lonepair": Row(
+        "`lonepair`, a step at 2048x2048", TIMES_SMALL, TIMES_SMALL, large_beside_small("lonepair", 2048)
+    ),
     "large-consingan": Row(
-        "`consingan`, a step at 2048x2048", "1.3 times 256x256", large_beside_small("consingan", 2048)
+        "`consingan`, a step at 2048x2048", TIMES_SMALL, TIMES_SMALL, large_beside_small("consingan", 2048)
     ),
     "large-representative": Row(
-        "`representative`, a step at 2048x2048", "1.3 times 256x256", large_beside_small("representative", 2048)
+        "`representative`, a step at 2048x2048", TIMES_SMALL, TIMES_SMALL, large_beside_small("representative", 2048)
     ),
-    "memory-lonepair": Row("`lonepair`, training on 4096x4096", "4 GB", memory("lonepair", 4096)),
-    "memory-consingan": Row("`consingan`, training on 4096x4096", "4 GB", memory("consingan", 4096)),
-    "sample-consingan": Row("`consingan`, a sample of 4096x4096", "60 s, 4 GB", large_sample("consingan", 4096)),
+    "memory-lonepair": Row("`lonepair`, training on 4096x4096", "4 GB", "6 GB", memory("lonepair", 4096)),
+    "memory-consingan": Row("`consingan`, training on 4096x4096", "4 GB", "6 GB", memory("consingan", 4096)),
+    "sample-consingan": Row("`consingan`, a sample of 4096x4096", "60 s, 4 GB", "2 s", large_sample("consingan", 4096)),
     "sample-lonepair-single": Row(
-        "`lonepair-single`, a sample of 4096x4096", "60 s, 4 GB", large_sample("lonepair-single", 4096)
+        "`lonepair-single`, a sample of 4096x4096", "60 s, 4 GB", "2 s", large_sample("lonepair-single", 4096)
     ),
     "flops-consingan": Row(
         "`consingan`, a step at 188x250: convolutions' operations over one layer's",
         "0.7",
+        "0.4",
         rate("consingan", (188, 250)),
     ),
-    "flops-lonepair": Row("`lonepair`, the same at 80x80", "0.7", rate("lonepair", (80, 80), preset="standard")),
+    "flops-lonepair": Row("`lonepair`, the same at 80x80", "0.7", "0.4", rate("lonepair", (80, 80), preset="standard")),
+    "together-lonepair": Row(
+        "`lonepair`, 220x220, `draft`, four seeds in one process",
+        "",
+        "more than once",
+        in_one_process(4, (220, 220), preset="draft"),
+    ),
 }
 
 
@@ -309,16 +368,23 @@ def run(given: argparse.Namespace) -> int:
     if unknown := [name for name in given.names if name not in ROWS]:
         raise lp.UserError(f"{', '.join(unknown)}: no such measurement; there are {', '.join(ROWS)}")
     print(
-        f"{date.today().isoformat()}, {_cpu_name()}, device {given.device}, {given.threads} threads, "
+        f"{date.today().isoformat()}, {_name(given.device)}, device {given.device}, {given.threads} threads, "
         f"Python {platform.python_version()}, torch {torch.__version__}; {given.steps} steps each.\n"
     )
-    print("\n".join(table(["name", "what", "aim, two CPU cores", "found; peak memory"], [], 4)), flush=True)
+    gpu = given.device.startswith("cuda")
+    where = "one GPU" if gpu else "two CPU cores"
+    print("\n".join(table(["name", "what", f"aim, {where}", "found; peak memory"], [], 4)), flush=True)
     options = ["--steps", str(given.steps), "--threads", str(given.threads), "--device", given.device]
     for name in given.names or ROWS:
         child = subprocess.run([sys.executable, __file__, "--here", name, *options], capture_output=True, text=True)
         found = child.stdout.strip() if child.returncode == 0 else f"failed: {child.stderr.strip().splitlines()[-1]}"
-        print(f"| {name} | {ROWS[name].what} | {ROWS[name].aim} | {found} |", flush=True)
+        row = ROWS[name]
+        print(f"| {name} | {row.what} | {row.on_gpu if gpu else row.aim} | {found} |", flush=True)
     return 0
+
+
+def _name(device: str) -> str:
+    return torch.cuda.get_device_name() if device.startswith("cuda") else _cpu_name()
 
 
 def main() -> int:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+import lonepair
 import lonepair.methods as methods
 from conftest import picture
 from lonepair.job import Job
+from lonepair.model import Model
 from lonepair.noise import Choice, Draw, seeded
 from lonepair.train.graphs import Recorder, Ways
 from lonepair.train.loop import Steps, grow
@@ -113,6 +117,45 @@ def test_a_clips_frames_are_seen_where_steps_are_repeated() -> None:
 @pytest.mark.parametrize("task", ["editing", "harmonization"])
 def test_what_cannot_be_repeated_is_trained_all_the_same(task: str) -> None:
     assert apart(*(trained("consingan", records, task=task, min_side=25) for records in (False, True))) < 2e-3
+
+
+def fitted(seed: int, **settings: Any) -> Model:
+    a, b = picture(48, 40, seed=1), picture(44, 52, seed=2)
+    return lonepair.fit_pair(
+        a, b, preset="draft", stages=2, max_side=30, steps=3, finest_steps=3, seed=seed, **settings
+    )
+
+
+def test_trainings_together_give_what_each_gives_alone(tmp_path: Path) -> None:
+    """On a GPU they run at the same time."""
+    fits = [functools.partial(fitted, seed, out=tmp_path / str(seed)) for seed in range(2)]
+    for seed, model in enumerate(lonepair.together(fits)):
+        alone = fitted(seed).method.nets.state_dict()
+        for name, tensor in model.method.nets.state_dict().items():
+            assert torch.equal(tensor, alone[name]), name
+        log = (tmp_path / str(seed) / "log.txt").read_text()
+        assert log.count("training is complete") == 1
+        assert f"run: {tmp_path / str(seed)}" in log
+        assert log.count("run: ") == 1
+
+
+def test_an_error_of_one_training_is_not_lost() -> None:
+    with pytest.raises(lonepair.UserError, match="lambda_rec: no such setting"):
+        lonepair.together([functools.partial(fitted, 0), functools.partial(fitted, 1, lambda_rec=1.0)])
+
+
+@on_gpu
+@pytest.mark.parametrize("finish", [True, False])
+def test_a_clips_frames_are_those_that_are_not_repeated(finish: bool) -> None:
+    model = fitted(0, device="cuda")
+    still = torch.nn.functional.interpolate(picture(9, 9, seed=3), (66, 72))
+    clip = torch.cat([still.roll(2 * shift, 3) for shift in range(7)] + [still.flip(2)] * 3)  # a cut, too
+    found = []
+    for records in (False, True):
+        own = Model(model.method, replace(model.engine, records=records), {})
+        found.append([frame.image for frame in own.translate(clip, finish=finish).frames()])
+    for one, other in zip(*found, strict=True):
+        assert float((one - other).abs().mean()) < 1e-3
 
 
 @on_gpu

@@ -10,11 +10,13 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 import lonepair.methods as methods
@@ -96,6 +98,39 @@ def fit(
     """
     inputs = {"a": image} if composite is None else {"a": image, "composite": composite}
     return _fit(inputs, method, preset, out, resume, warm_start, callbacks, settings)
+
+
+def together(fits: Sequence[Callable[[], Model]]) -> list[Model]:
+    """What several trainings give: of one image with several seeds, say, or of several images.
+
+        lp.together([partial(lp.fit_pair, "a.jpg", "b.jpg", seed=seed) for seed in range(4)])
+
+    On a GPU all at the same time, each in a stream of its own: one small training leaves most of it idle. Without a GPU
+    one after the other.
+
+    Args:
+        fits: Calls of `fit` and `fit_pair`, without arguments.
+
+    Raises:
+        Interrupted: where Ctrl-C asked to stop; those with a run's folder are saved.
+        Exception: what the first of the trainings raised that failed, after the others are over.
+    """
+    if not torch.cuda.is_available() or len(fits) < 2:
+        return [fit() for fit in fits]
+    with ThreadPoolExecutor(len(fits)) as crew:
+        running = [crew.submit(fit) for fit in fits]
+        try:
+            wait(running)
+        except KeyboardInterrupt:
+            _STOP.set()
+            wait(running)
+        finally:
+            _STOP.clear()
+    return [done.result() for done in running]
+
+
+_STOP = threading.Event()
+"""Asks trainings in threads of their own to stop."""
 
 
 def _fit(
@@ -226,7 +261,7 @@ class Job:
                     warm=self.warm,
                 )
         except Interrupted:
-            raise Interrupted(f"stopped and saved in {folder and folder.path}") from None
+            raise Interrupted(f"stopped and saved in {folder.path}" if folder else "stopped") from None
         except Diverged as error:
             kept = f"; {folder.model} is of the last good state" if folder and folder.model.exists() else ""
             raise Diverged(f"{error}{kept}") from None
@@ -362,7 +397,7 @@ def _stop_signal(enabled: bool) -> Iterator[Callable[[], bool]]:
         logger.warning("stopping after this step; Ctrl-C again quits at once, without saving")
 
     if not enabled or threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield _STOP.is_set
         return
     previous = signal.signal(signal.SIGINT, first)
     try:

@@ -7,6 +7,7 @@ training equal the uninterrupted one.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ LARGE = 1 << 20
 """An image of more pixels than this is drawn in bands, and noise of its features in blocks of rows, each from keys of
 its own."""
 _ROWS = 32
+_GLOBAL = threading.RLock()
+"""Held while torch's global stream is another: trainings may run at the same time."""
 
 
 def _sequence(keys: tuple[int, ...]) -> np.random.SeedSequence:
@@ -190,7 +193,7 @@ def _block(field: Field, number: int) -> Float[Tensor, "1 _ w c"]:
 @contextmanager
 def seeded(*keys: int) -> Iterator[None]:
     """Within the block torch's global CPU stream is decided by `keys`; for initialising weights. Restored after it."""
-    with torch.random.fork_rng(devices=[]):
+    with _GLOBAL, torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(_sequence(keys).generate_state(1, np.uint64)[0]) >> 1)
         yield
 

@@ -119,7 +119,7 @@ class Translation:
         return self.engine.repeated(self._sketched)
 
     def _sketched(self, ready: Tensor, before: Tensor | None = None) -> tuple[Tensor, ...]:
-        """What networks draw of a frame, and the rest of its sketch; after another how it moved, and how unlike it is."""
+        """What networks draw of a frame, the rest of its sketch and, after another, its motion and unlikeness."""
         drawn = self._redrawn(ready)
         sketch = self._finisher.sketch(drawn, self.size)
         found = (drawn, sketch.large, sketch.kept, sketch.share)

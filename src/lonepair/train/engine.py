@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -82,7 +83,7 @@ class Engine:
         if not self.records:
             yield
             return
-        stream = _stream(self.device)
+        stream = _stream(self.device, threading.get_ident())
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             yield
@@ -104,12 +105,12 @@ class Engine:
     def _in_streams(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         here, found = torch.cuda.current_stream(), []
         for index, call in enumerate(calls):
-            stream = _stream(self.device, 1 + index)
+            stream = _stream(self.device, threading.get_ident(), 1 + index)
             stream.wait_stream(here)
             with torch.cuda.stream(stream):
                 found.append(call())
         for index in range(len(calls)):
-            here.wait_stream(_stream(self.device, 1 + index))
+            here.wait_stream(_stream(self.device, threading.get_ident(), 1 + index))
         return found
 
     def repeated(self, function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
@@ -125,7 +126,7 @@ class Engine:
 
 
 @functools.cache
-def _stream(device: torch.device, index: int = 0) -> torch.cuda.Stream:
+def _stream(device: torch.device, thread: int, index: int = 0) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 

@@ -10,7 +10,9 @@ whether a real or a random image is redrawn. Of these each combination that occu
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,6 +25,8 @@ logger = logging.getLogger("lonepair")
 
 MOST = 16
 """No more ways are recorded: of many each is gone too seldom."""
+
+_ONE_AT_A_TIME = threading.Lock()
 
 Losses = dict[str, Tensor]
 Path = tuple[int, ...]
@@ -102,7 +106,7 @@ class Recorder:
         graph.register_generator_state(self._generator)
         scene = make(self._generator)
         try:
-            with torch.cuda.graph(graph, pool=self._pool, stream=torch.cuda.current_stream()):
+            with _recording(graph, pool=self._pool, stream=torch.cuda.current_stream()):
                 losses = run(scene)
         except RuntimeError as error:  # recording is for speed alone: whatever forbids it, the training goes on
             logger.info("the steps of this stage are not recorded: %s", (str(error).splitlines() or ["?"])[0])
@@ -116,6 +120,13 @@ class Recorder:
         self._gave_up = True
         self._graphs.clear()
         self._generator = torch.Generator(self._generator.device)  # the other may wait for the end of a recording
+
+
+@contextmanager
+def _recording(graph: torch.cuda.CUDAGraph, **how: Any) -> Iterator[None]:
+    """Within it, what this thread launches is recorded. Others may train meanwhile, but not record."""
+    with _ONE_AT_A_TIME, torch.cuda.graph(graph, capture_error_mode="thread_local", **how):
+        yield
 
 
 class Repeated:
@@ -146,7 +157,7 @@ class Repeated:
         self, shapes: Shapes, given: Sequence[Tensor]
     ) -> tuple[torch.cuda.CUDAGraph, list[Tensor], tuple[Tensor, ...]]:
         graph, places = torch.cuda.CUDAGraph(), [torch.empty_like(tensor) for tensor in given]
-        with torch.cuda.graph(graph):
+        with _recording(graph):
             made = self._function(*places)
         self._graphs[shapes] = found = (graph, places, made)
         return found

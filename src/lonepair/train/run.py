@@ -17,6 +17,7 @@ import pickle
 import platform
 import re
 import shutil
+import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -254,6 +255,8 @@ class _LogFile(logging.FileHandler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8", delay=True)
+        own = threading.get_ident()
+        self.addFilter(lambda record: record.thread == own)  # others may train at the same time
         self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
 
     def note(self, text: str) -> None:
