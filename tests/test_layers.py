@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "lonepair"
 LAYERS = (
     ("errors", "lazy", "files"),
     ("pixels", "resize", "sheet", "image"),
-    ("pyramid", "noise", "places", "video", "losses", "metrics"),
+    ("pyramid", "noise", "places", "abreast", "video", "losses", "metrics"),
     ("source", "nets", "augment"),
     ("methods",),
     ("train",),

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from conftest import picture
+from lonepair.apply.finish import _first_of
 from lonepair.apply.motion import CUT, apart, carried, motion
 from lonepair.apply.patchwork import Lattice
 from lonepair.losses import Nearest, patches_of
@@ -75,6 +76,15 @@ def test_an_image_is_the_weighed_mean_of_its_patches(step: int, focus: float) ->
             weight[:, y, x] += own
     made = lattice.assembled(texture, index, focus)[0]
     assert torch.allclose(made, (total / weight)[:, :14, :17], atol=1e-6)
+    folded = lattice.folded(texture[0].flatten(1), index // 9 * 13 + index % 9, 13, focus)[0]
+    assert torch.allclose(folded, total[:, :14, :17], atol=1e-5)
+
+
+def test_the_first_of_what_is_chosen() -> None:
+    chosen = torch.tensor([False, True, False, True, True])
+    assert _first_of(chosen, 2).tolist() == [1, 3]
+    assert _first_of(chosen, 5).tolist() == [1, 3, 4, 1, 1]
+    assert _first_of(torch.zeros(5).bool(), 3).tolist() == [0, 0, 0]
 
 
 def test_a_pixel_has_what_is_known_of_the_patch_around_it() -> None:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lonepair.apply.motion import carried
 from lonepair.apply.patchwork import Lattice
-from lonepair.losses import Contrast, Nearest, pieces
+from lonepair.losses import Contrast, Nearest, index_of, pieces, places_of
 from lonepair.methods.base import Method, SingleMethod
 from lonepair.pyramid import scaled
 from lonepair.resize import resize_image
@@ -307,18 +307,20 @@ class _Texture:
                 queries, found, moves, search.completeness, search.some, search.fresh, search.roughly
             )
         run = max(2, round(PIECE * max(*lattice.size, *self.image.shape[-2:]) / lattice.step))
-        for _ in range(4):  # what is taken instead may be a piece, too
+        on_cpu = found.device.type == "cpu"
+        for _ in range(4 if on_cpu else 2):  # what is taken instead may be a piece, too
             copied = pieces(found, lattice.shape, self.shape[1], run, lattice.step).flatten()
-            if found.device.type == "cpu":
+            if on_cpu:
                 if not copied.any():
                     break
                 again = copied.nonzero()[:, 0]
             else:  # a GPU does not tell which: always as many are looked at, one of them again where there are fewer
-                again = copied.int().argsort(descending=True, stable=True)[:AGAIN]
-                again = torch.where(copied.index_select(0, again), again, again[:1])
+                again = _first_of(copied, min(AGAIN, len(copied)))
             theirs = found.index_select(0, again)
             # Nor is what lies a pixel beside them taken: patches are further apart, and it would be the same piece.
-            piece = torch.cat([theirs, *(move(theirs) for move in lattice.around(self.shape))])
+            places = places_of(theirs, self.shape[1])
+            near = torch.cat([places, *(move(places) for move in lattice.around(self.shape))], 1)
+            piece = index_of(near, self.shape[1])
             shut = torch.zeros(self.shape[0] * self.shape[1], dtype=torch.bool, device=found.device)
             shut.index_fill_(0, piece, True)
             others = nearest(queries.index_select(0, again), search.completeness, shut, search.roughly)
@@ -335,6 +337,14 @@ class _Texture:
         usual = apart.median().clamp(min=1e-4)
         known = 1 / (1 + (apart / (STRANGE * usual)).square())
         return lattice.spread(known)
+
+
+def _first_of(chosen: Bool[Tensor, n], count: int) -> Int[Tensor, {count}]:
+    """Where the first `count` of the `chosen` are; the first of all again where there are fewer, 0 where none is."""
+    nth, own = chosen.cumsum(0), torch.arange(len(chosen), device=chosen.device)
+    slot = torch.where(chosen & (nth <= count), nth - 1, count)  # the last slot is for all others
+    first = torch.zeros(count + 1, dtype=torch.long, device=chosen.device).scatter(0, slot, own)[:count]
+    return torch.where(torch.arange(count, device=chosen.device) < nth[-1], first, first[:1])
 
 
 def _focused(lattice: Lattice, texture: _Texture, found: Tensor) -> Tensor:

@@ -55,7 +55,13 @@ class Lattice:
         colours, width = texture[0].flatten(1), texture.shape[3]
         own = width - self.side + 1
         first = index // own * width + index % own
-        near, weights = torch.arange(self.side, device=index.device), _weights(self.side, focus)
+        near, covered = (
+            torch.arange(self.side, device=index.device),
+            _covered(self, focus, texture.device, texture.dtype),
+        )
+        if texture.device.type != "cpu":
+            return self.folded(colours, first, width, focus) / covered
+        weights = _weights(self.side, focus)
         # Pixels by their place in the steps' squares: what one pixel of all patches says is added in one piece.
         beyond = (self.side - 1) // step
         total = texture.new_zeros(len(colours), step, step, rows + beyond, columns + beyond)
@@ -67,7 +73,25 @@ class Lattice:
                 places = total[:, row, column, y : y + rows, x : x + columns]
                 places.add_(strips[:, dx], alpha=weights[dy] * weights[dx])
         image = total.permute(0, 3, 1, 4, 2).flatten(3, 4).flatten(1, 2)[:, : self.size[0], : self.size[1]]
-        return (image / _covered(self, focus, texture.device, texture.dtype))[None]
+        return (image / covered)[None]
+
+    def folded(
+        self, colours: Float[Tensor, "c k"], first: Int[Tensor, m], width: int, focus: float
+    ) -> Float[Tensor, "1 c {self.size[0]} {self.size[1]}"]:
+        """The sum of what patches say, in the few launches that a GPU wants; a CPU would be slow at it.
+
+        Args:
+            colours: The pixels of a texture, row by row.
+            first: Each patch's first pixel there.
+            width: Of the texture, in pixels.
+        """
+        near = torch.arange(self.side, device=first.device)
+        pixels = (near[:, None] * width + near).flatten()
+        said = colours.index_select(1, (first + pixels[:, None]).flatten()).view(len(colours), len(pixels), len(first))
+        said = said * _counts(self.side, focus, colours.device, colours.dtype)
+        return F.fold(said.flatten(0, 1), self._reached, self.side, stride=self.step)[
+            None, :, : self.size[0], : self.size[1]
+        ]
 
     def covered(self, weights: Sequence[float], axis: int) -> Float[Tensor, n]:
         """By how much each row, or column, of the image is covered by patches, of whose pixels each counts so much."""
@@ -100,14 +124,9 @@ class Lattice:
                 if dy or dx:
                     yield functools.partial(_moved, dy, dx, shape)
 
-    def _beside(self, dy: int, dx: int, shape: tuple[int, int], found: Tensor) -> Tensor:
-        (rows, columns), device = self.shape, found.device
-        row, column = torch.arange(rows, device=device), torch.arange(columns, device=device)
-        above, before = (row + dy).clamp(0, rows - 1), (column + dx).clamp(0, columns - 1)
-        match = found.view(rows, columns).index_select(0, above).index_select(1, before)
-        y = match // shape[1] + self.step * (row - above)[:, None]
-        x = match % shape[1] + self.step * (column - before)
-        return _clamped(y, x, shape).flatten()
+    def _beside(self, dy: int, dx: int, shape: tuple[int, int], places: Tensor) -> Tensor:
+        neighbour, apart = _neighbours(self.shape, dy, dx, self.step, places.device)
+        return _within(places.index_select(1, neighbour) + apart, shape)
 
     def carried(self, found: Int[Tensor, m], flow: Float[Tensor, "1 2 h w"], shape: tuple[int, int]) -> Int[Tensor, m]:
         """The matches `found` after what stands at each pixel moved by `flow`, (dx, dy), as patches' centres did."""
@@ -153,14 +172,44 @@ def _weights(side: int, focus: float) -> list[float]:
 
 
 @functools.lru_cache(maxsize=16)
+def _counts(side: int, focus: float, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "p 1"]:
+    """How much each of a patch's pixels counts, row by row."""
+    weights = torch.tensor(_weights(side, focus))
+    return torch.outer(weights, weights).view(-1, 1).to(device=device, dtype=dtype)
+
+
+@functools.lru_cache(maxsize=16)
 def _covered(lattice: Lattice, focus: float, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "h w"]:
     """By how much each pixel of a lattice's image is covered."""
     weights = _weights(lattice.side, focus)
     return torch.outer(*(lattice.covered(weights, axis) for axis in (0, 1))).to(device=device, dtype=dtype)
 
 
-def _moved(dy: int, dx: int, shape: tuple[int, int], found: Tensor) -> Tensor:
-    return _clamped(found // shape[1] + dy, found % shape[1] + dx, shape)
+@functools.lru_cache(maxsize=64)
+def _neighbours(
+    shape: tuple[int, int], dy: int, dx: int, step: int, device: torch.device
+) -> tuple[Int[Tensor, m], Int[Tensor, "2 m"]]:
+    """Of each patch of a lattice the one so many rows down and columns right, or at the border, and how many pixels
+    down and right of that it is."""
+    row, column = (torch.arange(n) for n in shape)
+    below, behind = (row + dy).clamp(0, shape[0] - 1), (column + dx).clamp(0, shape[1] - 1)
+    neighbour = below[:, None] * shape[1] + behind
+    apart = torch.stack([(row - below)[:, None].expand(shape), (column - behind).expand(shape)])
+    return neighbour.flatten().to(device), (step * apart).flatten(1).to(device)
+
+
+@functools.lru_cache(maxsize=64)
+def _one(dy: int, dx: int, device: torch.device) -> Int[Tensor, "2 1"]:
+    return torch.tensor([[dy], [dx]], device=device)
+
+
+def _moved(dy: int, dx: int, shape: tuple[int, int], places: Tensor) -> Tensor:
+    return _within(places + _one(dy, dx, places.device), shape)
+
+
+def _within(places: Int[Tensor, "2 m"], shape: tuple[int, int]) -> Int[Tensor, "2 m"]:
+    """`places` of a target of `shape` patches, brought within it."""
+    return torch.clamp(places, _one(0, 0, places.device), _one(shape[0] - 1, shape[1] - 1, places.device))
 
 
 def _clamped(y: Tensor, x: Tensor, shape: tuple[int, int]) -> Tensor:

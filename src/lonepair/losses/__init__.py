@@ -9,8 +9,10 @@ from lonepair.losses.layout import rarity as rarity
 from lonepair.losses.layout import self_similarity as self_similarity
 from lonepair.losses.nearest import Move as Move
 from lonepair.losses.nearest import Nearest as Nearest
+from lonepair.losses.nearest import index_of as index_of
 from lonepair.losses.nearest import patches_of as patches_of
 from lonepair.losses.nearest import pieces as pieces
+from lonepair.losses.nearest import places_of as places_of
 from lonepair.losses.patches import Contrast as Contrast
 from lonepair.losses.patches import PatchLook as PatchLook
 from lonepair.losses.patches import random_filters as random_filters

@@ -22,7 +22,17 @@ _GATHERED = 1 << 16
 """Of so many patches at once keys are gathered, so that memory does not grow."""
 
 Move = Callable[[Tensor], Tensor]
-"""Indices in place of others, both of (m,)."""
+"""Rows and columns of a target's patches, (2, m), in place of others."""
+
+
+def places_of(index: Int[Tensor, "m"], columns: int) -> Int[Tensor, "2 m"]:
+    """Rows and columns of the patches `index` of a target that has so many `columns`."""
+    return torch.stack([index // columns, index % columns])
+
+
+def index_of(places: Int[Tensor, "2 m"], columns: int) -> Int[Tensor, "m"]:
+    """The other way round."""
+    return torch.add(places[1], places[0], alpha=columns)
 
 
 def patches_of(image: Float[Tensor, "b c h w"], side: int, step: int = 1) -> Float[Tensor, "n d"]:
@@ -142,14 +152,14 @@ class Nearest:
         if fresh:
             weighed = keys[: len(index)] * urgency.index_select(0, index)[:, None]
             likely = index.index_select(0, _least(queries[chosen], _in_blocks(weighed), _tile(queries), 0.0))
-            moves = [*moves, lambda found: found.index_put((chosen,), likely)]
-        best = distances(found)
+            moves = [*moves, lambda places: places.index_copy(1, chosen, places_of(likely, self.columns))]
+        places, best = places_of(found, self.columns), distances(found)
         for move in moves:
-            other = move(found)
-            apart = distances(other)
+            other = move(places)
+            apart = distances(index_of(other, self.columns))
             nearer = apart < best
-            found, best = torch.where(nearer, other, found), torch.where(nearer, apart, best)
-        return found
+            places, best = torch.where(nearer, other, places), torch.where(nearer, apart, best)
+        return index_of(places, self.columns)
 
 
 def _tile(queries: Tensor) -> int:
@@ -157,6 +167,8 @@ def _tile(queries: Tensor) -> int:
 
 
 def _products(queries: Float[Tensor, "m d"], keys: Float[Tensor, "n d"], index: Int[Tensor, "m"]) -> Float[Tensor, "m"]:
+    if len(queries) <= _GATHERED:
+        return (queries * keys.index_select(0, index)).sum(1)
     parts = zip(torch.split(queries, _GATHERED), torch.split(index, _GATHERED), strict=True)
     # `index_select`: indexing with brackets takes four times as long.
     return torch.cat([(ours * keys.index_select(0, theirs)).sum(1) for ours, theirs in parts])

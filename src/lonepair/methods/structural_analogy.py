@@ -25,9 +25,10 @@ of pictures above 362 x 362 a step sees crops (`crop`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Plan, Player, Scene, Schedule, Size
@@ -37,14 +38,15 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import losses, nets, noise, pyramid, resize
+    from lonepair import abreast, losses, nets, noise, pyramid, resize
     from lonepair.nets import Crops, Sizes, StagewiseGenerator
     from lonepair.noise import Draw
     from lonepair.places import Places
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
-    pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
+    abreast, pyramid, resize = lazy("lonepair.abreast"), lazy("lonepair.pyramid"), lazy("lonepair.resize")
 
+T = TypeVar("T")
 OTHER = {"a": "b", "b": "a"}
 
 
@@ -226,8 +228,8 @@ class StructuralAnalogy(StagewiseMethod):
 
     def _imagine(self, real: Mapping[str, Tensor], sizes: Mapping[str, Sizes], draw: Draw) -> Fakes:
         # A random image is translated, and that back again.
-        random = {domain: self._random(domain, sizes[domain], 2, draw) for domain in self.domains}
-        translated = {domain: self._translated(random[OTHER[domain]], domain) for domain in self.domains}
+        random = self._each(lambda domain: self._random(domain, sizes[domain], 2, draw))
+        translated = self._each(lambda domain: self._translated(random[OTHER[domain]], domain))
         selves = {}
         if self.config.lambda_self > 0:
             for domain in self.domains:
@@ -244,8 +246,7 @@ class StructuralAnalogy(StagewiseMethod):
         return Drawn(_around(sizes, 1, self.config.layers).cut(image), sizes, 1, self.config.layers)
 
     def _critic_losses(self, real: Mapping[str, Tensor], sizes: Mapping[str, Sizes], scene: Scene) -> dict[str, Tensor]:
-        found = {}
-        for domain in self.domains:
+        def of(domain: str) -> dict[str, Tensor]:
             fakes = [fake.detach() for fake in scene.fakes.of(domain)]
             shares = [1.0, 1.0, self.config.lambda_self][: len(fakes)]
             wasserstein, penalty = losses.critic_losses(
@@ -256,16 +257,17 @@ class StructuralAnalogy(StagewiseMethod):
                 self.config.penalty_every,
                 shares,
             )
-            found[f"d_{domain}"] = wasserstein
-            found[f"gp_{domain}"] = self.config.lambda_pen * penalty
-        return found
+            return {f"d_{domain}": wasserstein, f"gp_{domain}": self.config.lambda_pen * penalty}
+
+        return {name: loss for found in self._each(of).values() for name, loss in found.items()}
 
     def _generator_losses(
         self, real: Mapping[str, Tensor], sizes: Mapping[str, Sizes], scene: Scene
     ) -> dict[str, Tensor]:
-        c, made, found = self.config, scene.fakes, {}
-        for domain in self.domains:
-            critic, weight = self.nets[f"d_{domain}"], c.lambda_adv_b if domain == "b" else 1.0
+        c, made = self.config, scene.fakes
+
+        def of(domain: str) -> dict[str, Tensor]:
+            critic, weight, found = self.nets[f"d_{domain}"], c.lambda_adv_b if domain == "b" else 1.0, {}
             found[f"adv_{domain}"] = -weight * critic(made.random[domain].within()).mean()
             found[f"adv_{OTHER[domain]}{domain}"] = -weight * critic(made.translated[domain].within()).mean()
             if made.selves and not c.as_released:
@@ -275,7 +277,14 @@ class StructuralAnalogy(StagewiseMethod):
             found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes[domain], real[domain]))
             back = self._translated(made.translated[OTHER[domain]], domain).within()
             found[f"cyc_{domain}"] = c.lambda_cyc * losses.mean_square(back, made.random[domain].within())
-        return found
+            return found
+
+        return {name: loss for found in self._each(of).values() for name, loss in found.items()}
+
+    def _each(self, of: Callable[[str], T]) -> dict[str, T]:
+        """What `of` gives of each domain, side by side."""
+        found = abreast.abreast([functools.partial(of, domain) for domain in self.domains])
+        return dict(zip(self.domains, found, strict=True))
 
     def _translated(self, drawn: Drawn, domain: str) -> Drawn:
         """`drawn` in the look of `domain`: its newest stage, applied without noise; of crops what that leaves."""
