@@ -219,7 +219,7 @@ def large_sample(name: str, side: int) -> Callable[[argparse.Namespace], str]:
         training = Training(name, (188, 250), given).grown()
         start = time.perf_counter()
         sample(training.method, training.job.engine, 1, 0, (side, side), finish=False)
-        return f"{time.perf_counter() - start:.0f} s"
+        return f"{time.perf_counter() - start:.1f} s"
 
     return measure
 
