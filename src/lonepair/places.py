@@ -108,9 +108,9 @@ def _within(of: Size, lengths: Sequence[int], firsts: Sequence[Int[Tensor, " n"]
     return Places(of, (h, w), torch.stack(moved, 1))
 
 
-def on_host(index: Tensor) -> bool:
-    """Whether the host can read `index` at once: it need not wait for a GPU, nor does a recording forbid it."""
-    return index.device.type == "cpu"
+def on_host(values: Tensor) -> bool:
+    """Whether the host can read `values` at once: it need not wait for a GPU, nor does a recording forbid it."""
+    return values.device.type == "cpu"
 
 
 def _cut(images: Float[Tensor, "m c h w"], corners: Int[Tensor, "n 2"], size: Size) -> Float[Tensor, "n c h2 w2"]:

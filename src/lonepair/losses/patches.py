@@ -70,7 +70,7 @@ def _projected(image: Float[Tensor, "b c h w"], filters: Tensor, step: int = 1) 
 
 def _sorted(values: Float[Tensor, "f n"]) -> Float[Tensor, "f n"]:
     """Each row in rising order."""
-    if values.device.type != "cpu":
+    if not on_host(values):
         return values.sort(dim=1).values
     # numpy sorts with vector instructions, in half the time and less.
     order = torch.from_numpy(np.argsort(values.detach().numpy(), axis=1))
