@@ -13,6 +13,7 @@ from torch import Tensor
 import lonepair.methods as methods
 from lonepair.image import write_image
 from lonepair.methods.base import Method
+from lonepair.noise import Draw
 from lonepair.train.loop import Interrupted
 from lonepair.train.watch import Report, Watcher
 
@@ -51,6 +52,22 @@ class StopAfter(Watcher):
 def _one_thread() -> None:
     """Small tensors are slower on two threads, and a machine's cores may be shared by several test processes."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Places are drawn and taken as on a GPU, where the host does not read them."""
+    for module in ("lonepair.places", "lonepair.losses.patches"):
+        monkeypatch.setattr(f"{module}.on_host", lambda values: False)
+    monkeypatch.setattr(Draw, "shares", lambda self, *shape: torch.rand(shape, generator=self._tensors))
+    monkeypatch.setattr(Draw, "index", lambda self, bound: torch.randint(bound, (), generator=self._tensors))
+
+
+@pytest.fixture(params=["read", "unread"])
+def either_way(request: pytest.FixtureRequest) -> None:
+    """Once as on a CPU, once as on a GPU."""
+    if request.param == "unread":
+        request.getfixturevalue("unread")
 
 
 @pytest.fixture

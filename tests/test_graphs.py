@@ -65,21 +65,26 @@ def test_tensors_are_no_choice_of_the_hosts() -> None:
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-def trained(name: str, records: bool, steps: int = 8, clip: bool = False, **settings: Any) -> dict[str, Tensor]:
-    """Weights after some steps of each of two stages."""
+def trained(
+    name: str, records: bool, steps: int = 8, clip: bool = False, large: bool = False, **settings: Any
+) -> dict[str, Tensor]:
+    """Weights after some steps of each of two stages; of `large` pictures, which are seen in crops, of the last one."""
     method_class = methods.get_method(name)
-    pictures = {"a": picture(48, 40, seed=1), "b": picture(44, 52, seed=2)}
+    scale = 4 if large else 1
+    pictures = {"a": picture(48 * scale, 40 * scale, seed=1), "b": picture(44 * scale, 52 * scale, seed=2)}
     if clip:
         pictures["a"] = torch.cat([picture(48, 40, seed=seed) for seed in range(3)])
     pictures = {domain: pictures[domain] for domain in method_class.domains}
-    job = Job.plan(pictures, name, "standard", {"device": "cuda", "max_side": 48, **settings})
+    job = Job.plan(pictures, name, "standard", {"device": "cuda", "max_side": 48 * scale, **settings})
     engine = replace(job.engine, records=records)
     with seeded(0):
         method = method_class(job.config, job.layout)
     levels = job._levels()
     with engine.training():
-        for _ in range(2):
+        for stage in range(job.layout.stages if large else 2):
             grow(method, levels, engine, 0, {})
+            if large and stage < job.layout.stages - 1:
+                continue
             taken = Steps(method, levels, engine, 0)
             for number in range(steps):
                 taken(number, 1.0 if number < steps - 2 else 0.1)
@@ -105,6 +110,26 @@ def test_repeated_steps_learn_what_steps_learn(name: str) -> None:
 @pytest.mark.parametrize("name", methods.names())
 def test_the_same_seed_learns_the_same_twice(name: str) -> None:
     assert apart(trained(name, True), trained(name, True)) == 0
+
+
+CROPPED: list[tuple[str, dict[str, Any]]] = [
+    *[(name, {"crop": 50, "min_side": 25}) for name in methods.names()],
+    ("consingan", {"crop": 50, "min_side": 25, "pieces": 24}),
+    ("representative", {"crop": 50, "min_side": 25, "pieces": 24}),
+    ("consingan", {"crop": 50, "min_side": 25, "task": "retargeting"}),
+]
+
+
+@on_gpu
+@pytest.mark.parametrize(("name", "settings"), CROPPED)
+def test_steps_on_crops_are_repeated_too(name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(self: Recorder) -> None:
+        raise AssertionError("steps on crops are not recorded")
+
+    monkeypatch.setattr(Recorder, "_give_up", give_up)
+    plain, repeated, again = (trained(name, records, large=True, **settings) for records in (False, True, True))
+    assert apart(plain, repeated) < 2e-3
+    assert apart(repeated, again) == 0
 
 
 @on_gpu

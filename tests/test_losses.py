@@ -131,6 +131,7 @@ def test_images_of_one_size_share_a_forward(side: int, forwards: int) -> None:
         assert torch.allclose(one, same, atol=1e-6)
 
 
+@pytest.mark.usefixtures("either_way")
 def test_a_critic_that_sees_pieces_is_judged_the_same_on_average() -> None:
     """... borders included, and by the whole gradient of each pixel."""
     generator = torch.Generator().manual_seed(0)
@@ -154,6 +155,7 @@ def test_a_critic_that_sees_pieces_is_judged_the_same_on_average() -> None:
     assert ((found.mean(0) - whole).abs() < 3 * error).all()
 
 
+@pytest.mark.usefixtures("either_way")
 def test_pieces_of_several_crops_lie_one_in_each() -> None:
     images = torch.arange(4.0)[:, None, None, None].expand(4, 1, 30, 40) + torch.linspace(0, 0.5, 40)
     found = pieces_of(4, (30, 40), 32, 11, Draw(0))

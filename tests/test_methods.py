@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import lonepair.methods as methods
+import lonepair.nets as nets
 from conftest import StopAfter, picture, tiny
 from lonepair.checkpoint import load_model, save_model
 from lonepair.errors import UserError
 from lonepair.job import Job
 from lonepair.methods.base import Method, Scene
 from lonepair.model import Model, load
-from lonepair.noise import Draw, seeded
+from lonepair.noise import Choice, Draw, seeded
 from lonepair.train.loop import Interrupted, Progress, Steps, grow
 from lonepair.train.run import RunFolder
 from lonepair.train.watch import Report, Watcher
@@ -279,6 +281,80 @@ def test_a_step_sees_crops_of_a_large_picture(name: str) -> None:
                 assert all(value.isfinite() for value in losses.values()), losses
     # Four crops of 28 x 28 pixels together, each with what its borders hang on; not 160 x 150.
     assert 28**2 <= max(seen) < 0.6 * 140 * 160
+
+
+CROPPED: list[tuple[str, dict[str, Any]]] = [
+    *[(name, {}) for name in methods.names()],
+    *[(name, {"pieces": 16}) for name in methods.names() if has(name, "pieces")],
+    *[(name, {"as_released": True}) for name in methods.names() if has(name, "as_released")],
+    *[(name, {"task": "animation"}) for name in ("singan", "consingan")],
+    ("consingan", {"task": "retargeting", "norm": "batch"}),
+    ("structural-analogy", {"lambda_self": 1.0}),
+    ("representative", {"border": "reflect", "window": 1.0, "entry": -1}),
+]
+
+
+class Unasked(TorchDispatchMode):
+    """Forbids what a GPU's host would have to wait for: that it reads a tensor, or makes one of numbers of its own."""
+
+    READING = frozenset(
+        {
+            "_local_scalar_dense",
+            "nonzero",
+            "masked_select",
+            "equal",
+            "is_nonzero",
+            "unique_dim",
+            "_unique2",
+            "lift_fresh",
+        }
+    )
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        assert name not in self.READING, name
+        masks = args[1] if name in ("index", "index_put", "index_put_", "_index_put_impl_") else ()
+        assert all(mask is None or mask.dtype != torch.bool for mask in masks), name
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize(("name", "settings"), CROPPED, ids=[f"{n}-{'-'.join(map(str, s))}" for n, s in CROPPED])
+def test_a_step_on_crops_can_be_recorded(name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host neither reads a tensor, nor is given numbers but such as a step can meet again."""
+
+    def read(*given: Any) -> None:
+        raise AssertionError("the host reads a tensor")
+
+    ready = large_job(name, **settings)
+    with seeded(0):
+        method = ready.method_class(ready.config, ready.layout)
+    levels = ready._levels()
+    for _ in range(ready.layout.stages):
+        grow(method, levels, ready.engine, 0, {})
+    steps, asked = Steps(method, levels, ready.engine, 0), list[Choice]()
+    players, cropped = method.players(), 0
+
+    def take(number: int) -> None:
+        nonlocal cropped
+        for index, group in enumerate(steps.groups):
+            scene = steps.scene(index, number, frames[number])
+            scene.draw.told = asked.append
+            for player in group:
+                own = [parameter for part in players[player].groups for parameter in part["params"]]
+                loss = torch.stack(list(method.losses(player, scene).values())).sum()
+                loss.backward(inputs=own)  # type: ignore[no-untyped-call]
+            found = scene.seen.values() if scene.seen else scene.fakes.sizes.values()
+            cropped += any(isinstance(sizes, nets.Crops) for sizes in found)
+
+    frames = {number: steps.frames(number) for number in range(3)}
+    for number in frames:
+        take(number)  # what is kept for later steps of this way is made
+        with monkeypatch.context() as patch, Unasked():
+            patch.setattr(torch.Tensor, "tolist", read)
+            take(number)
+    assert cropped >= 6
+    assert all(choice.fell is not None for choice in asked), asked
 
 
 @every_method

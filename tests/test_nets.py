@@ -14,9 +14,10 @@ from lonepair.nets import (
     cut,
 )
 from lonepair.nets.blocks import Border, InstanceNorm, Norm
+from lonepair.nets.crops import enlarged_from
 from lonepair.noise import Draw, seeded
 from lonepair.places import Places
-from lonepair.resize import resize_image
+from lonepair.resize import resize_image, resizing
 
 SIZES = [(7, 9), (9, 12), (13, 17)]
 """Odd and even, and no constant ratio."""
@@ -93,6 +94,7 @@ def test_a_stage_draws_in_bands_what_it_draws_in_one_piece(
 # Crops
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(
     ("surround", "border"), [("each", "zeros"), ("each", "reflect"), ("ahead", "zeros"), ("enlarge", "zeros")]
 )
@@ -119,6 +121,7 @@ def test_crops_are_what_the_whole_picture_has_there(surround: Surround, border: 
         assert torch.allclose(net(first, wanted, 0, own), cut(wanted, whole), atol=2e-5)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("pad", [0, 3])
 def test_crops_of_a_stagewise_generator_are_what_the_whole_picture_has_there(pad: int) -> None:
     sizes = [(16, 21), (24, 32), (40, 52), (66, 86), (110, 143)]
@@ -143,7 +146,7 @@ def test_crops_of_a_stagewise_generator_are_what_the_whole_picture_has_there(pad
         assert 0 < first < 5
         own = []
         for index in range(first, 5):
-            all_ = Places(sizes[index], sizes[index], ((0, 0),) * 4)
+            all_ = Places(sizes[index], sizes[index], torch.zeros(4, 2, dtype=torch.long))
             noise = noises[index].expand(4, -1, -1, -1)
             here = places[index]
             own.append(here.around(noise, all_, 3) if pad else here.grown(3).cut(noises[index]))
@@ -154,6 +157,7 @@ def test_crops_of_a_stagewise_generator_are_what_the_whole_picture_has_there(pad
         assert torch.allclose(drawn, cut(wanted, whole[-1]), atol=2e-5)
 
 
+@pytest.mark.usefixtures("either_way")
 def test_a_gradient_through_crops_is_that_through_the_whole_picture() -> None:
     sizes = [(12, 12), (20, 20), (40, 40)]
     with seeded(0):
@@ -175,14 +179,14 @@ def test_a_gradient_through_crops_is_that_through_the_whole_picture() -> None:
 
 @pytest.mark.parametrize("size", [(64, 64), (61, 90), (200, 40)])
 def test_every_patch_is_as_likely_in_a_crop(size: tuple[int, int]) -> None:
-    patch, draws = 7, 12000
+    patch, draws = 7, 4000
     met = torch.zeros(size[0] - patch + 1, size[1] - patch + 1)
     draw = Draw(0)
     for _ in range(draws):
         wanted = crops([size], 16, patch, draw)
         assert isinstance(wanted, Crops)
         h, w = wanted.wanted.size
-        for top, left in wanted.wanted.corners:
+        for top, left in wanted.wanted.corners.tolist():
             assert 0 <= top <= size[0] - h
             assert 0 <= left <= size[1] - w
             met[top : top + h - patch + 1, left : left + w - patch + 1] += 1
@@ -192,6 +196,47 @@ def test_every_patch_is_as_likely_in_a_crop(size: tuple[int, int]) -> None:
     assert share[left:-left, left:-left].min() > 0.75
     assert share.min() > 0.15  # a quarter, in a corner
     assert len(share.unique()) > 1
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("corners", [(0, 0), (0, 40), (44, 40), (1, 39), (20, 20)])
+def test_crops_at_the_border_and_within_are_what_the_whole_picture_has_there(corners: tuple[int, int]) -> None:
+    """... and so are their gradients; what they hang on is as large wherever they lie."""
+    sizes, places = [(12, 11), (23, 25), (39, 40), (64, 60)], torch.tensor([corners, (44, 0), (22, 21)])
+    surrounds: tuple[Surround, ...] = ("each", "ahead", "enlarge")
+    for surround in surrounds:
+        with seeded(0):
+            net = GrowingGenerator(3, 6, 2, "none", 0.2, 4, surround=surround)
+            for _ in sizes:
+                net.grow(4)
+            for part in net.modules():
+                if isinstance(part, nn.Conv2d):
+                    nn.init.normal_(part.weight, 0, 0.2)
+        net.double()
+        wanted = Crops(tuple(sizes), Places(sizes[-1], (20, 20), places))
+        other = Crops(tuple(sizes), Places(sizes[-1], (20, 20), 0 * places))
+        assert net.noise_shape(wanted, 2)[0] == 3
+        assert all(net.noise_shape(wanted, stage) == net.noise_shape(other, stage) for stage in range(4))
+        image = torch.rand(1, 3, *sizes[0], generator=torch.Generator().manual_seed(0)).double().requires_grad_(True)
+        pieces = [cut(wanted, net(image, sizes)), net(image, wanted)]
+        assert pieces[0].std() > 0.1
+        assert torch.allclose(*pieces, atol=2e-5)
+        gradients = [torch.autograd.grad(each.square().sum(), image)[0] for each in pieces]
+        assert torch.allclose(*gradients, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("old", "new"), [(12, 17), (17, 18), (18, 18), (25, 63), (40, 52), (1, 4)])
+@pytest.mark.parametrize("corners", [False, True])
+def test_what_an_enlargement_hangs_on_is_enough_and_hardly_more(old: int, new: int, corners: bool) -> None:
+    weights = resizing(old, new, False, corners, torch.device("cpu"), torch.float32)
+    for length in (1, 2, 5, new):
+        firsts = torch.arange(new - length + 1)
+        lows, most = enlarged_from(firsts, length, old, new, corners)
+        assert most <= (length - 1) * old / new + 5
+        for first, low in zip(firsts.tolist(), lows.tolist(), strict=True):
+            beyond = weights[first : first + length].clone()
+            beyond[:, max(0, low) : low + most] = 0
+            assert beyond.abs().max() < 1e-5
 
 
 def test_small_pictures_are_seen_whole() -> None:

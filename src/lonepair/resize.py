@@ -66,31 +66,23 @@ def resize_rows(
     return _by_matrices(features, size, antialias=shrinks and not corners, corners=corners, rows=rows)
 
 
-def resize_part(
-    part: Float[Tensor, "1 c h w"],
-    at: tuple[int, int],
-    old: tuple[int, int],
-    new: tuple[int, int],
-    rows: tuple[int, int],
-    columns: tuple[int, int],
-    corners: bool,
-    image: bool = False,
-) -> Float[Tensor, "1 c h2 w2"]:
-    """A piece of what enlarging gives, by `resize_features`, with `corners` by `resize_corners`, `image` by `resize`.
+@functools.lru_cache(maxsize=128)  # more than one training asks for: a recorded step reads these very tensors
+def resizing(
+    old: int, new: int, antialias: bool, corners: bool, device: torch.device, dtype: torch.dtype
+) -> Float[Tensor, "{new} {old}"]:
+    """The matrix that resizes a line of `old` values to `new`, zeros and all, of which rows and columns can be taken.
 
-    Args:
-        part: What is known of the features; all that the piece hangs on.
-        at: Its first row and column in them.
-        old: (h, w) of the features.
-        new: (h, w) of all that enlarging would give.
-        rows: First row of the piece there, and the one after its last.
-        columns: The same of its columns.
+    With neither `antialias` nor `corners` that of `resize_features` where it enlarges, with `antialias` that of
+    `resize`, with `corners` that of `resize_corners`.
     """
+    return _kernel(old, new, antialias, corners).to(device, dtype)
+
+
+def resized_by(
+    part: Float[Tensor, "1 c h w"], vertical: Float[Tensor, "h2 h"], horizontal: Float[Tensor, "w2 w"]
+) -> Float[Tensor, "1 c h2 w2"]:
+    """A matrix for each axis times all lines of `part` along it."""
     c, h, w = part.shape[1:]
-    vertical, horizontal = (
-        _bands(before, after, image, corners, part.device, part.dtype)[0].dense(slice(*span), slice(first, first + own))
-        for before, after, span, first, own in zip(old, new, (rows, columns), at, (h, w), strict=True)
-    )
     last = torch.matmul(vertical, part.permute(0, 2, 3, 1).reshape(1, h, w * c))
     last = torch.matmul(horizontal, last.reshape(len(vertical), w, c))
     return last[None].permute(0, 3, 1, 2)
@@ -137,19 +129,6 @@ class _Bands:
         parts = [self.parts[band][at : rows.stop - band * _BAND] for band, at in zip(wanted, first, strict=True)]
         return _Bands([self.places[band] for band in wanted], parts)
 
-    def dense(self, rows: slice, columns: slice) -> Float[Tensor, "r k"]:
-        """Some of the rows and columns, zeros and all."""
-        some = self.some(rows)
-        found = self.parts[0].new_zeros(rows.stop - rows.start, columns.stop - columns.start)
-        at = 0
-        for part, place in zip(some.parts, some.places, strict=True):
-            first, last = max(place.start, columns.start), min(place.stop, columns.stop)
-            if first < last:
-                within = part[:, first - place.start : last - place.start]
-                found[at : at + len(part), first - columns.start : last - columns.start] = within
-            at += len(part)
-        return found
-
 
 def _product(lines: Float[Tensor, "b n k"], matrices: tuple[_Bands, _Bands]) -> Float[Tensor, "b m k"]:
     """The first matrix times each of `lines`; the second is the first one's transpose."""
@@ -175,16 +154,19 @@ class _Product(torch.autograd.Function):
 def _bands(
     old: int, new: int, antialias: bool, corners: bool, device: torch.device, dtype: torch.dtype
 ) -> tuple[_Bands, _Bands]:
-    """The matrix that resizes a line of `old` values to `new`, and its transpose.
+    """The matrix that resizes a line of `old` values to `new`, and its transpose."""
+    whole = _kernel(old, new, antialias, corners).to(dtype)
+    return _banded(whole, device), _banded(whole.T, device)
 
-    The library's own kernel applied to unit vectors.
-    """
-    with torch.no_grad(), torch.autocast("cpu", enabled=False):
+
+@torch.no_grad()
+def _kernel(old: int, new: int, antialias: bool, corners: bool) -> Float[Tensor, "{new} {old}"]:
+    """The library's own kernel applied to unit vectors."""
+    with torch.autocast("cpu", enabled=False):
         lines = F.interpolate(
             torch.eye(old)[None, None], size=(new, old), mode="bicubic", align_corners=corners, antialias=antialias
         )
-        whole = lines[0, 0].to(dtype)
-        return _banded(whole, device), _banded(whole.T, device)
+    return lines[0, 0]
 
 
 def _banded(matrix: Float[Tensor, "m n"], device: torch.device) -> _Bands:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.noise import Draw
-from lonepair.places import pieces_of, window
+from lonepair.places import narrowed, pieces_of, window
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -95,11 +95,11 @@ def _penalty(critic: Critic, point: Tensor, patch: int, side: int, draw: Draw) -
     found = pieces_of(len(point), (point.shape[2], point.shape[3]), side, 1, draw)
     if found is None:
         return gradient_penalty(critic, point)
-    one = draw.below(len(found))
+    one = draw.index(len(found))
     here = found.only(one)
     # A pixel's gradient is that of all scores that see it: cut off any, and the critic learns to be too steep.
     around = here.grown(patch - 1)
-    image = point[one : one + 1] if len(point) > 1 else point
+    image = narrowed(point, 0, one, 1) if len(point) > 1 else point
     return gradient_penalty(critic, around.cut(image), lambda norm: here.cut_from(norm, around))
 
 

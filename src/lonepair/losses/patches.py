@@ -13,7 +13,7 @@ from torch import Tensor
 from lonepair.losses.nearest import Nearest, patches_of
 from lonepair.noise import Draw
 from lonepair.pixels import mirrored
-from lonepair.places import narrowed
+from lonepair.places import narrowed, on_host
 from lonepair.resize import resize
 
 
@@ -70,7 +70,7 @@ def _projected(image: Float[Tensor, "b c h w"], filters: Tensor, step: int = 1) 
 
 def _sorted(values: Float[Tensor, "f n"]) -> Float[Tensor, "f n"]:
     """Each row in rising order."""
-    if values.device.type != "cpu":
+    if not on_host(values):
         return values.sort(dim=1).values
     # numpy sorts with vector instructions, in half the time and less.
     order = torch.from_numpy(np.argsort(values.detach().numpy(), axis=1))
@@ -170,7 +170,7 @@ class _Distribution:
         return apart.square().mean(1).add(1e-8).sqrt().mean()
 
     def _distributed(self, bank: Int[Tensor, 1]) -> Float[Tensor, "f n"]:
-        if bank.device.type == "cpu":
+        if on_host(bank):
             # Not all at once: of the frames of a clip most are met once.
             return self._of_bank(int(bank))
         if self._of_all is None:  # which it is, the host does not know
@@ -217,7 +217,7 @@ def _some(image: Float[Tensor, "b c h w"], side: int, most: int, draw: Draw) -> 
     Where that is, is drawn, so that every patch has the same chance; and nothing need be computed of the others.
     """
     step = _step(image, side, most)
-    if image.device.type == "cpu":
+    if on_host(image):
         return image[:, :, draw.below(step) :, draw.below(step) :], step
     # Always as many, that the step can be recorded: from one end or, as likely, from the other. The fewer than a step
     # that are left over at an end are half as likely.

@@ -297,15 +297,25 @@ class StructuralAnalogy(StagewiseMethod):
 
     def _random(self, domain: str, sizes: Sizes, again: int, draw: Draw) -> Drawn:
         """A random image of the stage in training; of crops with enough around them to translate it `again` times."""
-        if isinstance(sizes, nets.Crops):
-            return self._random_crops(domain, sizes, again, draw)
+        if not isinstance(sizes, nets.Crops):
+            return Drawn(self._random_whole(domain, sizes, draw))
+        wanted = _around(sizes, again, self.config.layers)
+        # With so much around them crops of a small picture may be all of it.
+        drawn = (
+            wanted.cut(self._random_whole(domain, sizes.sizes, draw))
+            if wanted.is_whole
+            else self._random_crops(domain, sizes, wanted, draw)
+        )
+        return Drawn(drawn, sizes, again, self.config.layers)
+
+    def _random_whole(self, domain: str, sizes: Sequence[Size], draw: Draw) -> Tensor:
         noises = [draw.maps(self.plan.channels, *size) for size in sizes]
         with torch.no_grad():
             previous = self._climb(domain, self._nothing(sizes[0]), noises[:-1], sizes)
-        return Drawn(self.generator(domain).stage(self.stage, previous, noises[-1]))
+        return self.generator(domain).stage(self.stage, previous, noises[-1])
 
-    def _random_crops(self, domain: str, sizes: Crops, again: int, draw: Draw) -> Drawn:
-        generator, wanted = self.generator(domain), _around(sizes, again, self.config.layers)
+    def _random_crops(self, domain: str, sizes: Crops, wanted: Places, draw: Draw) -> Tensor:
+        generator = self.generator(domain)
         places = generator.places(sizes, wanted)
         first = sum(each.is_whole for each in places)
         coarse = [draw.maps(self.plan.channels, *size) for size in sizes.sizes[:first]]
@@ -314,8 +324,7 @@ class StructuralAnalogy(StagewiseMethod):
             image = self._climb(domain, self._nothing(sizes[0]), coarse[:-1], sizes.sizes[:first])
             image = generator.stage(first - 1, image, coarse[-1])
             previous, around = generator.below_on_crops(image, places, noises[:-1])
-        drawn = generator.stage_on_crops(self.stage, wanted, previous, around, noises[-1])
-        return Drawn(drawn, sizes, again, self.config.layers)
+        return generator.stage_on_crops(self.stage, wanted, previous, around, noises[-1])
 
     def _rebuild(self, domain: str, sizes: Sizes, draw: Draw) -> Tensor:
         if self.stage == 0:

@@ -7,25 +7,26 @@ pieces together in place of the whole image's: the one thing that is not exact.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lonepair.nets.blocks import InstanceNorm
 from lonepair.noise import Draw
-from lonepair.places import Places, Size, Span, pieces_of
+from lonepair.places import Places, Size, pieces_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Crops:
     """What is wanted of pictures: pieces of the newest stage's, out of (h, w) `sizes` of all stages."""
 
     sizes: tuple[Size, ...]
     wanted: Places
+    found: dict[tuple[int, int, str], list[Places]] = field(default_factory=dict)
+    """What of each stage they hang on, as far as it was asked for, by what a network is like."""
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -54,14 +55,17 @@ def whole(sizes: Sizes) -> Sequence[Size]:
     return sizes.sizes if isinstance(sizes, Crops) else sizes
 
 
-def enlarged_from(span: Span, old: int, new: int, corners: bool) -> Span:
-    """Which of `old` values a `span` of the `new` ones that a bicubic enlargement makes of them hangs on."""
-    first, last = span[0], span[1] - 1
+def enlarged_from(
+    first: Int[Tensor, " n"], length: int, old: int, new: int, corners: bool
+) -> tuple[Int[Tensor, " n"], int]:
+    """Which of `old` values `length` of the `new` ones, from `first` on, that a bicubic enlargement makes of them hang
+    on: the first, which may lie beyond the border, and how many are enough wherever they lie."""
     if corners:
-        low, high = (at * (old - 1) / max(1, new - 1) for at in (first, last))
+        low, share = first * (old - 1) // max(1, new - 1), (old - 1, max(1, new - 1))
     else:
-        low, high = ((at + 0.5) * old / new - 0.5 for at in (first, last))
-    return math.floor(low) - 1, math.floor(high) + 3
+        low, share = ((2 * first + 1) * old - new) // (2 * new), (old, new)
+    # The kernel reaches one value back and two on.
+    return low - 1, 4 - (1 - length) * share[0] // share[1]
 
 
 def together(layers: nn.Module, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:

@@ -7,15 +7,15 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lonepair.nets.bands import Rows, resized, rows_of
 from lonepair.nets.blocks import Border, Norm, conv_block, convolution, init_normal
 from lonepair.nets.crops import Crops, Sizes, enlarged_from, together
 from lonepair.noise import LARGE, Draw, Field
-from lonepair.places import Places, Size, Span
-from lonepair.resize import resize_corners, resize_features, resize_part
+from lonepair.places import Places, Size
+from lonepair.resize import resize_corners, resize_features
 
 Surround = Literal["each", "ahead", "enlarge"]
 """Where a stage's convolutions get their border from. `each`: every one is padded by a pixel. `ahead`: zeros around the
@@ -187,30 +187,25 @@ class GrowingGenerator(nn.Module):
         return _scaled(self.amplitudes[stage], dtype, _whole(noises[stage - entry - 1]))
 
     def _places(self, sizes: Crops) -> list[Places]:
-        return _places(sizes, self._blocks, self._reach, self.surround)
+        key = (self._blocks, self._reach, self.surround)
+        if key not in sizes.found:
+            sizes.found[key] = _places(sizes, *key)
+        return sizes.found[key]
 
     def _cropped(self, features: Tensor, before: Places, here: Places, stage: int, noise: Tensor | None) -> Tensor:
         """The features of `stage` at the places `here`, of those of the stage below at `before`."""
-        around, size, corners = here.grown(self._blocks), here.of, self.surround != "each"
-        beyond = 2 * self._reach if self.surround == "enlarge" else 0
-        enlarged, seen = [], []
-        for index in range(len(here)):
-            own = 0 if before.is_whole else index
-            part = functools.partial(resize_part, features[own : own + 1], before.corners[own], before.of)
-            rows, columns = here.rows(index), here.columns(index)
-            enlarged.append(part(size, rows, columns, corners))
-            if beyond:
-                larger = (size[0] + beyond, size[1] + beyond)
-                seen.append(part(larger, (rows[0], rows[1] + beyond), (columns[0], columns[1] + beyond), corners))
-            else:
-                seen.append(part(size, around.rows(index), around.columns(index), corners))
-        body = torch.cat(seen) if noise is None else torch.cat(seen) + noise
+        around, reach = here.grown(self._blocks), self._reach
+        if self.surround == "enlarge":
+            (h, w), (full_h, full_w), beyond = here.size, here.of, 2 * reach
+            larger = Places((full_h + beyond, full_w + beyond), (h + beyond, w + beyond), here.corners)
+            seen = _plus(larger.enlarged(features, before, corners=True), noise)
+            return here.enlarged(features, before, corners=True) + together(self.bodies[stage], seen)
+        enlarged = around.enlarged(features, before, corners=self.surround == "ahead")
+        seen = _plus(enlarged, noise)
         if self.surround == "ahead":
-            body = here.around(body, around, self._reach)
-        added = together(self.bodies[stage], body)
-        if self.surround == "each":
-            added = here.cut_from(added, around)
-        return torch.cat(enlarged) + added
+            added = together(self.bodies[stage], here.around(seen, around, reach))
+            return here.cut_from(enlarged, around) + added
+        return here.cut_from(enlarged + together(self.bodies[stage], seen), around)
 
     def _in_bands(
         self, image: Tensor, sizes: Sequence[Size], entry: int, noises: Sequence[Tensor | Field] | None
@@ -258,9 +253,7 @@ class GrowingGenerator(nn.Module):
         reach = self._reach
         if self.surround == "enlarge":
             size = (size[0] + 2 * reach, size[1] + 2 * reach)
-        large = self._up(features, size)
-        if noise is not None:
-            large = large + noise
+        large = _plus(self._up(features, size), noise)
         return F.pad(large, [reach] * 4) if self.surround == "ahead" else large
 
     def _first(self, features: Tensor) -> Tensor:
@@ -278,21 +271,23 @@ def _scaled(amplitude: Tensor, dtype: torch.dtype, noise: Tensor) -> Tensor:
     return (amplitude * noise).to(dtype)
 
 
+def _plus(features: Tensor, noise: Tensor | None) -> Tensor:
+    return features if noise is None else features + noise
+
+
 def _whole(noise: Tensor | Field) -> Tensor:
     return noise.whole() if isinstance(noise, Field) else noise
 
 
-@functools.lru_cache(maxsize=16)
 def _places(sizes: Crops, blocks: int, reach: int, surround: Surround) -> list[Places]:
     """Which features of each stage the crops hang on: crops of some, and of the coarse ones all."""
 
-    def hangs_on(span: Span, old: int, new: int) -> Span:
-        # What of `old` values along an axis of the stage below a span of `new` features is made of.
-        low, high = enlarged_from(span, old, new, surround != "each")
+    def hangs_on(first: Int[Tensor, " n"], length: int, old: int, new: int) -> tuple[Int[Tensor, " n"], int]:
+        # What of `old` values along an axis of the stage below `length` of the `new` features are made of.
         if surround == "enlarge":
-            around = enlarged_from((span[0], span[1] + 2 * reach), old, new + 2 * reach, True)
-            low, high = min(low, around[0]), max(high, around[1])
-        return low, high
+            # The larger map's share of them begins no later and ends no earlier than the map's own.
+            return enlarged_from(first, length + 2 * reach, old, new + 2 * reach, True)
+        return enlarged_from(first, length, old, new, surround != "each")
 
     places = sizes.wanted.grown(1)
     found = [places]
@@ -301,6 +296,6 @@ def _places(sizes: Crops, blocks: int, reach: int, surround: Surround) -> list[P
         if not places.is_whole:
             places = (places if surround == "enlarge" else places.grown(blocks)).below(below, hangs_on)
         if places.is_whole or stage == 1 or len(places) * places.size[0] * places.size[1] >= below[0] * below[1]:
-            places = Places(below, below, ((0, 0),))
+            places = Places.whole(below, places.corners.device)
         found.append(places)
     return found[::-1]

@@ -1,5 +1,6 @@
 """Stagewise generators: a network of its own at every stage, which hands its image to the next (SinGAN)."""
 
+import functools
 import itertools
 from collections.abc import Sequence
 
@@ -146,7 +147,7 @@ class StagewiseGenerator(nn.Module):
             if not wanted.is_whole:
                 wanted = wanted.grown(self._reach(index)).below(below, _hangs_on)
             if index == 1 or len(wanted) * wanted.size[0] * wanted.size[1] >= below[0] * below[1]:
-                wanted = Places(below, below, ((0, 0),))
+                wanted = Places.whole(below, wanted.corners.device)
             found.append(wanted)
         return found[::-1]
 
@@ -168,14 +169,13 @@ class StagewiseGenerator(nn.Module):
         first = len(places) - 1 - len(noises)
         for index in range(first, len(places)):
             around = places[index].grown(self._reach(index))
-            image = around.enlarged(image, places[index - 1])
+            image = around.enlarged_image(image, places[index - 1])
             if index < len(places) - 1:
                 image = self.stage_on_crops(index, places[index], image, around, noises[index - first], beyond)
         return image, around
 
 
-def _hangs_on(span: tuple[int, int], old: int, new: int) -> tuple[int, int]:
-    return enlarged_from(span, old, new, corners=False)
+_hangs_on = functools.partial(enlarged_from, corners=False)
 
 
 def widths_by_stage(stages: int, base: int = 32, largest: int = 128) -> Sequence[int]:
