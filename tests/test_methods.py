@@ -357,6 +357,12 @@ def test_a_step_on_crops_can_be_recorded(name: str, settings: dict[str, Any], mo
     assert all(choice.fell is not None for choice in asked), asked
 
 
+def test_crops_may_be_the_whole_picture_with_what_is_around_them() -> None:
+    inputs = {domain: picture(40, 40, seed=seed) for seed, domain in enumerate("ab")}
+    pair = job("structural-analogy", inputs, max_side=40, crop=28).run()
+    assert output(pair, inputs["a"]).isfinite().all()
+
+
 @every_method
 def test_training_on_crops_resumes_bit_for_bit_and_can_be_used(name: str, tmp_path: Path) -> None:
     whole = large_job(name).run()

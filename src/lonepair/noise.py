@@ -116,7 +116,7 @@ class Draw:
         return field if self._lazy else field.whole()
 
     def scalars(self, *shape: int) -> Tensor:
-        """Independent U(0, 1) numbers on the CPU, for choices that the host makes, such as where to cut a window."""
+        """Independent U(0, 1) numbers on the CPU, for choices that the host makes."""
         self.told(Choice("scalars", len(shape), None))
         return torch.from_numpy(self._scalars.random(shape, dtype=np.float32))
 

@@ -64,8 +64,7 @@ class Places:
         return _cut(crops, self.corners - theirs.corners, self.size)
 
     def around(self, crops: Float[Tensor, "n c h w"], theirs: Places, by: int) -> Float[Tensor, "n c h2 w2"]:
-        """The same with `by` more pixels around, zeros beyond the maps' border, to which or as far `theirs` reach."""
-        # What lies as near and not within theirs lies beyond the border.
+        """The same with `by` more pixels around, of which `theirs` have all within the maps; zeros beyond."""
         size = (self.size[0] + 2 * by, self.size[1] + 2 * by)
         return _cut(F.pad(crops, [by] * 4), self.corners - theirs.corners, size)
 
@@ -114,7 +113,10 @@ def on_host(values: Tensor) -> bool:
 
 
 def _cut(images: Float[Tensor, "m c h w"], corners: Int[Tensor, "n 2"], size: Size) -> Float[Tensor, "n c h2 w2"]:
-    """Pieces of `size` with these (top, left) of one image, or one of each of as many."""
+    """Pieces of `size` with these (top, left) of one image, or one of each of as many.
+
+    On a GPU the derivative adds up pieces of one image in no fixed order, where more than two overlap.
+    """
     h, w = size
     if on_host(corners):
         each = torch.split(images, 1) if len(images) > 1 else [images] * len(corners)

@@ -302,7 +302,7 @@ class StructuralAnalogy(StagewiseMethod):
         wanted = _around(sizes, again, self.config.layers)
         # With so much around them crops of a small picture may be all of it.
         drawn = (
-            wanted.cut(self._random_whole(domain, sizes.sizes, draw))
+            self._random_whole(domain, sizes.sizes, draw).expand(len(wanted), -1, -1, -1)
             if wanted.is_whole
             else self._random_crops(domain, sizes, wanted, draw)
         )
