@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,50 @@ from lonepair.model import Model
 from lonepair.noise import Choice, Draw, seeded
 from lonepair.train.graphs import Recorder, Ways
 from lonepair.train.loop import Steps, grow
+
+
+def trained(
+    name: str,
+    records: bool | Callable[[torch.device], Recorder] | None,
+    steps: int = 8,
+    clip: bool = False,
+    large: bool = False,
+    device: str = "cuda",
+    **settings: Any,
+) -> dict[str, Tensor]:
+    """Weights after some steps of each of two stages; of `large` pictures, which are seen in crops, of the last one.
+
+    Args:
+        records: Whether steps are recorded, or by what on a CPU.
+    """
+    method_class = methods.get_method(name)
+    scale = 4 if large else 1
+    pictures = {"a": picture(48 * scale, 40 * scale, seed=1), "b": picture(44 * scale, 52 * scale, seed=2)}
+    if clip:
+        pictures["a"] = torch.cat([picture(48, 40, seed=seed) for seed in range(3)])
+    pictures = {domain: pictures[domain] for domain in method_class.domains}
+    job = Job.plan(pictures, name, "standard", {"device": device, "max_side": 48 * scale, **settings})
+    engine = replace(job.engine, records=records is True)
+    with seeded(0):
+        method = method_class(job.config, job.layout)
+    levels = job._levels()
+    with engine.training():
+        for stage in range(job.layout.stages if large else 2):
+            grow(method, levels, engine, 0, {})
+            if large and stage < job.layout.stages - 1:
+                continue
+            taken = Steps(method, levels, engine, 0)
+            if callable(records):
+                taken._recorders = [records(engine.device) for _ in taken.groups]
+            for number in range(steps):
+                taken(number, 1.0 if number < steps - 2 else 0.1)
+    return {key: tensor.cpu() for key, tensor in method.nets.state_dict().items()}
+
+
+def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    """The largest difference of two weights."""
+    return max(float((one[key].float() - other[key].float()).abs().max()) for key in one if one[key].numel())
+
 
 # -- which ways a step may go -----------------------------------------------------------------------------------------
 
@@ -60,41 +106,55 @@ def test_tensors_are_no_choice_of_the_hosts() -> None:
     assert asked == []
 
 
+# -- without a GPU ----------------------------------------------------------------------------------------------------
+
+
+class StandIn(Recorder):
+    """Repeats a step by taking it: all of a recorder but the recording."""
+
+    def __call__(self, make: Any, run: Any) -> dict[str, Tensor]:
+        self._now = make, run
+        return super().__call__(make, run)
+
+    def _record(self, path: Any, make: Any, run: Any) -> Any:
+        losses: dict[str, Tensor] = {}
+
+        def replay() -> None:
+            make, run = self._now
+            losses.update(run(make(self._generator)))
+
+        self._graphs[path] = SimpleNamespace(replay=replay), losses  # type: ignore[assignment]
+        return self._graphs[path]
+
+
+STOOD_IN: list[tuple[str, dict[str, Any]]] = [
+    *[(name, {}) for name in methods.names()],
+    ("structural-analogy", {"clip": True}),
+    ("lonepair", {"clip": True}),
+    ("consingan", {"large": True, "crop": 30, "min_side": 15, "stages": 3}),
+]
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize(("name", "settings"), STOOD_IN)
+def test_a_recorder_takes_the_steps_that_are_asked_for(name: str, settings: dict[str, Any]) -> None:
+    """In their order, each with its own frame and numbers, and most of them repeated."""
+    stand_ins: list[StandIn] = []
+
+    def stand_in(device: torch.device) -> StandIn:
+        stand_ins.append(StandIn(device))
+        return stand_ins[-1]
+
+    plain = trained(name, None, device="cpu", steps=6, width=8, **settings)
+    repeated = trained(name, stand_in, device="cpu", steps=6, width=8, **settings)
+    assert apart(plain, repeated) == 0
+    assert not any(recorder._gave_up for recorder in stand_ins)
+    assert all(any(recorder._graphs.values()) for recorder in stand_ins)
+
+
 # -- on a GPU ---------------------------------------------------------------------------------------------------------
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-
-
-def trained(
-    name: str, records: bool, steps: int = 8, clip: bool = False, large: bool = False, **settings: Any
-) -> dict[str, Tensor]:
-    """Weights after some steps of each of two stages; of `large` pictures, which are seen in crops, of the last one."""
-    method_class = methods.get_method(name)
-    scale = 4 if large else 1
-    pictures = {"a": picture(48 * scale, 40 * scale, seed=1), "b": picture(44 * scale, 52 * scale, seed=2)}
-    if clip:
-        pictures["a"] = torch.cat([picture(48, 40, seed=seed) for seed in range(3)])
-    pictures = {domain: pictures[domain] for domain in method_class.domains}
-    job = Job.plan(pictures, name, "standard", {"device": "cuda", "max_side": 48 * scale, **settings})
-    engine = replace(job.engine, records=records)
-    with seeded(0):
-        method = method_class(job.config, job.layout)
-    levels = job._levels()
-    with engine.training():
-        for stage in range(job.layout.stages if large else 2):
-            grow(method, levels, engine, 0, {})
-            if large and stage < job.layout.stages - 1:
-                continue
-            taken = Steps(method, levels, engine, 0)
-            for number in range(steps):
-                taken(number, 1.0 if number < steps - 2 else 0.1)
-    torch.cuda.synchronize()
-    return {key: tensor.cpu() for key, tensor in method.nets.state_dict().items()}
-
-
-def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
-    """The largest difference of two weights."""
-    return max(float((one[key].float() - other[key].float()).abs().max()) for key in one if one[key].numel())
 
 
 @on_gpu
