@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "lonepair"
 
 LAYERS = (
-    ("errors", "lazy", "files"),
+    ("errors", "lazy", "files", "held"),
     ("pixels", "resize", "sheet", "image"),
     ("pyramid", "noise", "places", "abreast", "video", "losses", "metrics"),
     ("source", "nets", "augment"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+
+from lonepair.held import cached
 
 _SHRINKS = 16
 """A GPU's antialiased kernel has room for so much, about."""
@@ -66,7 +67,7 @@ def resize_rows(
     return _by_matrices(features, size, antialias=shrinks and not corners, corners=corners, rows=rows)
 
 
-@functools.lru_cache(maxsize=128)  # more than one training asks for: a recorded step reads these very tensors
+@cached(128)
 def resizing(
     old: int, new: int, antialias: bool, corners: bool, device: torch.device, dtype: torch.dtype
 ) -> Float[Tensor, "{new} {old}"]:
@@ -150,7 +151,7 @@ class _Product(torch.autograd.Function):
         return _product(gradients[0], (transpose, matrix)), None, None
 
 
-@functools.lru_cache(maxsize=256)
+@cached(256)
 def _bands(
     old: int, new: int, antialias: bool, corners: bool, device: torch.device, dtype: torch.dtype
 ) -> tuple[_Bands, _Bands]:

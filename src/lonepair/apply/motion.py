@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.held import cached
 from lonepair.video.flow import follow
 
 WINDOW = 25
@@ -51,7 +50,7 @@ def _around(values: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
     return down @ values.mean(1) @ across.T
 
 
-@functools.lru_cache(maxsize=8)
+@cached(8)
 def _window(size: int, device: torch.device) -> Float[Tensor, "{size} {size}"]:
     """What takes the mean of the pixels around each of a row: a product, as sliding windows are slow on a CPU."""
     at = torch.arange(size, device=device)

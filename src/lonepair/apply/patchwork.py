@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lonepair.held import cached
 from lonepair.losses import Move
 
 
@@ -171,21 +172,21 @@ def _weights(side: int, focus: float) -> list[float]:
     return weights
 
 
-@functools.lru_cache(maxsize=16)
+@cached(16)
 def _counts(side: int, focus: float, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "p 1"]:
     """How much each of a patch's pixels counts, row by row."""
     weights = torch.tensor(_weights(side, focus))
     return torch.outer(weights, weights).view(-1, 1).to(device=device, dtype=dtype)
 
 
-@functools.lru_cache(maxsize=16)
+@cached(16)
 def _covered(lattice: Lattice, focus: float, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "h w"]:
     """By how much each pixel of a lattice's image is covered."""
     weights = _weights(lattice.side, focus)
     return torch.outer(*(lattice.covered(weights, axis) for axis in (0, 1))).to(device=device, dtype=dtype)
 
 
-@functools.lru_cache(maxsize=64)
+@cached(64)
 def _neighbours(
     shape: tuple[int, int], dy: int, dx: int, step: int, device: torch.device
 ) -> tuple[Int[Tensor, m], Int[Tensor, "2 m"]]:
@@ -198,7 +199,7 @@ def _neighbours(
     return neighbour.flatten().to(device), (step * apart).flatten(1).to(device)
 
 
-@functools.lru_cache(maxsize=64)
+@cached(64)
 def _one(dy: int, dx: int, device: torch.device) -> Int[Tensor, "2 1"]:
     return torch.tensor([[dy], [dx]], device=device)
 

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lonepair.held import cached
+
 _DIRECTIONS = 32
 """Patches are compared along so many of the directions in which the target's vary most: 0.95 of photographs' variance
 and more, for a fifth of the multiplications."""
@@ -183,7 +185,7 @@ def _least_of(queries: Float[Tensor, "m d"], keys: Float[Tensor, "n d"]) -> Floa
     return least
 
 
-@functools.lru_cache(maxsize=32)
+@cached(32)
 def _spread(count: int, bound: int, device: torch.device) -> Int[Tensor, "count"]:
     """`count` integers below `bound`, spread evenly without a pattern that rows of an image could fall into."""
     if count == bound:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lonepair.held import holding
 from lonepair.methods.base import Scene
 from lonepair.noise import Choice, Draw
 
@@ -74,6 +75,7 @@ class Recorder:
         self._graphs: dict[Path, tuple[torch.cuda.CUDAGraph, Losses] | None] = {}
         """None: this way was gone once, and is recorded when it is gone again."""
         self._pool: Any = None
+        self._held: list[Any] = []
         self._gave_up = False
 
     def __call__(self, make: Make, run: Run) -> Losses:
@@ -106,13 +108,14 @@ class Recorder:
         graph.register_generator_state(self._generator)
         scene = make(self._generator)
         try:
-            with _recording(graph, pool=self._pool, stream=torch.cuda.current_stream()):
+            with _recording(graph, pool=self._pool, stream=torch.cuda.current_stream()) as held:
                 losses = run(scene)
         except RuntimeError as error:  # recording is for speed alone: whatever forbids it, the training goes on
             logger.info("the steps of this stage are not recorded: %s", (str(error).splitlines() or ["?"])[0])
             self._give_up()
             return None
         self._pool = graph.pool()
+        self._held += held
         self._graphs[path] = graph, losses
         return self._graphs[path]
 
@@ -123,10 +126,13 @@ class Recorder:
 
 
 @contextmanager
-def _recording(graph: torch.cuda.CUDAGraph, **how: Any) -> Iterator[None]:
-    """Within it, what this thread launches is recorded. Others may train meanwhile, but not record."""
-    with _ONE_AT_A_TIME, torch.cuda.graph(graph, capture_error_mode="thread_local", **how):
-        yield
+def _recording(graph: torch.cuda.CUDAGraph, **how: Any) -> Iterator[list[Any]]:
+    """Within it, what this thread launches is recorded. Others may train meanwhile, but not record.
+
+    What it gives has to be kept as long as the graph.
+    """
+    with _ONE_AT_A_TIME, holding() as held, torch.cuda.graph(graph, capture_error_mode="thread_local", **how):
+        yield held
 
 
 class Repeated:
@@ -137,17 +143,20 @@ class Repeated:
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]]) -> None:
         self._function = function
-        self._graphs: dict[
-            tuple[torch.Size, ...], tuple[torch.cuda.CUDAGraph, list[Tensor], tuple[Tensor, ...]] | None
-        ] = {}
-        """By what is given; None: so much was given once."""
+        self._graphs: dict[Shapes, tuple[torch.cuda.CUDAGraph, list[Tensor], tuple[Tensor, ...]] | None] = {}
+        """By what is given: with where that is looked for, and what is made. None: such was given once."""
+        self._held: list[Any] = []
+        self._gave_up = False
 
     def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
         shapes = tuple(tensor.shape for tensor in given)
-        if shapes not in self._graphs:
-            self._graphs[shapes] = None
+        if self._gave_up or shapes not in self._graphs:
+            self._graphs.setdefault(shapes)
             return self._function(*given)
-        graph, places, made = self._graphs[shapes] or self._record(shapes, given)
+        found = self._graphs[shapes] or self._record(shapes, given)
+        if found is None:
+            return self._function(*given)
+        graph, places, made = found
         for place, tensor in zip(places, given, strict=True):
             place.copy_(tensor)
         graph.replay()
@@ -155,9 +164,16 @@ class Repeated:
 
     def _record(
         self, shapes: Shapes, given: Sequence[Tensor]
-    ) -> tuple[torch.cuda.CUDAGraph, list[Tensor], tuple[Tensor, ...]]:
+    ) -> tuple[torch.cuda.CUDAGraph, list[Tensor], tuple[Tensor, ...]] | None:
+        """A graph of the function, where it looks for what it is given, and what it makes; None where it cannot be."""
         graph, places = torch.cuda.CUDAGraph(), [torch.empty_like(tensor) for tensor in given]
-        with _recording(graph):
-            made = self._function(*places)
-        self._graphs[shapes] = found = (graph, places, made)
-        return found
+        try:
+            with _recording(graph) as held:
+                made = self._function(*places)
+        except RuntimeError as error:  # as with steps
+            logger.info("frames are not recorded: %s", (str(error).splitlines() or ["?"])[0])
+            self._gave_up = True
+            return None
+        self._held += held
+        self._graphs[shapes] = graph, places, made
+        return self._graphs[shapes]
