@@ -6,7 +6,9 @@ import json
 import logging
 import math
 import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -389,6 +391,30 @@ def test_latest_is_the_last_with_the_same_settings(tmp_path: Path) -> None:
     assert (latest("run", 0), latest("run", 5)) == ("run-9", "run-11")
     with pytest.raises(UserError, match="no run to resume there"):
         latest("other", 0)
+
+
+def test_runs_at_the_same_time_keep_a_log_each_to_the_end(tmp_path: Path) -> None:
+    logger = logging.getLogger("lonepair")
+    before = (logger.level, list(logger.handlers))
+    inside, over = threading.Barrier(2), threading.Event()
+
+    def run(name: str) -> None:
+        folder = RunFolder.create(tmp_path / name)
+        with folder.logged():
+            inside.wait(10)
+            if name == "last":
+                assert over.wait(10)
+            logger.info("%s is at work", name)
+        if name == "first":
+            over.set()
+
+    with ThreadPoolExecutor(2) as crew:
+        for done in [crew.submit(run, name) for name in ("first", "last")]:
+            done.result()
+    for name in ("first", "last"):
+        lines = (tmp_path / name / "log.txt").read_text().splitlines()
+        assert [line.split(" ", 2)[2] for line in lines] == [f"{name} is at work", "training is complete"]
+    assert (logger.level, list(logger.handlers)) == before
 
 
 def test_metrics_are_cut_and_never_grow(tmp_path: Path) -> None:

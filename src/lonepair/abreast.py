@@ -20,17 +20,33 @@ def abreast(calls: Sequence[Callable[[], T]]) -> list[T]:
     """
     if not torch.cuda.is_available() or not torch.cuda.is_current_stream_capturing():
         return [call() for call in calls]
+    return in_streams(calls, "branch")
+
+
+def in_streams(calls: Sequence[Callable[[], T]], kind: str) -> list[T]:
+    """What `calls` give, each launched in a stream of its own, after which the current one goes on.
+
+    Args:
+        kind: Streams of another kind are others: calls may make such calls themselves.
+    """
     here, found = torch.cuda.current_stream(), []
-    for index, call in enumerate(calls):
-        branch = _branch(here.device_index, threading.get_ident(), index)
-        branch.wait_stream(here)
-        with torch.cuda.stream(branch):
-            found.append(call())
-    for index in range(len(calls)):
-        here.wait_stream(_branch(here.device_index, threading.get_ident(), index))
+    streams = [stream_of(here.device, kind, index) for index in range(len(calls))]
+    try:
+        for call, stream in zip(calls, streams, strict=True):
+            stream.wait_stream(here)
+            with torch.cuda.stream(stream):
+                found.append(call())
+    finally:
+        for stream in streams:
+            here.wait_stream(stream)
     return found
 
 
+def stream_of(device: torch.device, kind: str, index: int = 0) -> torch.cuda.Stream:
+    """This thread's own stream of that name, the same each time."""
+    return _stream(device, threading.get_ident(), kind, index)
+
+
 @functools.cache
-def _branch(device: int, thread: int, index: int) -> torch.cuda.Stream:
+def _stream(device: torch.device, thread: int, kind: str, index: int) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

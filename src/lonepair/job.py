@@ -105,8 +105,8 @@ def together(fits: Sequence[Callable[[], Model]]) -> list[Model]:
 
         lp.together([partial(lp.fit_pair, "a.jpg", "b.jpg", seed=seed) for seed in range(4)])
 
-    On a GPU all at the same time, each in a stream of its own: one small training leaves most of it idle. Without a GPU
-    one after the other.
+    On a GPU up to eight at the same time, each in streams of its own: one small training leaves most of it idle.
+    Without a GPU one after the other.
 
     Args:
         fits: Calls of `fit` and `fit_pair`, without arguments.
@@ -117,18 +117,22 @@ def together(fits: Sequence[Callable[[], Model]]) -> list[Model]:
     """
     if not torch.cuda.is_available() or len(fits) < 2:
         return [fit() for fit in fits]
-    with ThreadPoolExecutor(len(fits)) as crew:
-        running = [crew.submit(fit) for fit in fits]
-        try:
-            wait(running)
-        except KeyboardInterrupt:
-            _STOP.set()
-            wait(running)
-        finally:
-            _STOP.clear()
+    here = torch.cuda.current_device()
+    try:
+        with ThreadPoolExecutor(min(len(fits), AT_ONCE), initializer=torch.cuda.set_device, initargs=(here,)) as crew:
+            running = [crew.submit(fit) for fit in fits]
+            try:
+                wait(running)
+            except KeyboardInterrupt:
+                _STOP.set()
+                wait(running)
+    finally:
+        _STOP.clear()
     return [done.result() for done in running]
 
 
+AT_ONCE = 8
+"""A GPU has streams, of which each training takes some, for no more than so many."""
 _STOP = threading.Event()
 """Asks trainings in threads of their own to stop."""
 

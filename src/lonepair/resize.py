@@ -151,7 +151,7 @@ class _Product(torch.autograd.Function):
         return _product(gradients[0], (transpose, matrix)), None, None
 
 
-@cached(256)
+@cached(512)
 def _bands(
     old: int, new: int, antialias: bool, corners: bool, device: torch.device, dtype: torch.dtype
 ) -> tuple[_Bands, _Bands]:

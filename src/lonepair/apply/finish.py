@@ -38,7 +38,7 @@ STRANGE = 3.0
 GROWTH = 1.4
 """Largest ratio of two scales beyond that of the networks."""
 AGAIN = 512
-"""On a GPU so many of them, at most, are found another at a time."""
+"""Where a GPU repeats it, so many of them, at most, are found another at a time."""
 PIECE = 0.08
 """Where patches were cut out of the target in a piece of this share of the longest side, others are taken."""
 
@@ -71,10 +71,15 @@ class Search:
     """They are compared with all of the target's as well."""
     roughly: bool = False
     """All are every second in a row and in a column."""
+    repeats: bool = False
+    """A GPU repeats it: the host decides nothing by what is found."""
 
 
 STILL = Search(0.015, 512)
-NEXT = (Search(0.1, 128, fresh=True, roughly=True), Search(0.1, 128, roughly=True))
+NEXT = (
+    Search(0.1, 128, fresh=True, roughly=True, repeats=True),
+    Search(0.1, 128, roughly=True, repeats=True),
+)
 """Those of a clip's next frame, round by round. The frame before has seen to it that all of the target is there: to ask
 for as much again is to flicker. With one round a moving camera leaves grids and ghosts."""
 NEXT_STEP = 3
@@ -307,15 +312,15 @@ class _Texture:
                 queries, found, moves, search.completeness, search.some, search.fresh, search.roughly
             )
         run = max(2, round(PIECE * max(*lattice.size, *self.image.shape[-2:]) / lattice.step))
-        on_cpu = found.device.type == "cpu"
-        for _ in range(4 if on_cpu else 2):  # what is taken instead may be a piece, too
+        unread = search.repeats and found.device.type != "cpu"
+        for _ in range(2 if unread else 4):  # what is taken instead may be a piece, too
             copied = pieces(found, lattice.shape, self.shape[1], run, lattice.step).flatten()
-            if on_cpu:
-                if not copied.any():
-                    break
-                again = copied.nonzero()[:, 0]
-            else:  # a GPU does not tell which: always as many are looked at, one of them again where there are fewer
+            if unread:  # always as many are looked at, one of them again where there are fewer
                 again = _first_of(copied, min(AGAIN, len(copied)))
+            elif copied.any():
+                again = copied.nonzero()[:, 0]
+            else:
+                break
             theirs = found.index_select(0, again)
             # Nor is what lies a pixel beside them taken: patches are further apart, and it would be the same piece.
             places = places_of(theirs, self.shape[1])

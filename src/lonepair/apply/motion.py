@@ -53,9 +53,9 @@ def _around(values: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
 @cached(8)
 def _window(size: int, device: torch.device) -> Float[Tensor, "{size} {size}"]:
     """What takes the mean of the pixels around each of a row: a product, as sliding windows are slow on a CPU."""
-    at = torch.arange(size, device=device)
+    at = torch.arange(size)
     near = ((at[:, None] - at).abs() <= WINDOW // 2).float()
-    return near / near.sum(1, keepdim=True)
+    return (near / near.sum(1, keepdim=True)).to(device)
 
 
 def carried(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:

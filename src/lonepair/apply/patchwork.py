@@ -56,13 +56,10 @@ class Lattice:
         colours, width = texture[0].flatten(1), texture.shape[3]
         own = width - self.side + 1
         first = index // own * width + index % own
-        near, covered = (
-            torch.arange(self.side, device=index.device),
-            _covered(self, focus, texture.device, texture.dtype),
-        )
+        covered = _covered(self, focus, texture.device, texture.dtype)
         if texture.device.type != "cpu":
             return self.folded(colours, first, width, focus) / covered
-        weights = _weights(self.side, focus)
+        near, weights = torch.arange(self.side), _weights(self.side, focus)
         # Pixels by their place in the steps' squares: what one pixel of all patches says is added in one piece.
         beyond = (self.side - 1) // step
         total = texture.new_zeros(len(colours), step, step, rows + beyond, columns + beyond)
@@ -186,7 +183,7 @@ def _covered(lattice: Lattice, focus: float, device: torch.device, dtype: torch.
     return torch.outer(*(lattice.covered(weights, axis) for axis in (0, 1))).to(device=device, dtype=dtype)
 
 
-@cached(64)
+@cached(512)
 def _neighbours(
     shape: tuple[int, int], dy: int, dx: int, step: int, device: torch.device
 ) -> tuple[Int[Tensor, m], Int[Tensor, "2 m"]]:
@@ -199,7 +196,7 @@ def _neighbours(
     return neighbour.flatten().to(device), (step * apart).flatten(1).to(device)
 
 
-@cached(64)
+@cached(512)
 def _one(dy: int, dx: int, device: torch.device) -> Int[Tensor, "2 1"]:
     return torch.tensor([[dy], [dx]], device=device)
 

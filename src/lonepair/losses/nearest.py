@@ -189,7 +189,7 @@ def _least_of(queries: Float[Tensor, "m d"], keys: Float[Tensor, "n d"]) -> Floa
 def _spread(count: int, bound: int, device: torch.device) -> Int[Tensor, "count"]:
     """`count` integers below `bound`, spread evenly without a pattern that rows of an image could fall into."""
     if count == bound:
-        return torch.arange(bound, device=device)
+        return torch.arange(bound).to(device)
     golden = 0.5 * (5**0.5 - 1)
     return (torch.arange(count, dtype=torch.float64) * golden % 1 * bound).long().to(device)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from lonepair.abreast import in_streams, stream_of
 from lonepair.errors import UserError
 from lonepair.nets import PatchCritic
 from lonepair.train.graphs import Repeated
@@ -83,11 +83,13 @@ class Engine:
         if not self.records:
             yield
             return
-        stream = _stream(self.device, threading.get_ident())
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            yield
-        torch.cuda.current_stream().wait_stream(stream)
+        stream, here = stream_of(self.device, "training"), torch.cuda.current_stream()
+        stream.wait_stream(here)
+        try:
+            with torch.cuda.stream(stream):
+                yield
+        finally:
+            here.wait_stream(stream)
 
     def at_once(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """What `calls` give, which need nothing of each other: each on cores, or in a stream of a GPU, of its own.
@@ -96,22 +98,11 @@ class Engine:
         """
         threads = torch.get_num_threads()
         if self.records and len(calls) > 1:
-            return self._in_streams(calls)
+            return in_streams(calls, "group")
         if self.plain or self.device.type != "cpu" or len(calls) < 2 or threads < 2:
             return [call() for call in calls]
         crew = _crew(len(calls), max(1, threads // len(calls)))
         return [done.result() for done in [crew.submit(call) for call in calls]]
-
-    def _in_streams(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        here, found = torch.cuda.current_stream(), []
-        for index, call in enumerate(calls):
-            stream = _stream(self.device, threading.get_ident(), 1 + index)
-            stream.wait_stream(here)
-            with torch.cuda.stream(stream):
-                found.append(call())
-        for index in range(len(calls)):
-            here.wait_stream(_stream(self.device, threading.get_ident(), 1 + index))
-        return found
 
     def repeated(self, function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
         """`function` of tensors, as a graph where there are such (see `lonepair.train.graphs.Repeated`)."""
@@ -123,11 +114,6 @@ class Engine:
 
     def __str__(self) -> str:
         return f"{self.device.type}, {str(self.dtype).removeprefix('torch.')}{', plain' if self.plain else ''}"
-
-
-@functools.cache
-def _stream(device: torch.device, thread: int, index: int = 0) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @functools.cache
@@ -162,7 +148,8 @@ def choose_engine(device: str = "auto", dtype: str = "auto", threads: int = 0, e
     precision = torch.bfloat16 if dtype == "bfloat16" else torch.float32
     plain = engine == "plain"
     layout = _layout(device, precision, plain)
-    return Engine(torch.device(device), precision, plain, layout, records=device == "cuda" and not plain)
+    place = torch.device(device, torch.cuda.current_device()) if device == "cuda" else torch.device(device)
+    return Engine(place, precision, plain, layout, records=device == "cuda" and not plain)
 
 
 def _layout(device: str, dtype: torch.dtype, plain: bool) -> torch.memory_format:

@@ -122,6 +122,7 @@ class Recorder:
     def _give_up(self) -> None:
         self._gave_up = True
         self._graphs.clear()
+        self._held.clear()
         self._generator = torch.Generator(self._generator.device)  # the other may wait for the end of a recording
 
 
@@ -131,7 +132,8 @@ def _recording(graph: torch.cuda.CUDAGraph, **how: Any) -> Iterator[list[Any]]:
 
     What it gives has to be kept as long as the graph.
     """
-    with _ONE_AT_A_TIME, holding() as held, torch.cuda.graph(graph, capture_error_mode="thread_local", **how):
+    here = torch.cuda.stream(torch.cuda.current_stream())  # to which torch does not go back where recording fails
+    with _ONE_AT_A_TIME, holding() as held, here, torch.cuda.graph(graph, capture_error_mode="thread_local", **how):
         yield held
 
 
@@ -146,11 +148,13 @@ class Repeated:
         self._graphs: dict[Shapes, tuple[torch.cuda.CUDAGraph, list[Tensor], tuple[Tensor, ...]] | None] = {}
         """By what is given: with where that is looked for, and what is made. None: such was given once."""
         self._held: list[Any] = []
-        self._gave_up = False
+        self._never: set[Shapes] = set()
+        """Of what cannot be recorded."""
+        self._stream: torch.cuda.Stream | None = None
 
     def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
         shapes = tuple(tensor.shape for tensor in given)
-        if self._gave_up or shapes not in self._graphs:
+        if shapes in self._never or shapes not in self._graphs:
             self._graphs.setdefault(shapes)
             return self._function(*given)
         found = self._graphs[shapes] or self._record(shapes, given)
@@ -168,11 +172,13 @@ class Repeated:
         """A graph of the function, where it looks for what it is given, and what it makes; None where it cannot be."""
         graph, places = torch.cuda.CUDAGraph(), [torch.empty_like(tensor) for tensor in given]
         try:
-            with _recording(graph) as held:
+            # One of its own: graphs that were recorded in one stream share room to work in, and may run at once.
+            self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            with _recording(graph, stream=self._stream) as held:
                 made = self._function(*places)
         except RuntimeError as error:  # as with steps
             logger.info("frames are not recorded: %s", (str(error).splitlines() or ["?"])[0])
-            self._gave_up = True
+            self._never.add(shapes)
             return None
         self._held += held
         self._graphs[shapes] = graph, places, made

@@ -112,24 +112,17 @@ class RunFolder:
     def logged(self) -> Iterator[None]:
         """Within it, what the package says goes into log.txt too, and at last how the training ended."""
         handler = _LogFile(self.log)
-        # Python prints warnings of a program that set up no logging, but not beside a handler: ours is no reason.
-        others = [] if logger.hasHandlers() or logging.lastResort is None else [logging.lastResort]
-        level = logger.level
-        for each in (handler, *others):
-            logger.addHandler(each)
-        if not logger.isEnabledFor(logging.INFO):
-            logger.setLevel(logging.INFO)
-        try:
-            yield
-            handler.note("training is complete")
-        except BaseException as error:
-            handler.note(f"ended by {type(error).__name__}: {error}".rstrip(": "))
-            raise
-        finally:
-            logger.setLevel(level)
-            for each in (handler, *others):
-                logger.removeHandler(each)
-            handler.close()
+        with _LISTENING:
+            logger.addHandler(handler)
+            try:
+                yield
+                handler.note("training is complete")
+            except BaseException as error:
+                handler.note(f"ended by {type(error).__name__}: {error}".rstrip(": "))
+                raise
+            finally:
+                logger.removeHandler(handler)
+                handler.close()
 
     def write_config(self, settings: dict[str, Any]) -> None:
         """Settings of the run, for readers and for `check_config`."""
@@ -248,6 +241,39 @@ class RunFolder:
         if self.metrics.exists():
             with self.metrics.open("r+b") as file:
                 file.truncate(min(size, self.metrics.stat().st_size))  # a larger size would add zero bytes
+
+
+class _Listening:
+    """Within it the package's logger says what runs' files are to hold; of several runs the last one out ends it."""
+
+    def __init__(self) -> None:
+        self._lock, self._runs, self._level = threading.Lock(), 0, logging.NOTSET
+        self._others: list[logging.Handler] = []
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._runs += 1
+            if self._runs > 1:
+                return
+            # Python prints warnings of a program that set up no logging, but not beside a handler: ours is no reason.
+            self._others = [] if logger.hasHandlers() or logging.lastResort is None else [logging.lastResort]
+            self._level = logger.level
+            for handler in self._others:
+                logger.addHandler(handler)
+            if not logger.isEnabledFor(logging.INFO):
+                logger.setLevel(logging.INFO)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._runs -= 1
+            if self._runs:
+                return
+            logger.setLevel(self._level)
+            for handler in self._others:
+                logger.removeHandler(handler)
+
+
+_LISTENING = _Listening()
 
 
 class _LogFile(logging.FileHandler):
