@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from torch import Tensor
 import lonepair
 import lonepair.methods as methods
 from conftest import picture
+from lonepair.gpu import cached, holding
 from lonepair.job import Job
 from lonepair.model import Model
 from lonepair.noise import Choice, Draw, seeded
@@ -104,6 +107,29 @@ def test_tensors_are_no_choice_of_the_hosts() -> None:
     draw.told = asked.append
     draw.normal(2, 3), draw.maps(3, 4, 5), draw.below(1)
     assert asked == []
+
+
+# -- what graphs read ------------------------------------------------------------------------------------------------
+
+
+@cached(2)
+def ones(count: int) -> Tensor:
+    return torch.ones(count)
+
+
+def test_what_is_asked_for_while_holding_outlives_the_cache() -> None:
+    first, again = ones(1), ones(1)
+    assert first is again
+    with holding() as held:
+        second = ones(2)
+    gone, kept = weakref.ref(first), weakref.ref(second)
+    del first, again, second
+    for count in range(3, 9):
+        ones(count)
+    gc.collect()
+    assert gone() is None
+    assert kept() is held[0]
+    assert len(held) == 1
 
 
 # -- without a GPU ----------------------------------------------------------------------------------------------------

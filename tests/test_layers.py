@@ -9,9 +9,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "lonepair"
 
 LAYERS = (
-    ("errors", "lazy", "files", "held"),
+    ("errors", "lazy", "files", "gpu"),
     ("pixels", "resize", "sheet", "image"),
-    ("pyramid", "noise", "places", "abreast", "video", "losses", "metrics"),
+    ("pyramid", "noise", "places", "video", "losses", "metrics"),
     ("source", "nets", "augment"),
     ("methods",),
     ("train",),

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lonepair.gpu import on_host
 from lonepair.noise import Draw
 from lonepair.resize import resized_by, resizing
 
@@ -105,11 +106,6 @@ def _within(of: Size, lengths: Sequence[int], firsts: Sequence[Int[Tensor, " n"]
     h, w = map(min, lengths, of)
     moved = [first.clamp(0, full - own) for first, full, own in zip(firsts, of, (h, w), strict=True)]
     return Places(of, (h, w), torch.stack(moved, 1))
-
-
-def on_host(values: Tensor) -> bool:
-    """Whether the host can read `values` at once: it need not wait for a GPU, nor does a recording forbid it."""
-    return values.device.type == "cpu"
 
 
 def _cut(images: Float[Tensor, "m c h w"], corners: Int[Tensor, "n 2"], size: Size) -> Float[Tensor, "n c h2 w2"]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.held import cached
+from lonepair.gpu import cached
 
 _SHRINKS = 16
 """A GPU's antialiased kernel has room for so much, about."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lonepair.apply.motion import carried
 from lonepair.apply.patchwork import Lattice
+from lonepair.gpu import on_host
 from lonepair.losses import Contrast, Nearest, index_of, pieces, places_of
 from lonepair.methods.base import Method, SingleMethod
 from lonepair.pyramid import scaled
@@ -312,7 +313,7 @@ class _Texture:
                 queries, found, moves, search.completeness, search.some, search.fresh, search.roughly
             )
         run = max(2, round(PIECE * max(*lattice.size, *self.image.shape[-2:]) / lattice.step))
-        unread = search.repeats and found.device.type != "cpu"
+        unread = search.repeats and not on_host(found)
         for _ in range(2 if unread else 4):  # what is taken instead may be a piece, too
             copied = pieces(found, lattice.shape, self.shape[1], run, lattice.step).flatten()
             if unread:  # always as many are looked at, one of them again where there are fewer

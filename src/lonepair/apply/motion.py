@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.held import cached
+from lonepair.gpu import cached
 from lonepair.video.flow import follow
 
 WINDOW = 25

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lonepair.held import cached
+from lonepair.gpu import cached
 from lonepair.losses import Move
 
 

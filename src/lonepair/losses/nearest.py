@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lonepair.held import cached
+from lonepair.gpu import cached
 
 _DIRECTIONS = 32
 """Patches are compared along so many of the directions in which the target's vary most: 0.95 of photographs' variance

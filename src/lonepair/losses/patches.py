@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lonepair.gpu import on_host
 from lonepair.losses.nearest import Nearest, patches_of
 from lonepair.noise import Draw
 from lonepair.pixels import mirrored
-from lonepair.places import narrowed, on_host
+from lonepair.places import narrowed
 from lonepair.resize import resize
 
 

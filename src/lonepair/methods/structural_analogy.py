@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import abreast, losses, nets, noise, pyramid, resize
+    from lonepair import gpu, losses, nets, noise, pyramid, resize
     from lonepair.nets import Crops, Sizes, StagewiseGenerator
     from lonepair.noise import Draw
     from lonepair.places import Places
 else:
     torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
-    abreast, pyramid, resize = lazy("lonepair.abreast"), lazy("lonepair.pyramid"), lazy("lonepair.resize")
+    gpu, pyramid, resize = lazy("lonepair.gpu"), lazy("lonepair.pyramid"), lazy("lonepair.resize")
 
 T = TypeVar("T")
 OTHER = {"a": "b", "b": "a"}
@@ -283,7 +283,7 @@ class StructuralAnalogy(StagewiseMethod):
 
     def _each(self, of: Callable[[str], T]) -> dict[str, T]:
         """What `of` gives of each domain, side by side."""
-        found = abreast.abreast([functools.partial(of, domain) for domain in self.domains])
+        found = gpu.abreast([functools.partial(of, domain) for domain in self.domains])
         return dict(zip(self.domains, found, strict=True))
 
     def _translated(self, drawn: Drawn, domain: str) -> Drawn:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from lonepair.abreast import in_streams, stream_of
 from lonepair.errors import UserError
+from lonepair.gpu import in_streams, stream_of
 from lonepair.nets import PatchCritic
 from lonepair.train.graphs import Repeated
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lonepair.held import holding
+from lonepair.gpu import holding
 from lonepair.methods.base import Scene
 from lonepair.noise import Choice, Draw
 
