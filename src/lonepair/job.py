@@ -38,6 +38,11 @@ from lonepair.train.watchers import MetricsFile, Previews, TensorBoard
 
 logger = logging.getLogger("lonepair")
 
+AT_ONCE = 8
+"""A GPU has streams, of which each training takes some, for no more than so many."""
+_STOP = threading.Event()
+"""Asks trainings in threads of their own to stop."""
+
 
 def fit_pair(
     source: object,
@@ -129,12 +134,6 @@ def together(fits: Sequence[Callable[[], Model]]) -> list[Model]:
     finally:
         _STOP.clear()
     return [done.result() for done in running]
-
-
-AT_ONCE = 8
-"""A GPU has streams, of which each training takes some, for no more than so many."""
-_STOP = threading.Event()
-"""Asks trainings in threads of their own to stop."""
 
 
 def _fit(

@@ -38,10 +38,10 @@ STRANGE = 3.0
 """So many times the median distance to the target's patches: of what is as far from any half is put back."""
 GROWTH = 1.4
 """Largest ratio of two scales beyond that of the networks."""
-AGAIN = 512
-"""Where a GPU repeats it, so many of them, at most, are found another at a time."""
 PIECE = 0.08
 """Where patches were cut out of the target in a piece of this share of the longest side, others are taken."""
+AGAIN = 512
+"""Of such patches so many at a time, at most, where a GPU repeats the search."""
 
 
 @dataclass(frozen=True)
