@@ -22,14 +22,14 @@ from quality import Pair, find_pair, means
 from torch import Tensor
 
 import lonepair as lp
-from lonepair.apply.finish import Finisher
 from lonepair.apply.translate import DIRECTIONS
-from lonepair.doctor import _cpu_name
+from lonepair.commands.diagnosis import _cpu_name
 from lonepair.evaluate import Run, open_run
 from lonepair.evaluate.measure import of_translation
-from lonepair.files import atomic_write, check_writable
-from lonepair.image import write_image
-from lonepair.sheet import contact_sheet
+from lonepair.media.files import atomic_write, check_writable
+from lonepair.media.image import write_image
+from lonepair.media.sheet import contact_sheet
+from lonepair.patches.synthesis import Finisher
 
 TRAINED: dict[str, dict[str, float]] = {
     "whole": {},

@@ -20,13 +20,13 @@ from torch import Tensor
 
 import lonepair as lp
 import lonepair.methods as methods
-from lonepair.doctor import _cpu_name
+from lonepair.commands.diagnosis import _cpu_name
 from lonepair.evaluate import Run, open_run
-from lonepair.files import check_writable
-from lonepair.image import read_image
-from lonepair.pixels import match_channels
-from lonepair.resize import resize_image
-from lonepair.source import fit_inside
+from lonepair.media.files import check_writable
+from lonepair.media.image import read_image
+from lonepair.media.source import fit_inside
+from lonepair.ops.color import match_channels
+from lonepair.ops.resize import resize_image
 from lonepair.train.loop import Diverged, Interrupted
 
 T = TypeVar("T")

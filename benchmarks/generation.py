@@ -21,11 +21,11 @@ from torch import Tensor
 
 import lonepair as lp
 from lonepair.evaluate.meanings import shown
-from lonepair.files import atomic_write
-from lonepair.image import write_image
+from lonepair.media.files import atomic_write
+from lonepair.media.image import write_image
+from lonepair.media.sheet import contact_sheet
 from lonepair.metrics import copy_map, diversity, look_distance
-from lonepair.resize import resize_image
-from lonepair.sheet import contact_sheet
+from lonepair.ops.resize import resize_image
 
 IMAGES = ("angkorwat", "colusseum", "marinabaysands", "sigd16_5", "sigd16_8", "stonehenge")
 METRICS = ("look_distance", "diversity", "copying")

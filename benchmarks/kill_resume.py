@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from lonepair.image import write_image
+from lonepair.media.image import write_image
 
 HEADER = """\
 # Killed, resumed, and the same to the last bit

@@ -26,9 +26,9 @@ from lonepair.apply.translate import DIRECTIONS
 from lonepair.evaluate import Part
 from lonepair.evaluate.meanings import shown
 from lonepair.evaluate.measure import OUTPUT, PUBLISHED, direction
-from lonepair.files import atomic_write
-from lonepair.image import read_image, write_image
-from lonepair.sheet import contact_sheet
+from lonepair.media.files import atomic_write
+from lonepair.media.image import read_image, write_image
+from lonepair.media.sheet import contact_sheet
 
 PAIRS = ("eggs/bowls", "plant/logs", "letter_s/mosaic", "bricks/cracked", "glyph_r/glyph_s")
 METRICS = ("look", "structure", "copying")

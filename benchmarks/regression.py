@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 import lonepair as lp
+from lonepair.train.events import Report, Watcher
 from lonepair.train.loop import Interrupted
-from lonepair.train.watch import Report, Watcher
 
 CROPPED = {"crop": 28, "max_side": 72, "min_side": 14, "stages": 3}
 """Settings under which tiny images are trained on crops."""

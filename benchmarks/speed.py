@@ -30,13 +30,13 @@ from torch.utils.flop_counter import flop_registry
 
 import lonepair as lp
 import lonepair.methods as methods
+from lonepair.api.job import Job
+from lonepair.api.model import Model
 from lonepair.apply.sample import sample
-from lonepair.doctor import _cpu_name
-from lonepair.job import Job
+from lonepair.commands.diagnosis import _cpu_name
+from lonepair.compute.engine import Engine
 from lonepair.methods.base import Method
-from lonepair.model import Model
-from lonepair.noise import seeded
-from lonepair.train.engine import Engine
+from lonepair.ops.noise import seeded
 from lonepair.train.loop import Steps, grow
 
 Size = tuple[int, int]

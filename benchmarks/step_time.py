@@ -19,8 +19,8 @@ import time
 import torch
 
 import lonepair.methods as methods
-from lonepair.job import Job
-from lonepair.noise import seeded
+from lonepair.api.job import Job
+from lonepair.ops.noise import seeded
 from lonepair.train.loop import Steps, grow
 
 PUBLISHED = {

@@ -17,10 +17,10 @@ from PIL import Image
 
 import lonepair as lp
 import lonepair.methods as methods
-from lonepair.image import as_image, write_image
+from lonepair.media.image import as_image, write_image
+from lonepair.media.sheet import contact_sheet
 from lonepair.metrics import psnr, ssim
-from lonepair.resize import resize_image
-from lonepair.sheet import contact_sheet
+from lonepair.ops.resize import resize_image
 
 SMALL: dict[str, dict[str, Any]] = {
     "singan": {"max_side": 80, "max_width": 32, "steps": 250},

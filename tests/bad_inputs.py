@@ -36,12 +36,12 @@ from safetensors.torch import save_file
 
 import lonepair as lp
 from conftest import picture
-from lonepair.checkpoint import fingerprint
-from lonepair.cli import main
+from lonepair.commands.main import main
 from lonepair.commands.train import by_inputs
-from lonepair.image import write_image
+from lonepair.media.frames import ClipWriter
+from lonepair.media.image import write_image
 from lonepair.methods import DEFAULT, get_method, names
-from lonepair.video.frames import ClipWriter
+from lonepair.train.checkpoint import fingerprint
 
 TINY = shlex.split(
     "--stages 2 --min-side 14 --max-side 20 --width 8 --steps 3 --finest-steps 3 --device cpu --dtype float32"

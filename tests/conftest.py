@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 import lonepair.methods as methods
-from lonepair.image import write_image
+from lonepair.media.image import write_image
 from lonepair.methods.base import Method
-from lonepair.noise import Draw
+from lonepair.ops.noise import Draw
+from lonepair.train.events import Report, Watcher
 from lonepair.train.loop import Interrupted
-from lonepair.train.watch import Report, Watcher
 
 _TINY: dict[str, Any] = {"stages": 2, "ratio": 0.6, "min_side": 14, "max_side": 20}
 _TINY |= {"width": 8, "max_width": 8, "steps": 3, "finest_steps": 3}
@@ -57,7 +57,7 @@ def _one_thread() -> None:
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Places are drawn and taken as on a GPU, where the host does not read them."""
-    for module in ("lonepair.places", "lonepair.losses.patches"):
+    for module in ("lonepair.ops.regions", "lonepair.patches.distance"):
         monkeypatch.setattr(f"{module}.on_host", lambda values: False)
     monkeypatch.setattr(Draw, "shares", lambda self, *shape: torch.rand(shape, generator=self._tensors))
     monkeypatch.setattr(Draw, "index", lambda self, bound: torch.randint(bound, (), generator=self._tensors))

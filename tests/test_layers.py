@@ -9,18 +9,17 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "lonepair"
 
 LAYERS = (
-    ("errors", "lazy", "files", "gpu"),
-    ("pixels", "resize", "sheet", "image"),
-    ("pyramid", "noise", "places", "video", "losses", "metrics"),
-    ("source", "nets", "augment"),
+    ("errors", "lazy"),
+    ("ops",),
+    ("compute",),
+    ("media", "losses", "patches"),
+    ("metrics", "nets"),
     ("methods",),
-    ("train",),
-    ("checkpoint",),
     ("apply",),
-    ("model",),
-    ("job",),
-    ("doctor", "demo", "evaluate"),
-    ("commands", "cli", "__main__"),
+    ("train",),
+    ("api",),
+    ("evaluate",),
+    ("commands", "__main__"),
 )
 """Bottom to top; a name stands for lonepair/name.py or all of lonepair/name/."""
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import TypeCheckError
 
 from lonepair.losses import mean_square
-from lonepair.resize import resize
+from lonepair.ops.resize import resize
 
 
 def test_a_wrong_number_of_axes_is_refused() -> None:

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
-    from lonepair.job import fit, fit_pair, together
+    from lonepair.api.job import fit, fit_pair, together
+    from lonepair.api.model import Model, load
     from lonepair.methods import names as method_names
-    from lonepair.model import Model, load
 
 __version__ = "0.1.0"
 __all__ = ["Model", "UserError", "__version__", "fit", "fit_pair", "load", "method_names", "together"]
 
 _HOMES = {
-    "Model": ("lonepair.model", "Model"),
-    "fit": ("lonepair.job", "fit"),
-    "fit_pair": ("lonepair.job", "fit_pair"),
-    "load": ("lonepair.model", "load"),
+    "Model": ("lonepair.api.model", "Model"),
+    "fit": ("lonepair.api.job", "fit"),
+    "fit_pair": ("lonepair.api.job", "fit_pair"),
+    "load": ("lonepair.api.model", "load"),
     "method_names": ("lonepair.methods", "names"),
-    "together": ("lonepair.job", "together"),
+    "together": ("lonepair.api.job", "together"),
 }
 """Public name -> where it lives. Loaded on first use: the command line must not wait for torch to show its help."""
 

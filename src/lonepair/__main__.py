@@ -2,6 +2,6 @@
 
 import sys
 
-from lonepair.cli import main
+from lonepair.commands.main import main
 
 sys.exit(main())

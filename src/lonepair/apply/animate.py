@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lonepair.apply.picture import finished, metadata_of
+from lonepair.apply.results import finished, metadata_of
 from lonepair.apply.sample import sizes_for
+from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
-from lonepair.files import check_output
+from lonepair.media.files import check_output
+from lonepair.media.frames import Frame
+from lonepair.media.write import WRITABLE, ClipWriter
 from lonepair.methods.base import SingleMethod, Size
-from lonepair.noise import Draw
-from lonepair.resize import resize_image
-from lonepair.train.engine import Engine
-from lonepair.video.frames import Frame
-from lonepair.video.write import WRITABLE, ClipWriter
+from lonepair.ops.noise import Draw
+from lonepair.ops.resize import resize_image
 
 Maps = Sequence[Tensor]
 """One map of noise for each stage."""

@@ -11,15 +11,16 @@ from jaxtyping import Float
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from lonepair.apply.picture import finished
+from lonepair.apply.results import finished
+from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
-from lonepair.image import as_image, read_image
+from lonepair.media.image import as_image, read_image
+from lonepair.media.source import fit_inside
 from lonepair.methods.base import Method
-from lonepair.noise import Draw
-from lonepair.pixels import match_channels, to_pil
-from lonepair.resize import resize_image
-from lonepair.source import fit_inside
-from lonepair.train.engine import Engine
+from lonepair.ops.arrays import to_pil
+from lonepair.ops.color import match_channels
+from lonepair.ops.noise import Draw
+from lonepair.ops.resize import resize_image
 
 log = logging.getLogger("lonepair")
 

@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.finish import Finisher
-from lonepair.apply.picture import finished, stacked
+from lonepair.apply.results import finished, stacked
+from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
+from lonepair.media.sheet import contact_sheet
 from lonepair.methods.base import Method, SingleMethod, Size
-from lonepair.noise import Draw
-from lonepair.resize import resize_image
-from lonepair.sheet import contact_sheet
-from lonepair.train.engine import Engine
+from lonepair.ops.noise import Draw
+from lonepair.ops.resize import resize_image
+from lonepair.patches.synthesis import Finisher
 
 _BATCH_PIXELS = 1 << 20
 """So many pixels of the finest stage are drawn at once; features take some 500 bytes each."""

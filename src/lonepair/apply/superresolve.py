@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.methods.base import SingleMethod
-from lonepair.noise import Draw
-from lonepair.pixels import match_channels
-from lonepair.resize import resize_image
-from lonepair.train.engine import Engine
+from lonepair.ops.color import match_channels
+from lonepair.ops.noise import Draw
+from lonepair.ops.resize import resize_image
 
 MAX_PIXELS = 8192 * 8192
 

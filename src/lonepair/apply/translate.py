@@ -17,23 +17,24 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.finish import Finished, Finisher, Sketch
-from lonepair.apply.motion import CUT, apart, motion
-from lonepair.apply.picture import finished
+from lonepair.apply.results import finished
+from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
-from lonepair.files import check_output
-from lonepair.image import WRITABLE as IMAGE_SUFFIXES
-from lonepair.image import write_image
+from lonepair.media.files import check_output
+from lonepair.media.frames import Frame, write_frames_folder
+from lonepair.media.image import WRITABLE as IMAGE_SUFFIXES
+from lonepair.media.image import write_image
+from lonepair.media.sheet import contact_sheet
+from lonepair.media.source import Source, working_size
+from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
+from lonepair.media.write import ClipWriter
 from lonepair.methods.base import Method
-from lonepair.noise import Draw
-from lonepair.pixels import match_channels, to_pil
-from lonepair.resize import resize_image
-from lonepair.sheet import contact_sheet
-from lonepair.source import Source, working_size
-from lonepair.train.engine import Engine
-from lonepair.video.frames import Frame, write_frames_folder
-from lonepair.video.write import WRITABLE as CLIP_SUFFIXES
-from lonepair.video.write import ClipWriter
+from lonepair.ops.arrays import to_pil
+from lonepair.ops.color import match_channels
+from lonepair.ops.noise import Draw
+from lonepair.ops.resize import resize_image
+from lonepair.patches.synthesis import Finished, Finisher, Sketch
+from lonepair.patches.temporal import CUT, apart, motion
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 MOMENTS = 4

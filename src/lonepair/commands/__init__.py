@@ -1,8 +1,8 @@
 """The commands: what each takes, and what it does. Their heavy imports wait until they run."""
 
 from lonepair.commands import about, evaluate, train, use
-from lonepair.commands.shared import Command as Command
-from lonepair.commands.shared import with_method
+from lonepair.commands.forms import Command as Command
+from lonepair.commands.forms import with_method
 
 COMMANDS = {
     "translate": Command(

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tyro
 
 import lonepair.methods as methods
-from lonepair.commands.shared import Training, model_file, parse_size, with_method
+from lonepair.commands.forms import Training, model_file, parse_size, with_method
 from lonepair.commands.train import Output, Translate, run_translate, sheet_path
 from lonepair.train.options import Options
 
@@ -33,8 +33,8 @@ class Info:
 
 
 def run_info(given: Info) -> int:
-    from lonepair.checkpoint import load_model
-    from lonepair.source import fit_inside
+    from lonepair.media.source import fit_inside
+    from lonepair.train.checkpoint import load_model
 
     settings: dict[str, Any]
     if given.model is None:
@@ -96,7 +96,7 @@ class Doctor:
 
 
 def run_doctor(given: Doctor) -> int:
-    from lonepair import doctor
+    from lonepair.commands import diagnosis as doctor
 
     return doctor.main()
 
@@ -112,7 +112,7 @@ class Demo:
 
 
 def run_demo(given: Demo) -> int:
-    from lonepair.demo import demo_inputs
+    from lonepair.commands.demo_inputs import demo_inputs
 
     _, clip, target = demo_inputs(given.folder)
     out = given.folder / "redrawn.mp4"

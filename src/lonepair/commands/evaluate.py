@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from lonepair.commands.shared import Compute
+from lonepair.commands.forms import Compute
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
     from lonepair.evaluate import Run, Wanted
-    from lonepair.source import Source
+    from lonepair.media.source import Source
 
 logger = logging.getLogger("lonepair")
 
@@ -32,7 +32,7 @@ class ReportOutput:
 
     def folder(self) -> Path:
         """The folder's name; refuses now what would fail in the end."""
-        from lonepair.files import check_frames_folder, check_writable, next_free
+        from lonepair.media.files import check_frames_folder, check_writable, next_free
 
         out = self.out or (Path("eval") if self.overwrite else next_free(Path("eval")))
         check_frames_folder(out, self.overwrite)
@@ -96,7 +96,7 @@ def _check(given: Eval) -> None:
 def _wanted(given: Eval) -> Wanted:
     """The files that the flags name, opened and checked."""
     from lonepair.evaluate import Wanted
-    from lonepair.image import read_image
+    from lonepair.media.image import read_image
     from lonepair.metrics.sifid import check_weights
 
     weights = None if given.weights is None else given.weights.expanduser()
@@ -108,8 +108,8 @@ def _wanted(given: Eval) -> Wanted:
 
 
 def _open_clip(path: Path) -> Source:
-    from lonepair.source import open_source
-    from lonepair.video.flow import check_opencv
+    from lonepair.media.source import open_source
+    from lonepair.ops.flow import check_opencv
 
     source = open_source(path)
     if not source.is_clip:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 import lonepair.methods as methods
-from lonepair.commands.shared import MODEL, Compute, Training, parse_size, positionals, with_method
+from lonepair.commands.forms import MODEL, Compute, Training, parse_size, positionals, with_method
 from lonepair.commands.use import SampleOutput, write_samples
 from lonepair.errors import UserError
 from lonepair.train.options import Options
 
 if TYPE_CHECKING:
-    from lonepair.model import Model
-    from lonepair.source import Source
+    from lonepair.api.model import Model
+    from lonepair.media.source import Source
 
 logger = logging.getLogger("lonepair")
 
@@ -122,7 +122,7 @@ def translate_arguments(arguments: list[str]) -> type:
 
 
 def run_translate(given: Any) -> int:
-    from lonepair.source import open_source
+    from lonepair.media.source import open_source
 
     source = open_source(given.source)
     if isinstance(given, Redraw):
@@ -153,7 +153,7 @@ def run_generate(given: Any) -> int:
 
 def _train(given: Any, inputs: dict[str, Path]) -> Model:
     """Plan, and train with a progress bar; Ctrl-C says how to go on."""
-    from lonepair.job import Job
+    from lonepair.api.job import Job
     from lonepair.train.loop import Interrupted
     from lonepair.train.watchers import ProgressBar
 
@@ -174,8 +174,8 @@ def _train(given: Any, inputs: dict[str, Path]) -> Model:
 def _check_output(output: Output, source: Source) -> Path:
     """Where the output will go; refuses now what would fail after the training."""
     from lonepair.apply.translate import output_suffixes
-    from lonepair.files import check_frames_folder, check_output, check_writable, next_free
-    from lonepair.video.write import ClipWriter
+    from lonepair.media.files import check_frames_folder, check_output, check_writable, next_free
+    from lonepair.media.write import ClipWriter
 
     parse_size(output.size, source.size)
     if output.save_frames is not None and not source.is_clip:
@@ -211,7 +211,7 @@ def _redraw(
 ) -> None:
     from tqdm.auto import tqdm
 
-    from lonepair.image import write_image
+    from lonepair.media.image import write_image
 
     size = parse_size(output.size, source.size)
     translation = pair.translate(

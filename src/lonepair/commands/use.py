@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from lonepair.commands.shared import Compute, ImageOutput, ModelPath, free_output, parse_size
+from lonepair.commands.forms import Compute, ImageOutput, ModelPath, free_output, parse_size
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
-    from lonepair.apply.picture import Picture, Samples
-    from lonepair.model import Model
+    from lonepair.api.model import Model
+    from lonepair.apply.results import Picture, Samples
 
 ImagePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
 Size = Annotated[str, tyro.conf.arg(metavar="WxH|N")]
@@ -32,7 +32,7 @@ class SampleOutput:
 
     def folder(self) -> Path:
         """The folder's name; refuses now what would fail in the end."""
-        from lonepair.files import check_frames_folder, check_writable, next_free
+        from lonepair.media.files import check_frames_folder, check_writable, next_free
 
         if self.out is None:
             return Path("samples") if self.overwrite else next_free(Path("samples"))
@@ -85,7 +85,7 @@ def run_sample(given: Sample) -> int:
 
 def write_samples(samples: Samples, folder: Path, overwrite: bool) -> None:
     """Samples as numbered files, and all on one sheet."""
-    from lonepair.image import write_image
+    from lonepair.media.image import write_image
 
     samples.save(folder, overwrite)
     write_image(folder / "sheet.png", samples.sheet(), {}, overwrite)
@@ -147,7 +147,7 @@ class Animate:
 def run_animate(given: Animate) -> int:
     from tqdm.auto import tqdm
 
-    from lonepair.video.write import WRITABLE
+    from lonepair.media.write import WRITABLE
 
     out = free_output(given.out, "out.mp4", WRITABLE, given.overwrite)
     model = given.compute.load(given.model)

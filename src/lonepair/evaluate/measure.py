@@ -14,12 +14,12 @@ from torch import Tensor
 from lonepair.apply.sample import reconstruction
 from lonepair.apply.translate import DIRECTIONS
 from lonepair.evaluate.runs import Run
+from lonepair.media.sheet import contact_sheet
+from lonepair.media.source import Source, working_size
 from lonepair.metrics import copy_map, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
 from lonepair.metrics.copying import PATCH
-from lonepair.pixels import match_channels
-from lonepair.resize import resize_image
-from lonepair.sheet import contact_sheet
-from lonepair.source import Source, working_size
+from lonepair.ops.color import match_channels
+from lonepair.ops.resize import resize_image
 
 OUTPUT, PUBLISHED = "output", "published"
 _RED = (1.0, -0.6, -0.6)

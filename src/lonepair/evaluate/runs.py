@@ -12,14 +12,14 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.api.model import Model, load
 from lonepair.errors import UserError
-from lonepair.files import reason
-from lonepair.image import read_image
+from lonepair.media.files import reason
+from lonepair.media.image import read_image
+from lonepair.media.source import fit_inside
 from lonepair.methods.base import SingleMethod
-from lonepair.model import Model, load
-from lonepair.pixels import match_channels
-from lonepair.resize import resize_image
-from lonepair.source import fit_inside
+from lonepair.ops.color import match_channels
+from lonepair.ops.resize import resize_image
 from lonepair.train.run import RunFolder
 
 MEASURED = 256

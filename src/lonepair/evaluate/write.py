@@ -15,8 +15,8 @@ from lonepair.evaluate.meanings import columns, shown
 from lonepair.evaluate.measure import Part, Wanted
 from lonepair.evaluate.page import page
 from lonepair.evaluate.runs import Run
-from lonepair.files import atomic_write, reason
-from lonepair.image import write_image
+from lonepair.media.files import atomic_write, reason
+from lonepair.media.image import write_image
 
 
 def text_table(run: Run, parts: Sequence[Part]) -> str:

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.noise import Draw
-from lonepair.places import narrowed, pieces_of, window
+from lonepair.ops.noise import Draw
+from lonepair.ops.regions import narrowed, pieces_of, window
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -66,7 +66,7 @@ def critic_losses(
         patch: Pixels a side that a score hangs on, where it hangs on no others: images of one size then share a
             forward, which is faster where they are small. 0: each image has one of its own.
         side: Then, too, of images that have two squares of so many pixels a side, or more, pieces are taken that have
-            one square's pixels together (`lonepair.places`); 0: never. The same on average.
+            one square's pixels together (`lonepair.ops.regions`); 0: never. The same on average.
     """
     shares = [1.0] * len(fakes) if shares is None else shares
     weights = draw.shares(len(fakes), 3)

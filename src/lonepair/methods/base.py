@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from lonepair import nets, places, pyramid
+    from lonepair import nets
     from lonepair.nets import Sizes
-    from lonepair.noise import Draw
+    from lonepair.ops import pyramid
+    from lonepair.ops import regions as places
+    from lonepair.ops.noise import Draw
 else:
-    torch, nn, nets = lazy("torch"), lazy("torch.nn"), lazy("lonepair.nets")
-    places, pyramid = lazy("lonepair.places"), lazy("lonepair.pyramid")
+    torch = lazy("torch")
+    nn = lazy("torch.nn")
+    nets = lazy("lonepair.nets")
+    pyramid = lazy("lonepair.ops.pyramid")
+    places = lazy("lonepair.ops.regions")
 
 Size = tuple[int, int]
 
@@ -285,7 +290,7 @@ class Method(ABC):
     used: ClassVar[tuple[str, ...]]
     """Names in `nets` that are needed after training; the others stay in the run's state."""
     uses: ClassVar[frozenset[str]]
-    """What a trained model of it can be asked for: names of `lonepair.model.Model`'s functions."""
+    """What a trained model of it can be asked for: names of `lonepair.api.model.Model`'s functions."""
     takes_many: ClassVar[bool]
     """Whether the first domain may have several images, or the frames of a clip."""
 

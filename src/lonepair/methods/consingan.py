@@ -20,7 +20,7 @@ With `as_released`: three Adam steps on one gradient of the generator. The paper
 Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
 frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
 fixed seed instead of being saved; of pictures above 362 x 362 a step sees crops (`crop`), and above 1024 x 1024 fixed
-maps are zero; the disturbances of colours and tiles are ours in kind and numbers (`lonepair.augment`); normalisation is
+maps are zero; the disturbances of colours and tiles are ours in kind and numbers (`ops.augment`); normalisation is
 by the image's own statistics: what BatchNorm computes in training on one image, and what the released code, which never
 evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a pixel
 more.
@@ -41,12 +41,18 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import augment, losses, nets, noise, pyramid, resize
+    from lonepair import losses, nets
     from lonepair.nets import GrowingGenerator, PatchCritic, Sizes
-    from lonepair.noise import Draw
+    from lonepair.ops import augment, noise, pyramid, resize
+    from lonepair.ops.noise import Draw
 else:
-    torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
-    augment, pyramid, resize = lazy("lonepair.augment"), lazy("lonepair.pyramid"), lazy("lonepair.resize")
+    torch = lazy("torch")
+    losses = lazy("lonepair.losses")
+    nets = lazy("lonepair.nets")
+    augment = lazy("lonepair.ops.augment")
+    noise = lazy("lonepair.ops.noise")
+    pyramid = lazy("lonepair.ops.pyramid")
+    resize = lazy("lonepair.ops.resize")
 
 _UNDO = ("harmonization", "editing")
 """Tasks whose generator undoes something instead of drawing from noise."""

@@ -30,18 +30,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Scene, Size
-from lonepair.methods.patchwise import PatchConfig, PatchMethod
+from lonepair.methods.patch_based import PatchConfig, PatchMethod
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import losses, nets, pyramid, resize
+    from lonepair import losses, nets
     from lonepair.nets import Sizes
-    from lonepair.noise import Draw
+    from lonepair.ops import pyramid, resize
+    from lonepair.ops.noise import Draw
 else:
-    torch, losses, nets = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets")
-    pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
+    torch = lazy("torch")
+    losses = lazy("lonepair.losses")
+    nets = lazy("lonepair.nets")
+    pyramid = lazy("lonepair.ops.pyramid")
+    resize = lazy("lonepair.ops.resize")
 
 OTHER = {"a": "b", "b": "a"}
 

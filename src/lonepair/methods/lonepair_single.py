@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Scene, SingleMethod, Size
-from lonepair.methods.patchwise import PatchConfig, PatchMethod
+from lonepair.methods.patch_based import PatchConfig, PatchMethod
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import losses, nets, resize
+    from lonepair import losses, nets
     from lonepair.nets import Sizes
-    from lonepair.noise import Draw
+    from lonepair.ops import resize
+    from lonepair.ops.noise import Draw
 else:
-    torch, losses, nets = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets")
-    resize = lazy("lonepair.resize")
+    torch = lazy("torch")
+    losses = lazy("lonepair.losses")
+    nets = lazy("lonepair.nets")
+    resize = lazy("lonepair.ops.resize")
 
 
 @dataclass(frozen=True)

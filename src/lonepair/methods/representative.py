@@ -41,12 +41,19 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import losses, nets, noise, places, pyramid, resize
+    from lonepair import losses, nets
     from lonepair.nets import GrowingGenerator, PatchCritic, Sizes
-    from lonepair.noise import Draw
+    from lonepair.ops import noise, pyramid, resize
+    from lonepair.ops import regions as places
+    from lonepair.ops.noise import Draw
 else:
-    torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
-    places, pyramid, resize = lazy("lonepair.places"), lazy("lonepair.pyramid"), lazy("lonepair.resize")
+    torch = lazy("torch")
+    losses = lazy("lonepair.losses")
+    nets = lazy("lonepair.nets")
+    noise = lazy("lonepair.ops.noise")
+    pyramid = lazy("lonepair.ops.pyramid")
+    places = lazy("lonepair.ops.regions")
+    resize = lazy("lonepair.ops.resize")
 
 
 OTHER = {"a": "b", "b": "a"}

@@ -34,12 +34,17 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import losses, nets, noise, pyramid, resize
+    from lonepair import losses, nets
     from lonepair.nets import Crops, Sizes, StagewiseGenerator
-    from lonepair.noise import Draw
+    from lonepair.ops import noise, pyramid, resize
+    from lonepair.ops.noise import Draw
 else:
-    torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
-    pyramid, resize = lazy("lonepair.pyramid"), lazy("lonepair.resize")
+    torch = lazy("torch")
+    losses = lazy("lonepair.losses")
+    nets = lazy("lonepair.nets")
+    noise = lazy("lonepair.ops.noise")
+    pyramid = lazy("lonepair.ops.pyramid")
+    resize = lazy("lonepair.ops.resize")
 
 
 @dataclass(frozen=True)

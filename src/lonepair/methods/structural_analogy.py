@@ -38,13 +38,20 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import gpu, losses, nets, noise, pyramid, resize
+    from lonepair import losses, nets
+    from lonepair.compute import streams
     from lonepair.nets import Crops, Sizes, StagewiseGenerator
-    from lonepair.noise import Draw
-    from lonepair.places import Places
+    from lonepair.ops import noise, pyramid, resize
+    from lonepair.ops.noise import Draw
+    from lonepair.ops.regions import Places
 else:
-    torch, losses, nets, noise = lazy("torch"), lazy("lonepair.losses"), lazy("lonepair.nets"), lazy("lonepair.noise")
-    gpu, pyramid, resize = lazy("lonepair.gpu"), lazy("lonepair.pyramid"), lazy("lonepair.resize")
+    torch = lazy("torch")
+    streams = lazy("lonepair.compute.streams")
+    losses = lazy("lonepair.losses")
+    nets = lazy("lonepair.nets")
+    noise = lazy("lonepair.ops.noise")
+    pyramid = lazy("lonepair.ops.pyramid")
+    resize = lazy("lonepair.ops.resize")
 
 T = TypeVar("T")
 OTHER = {"a": "b", "b": "a"}
@@ -283,7 +290,7 @@ class StructuralAnalogy(StagewiseMethod):
 
     def _each(self, of: Callable[[str], T]) -> dict[str, T]:
         """What `of` gives of each domain, side by side."""
-        found = gpu.abreast([functools.partial(of, domain) for domain in self.domains])
+        found = streams.abreast([functools.partial(of, domain) for domain in self.domains])
         return dict(zip(self.domains, found, strict=True))
 
     def _translated(self, drawn: Drawn, domain: str) -> Drawn:

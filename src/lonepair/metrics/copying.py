@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lonepair.losses import patches_of, pieces
-from lonepair.resize import resize
+from lonepair.ops.resize import resize
+from lonepair.patches.search import patches_of, pieces
 
 PATCH = 7
 LONGEST = 96

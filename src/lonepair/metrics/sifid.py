@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.files import check_file
+from lonepair.media.files import check_file
 
 _LAYERS = (
     ("Conv2d_1a_3x3", (32, 3, 3, 3), 2, 0),

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.resize import resize
-from lonepair.video.flow import estimate_flow, follow, reliable
+from lonepair.ops.flow import estimate_flow, follow, reliable
+from lonepair.ops.resize import resize
 
 
 @dataclass(frozen=True)

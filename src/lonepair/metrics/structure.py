@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.losses import correlation, self_similarity
-from lonepair.resize import resize
+from lonepair.ops.resize import resize
 
 GRID = 64
 """Longest side, in places, of the grid at which images are compared: objects and their outlines, not grain."""

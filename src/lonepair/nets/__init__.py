@@ -8,10 +8,10 @@ from lonepair.nets.crops import Sizes as Sizes
 from lonepair.nets.crops import crops as crops
 from lonepair.nets.crops import cut as cut
 from lonepair.nets.crops import whole as whole
+from lonepair.nets.exemplar import Detail as Detail
+from lonepair.nets.exemplar import Memory as Memory
 from lonepair.nets.growing import GrowingGenerator as GrowingGenerator
 from lonepair.nets.growing import Surround as Surround
-from lonepair.nets.memory import Detail as Detail
-from lonepair.nets.memory import Memory as Memory
 from lonepair.nets.stagewise import StageGenerator as StageGenerator
 from lonepair.nets.stagewise import StagewiseGenerator as StagewiseGenerator
 from lonepair.nets.stagewise import widths_by_stage as widths_by_stage

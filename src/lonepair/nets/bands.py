@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lonepair.nets.blocks import InstanceNorm
-from lonepair.resize import resize_rows
+from lonepair.ops.resize import resize_rows
 
 BAND = 1 << 16
 """Pixels of a band, about: its maps of 64 channels are small enough for the allocator to keep (`train.engine`)."""

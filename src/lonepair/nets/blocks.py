@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lonepair.pixels import mirrored
+from lonepair.ops.padding import reflect_pad
 
 Norm = Literal["batch", "instance", "none"]
 Border = Literal["zeros", "reflect"]
@@ -32,11 +32,11 @@ class InstanceNorm(nn.Module):
 
 
 class MirroredConv2d(nn.Conv2d):
-    """A convolution whose border is mirrored outward, and its derivative the same twice (see `mirrored`)."""
+    """A convolution whose border is mirrored outward, and its derivative the same twice (see `reflect_pad`)."""
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         """Each side is shorter by 2 where `padding` is 0, and as long as it was where it is 1."""
-        return F.conv2d(mirrored(features, int(self.padding[0])), self.weight, self.bias)
+        return F.conv2d(reflect_pad(features, int(self.padding[0])), self.weight, self.bias)
 
 
 class Constant(nn.Module):

@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lonepair.nets.blocks import Norm, conv_block, init_normal
+from lonepair.ops.device import DeviceAware
 
 
-class PatchCritic(nn.Module):
+class PatchCritic(DeviceAware):
     """`blocks` Conv 3x3, unpadded, LeakyReLU between them: each score sees 2·blocks + 1 pixels.
 
     Without normalisation no image of a batch touches another, so that real and fake may share a forward, and the
@@ -33,6 +34,9 @@ class PatchCritic(nn.Module):
         )
         self.score = nn.Conv2d(width, 1, 3)
         init_normal(self, zero_bias)
+
+    def on_placed(self, device: torch.device, plain: bool) -> None:
+        self.direct = device.type == "cuda" and not plain
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h2 w2"]:
         """Scores of all patches; each side is 2·blocks pixels shorter than the image's."""

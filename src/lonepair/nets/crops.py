@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lonepair.nets.blocks import InstanceNorm
-from lonepair.noise import Draw
-from lonepair.places import Places, Size, pieces_of
+from lonepair.ops.noise import Draw
+from lonepair.ops.regions import Places, Size, pieces_of
 
 
 @dataclass(frozen=True, eq=False)

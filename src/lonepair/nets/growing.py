@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from lonepair.nets.bands import Rows, resized, rows_of
 from lonepair.nets.blocks import Border, Norm, conv_block, convolution, init_normal
 from lonepair.nets.crops import Crops, Sizes, enlarged_from, together
-from lonepair.noise import LARGE, Draw, Field
-from lonepair.places import Places, Size
-from lonepair.resize import resize_corners, resize_features
+from lonepair.ops.noise import LARGE, Draw, Field
+from lonepair.ops.regions import Places, Size
+from lonepair.ops.resize import resize_corners, resize_features
 
 Surround = Literal["each", "ahead", "enlarge"]
 """Where a stage's convolutions get their border from. `each`: every one is padded by a pixel. `ahead`: zeros around the

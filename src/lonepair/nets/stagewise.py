@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from lonepair.nets.bands import rows_of
 from lonepair.nets.blocks import Norm, conv_block, init_normal
 from lonepair.nets.crops import Crops, enlarged_from, together
-from lonepair.noise import LARGE, Draw
-from lonepair.places import Places, Size
+from lonepair.ops.noise import LARGE, Draw
+from lonepair.ops.regions import Places, Size
 
 
 class StageGenerator(nn.Module):

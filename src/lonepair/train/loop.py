@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lonepair.compute.engine import Engine
+from lonepair.compute.graphs import Recorder
 from lonepair.errors import UserError
 from lonepair.methods.base import Method, Scene
-from lonepair.noise import Draw, seeded
+from lonepair.ops.noise import Draw, seeded
 from lonepair.train.clock import Clock
-from lonepair.train.engine import Engine
-from lonepair.train.graphs import Recorder
-from lonepair.train.watch import Report, Watcher
+from lonepair.train.events import Report, Watcher
 
 FETCH_EVERY = 10
 """Losses come to the host, are checked and reported every so many steps: a GPU should not wait for the host."""

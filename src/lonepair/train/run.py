@@ -28,12 +28,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
-from lonepair.files import atomic_write, natural_order, next_free, reason
-from lonepair.image import write_image
+from lonepair.media.files import atomic_write, natural_order, next_free, reason
+from lonepair.media.image import write_image
 from lonepair.methods.base import Method
-from lonepair.noise import seeded
-from lonepair.train.engine import Engine
+from lonepair.ops.noise import seeded
 from lonepair.train.loop import Progress
 
 logger = logging.getLogger("lonepair")

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
-from lonepair.files import reason
-from lonepair.image import write_image
+from lonepair.media.files import reason
+from lonepair.media.image import write_image
+from lonepair.media.sheet import contact_sheet
 from lonepair.methods.base import Method
-from lonepair.noise import Draw
-from lonepair.sheet import contact_sheet
-from lonepair.train.engine import Engine
-from lonepair.train.watch import Report, Watcher
+from lonepair.ops.noise import Draw
+from lonepair.train.events import Report, Watcher
 
 
 class ProgressBar(Watcher):

@@ -1,0 +1,1 @@
+"""The public Python API: models, jobs and batches of trainings."""

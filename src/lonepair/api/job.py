@@ -1,0 +1,409 @@
+"""Train a method on what the user gave: open, plan, train, keep."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import logging
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import lonepair.methods as methods
+from lonepair.api.model import Model
+from lonepair.compute.engine import Engine, choose_engine
+from lonepair.errors import UserError
+from lonepair.media.source import Source, fit_inside, open_source, training_size
+from lonepair.methods.base import Config, Method, Plan
+from lonepair.ops.color import common_channels, match_channels
+from lonepair.ops.noise import seeded
+from lonepair.ops.pyramid import pyramid
+from lonepair.ops.resize import resize_image
+from lonepair.train.checkpoint import fingerprint, load_model, save_model
+from lonepair.train.events import Watcher
+from lonepair.train.loop import Diverged, Interrupted, Progress, train
+from lonepair.train.options import Options
+from lonepair.train.run import RunFolder
+from lonepair.train.watchers import MetricsFile, Previews, TensorBoard
+
+logger = logging.getLogger("lonepair")
+
+AT_ONCE = 8
+"""A GPU has streams, of which each training takes some, for no more than so many."""
+_STOP = threading.Event()
+"""Asks trainings in threads of their own to stop."""
+
+
+def fit_pair(
+    source: object,
+    target: object,
+    *,
+    method: str = methods.DEFAULT,
+    preset: str = "standard",
+    out: str | Path | None = None,
+    resume: bool = False,
+    warm_start: str | Path | None = None,
+    callbacks: Sequence[Watcher] = (),
+    **settings: Any,
+) -> Model:
+    """Learn to redraw `source` in the look of `target`, and back.
+
+    Args:
+        source: Path of an image, a video or a folder of frames; a PIL image, an array, or a tensor (1, c, h, w), for a
+            clip (n, c, h, w), in [-1, 1].
+        target: Likewise, an image.
+        method: One of `lonepair.method_names()`.
+        preset: "draft", "standard" or "full".
+        out: The run's folder, for state, metrics, previews and model; None keeps nothing on disk.
+        resume: Go on with the run at `out`.
+        warm_start: A run's folder or a model file of the same method, whose weights each stage starts from where shapes
+            agree; a folder has the critics', too.
+        callbacks: Watchers to tell of the progress.
+        settings: Any field of the method's config and of `Options`, by name: steps=500, seed=3, device="cpu".
+
+    Raises:
+        UserError: for anything wrong with the inputs or settings, before any heavy work.
+        Diverged: where losses stop being finite; the run's folder holds the last good state.
+        Interrupted: where the first Ctrl-C asked to stop; the state is saved.
+    """
+    return _fit({"a": source, "b": target}, method, preset, out, resume, warm_start, callbacks, settings)
+
+
+def fit(
+    image: object,
+    *,
+    method: str = methods.DEFAULT_SINGLE,
+    preset: str = "standard",
+    out: str | Path | None = None,
+    resume: bool = False,
+    warm_start: str | Path | None = None,
+    composite: object | None = None,
+    callbacks: Sequence[Watcher] = (),
+    **settings: Any,
+) -> Model:
+    """Learn one `image`: to draw others like it, and to redraw what it is shown.
+
+    Args:
+        image: Path of an image; a PIL image, an array, or a tensor (1, c, h, w) in [-1, 1]. Where the method allows it,
+            several: a list of such, a folder, or a clip, fitted to the first one's size.
+        composite: `image` with something pasted or moved; a method that allows it is then trained further on it, from a
+            warm start (ConSinGAN's fine-tuning, for `harmonize` and `edit`).
+
+    Everything else as for `fit_pair`.
+    """
+    inputs = {"a": image} if composite is None else {"a": image, "composite": composite}
+    return _fit(inputs, method, preset, out, resume, warm_start, callbacks, settings)
+
+
+def together(fits: Sequence[Callable[[], Model]]) -> list[Model]:
+    """What several trainings give: of one image with several seeds, say, or of several images.
+
+        lp.together([partial(lp.fit_pair, "a.jpg", "b.jpg", seed=seed) for seed in range(4)])
+
+    On a GPU up to eight at the same time, each in streams of its own: one small training leaves most of it idle.
+    Without a GPU one after the other.
+
+    Args:
+        fits: Calls of `fit` and `fit_pair`, without arguments.
+
+    Raises:
+        Interrupted: where Ctrl-C asked to stop; those with a run's folder are saved.
+        Exception: what the first of the trainings raised that failed, after the others are over.
+    """
+    if not torch.cuda.is_available() or len(fits) < 2:
+        return [fit() for fit in fits]
+    here = torch.cuda.current_device()
+    try:
+        with ThreadPoolExecutor(min(len(fits), AT_ONCE), initializer=torch.cuda.set_device, initargs=(here,)) as crew:
+            running = [crew.submit(fit) for fit in fits]
+            try:
+                wait(running)
+            except KeyboardInterrupt:
+                _STOP.set()
+                wait(running)
+    finally:
+        _STOP.clear()
+    return [done.result() for done in running]
+
+
+def _fit(
+    inputs: Mapping[str, object],
+    method: str,
+    preset: str,
+    out: str | Path | None,
+    resume: bool,
+    warm_start: str | Path | None,
+    callbacks: Sequence[Watcher],
+    settings: Mapping[str, Any],
+) -> Model:
+    job = Job.plan(inputs, method, preset, settings, warm_start)
+    if resume and out is None:
+        raise UserError("resume needs the run's folder: give out=...")
+    return job.run(job.folder(Path(out), resume) if out is not None else None, resume, callbacks)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training that is ready to start: everything that could be wrong with it has been checked."""
+
+    method_class: type[Method]
+    config: Config
+    options: Options
+    sources: dict[str, Source]
+    layout: Plan
+    engine: Engine
+    settings: dict[str, Any]
+    """What is written into config.json, the model file and the metadata of outputs."""
+    warm: Mapping[str, Tensor]
+    """Weights that stages start from; see `train`."""
+
+    @classmethod
+    def plan(
+        cls,
+        inputs: Mapping[str, object],
+        method: str,
+        preset: str,
+        settings: Mapping[str, Any],
+        warm_start: str | Path | None = None,
+    ) -> Job:
+        """Open the inputs, check the settings and decide the sizes.
+
+        Raises:
+            UserError: for the first thing that is wrong.
+        """
+        method_class = methods.get_method(method)
+        ours = {f.name for f in dataclasses.fields(Options)}
+        options = Options(**{name: value for name, value in settings.items() if name in ours})
+        config = method_class.config_class.from_preset(
+            preset, **{name: value for name, value in settings.items() if name not in ours}
+        )
+        _check_inputs(method_class, inputs, warm_start is not None)
+        if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise UserError("--tensorboard needs a package: pip install tensorboard")
+        engine = choose_engine(options.device, options.dtype, options.threads, options.engine)
+        sources = {domain: open_source(value) for domain, value in inputs.items()}
+        sizes = {}
+        for domain, source in sources.items():
+            _check_clip(method_class, domain, source)
+            sizes[domain] = training_size(source, config.min_side, config.max_side)
+        channels = common_channels(*(source.channels for source in sources.values()))
+        originals = {domain: source.size for domain, source in sources.items()}
+        plan = method_class.plan_for(config, channels, originals, sizes)
+        settings_ = {
+            "method": method,
+            "preset": preset,
+            "config": config.to_dict(),
+            "seed": options.seed,
+            "inputs": {
+                domain: {"name": source.name, "sha256": source.fingerprint()} for domain, source in sources.items()
+            },
+        }
+        warm: Mapping[str, Tensor] = {}
+        if warm_start is not None:
+            warm = _warm_weights(Path(warm_start).expanduser(), method)
+            settings_["warm_start"] = {"name": Path(warm_start).name, "sha256": fingerprint({}, dict(warm))}
+        return cls(method_class, config, options, sources, plan, engine, settings_, warm)
+
+    def run(self, folder: RunFolder | None = None, resume: bool = False, callbacks: Sequence[Watcher] = ()) -> Model:
+        """Train from the start, or with `resume` from what `folder` holds; without a folder nothing is kept on disk."""
+        with folder.logged() if folder else contextlib.nullcontext():
+            self._announce(folder)
+            try:
+                levels = self._levels()
+                if folder:
+                    folder.keep_inputs({domain: stages[-1][:1] for domain, stages in levels.items()})
+            except UserError:
+                if folder and not resume:
+                    folder.discard()
+                raise
+            return self._train(levels, folder, resume, callbacks)
+
+    def _announce(self, folder: RunFolder | None) -> None:
+        logger.info("%s (%s) on %s", self.settings["method"], self.settings["preset"], self.engine)
+        sizes = self.layout.sizes(self.layout.full_sizes[self.method_class.domains[0]])
+        logger.info("stages: %s", ", ".join(f"{w}x{h}" for h, w in sizes))
+        if folder:
+            logger.info("run: %s", folder.path)
+
+    def _train(
+        self, levels: dict[str, list[Tensor]], folder: RunFolder | None, resume: bool, callbacks: Sequence[Watcher]
+    ) -> Model:
+        with seeded(self.options.seed):
+            method = self.method_class(self.config, self.layout)
+        method.keep_detail(self._details(method.detail_side))
+        self.engine.place(method.nets)
+        progress = folder.load_state(method, self.engine) if folder and resume else Progress()
+        if resume:
+            logger.info("goes on at stage %d after %d steps", max(0, progress.stage) + 1, progress.step)
+        watchers = [*callbacks, *self._watchers(folder, levels)]
+        save = self._saver(folder, method)
+        options = self.options
+        try:
+            with _stop_signal(enabled=folder is not None) as should_stop:
+                train(
+                    method,
+                    levels,
+                    self.engine,
+                    progress,
+                    seed=options.seed,
+                    max_seconds=options.max_minutes * 60 or math.inf,
+                    watchers=watchers,
+                    save=save,
+                    save_seconds=options.checkpoint_minutes * 60,
+                    should_stop=should_stop,
+                    warm=self.warm,
+                )
+        except Interrupted:
+            raise Interrupted(f"stopped and saved in {folder.path}" if folder else "stopped") from None
+        except Diverged as error:
+            kept = f"; {folder.model} is of the last good state" if folder and folder.model.exists() else ""
+            raise Diverged(f"{error}{kept}") from None
+        finally:
+            for watcher in watchers:
+                watcher.finished()
+        return Model(method, self.engine, self.settings)
+
+    def folder(self, out: Path, resume: bool) -> RunFolder:
+        """The run's folder, new or to be resumed, with its settings written or compared."""
+        if resume:
+            run = RunFolder.latest(out, self.settings)
+            run.check_config(self.settings)
+        else:
+            run = RunFolder.create(out)
+        try:
+            if not resume:
+                run.write_config(self.settings)
+            run.write_environment(self.engine)
+        except UserError:
+            if not resume:
+                run.discard()
+            raise
+        return run
+
+    def _levels(self) -> dict[str, list[Tensor]]:
+        """domain -> (n, c, h, w) frames at every stage, on the device."""
+        levels = {}
+        for domain, source in self.sources.items():
+            full = self.layout.full_sizes[domain]
+            if full != source.size:
+                logger.info(
+                    "%s: %dx%d is reduced to %dx%d for training", source.name, *reversed(source.size), *reversed(full)
+                )
+            frames = source.training_frames(full, self.layout.channels, self.config.max_frames)
+            if source.count is not None and len(frames) < source.count:
+                logger.info("%s: trains on %d of its %d frames", source.name, len(frames), source.count)
+            levels[domain] = [self.engine.put(level) for level in pyramid(frames, self.layout.sizes(full))]
+        return levels
+
+    def _details(self, longest: int) -> dict[str, Tensor]:
+        """domain -> its first frame within `longest` pixels, where that is more than is learnt."""
+        details = {}
+        for domain, source in self.sources.items():
+            size = fit_inside(source.size, max(1, longest))
+            if max(size) > max(self.layout.full_sizes[domain]):
+                frame = next(source.frames()).image
+                details[domain] = resize_image(match_channels(frame, self.layout.channels), size)
+        return details
+
+    def _watchers(self, folder: RunFolder | None, levels: Mapping[str, list[Tensor]]) -> list[Watcher]:
+        if folder is None:
+            return []
+        first = {domain: [level[:1] for level in stages] for domain, stages in levels.items()}
+        watchers: list[Watcher] = [
+            MetricsFile(folder.metrics),
+            Previews(folder.previews, first, self.engine, self.options.preview_minutes * 60 or math.inf),
+        ]
+        if self.options.tensorboard:
+            watchers.append(TensorBoard(folder.path / "tensorboard"))
+        return watchers
+
+    def _saver(self, folder: RunFolder | None, method: Method) -> Callable[[Progress], None]:
+        def save(progress: Progress) -> None:
+            if folder is not None:
+                folder.save_state(method, progress)
+                save_model(folder.model, method, self.settings)
+
+        return save
+
+
+def _check_inputs(method_class: type[Method], inputs: Mapping[str, object], warm: bool) -> None:
+    """Refuse inputs of another number than the method learns from.
+
+    Raises:
+        UserError: naming the methods that do.
+    """
+    extra = [name for name in inputs if name not in method_class.domains]
+    if len(inputs) - len(extra) == len(method_class.domains) and set(extra) <= set(method_class.optional):
+        if extra and not warm:
+            raise UserError(f"{extra[0]}: is for a further training of a model; name the model with --warm-start")
+        return
+    able = [name for name in methods.names() if set(inputs) <= {*(m := methods.get_method(name)).domains, *m.optional}]
+    able = [name for name in able if set(methods.get_method(name).domains) <= set(inputs)]
+    wants = {1: "one image", 2: "a source and a target"}
+    given = "a composite beside the image" if "composite" in inputs else wants[len(inputs)]
+    raise UserError(
+        f"method {method_class.name!r} learns from {wants[len(method_class.domains)]}; from {given} learn "
+        f"{', '.join(able)}"
+    )
+
+
+def _check_clip(method_class: type[Method], domain: str, source: Source) -> None:
+    """Refuse several images where one is wanted.
+
+    Raises:
+        UserError: naming what takes them.
+    """
+    if not source.is_clip:
+        return
+    if domain != method_class.domains[0]:
+        what = "target" if domain in method_class.domains else domain
+        raise UserError(f"{source.name}: the {what} must be an image, this is a clip; give one of its frames")
+    if not method_class.takes_many:
+        able = [name for name in methods.names() if methods.get_method(name).takes_many]
+        raise UserError(
+            f"{source.name}: method {method_class.name!r} learns from one image; {', '.join(able)} take several"
+        )
+
+
+def _warm_weights(path: Path, method: str) -> dict[str, Tensor]:
+    """Weights of the run or model at `path`, by name.
+
+    Raises:
+        UserError: where it cannot be read, or is of another method.
+    """
+    run = RunFolder(path) if path.is_dir() else None
+    warm, _ = load_model(run.model if run else path)
+    if warm.name != method:
+        raise UserError(f"{path}: is a model of method {warm.name!r}; a warm start of {method!r} needs one of its own")
+    return run.weights() if run else warm.model_state()
+
+
+@contextlib.contextmanager
+def _stop_signal(enabled: bool) -> Iterator[Callable[[], bool]]:
+    """Within it the first Ctrl-C only sets what the given function reads; the second quits at once."""
+    asked = False
+
+    def first(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, previous)
+        logger.warning("stopping after this step; Ctrl-C again quits at once, without saving")
+
+    if not enabled or threading.current_thread() is not threading.main_thread():
+        yield _STOP.is_set
+        return
+    previous = signal.signal(signal.SIGINT, first)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,84 @@
+"""The demo's inputs: coins whose places galaxies will take, from photographs that scikit-image ships.
+
+`coins` is a photograph of Greek coins from the Brooklyn Museum (no known copyright restrictions), `hubble_deep_field`
+is by NASA (public domain). Both lie within scikit-image's wheel, so that nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lonepair.errors import UserError
+from lonepair.lazy import lazy
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+    from lonepair.media import frames, image
+else:
+    Image = lazy("PIL.Image")
+    frames = lazy("lonepair.media.frames")
+    image = lazy("lonepair.media.image")
+
+SIZE = (96, 128)
+"""(h, w) of all three inputs, in pixels: small enough to be learned in minutes, and even, as H.264 wants it."""
+FRAMES = 36
+RATE = Fraction(15)
+"""Frames per second."""
+
+# Crops as (left, top, width) in the photographs' pixels; the height follows from SIZE. They are chosen so that a coin
+# and a large galaxy are about equally large, a quarter of the height.
+COINS = (72.0, 92.0, 180.0)
+GALAXIES = (262.0, 38.0, 212.0)
+
+
+def demo_inputs(folder: Path) -> tuple[Path, Path, Path]:
+    """Put a photograph, a clip and a target into `folder`, made if missing; returns their paths in this order.
+
+    The same versions of the libraries give the same bytes. A file that is there already is taken as it is.
+
+    Raises:
+        UserError: scikit-image is missing, or the folder cannot be written.
+    """
+    try:
+        data = importlib.import_module("skimage.data")
+    except ImportError as error:
+        raise UserError("the demo needs scikit-image: pip install scikit-image") from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made ({error}); run the demo in a folder you may write to") from error
+    coins, galaxies = Image.fromarray(data.coins()), Image.fromarray(data.hubble_deep_field())
+
+    still, clip, target = folder / "coins.png", folder / "coins.mp4", folder / "galaxies.png"
+    if not still.exists():
+        image.write_image(still, _crop(coins, *COINS))
+    if not target.exists():
+        image.write_image(target, _crop(galaxies, *GALAXIES))
+    if not clip.exists():
+        with frames.ClipWriter(clip, SIZE, RATE) as writer:
+            for index in range(FRAMES):
+                writer.write(_crop(coins, *_camera(index)), index / RATE)
+    return still, clip, target
+
+
+def _camera(index: int) -> tuple[float, float, float]:
+    """The crop of frame `index`: the camera goes once around an ellipse and a little in and out, so the clip loops."""
+    angle = 2 * math.pi * index / FRAMES
+    left, top, width = COINS
+    zoom = 1 - 0.06 * math.sin(angle)
+    right, down = 28 * (1 - math.cos(angle)), 18 * math.sin(angle)
+    height = width * SIZE[0] / SIZE[1]
+    return left + right + width * (1 - zoom) / 2, top + down + height * (1 - zoom) / 2, width * zoom
+
+
+def _crop(photo: Image.Image, left: float, top: float, width: float) -> Tensor:
+    """A window of `photo` at SIZE, antialiased; its corner and width may lie between pixels."""
+    height = width * SIZE[0] / SIZE[1]
+    view = photo.resize((SIZE[1], SIZE[0]), Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))
+    return image.as_image(view)

@@ -1,0 +1,1 @@
+"""Where and how the package computes: device, precision, threads, streams and CUDA graphs. Knows no method."""

@@ -1,0 +1,273 @@
+"""Distances between the patch distributions of two images: how alike their materials are, wherever things stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lonepair.ops.device import on_host
+from lonepair.ops.noise import Draw
+from lonepair.ops.padding import reflect_pad
+from lonepair.ops.regions import narrowed
+from lonepair.ops.resize import resize
+from lonepair.patches.search import Nearest, patches_of
+
+
+def random_filters(count: int, channels: int, patch: int, draw: Draw) -> Float[Tensor, "{count} {channels} p p"]:
+    """`count` directions, uniform on the unit sphere, in the space of patches of `patch` x `patch` pixels."""
+    filters = draw.normal(count, channels, patch, patch)
+    unit: Tensor = filters / filters.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    return unit
+
+
+class Contrast:
+    """A target's mean colour and how its colours vary: images are measured in units of it.
+
+    The target's own colours, so measured, are uncorrelated and have a standard deviation of 1 in every direction (ZCA).
+    So speckles of hues that a nearly grey target lacks count for what they are; channel by channel they would pass
+    for a little noise. A direction has at least a third of the strongest one's spread (with a tenth, hues are all that
+    counts, and pictures come out smooth), and half a grey value.
+    """
+
+    def __init__(self, target: Float[Tensor, "1 c h w"]) -> None:
+        colours = target[0].flatten(1)
+        self._mean = colours.mean(1).view(1, -1, 1, 1)
+        centred = colours - colours.mean(1, keepdim=True)
+        variances, directions = torch.linalg.eigh((centred @ centred.T / colours.shape[1]).double())
+        spread = variances.clamp(min=0).sqrt()
+        spread = spread.clamp(min=max(float(spread.max()) / 3, 1 / 255))
+        self._units = (directions / spread @ directions.T).to(target.dtype)
+
+    def __call__(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """`image` in units of the target's contrast."""
+        # A convolution of three channels is computed as one of sixteen, in as much memory.
+        measured: Tensor = (self._units @ (image - self._mean).flatten(2)).view_as(image)
+        return measured
+
+
+def sliced_wasserstein(
+    one: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h2 w2"], filters: Float[Tensor, "f c p p"]
+) -> Float[Tensor, ""]:
+    """Sliced Wasserstein-1 distance between all patches of `one` and all patches of `other`.
+
+    Each filter projects every patch to a number; the distance of two sets of numbers is the mean difference of their
+    sorted values (Rabin et al. 2011), averaged over filters. Images need not be of one size: the longer list is read
+    at the shorter one's quantiles, interpolated. Elnekave and Weiss (GPDM, CVPR 2022) generate images by descending it.
+    """
+    a, b = (_sorted(_projected(image, filters)) for image in (one, other))
+    if a.shape[1] > b.shape[1]:
+        a, b = b, a
+    return (a - _at_quantiles(b, a.shape[1])).abs().mean()
+
+
+def _projected(image: Float[Tensor, "b c h w"], filters: Tensor, step: int = 1) -> Float[Tensor, "f n"]:
+    return F.conv2d(image, filters, stride=step).transpose(0, 1).flatten(1).float()
+
+
+def _sorted(values: Float[Tensor, "f n"]) -> Float[Tensor, "f n"]:
+    """Each row in rising order."""
+    if not on_host(values):
+        return values.sort(dim=1).values
+    # numpy sorts with vector instructions, in half the time and less.
+    order = torch.from_numpy(np.argsort(values.detach().numpy(), axis=1))
+    return values.gather(1, order)
+
+
+def _at_quantiles(values: Float[Tensor, "f n"], count: int) -> Float[Tensor, "f {count}"]:
+    """Sorted `values` at `count` quantiles, evenly spaced."""
+    if values.shape[1] == count:
+        return values
+    return F.interpolate(values[None], size=count, mode="linear", align_corners=True)[0]
+
+
+class PatchLook:
+    """The patches of one target at its own size and at half of it, as a loss for images of any size.
+
+    At each level distributions are compared, of patches as they are, and, with weight `detail`, of what halving the
+    image takes away, each in units of the target's own contrast there. Without the second fine grain hardly counts:
+    nearly all variance of a plain patch is in its mean. The target's sorted projections are kept for each of `BANKS`
+    sets of filters, of which a call takes one at random; of the image's patches it takes `MOST` at random. Images are
+    mirrored outward by half a patch, or their borders would belong to fewer patches than the rest, and be free to be
+    anything. With `frame` they have nothing there instead, and a further channel says so, which counts so many
+    standard deviations of colour: what stands at the border of the target is to do so in the image.
+
+    Projections of patches are nearly Gaussian, and say little of whether a patch is one that the target has. With
+    weight `nearest` so many as `QUERIES` are also compared with the nearest of the target's, where `COMPLETENESS`
+    keeps them from all falling to the same few.
+    """
+
+    BANKS, FILTERS, MOST = 8, 64, 4096
+    ALL, KNOWN = 1 << 16, 1 << 14
+    """A target of no more patches is known by all of them, a larger one by so many, evenly spaced."""
+    QUANTILES = 2 * MOST
+    """So many say how they are distributed; more would fill the memory."""
+    QUERIES, COMPLETENESS = 1024, 0.01
+
+    def __init__(
+        self,
+        target: Float[Tensor, "1 c h w"],
+        patch: int,
+        levels: int,
+        detail: float,
+        nearest: float,
+        draw: Draw,
+        frame: float = 0.0,
+    ) -> None:
+        self._levels: list[list[_Distribution | _Nearness]] = []
+        for _ in range(levels):
+            terms: list[_Distribution | _Nearness] = [_Distribution(1.0, _whole, patch, target, draw, frame)]
+            if detail:
+                terms.append(_Distribution(detail, _fine, patch, target, draw, frame))
+            if nearest:
+                terms.append(_Nearness(nearest, patch, target, frame))
+            self._levels.append(terms)
+            if min(target.shape[-2:]) < (3 if frame else 6) * patch:
+                break  # framed, even the patches of a very small image differ: they say what is above what
+            target = _halved(target)
+
+    def loss(self, image: Float[Tensor, "b c h w"], draw: Draw) -> Float[Tensor, ""]:
+        """Sliced Wasserstein-2 distance of `image` to the target, and that to the nearest patches, mean over levels.
+
+        Several are crops of one image: all their patches together are its, and there is nothing beyond their borders.
+
+        The squares within it are what keeps colours in the target's gamut: of a few patches that are far from any of
+        the target's the mean difference takes little notice, and the layout's term pays for strong contrast.
+        """
+        found = []
+        for index, terms in enumerate(self._levels):
+            image = _halved(image) if index else image
+            found += [term.weight * term.distance(image, draw) for term in terms]
+        return torch.stack(found).sum() / len(self._levels)
+
+
+class _Distribution:
+    """The distance of two distributions: of what `of` takes from the images, in patches of `side` pixels."""
+
+    def __init__(
+        self, weight: float, of: Callable[[Tensor], Tensor], side: int, target: Tensor, draw: Draw, frame: float
+    ) -> None:
+        self.weight = weight
+        self._of, self._side, self._frame = of, side, frame
+        self._contrast = Contrast(of(target))
+        channels = target.shape[1] + (frame > 0)
+        banks = [random_filters(PatchLook.FILTERS, channels, side, draw) for _ in range(PatchLook.BANKS)]
+        self._filters = torch.stack(banks).to(target.device)
+        theirs = self._prepared(target)
+        self._theirs = _known(theirs, side)
+        self._kept: dict[int, Tensor] = {}
+        self._of_all: Tensor | None = None
+
+    def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
+        """Sliced Wasserstein-2 distance to the target, in units of its contrast."""
+        bank = draw.index(PatchLook.BANKS).view(1)
+        some, step = _some(self._prepared(image), self._side, PatchLook.MOST, draw)
+        ours = _sorted(_projected(some, self._filters.index_select(0, bank)[0], step))
+        apart = ours - _at_quantiles(self._distributed(bank), ours.shape[1])
+        return apart.square().mean(1).add(1e-8).sqrt().mean()
+
+    def _distributed(self, bank: Int[Tensor, 1]) -> Float[Tensor, "f n"]:
+        if on_host(bank):
+            # Not all at once: of the frames of a clip most are met once.
+            return self._of_bank(int(bank))
+        if self._of_all is None:  # which it is, the host does not know
+            self._of_all = torch.stack([self._of_bank(number) for number in range(PatchLook.BANKS)])
+        return self._of_all.index_select(0, bank)[0]
+
+    def _of_bank(self, bank: int) -> Float[Tensor, "f n"]:
+        if bank not in self._kept:
+            image, _, step = self._theirs
+            with torch.no_grad():
+                found = _sorted(_projected(image, self._filters[bank], step))
+                self._kept[bank] = _at_quantiles(found, min(found.shape[1], PatchLook.QUANTILES))
+        return self._kept[bank]
+
+    def _prepared(self, image: Tensor) -> Tensor:
+        return _bordered(self._contrast(self._of(image)), self._side, self._frame)
+
+
+class _Nearness:
+    """How far an image's patches are from the nearest of the target's."""
+
+    def __init__(self, weight: float, side: int, target: Tensor, frame: float) -> None:
+        self.weight, self._side, self._frame = weight, side, frame
+        self._contrast = Contrast(target)
+        prepared = self._contrast(target)
+        # Mirrored patches are none of the target's own.
+        theirs = _bordered(prepared, side, frame) if frame else prepared
+        self._theirs = Nearest(*_known(theirs, side))
+
+    def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
+        """Root mean square of some patches' differences to their nearest, in units of the target's contrast."""
+        some, step = _some(
+            _bordered(self._contrast(image), self._side, self._frame), self._side, PatchLook.QUERIES, draw
+        )
+        ours = patches_of(some, self._side, step)
+        found = self._theirs(self._theirs.queries(some, step), PatchLook.COMPLETENESS)
+        nearest = self._theirs.patches(found)
+        return (ours - nearest).square().mean().add(1e-8).sqrt()
+
+
+def _some(image: Float[Tensor, "b c h w"], side: int, most: int, draw: Draw) -> tuple[Float[Tensor, "b c h2 w2"], int]:
+    """At which step the patches of `image` are at most `most`, and `image` from where the first of them begins.
+
+    Where that is, is drawn, so that every patch has the same chance; and nothing need be computed of the others.
+    """
+    step = _step(image, side, most)
+    if on_host(image):
+        return image[:, :, draw.below(step) :, draw.below(step) :], step
+    # Always as many, that the step can be recorded: from one end or, as likely, from the other. The fewer than a step
+    # that are left over at an end are half as likely.
+    for axis in (2, 3) if step > 1 else ():
+        places = image.shape[axis] - side + 1
+        first = draw.index(step) + draw.index(2) * (places % step)
+        image = narrowed(image, axis, first, side + (places // step - 1) * step)
+    return image, step
+
+
+def _step(image: Tensor, side: int, most: int) -> int:
+    """The least distance in pixels at which there are at most `most` patches in `image`."""
+    rows, columns = image.shape[-2] - side + 1, image.shape[-1] - side + 1
+    step = 1
+    while len(image) * -(-rows // step) * -(-columns // step) > most:
+        step += 1
+    return step
+
+
+def _known(image: Float[Tensor, "1 c h w"], side: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
+    """A target, the side of its patches and the step at which those lie that it is known by; packed."""
+    is_small = _step(image, side, PatchLook.ALL) == 1
+    return _packed(image, side, 1 if is_small else _step(image, side, PatchLook.KNOWN))
+
+
+def _packed(image: Float[Tensor, "1 c h w"], side: int, step: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
+    """`image`, `side` and `step`; without what lies between patches that do not touch, which would fill the memory."""
+    if step <= side:
+        return image, side, step
+    apart = image.unfold(2, side, step).unfold(3, side, step)
+    return apart.permute(0, 1, 2, 4, 3, 5).flatten(4, 5).flatten(2, 3), side, side
+
+
+def _bordered(image: Tensor, side: int, frame: float) -> Tensor:
+    """`image`, in units of contrast, and half a patch beyond its border."""
+    reach = side // 2 if len(image) == 1 else 0
+    if frame == 0:
+        return reflect_pad(image, reach)
+    return F.pad(torch.cat([image, torch.full_like(image[:, :1], frame)], 1), [reach] * 4)
+
+
+def _whole(image: Tensor) -> Tensor:
+    return image
+
+
+def _halved(image: Tensor) -> Tensor:
+    return resize(image, ((image.shape[-2] + 1) // 2, (image.shape[-1] + 1) // 2))
+
+
+def _fine(image: Tensor) -> Tensor:
+    """What halving `image` takes away."""
+    return image - resize(_halved(image), (image.shape[-2], image.shape[-1]))

@@ -1,0 +1,131 @@
+"""The model file: one .safetensors with the tensors, and in its header what is needed to use them.
+
+The header has one entry, `lonepair`: JSON with `format_version`, `method`, `config`, `plan`, `stage`, `settings`,
+`licence`, and `sha256` over all that and the tensors. (One entry, since safetensors writes several in no
+fixed order, and the same training should give the same file.) Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lonepair.errors import UserError
+from lonepair.media.files import atomic_write, check_file
+from lonepair.methods import get_method
+from lonepair.methods.base import Method, Plan
+from lonepair.ops.noise import seeded
+
+FORMAT_VERSION = 1
+SUFFIX = ".safetensors"
+LICENCE = (
+    "Learnt from the inputs named in settings; whoever holds the rights in those holds them in what this "
+    "model reproduces of them."
+)
+
+
+def fingerprint(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over the header (but for its own `sha256`) and the tensors' names, shapes and bytes, by name."""
+    plain = {key: value for key, value in header.items() if key != "sha256"}
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Path:
+    """Write what is needed to use `method` at the stage it has reached; replaces `path` in one move."""
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise UserError(f"{path}: a model file's name ends in {SUFFIX}; name it {path.stem}{SUFFIX}")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in method.model_state().items()}
+    header: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "lonepair": version("lonepair"),
+        "method": method.name,
+        "config": method.config.to_dict(),
+        "plan": method.plan.to_dict(),
+        "stage": method.stage,
+        "settings": settings,
+        "licence": LICENCE,
+    }
+    header["sha256"] = fingerprint(header, tensors)
+    data = save(tensors, {"lonepair": json.dumps(header, sort_keys=True)})
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data)
+    return path
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """The header of a model file, checked for format and version but not yet for damage to its tensors.
+
+    Raises:
+        UserError: for a file that is missing, of another kind, or of a later version.
+    """
+    path = Path(path)
+    check_file(path, "a .safetensors model that lonepair saved")
+    try:
+        with safe_open(path, "pt") as file:
+            text = (file.metadata() or {}).get("lonepair")
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path}: not a safetensors file, or a damaged one ({_first_line(error)}); give a model that lonepair saved"
+        ) from None
+    if text is None:
+        raise UserError(f"{path}: a safetensors file, but not a lonepair model; give one that `lonepair train` saved")
+    try:
+        header: dict[str, Any] = json.loads(text)
+        written = header["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: damaged model file ({_first_line(error)}); save or copy it again") from None
+    if written != FORMAT_VERSION:
+        raise UserError(
+            f"{path}: has format version {written}, this lonepair reads version {FORMAT_VERSION}; update lonepair"
+        )
+    return header
+
+
+def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
+    """The method with its weights, on the CPU, and the settings it was trained with.
+
+    Raises:
+        UserError: for a file that is missing, damaged, of another kind or of a later version.
+    """
+    path = Path(path)
+    header = read_header(path)
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        if header["sha256"] != fingerprint(header, tensors):
+            raise ValueError("its checksum does not match")
+        method_class = get_method(header["method"])
+        plan = Plan.from_dict(header["plan"])
+        if not 0 <= header["stage"] < plan.stages:
+            raise ValueError(f"stage {header['stage']} of {plan.stages}")
+        with seeded(0):
+            method = method_class(method_class.config_class(**header["config"]), plan)
+        settings: dict[str, Any] = header["settings"]
+        with seeded(0):  # the weights come from the file; the caller's random stream is left alone
+            for _ in range(header["stage"] + 1):
+                method.grow()
+        method.load_model_state(tensors)
+    except UserError as error:
+        raise UserError(f"{path}: cannot be used here: {error}") from None
+    except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: damaged model file ({_first_line(error)}); save or copy it again") from None
+    method.nets.eval()
+    return method, settings
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

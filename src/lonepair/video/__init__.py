@@ -1,1 +1,0 @@
-"""Clips: decoding and encoding (`frames`), and what moves between two frames."""

@@ -1,0 +1,253 @@
+"""`lonepair eval`: its numbers are the metrics' own, its page shows them, and what it cannot use is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import bad_inputs
+import lonepair.methods as methods
+from conftest import picture
+from lonepair.api.model import load
+from lonepair.apply.sample import reconstruction
+from lonepair.commands.main import main
+from lonepair.evaluate import Run, open_run
+from lonepair.evaluate.curves import loss_charts
+from lonepair.evaluate.measure import overlay
+from lonepair.media.frames import ClipWriter
+from lonepair.media.image import read_image, write_image
+from lonepair.media.source import open_source
+from lonepair.metrics import copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
+from lonepair.metrics.sifid import _LAYERS
+from lonepair.ops.resize import resize
+
+CPU = ["--device", "cpu", "--dtype", "float32", "--threads", "1"]
+SINGAN = ["singan", *bad_inputs.tiny_flags("singan"), "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of a pair, `pair`, and one of a single image, `one`; copied for each test."""
+    folder = tmp_path_factory.mktemp("made")
+    write_image(folder / "a.png", picture(34, 30, seed=1))
+    write_image(folder / "b.png", picture(20, 26, seed=2))
+    pair = ["train", *bad_inputs.TINY, "--threads", "1", str(folder / "a.png"), str(folder / "b.png")]
+    assert main([*pair, "--run", str(folder / "pair")]) == 0
+    one = ["train", "--method", *SINGAN, str(folder / "a.png"), "--max-side", "34"]
+    assert main([*one, "--run", str(folder / "one")]) == 0
+    return folder
+
+
+@pytest.fixture
+def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def weights(here: Path) -> str:
+    """Made-up weights of the right shapes."""
+    state = {}
+    for name, shape, _, _ in _LAYERS:
+        draw = torch.randn(shape, generator=torch.Generator().manual_seed(len(state)))
+        state[f"{name}.conv.weight"] = draw / math.sqrt(math.prod(shape[1:]))
+        for part, value in (("running_mean", 0.0), ("running_var", 1.0), ("weight", 1.0), ("bias", 0.1)):
+            state[f"{name}.bn.{part}"] = torch.full(shape[:1], value)
+    save_file(state, "inception.safetensors")
+    return "inception.safetensors"
+
+
+def evaluated(*words: str) -> dict[str, Any]:
+    """What results.json says of the first run."""
+    assert main(["eval", *words, *CPU]) == 0
+    found: dict[str, Any] = json.loads(Path("eval/results.json").read_text())["runs"][0]
+    return found
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one line that is said."""
+    before = sorted(Path().rglob("*"))
+    assert main(["eval", *words]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert sorted(Path().rglob("*")) == before
+    return said
+
+
+# -- what is measured -------------------------------------------------------------------------------------------------
+
+
+def test_a_pair_is_measured_both_ways(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = evaluated("pair", "--seed", "3")
+    said = capsys.readouterr().out
+    model = load("pair/model.safetensors", "cpu", "float32", 1)
+    inputs = open_run(Path("pair")).inputs
+    assert {domain: tuple(image.shape[-2:]) for domain, image in inputs.items()} == {"a": (34, 30), "b": (20, 26)}
+    for name, source, target in (("a_to_b", inputs["a"], inputs["b"]), ("b_to_a", inputs["b"], inputs["a"])):
+        rows = found["measured"][name]
+        output = model.translate(source, reverse=name == "b_to_a", seed=3).image
+        assert output.shape == source.shape
+        assert rows["output"] == pytest.approx(
+            {
+                "look": look(output, target, source),
+                "structure": structure(output, source),
+                "copying": copying(output, target),
+            }
+        )
+        assert rows["source"] == pytest.approx(
+            {"look": 1, "structure": 1, "copying": copying(source, target)}, abs=1e-4
+        )
+        assert rows["target"]["look"] == 0
+        assert rows["target"]["structure"] == pytest.approx(structure(target, source))
+        assert f"{rows['output']['look']:.3f}" in said
+        assert set(rows) == {"source", "target", "output"}
+    assert said.endswith("eval/report.html\n")
+    assert (found["method"], found["seed"], found["steps"]) == (methods.DEFAULT, 0, [3, 3])
+    assert found["training_seconds"] > 0
+    assert sum(found["parameters"].values()) > 0
+
+
+def test_a_published_picture_is_measured_at_its_size(here: Path) -> None:
+    write_image("p.png", picture(12, 12, seed=5))
+    rows = evaluated("pair", "--published", "p.png")["measured"]["a_to_b"]
+    source, target = open_run(Path("pair")).inputs.values()  # 34x30 and 20x26 (height x width), networks' 20x18, 16x20
+    output = load("pair/model.safetensors", "cpu", "float32", 1).translate(source).image
+    small, ours, aim = resize(source, (12, 11)), resize(output, (12, 11)), resize(target, (7, 9))
+    assert rows["output, 12 px"]["look"] == pytest.approx(look(ours, aim, small))
+    assert rows["output, 12 px"]["structure"] == pytest.approx(structure(ours, small))
+    published = read_image("p.png")
+    assert rows["published, 12 px"]["look"] == pytest.approx(look(published, aim, resize(source, (12, 12))))
+    assert rows["source, 12 px"]["look"] == pytest.approx(1)
+    assert "published, 12 px" not in json.loads(Path("eval/results.json").read_text())["runs"][0]["measured"]["b_to_a"]
+
+
+def test_a_model_of_one_image(here: Path, weights: str) -> None:
+    rows = evaluated("one", "--samples", "3", "--seed", "2", "--weights", weights)["measured"]["samples"]
+    model, image = load("one/model.safetensors", "cpu", "float32", 1), read_image("one/inputs/a.png")
+    samples = model.sample(3, seed=2).images["a"]
+    each = [samples[i : i + 1] for i in range(3)]
+    assert rows["samples"] == pytest.approx(
+        {
+            "diversity": diversity(samples, image),
+            "look_distance": sum(look_distance(sample, image) for sample in each) / 3,
+            "sifid": sum(sifid(sample, image, weights) for sample in each) / 3,
+        }
+    )
+    rebuilt = reconstruction(model.method, model.engine)
+    assert rows["reconstruction"]["psnr"] == pytest.approx(psnr(rebuilt, image))
+    assert rows["reconstruction"]["ssim"] == pytest.approx(ssim(rebuilt, image))
+    assert rows["reconstruction"]["sifid"] == pytest.approx(sifid(rebuilt, image, weights))
+
+
+def test_a_clip_is_redrawn_and_measured(here: Path) -> None:
+    with ClipWriter("clip.mp4", (40, 36), Fraction(25)) as clip:
+        for index in range(3):
+            clip.write(picture(44, 40, seed=1)[..., 2:42, index : index + 36], Fraction(index, 25))
+    rows = evaluated("pair", "--source", "clip.mp4")["measured"]["clip"]
+    source = open_source("clip.mp4")
+    translation = load("pair/model.safetensors", "cpu", "float32", 1).translate(source, size=(26, 23))
+    direct = stability(
+        (frame.image for frame in translation.frames()),
+        (frame.image for frame in source.frames()),
+        open_run(Path("pair")).inputs["b"],
+    )
+    assert rows["output"] == pytest.approx(vars(direct))
+    assert read_image("eval/pair/clip-sheet.png").shape[1] == 3
+
+
+# -- the page ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_holds_everything_but_its_pictures(here: Path) -> None:
+    shutil.copytree("pair", "more/pair")
+    evaluated("pair", "more/pair", "one", "--samples", "2")
+    text = Path("eval/report.html").read_text()
+    links = re.findall(r'src="([^"]+)"', text)
+    assert links
+    assert all(Path("eval", link).is_file() for link in links)
+    assert {link.split("/")[0] for link in links} == {"pair", "pair-2", "one"}
+    assert not re.search(r"https?://|<script|<link", text)
+    assert text.count("<svg") == 2 * 2 + len(open_run(Path("one")).steps())  # a chart for each stage
+    for part in ("more/pair", "a_to_b", "training", "parameters of the generators", "look ↓", "look_ab"):
+        assert part in text
+
+
+def test_results_are_not_replaced_unasked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["eval", "one", "--samples", "2", *CPU]
+    assert main(words) == 0
+    assert main(words) == 0
+    assert Path("eval-2/report.html").exists()
+    assert Path("eval/results.json").read_bytes() == Path("eval-2/results.json").read_bytes()
+    capsys.readouterr()
+    assert "eval: the folder is not empty" in refused(capsys, "one", "-o", "eval")
+    assert main([*words, "-o", "eval", "--overwrite"]) == 0
+
+
+def test_the_copy_map_is_drawn_where_it_is() -> None:
+    copied = torch.zeros(14, 24, dtype=torch.bool)  # of 20x30 pixels: patches have 7
+    copied[:, :1] = True
+    drawn = overlay(torch.zeros(1, 1, 40, 60), copied)
+    red = drawn[0, 0] > 0
+    assert red[:, :14].all()
+    assert not red[:, 14:].any()
+
+
+def test_curves_of_little() -> None:
+    assert loss_charts([]) == ""
+    one = loss_charts([{"stage": 0, "step": 1, "seconds": 0.1, "rec_a": 2.0}])
+    assert "nan" not in one
+    many = [{"stage": 0, "step": i, "seconds": 0.1, "rec_a": math.sin(i)} for i in range(5000)]
+    assert len(loss_charts(many)) < 20_000
+
+
+# -- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+def test_runs_that_cannot_be_measured(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "missing: RUN" in refused(capsys)
+    assert "none: no run there" in refused(capsys, "none")
+    assert "is a file; give the run's folder" in refused(capsys, "pair/model.safetensors")
+    Path("pair/inputs/b.png").unlink()
+    assert "pair/inputs/b.png: is missing" in refused(capsys, "pair")
+    write_image("pair/inputs/b.png", picture(9, 9))
+    assert "has 9x9 pixels, the model was trained at 20x16" in refused(capsys, "pair")
+    Path("pair/model.safetensors").unlink()
+    assert "pair/model.safetensors: no such file" in refused(capsys, "pair")
+
+
+@pytest.mark.parametrize(
+    "damage", ['{"stage": 0, "st', "[1]", '{"stage": 0}', '{"stage": 0, "step": 1, "seconds": "x"}']
+)
+def test_a_damaged_line_of_metrics(here: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path("pair/metrics.jsonl")
+    path.write_text(path.read_text() + damage + "\n")
+    assert "pair/metrics.jsonl: line 3 is damaged" in refused(capsys, "pair")
+
+
+def test_flags_that_do_not_fit(here: Path, weights: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there are 2 runs" in refused(capsys, "pair", "one", "--published", "a.png")
+    assert "--published is for runs of a pair, one is none" in refused(capsys, "one", "--published", "a.png")
+    assert "--weights is for runs of one image" in refused(capsys, "pair", "--weights", weights)
+    assert "no.png: no such file" in refused(capsys, "pair", "--published", "no.png")
+    assert "a.png: is an image" in refused(capsys, "pair", "--source", "a.png")
+    assert "samples is 1" in refused(capsys, "one", "--samples", "1")
+    assert "seed is -1" in refused(capsys, "one", "--seed", "-1")
+    save_file({"Conv2d_1a_3x3.conv.weight": torch.zeros(2)}, "wrong.safetensors")
+    assert "Conv2d_1a_3x3.conv.weight is (2,)" in refused(capsys, "one", "--weights", "wrong.safetensors")
+
+
+def test_a_run_without_losses(here: Path) -> None:
+    Path("one/metrics.jsonl").unlink()
+    run = open_run(Path("one"))
+    assert isinstance(run, Run)
+    assert (run.seconds, run.steps(), run.single) == (0.0, [], True)

@@ -1,0 +1,375 @@
+import pytest
+import torch
+from torch import Tensor
+
+from conftest import picture
+from lonepair.losses import (
+    correlation,
+    critic_losses,
+    first_order,
+    gradient_penalty,
+    interpolate,
+    mean_square,
+    rarity,
+    self_similarity,
+)
+from lonepair.nets import PatchCritic
+from lonepair.ops.noise import Draw
+from lonepair.ops.regions import pieces_of
+from lonepair.ops.resize import resize
+from lonepair.patches.distance import PatchLook, _known, _packed, _some
+from lonepair.patches.search import Nearest, patches_of, pieces
+
+POINTS = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(0))
+
+
+def coordinates(height: int, width: int) -> Tensor:
+    """(1, 2, h, w): each pixel holds its own row and column, so that a resampled pixel shows itself."""
+    rows, columns = torch.meshgrid(torch.arange(float(height)), torch.arange(float(width)), indexing="ij")
+    return torch.stack([rows, columns])[None]
+
+
+@pytest.mark.parametrize("weight", [(1.0, 0.0, 0.0), (3.0, 4.0, 0.0), (0.0, 0.0, 0.5)])
+def test_penalty_of_a_linear_critic_is_known(weight: tuple[float, float, float]) -> None:
+    """D(x) = w·x at each pixel has the gradient w everywhere, so the penalty is (‖w‖ - 1)²."""
+    w = torch.tensor(weight)
+    expected = (w.norm() - 1) ** 2
+    penalty = gradient_penalty(lambda x: torch.einsum("bchw,c->bhw", x, w)[:, None], POINTS)
+    assert penalty.item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_penalty_of_a_mean_shrinks_its_gradient_with_the_pixels() -> None:
+    w, pixels = torch.tensor([3.0, 4.0, 0.0]), 5 * 7
+    penalty = gradient_penalty(lambda x: torch.einsum("bchw,c->b", x, w) / pixels, POINTS)
+    assert penalty.item() == pytest.approx((5 / pixels - 1) ** 2, abs=1e-5)
+
+
+def test_penalty_of_a_constant_critic_is_one_and_has_a_gradient() -> None:
+    scale = torch.zeros((), requires_grad=True)
+    penalty = gradient_penalty(lambda x: scale * x, POINTS)
+    penalty.backward()
+    assert penalty.item() == pytest.approx(1, abs=1e-5)
+    assert scale.grad is not None
+    assert torch.isfinite(scale.grad)
+
+
+def test_penalty_trains_the_critic_and_leaves_the_points_alone() -> None:
+    w = torch.tensor([3.0, 4.0, 0.0], requires_grad=True)
+    points = POINTS.clone().requires_grad_(True)
+    gradient_penalty(lambda x: torch.einsum("bchw,c->bhw", x, w)[:, None], points).backward()
+    assert points.grad is None
+    # d/dw (‖w‖ - 1)² = 2 (‖w‖ - 1) w / ‖w‖
+    assert w.grad is not None
+    assert torch.allclose(w.grad, torch.tensor([4.8, 6.4, 0.0]), atol=1e-4)
+
+
+def test_interpolation_reaches_from_fake_to_real() -> None:
+    real, fake = torch.ones(1, 3, 4, 5), -torch.ones(1, 3, 4, 5)
+    assert torch.equal(interpolate(real, fake, torch.tensor([0.0, 0.3, 0.3])), fake)
+    assert torch.equal(interpolate(real, fake, torch.tensor([1.0, 0.3, 0.3])), real)
+    assert torch.allclose(interpolate(real, fake, torch.tensor([0.25, 0.3, 0.3])), torch.tensor(-0.5))
+
+
+@pytest.mark.parametrize("where", [(0.0, 0.0), (0.5, 0.5), (0.99999, 0.99999), (0.0, 0.99999)])
+@pytest.mark.parametrize(("real_size", "fake_size"), [((9, 12), (6, 7)), ((6, 7), (9, 12)), ((6, 12), (9, 7))])
+def test_unequal_sizes_are_cut_and_never_resampled(
+    where: tuple[float, float], real_size: tuple[int, int], fake_size: tuple[int, int]
+) -> None:
+    real, fake = coordinates(*real_size), coordinates(*fake_size)
+    for alpha, image in ((1.0, real), (0.0, fake)):
+        window = interpolate(real, fake, torch.tensor([alpha, *where]))
+        assert window.shape == (1, 2, 6, 7)
+        top, left = (int(v) for v in window[0, :, 0, 0])
+        assert torch.equal(window, image[..., top : top + 6, left : left + 7])
+
+
+def test_windows_reach_every_place() -> None:
+    real, fake = coordinates(8, 5), coordinates(5, 5)
+    tops = {int(interpolate(real, fake, torch.tensor([1.0, u, 0.0]))[0, 0, 0, 0]) for u in torch.arange(0, 1, 0.01)}
+    assert tops == {0, 1, 2, 3}
+
+
+def test_critic_losses_sum_over_the_fakes() -> None:
+    def critic(x: Tensor) -> Tensor:
+        return 2 * x
+
+    real, fakes = torch.full((1, 1, 6, 6), 0.5), [torch.full((1, 1, 6, 6), v) for v in (-1.0, 0.25)]
+    wasserstein, penalty = critic_losses(critic, real, fakes, Draw(0))
+    assert wasserstein.item() == pytest.approx((-2 - 1) + (0.5 - 1))
+    assert penalty.item() == pytest.approx(2 * (2 - 1) ** 2, abs=1e-5)
+
+
+def test_critic_losses_weigh_fakes_by_their_shares() -> None:
+    real, fakes = torch.zeros(1, 1, 6, 6), [torch.full((1, 1, 6, 6), v) for v in (-1.0, 0.25)]
+    wasserstein, penalty = critic_losses(lambda x: 3 * x, real, fakes, Draw(0), shares=[1.0, 0.5])
+    assert wasserstein.item() == pytest.approx(-3 + 0.5 * 0.75)
+    assert penalty.item() == pytest.approx(1.5 * (3 - 1) ** 2, abs=1e-5)
+
+
+@pytest.mark.parametrize(("side", "forwards"), [(9, 1), (8, 3)])
+def test_images_of_one_size_share_a_forward(side: int, forwards: int) -> None:
+    """... and the penalties' two follow; what is found is the same."""
+    net, calls = torch.nn.Conv2d(3, 1, 3), 0
+
+    def critic(image: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return net(image)
+
+    real, other, another = torch.rand(3, 1, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    fakes = [other, another[..., :side]]
+    found = []
+    for patch in (0, 3):
+        calls = 0
+        values = critic_losses(critic, real, fakes, Draw(0), shares=[1.0, 0.5], patch=patch)
+        found.append([*values, *torch.autograd.grad(sum(values), list(net.parameters()))])
+    assert calls == forwards + 2
+    for one, same in zip(*found, strict=True):
+        assert torch.allclose(one, same, atol=1e-6)
+
+
+@pytest.mark.usefixtures("either_way")
+def test_a_critic_that_sees_pieces_is_judged_the_same_on_average() -> None:
+    """... borders included, and by the whole gradient of each pixel."""
+    generator = torch.Generator().manual_seed(0)
+    critic = PatchCritic(1, 4, 3, slope=0.2)
+    for parameter in critic.parameters():
+        parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
+    # Patches, and pixels, divide into three fields a side.
+    real, fake = torch.rand(2, 1, 1, 24, 30, generator=generator) * 2 - 1
+    images = real, 4 * fake.cumsum(3)
+
+    def judged(seed: int, side: int) -> tuple[float, float]:
+        wasserstein = critic_losses(critic, images[0], [images[1]], Draw(seed), patch=critic.patch, side=side)[0]
+        # Of one and the same image all points between are alike, and only places are drawn.
+        penalty = critic_losses(critic, images[1], [images[1]], Draw(seed), patch=critic.patch, side=side)[1]
+        return wasserstein.item(), penalty.item()
+
+    whole, found = torch.tensor(judged(0, 0)), torch.tensor([judged(seed, 18) for seed in range(300)])
+    error = found.std(0) / len(found) ** 0.5
+    assert (error > 0).all()
+    assert (error < 0.05 * whole.abs()).all()
+    assert ((found.mean(0) - whole).abs() < 3 * error).all()
+
+
+@pytest.mark.usefixtures("either_way")
+def test_pieces_of_several_crops_lie_one_in_each() -> None:
+    images = torch.arange(4.0)[:, None, None, None].expand(4, 1, 30, 40) + torch.linspace(0, 0.5, 40)
+    found = pieces_of(4, (30, 40), 32, 11, Draw(0))
+    assert found is not None
+    cut = found.cut(images)
+    assert cut.shape[0] == 4
+    assert (cut.floor().flatten(1) == torch.arange(4.0)[:, None]).all()
+    assert cut.shape[2] < 30
+    assert cut.shape[3] < 40
+
+
+def test_critics_that_normalise_see_whole_pictures() -> None:
+    critic = PatchCritic(1, 4, 3, slope=0.2, norm="instance")
+    assert critic.patch == 0
+    real, fake = torch.rand(2, 1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
+    one, other = (critic_losses(critic, real, [fake], Draw(0), patch=critic.patch, side=side) for side in (0, 16))
+    assert [value.item() for value in one] == [value.item() for value in other]
+
+
+def test_a_lazy_penalty_is_the_same_on_average() -> None:
+    image, draw = torch.zeros(1, 1, 6, 6), Draw(0)
+    found = [float(critic_losses(lambda x: 3 * x, image, [image], draw, every=4)[1]) for _ in range(400)]
+    assert set(found) == {0.0, 16.0}
+    assert sum(found) / 400 == pytest.approx(4, abs=1)
+
+
+def test_mean_square() -> None:
+    a = torch.zeros(2, 3, 4, 5)
+    assert mean_square(a, a).item() == 0
+    assert mean_square(a, a - 2).item() == 4
+    assert mean_square(a, a + torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)).item() == pytest.approx(14 / 3)
+
+
+def test_a_tangent_plane_keeps_its_gradient_while_the_weights_move() -> None:
+    """f(p) = p² at 3: value 9, gradient 6, wherever p goes; the plane there is 9 + 6·(p - 3)."""
+    p = torch.tensor(3.0, requires_grad=True)
+    plane = first_order(p.square(), [p])
+    for value in (3.0, 1.0, -2.0):
+        with torch.no_grad():
+            p.fill_(value)
+        loss = plane()
+        assert loss.item() == pytest.approx(9 + 6 * (value - 3))
+        assert torch.autograd.grad(loss, p)[0].item() == pytest.approx(6)
+
+
+# Patches and layout
+
+
+def _grain(h: int, w: int, seed: int) -> Tensor:
+    """Noise drawn out along the rows: a material, another piece of it for each seed."""
+    noise = torch.randn(1, 3, h, w + 6, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.avg_pool2d(noise, (1, 7), 1)
+
+
+def test_patches_are_like_a_targets_wherever_they_stand() -> None:
+    target = _grain(64, 64, 0)
+    look = PatchLook(target, 7, 2, 0.5, 0.0, Draw(1))
+    same, piece = look.loss(target, Draw(2)), look.loss(_grain(64, 64, 1), Draw(2))
+    other = look.loss(target.transpose(2, 3).contiguous(), Draw(2))
+    assert float(same) < 0.02
+    assert float(other) > 1.4 * float(piece)
+
+
+def test_patches_see_blur_and_colours_that_the_target_lacks() -> None:
+    target = picture(48, 48) + 0.2 * torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    look = PatchLook(target, 7, 1, 0.5, 0.0, Draw(1))
+    blurred = resize(resize(target, (24, 24)), (48, 48))
+    assert float(look.loss(blurred, Draw(2))) > 5 * float(look.loss(target, Draw(2)))
+    spot = target.clone()
+    spot[..., 20:24, 20:24] = 3.0
+    assert float(look.loss(spot, Draw(2))) > 3 * float(look.loss(target, Draw(2)))
+
+
+def test_of_many_patches_some_are_taken_and_the_gradient_reaches_borders() -> None:
+    target = picture(80, 80)
+    look = PatchLook(target, 7, 2, 0.5, 0.5, Draw(1))
+    image = picture(80, 80, seed=1).requires_grad_()
+    look.loss(image, Draw(3)).backward()
+    assert image.grad is not None
+    grid = [0, 79]
+    assert (image.grad[0, :, grid][:, :, grid] != 0).all()
+    draw = Draw(4).some(100, 1000)
+    assert len(set(draw.tolist())) == 100
+    assert 0 <= int(draw.min()) <= int(draw.max()) < 1000
+
+
+def test_some_patches_are_no_more_than_asked_for_and_each_is_one_of_them_now_and_then() -> None:
+    image = torch.arange(13.0 * 17).view(1, 1, 13, 17)
+    seen = set()
+    for seed in range(60):
+        part, step = _some(image, 3, 20, Draw(seed))
+        corners = patches_of(part, 3, step)[:, 0]
+        assert 6 <= len(corners) <= 20
+        seen |= set(corners.tolist())
+    assert seen == set(image[0, 0, :-2, :-2].flatten().tolist())
+    assert _some(image, 3, 1000, Draw(0))[1] == 1
+
+
+def test_what_is_shut_out_is_not_the_nearest() -> None:
+    target = torch.randn(1, 3, 12, 17, generator=torch.Generator().manual_seed(0))  # 150 patches of 3x3
+    search, shut = Nearest(target, 3), torch.arange(150) % 2 == 0
+    for alpha in (0.0, 0.03):
+        found = search(search.queries(target), alpha, shut)
+        assert (found % 2 == 1).all()
+        assert torch.equal(found[1::2], torch.arange(1, 150, 2))
+        for roughly in (False, True):  # there are no others
+            assert (search(search.queries(target), alpha, torch.ones(150).bool(), roughly) < 150).all()
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.03])
+@pytest.mark.parametrize("size", [(12, 17), (13, 18), (40, 36)])
+def test_roughly_the_nearest_is_the_nearest_of_every_second(alpha: float, size: tuple[int, int]) -> None:
+    """In a row and in a column, without what is shut out."""
+    target, image = torch.randn(2, 1, 3, *size, generator=torch.Generator().manual_seed(0))
+    columns, patches = size[1] - 2, patches_of(target, 3)
+    own = torch.arange(len(patches))
+    shut = own % 3 == 0
+    seen = own[(own // columns % 2 == 0) & (own % columns % 2 == 0) & (own % 3 != 0)]
+    apart = torch.cdist(patches_of(image, 3).double(), patches[seen].double()).square() / 27
+    if alpha:
+        apart = apart / (alpha + apart.min(0).values)
+    search = Nearest(target, 3)
+    found = search(search.queries(image), alpha, shut, roughly=True)
+    assert torch.isin(found, seen).all()
+    chosen = torch.searchsorted(seen, found)
+    assert torch.allclose(apart.gather(1, chosen[:, None])[:, 0], apart.min(1).values, rtol=1e-3)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.03])
+def test_nearest_is_the_nearest_in_every_tile(alpha: float) -> None:
+    target, image = torch.randn(2, 1, 3, 36, 40, generator=torch.Generator().manual_seed(0))
+    theirs, ours = patches_of(target, 3), patches_of(image, 3)  # 27 dimensions, all kept; more than a tile of each
+    apart = torch.cdist(ours.double(), theirs.double()).square() / 27
+    if alpha:
+        apart = apart / (alpha + apart.min(0).values)
+    search = Nearest(target, 3)
+    found = search(search.queries(image), alpha)
+    assert torch.allclose(apart.gather(1, found[:, None])[:, 0], apart.min(1).values, rtol=1e-3)
+    own = torch.arange(len(theirs))
+    assert torch.equal(search(search.queries(target).flip(0)), own.flip(0))
+    assert torch.equal(search.patches(own), theirs)
+    far = torch.cdist(ours[:40].double(), theirs[:40].double()).square().diagonal() / 27
+    assert torch.allclose(search.apart(search.queries(image)[:40], own[:40]).double(), far, rtol=1e-4)
+
+
+def test_nearness_tells_patches_from_a_shuffle_of_their_pixels() -> None:
+    """The same pixels in another order are far; a piece of the target is as near as its mirrored borders let it be."""
+    target = picture(48, 48)
+    near, far = (PatchLook(target, 7, 1, 0.0, weight, Draw(1)) for weight in (1.0, 0.0))
+    order = torch.randperm(48 * 48, generator=torch.Generator().manual_seed(0))
+    shuffled = target.flatten(2)[..., order].view(1, 3, 48, 48)
+    found = {
+        name: float(near.loss(each, Draw(2)) - far.loss(each, Draw(2)))
+        for name, each in {"shuffled": shuffled, "cut": target[..., 3:45, 5:47], "itself": target}.items()
+    }
+    assert found["shuffled"] > 0.5
+    assert max(found["itself"], found["cut"]) < 0.3 * found["shuffled"]
+
+
+def test_pieces_are_runs_of_one_shift_both_ways() -> None:
+    """A 12x12 image of 30 columns' target: a 5x6 block is cut out, the rest comes from anywhere."""
+    index = torch.randint(0, 600, (12, 12), generator=torch.Generator().manual_seed(0))
+    rows, columns = torch.meshgrid(torch.arange(5), torch.arange(6), indexing="ij")
+    index[3:8, 2:8] = (rows + 11) * 30 + columns + 7
+    found = pieces(index.flatten(), (12, 12), 30, 5)
+    expected = torch.zeros(12, 12, dtype=torch.bool)
+    expected[3:8, 2:8] = True
+    assert torch.equal(found, expected)
+    assert not pieces(index.flatten(), (12, 12), 30, 7).any()
+
+
+def test_pieces_are_known_by_their_shift_where_patches_lie_apart() -> None:
+    rows, columns = torch.meshgrid(torch.arange(6), torch.arange(7), indexing="ij")
+    index = ((2 * rows + 3) * 40 + 2 * columns + 5).flatten()
+    assert pieces(index, (6, 7), 40, 4, step=2).all()
+    assert not pieces(index, (6, 7), 40, 4).any()
+
+
+def test_a_figure_is_rare_in_an_image_and_in_its_negative() -> None:
+    image = torch.full((1, 3, 8, 8), -0.5)
+    image[..., 2:4, 3:6] = 0.5
+    for shown in (image, -image):
+        found = rarity(shown, shown).view(8, 8)
+        # 6 figures among 64 places, 3^0.5 apart: 58/64 and 6/64 of that.
+        assert found[2, 3].item() == pytest.approx(3**0.5 * 58 / 64, abs=1e-5)
+        assert found[0, 0].item() == pytest.approx(3**0.5 * 6 / 64, abs=1e-5)
+    # In the image's world the negative's ground is what is rare.
+    assert torch.allclose(rarity(-image, image), 3**0.5 - rarity(image, image), atol=1e-5)
+
+
+def test_layout_is_free_of_colour_and_has_a_gradient_where_colours_are_equal() -> None:
+    image = picture(9, 12)
+    table = self_similarity(image)
+    assert table.shape == (108, 108)
+    assert float(correlation(table, self_similarity(0.4 - image[:, [1, 2, 0]]))) == pytest.approx(1, abs=1e-4)
+    assert float(correlation(table, self_similarity(torch.zeros(1, 3, 9, 12)))) == pytest.approx(0, abs=1e-3)
+    flat = torch.zeros(1, 3, 9, 12, requires_grad=True)
+    correlation(table, self_similarity(flat)).backward()
+    assert flat.grad is not None
+    assert flat.grad.isfinite().all()
+
+
+def test_a_large_target_is_known_by_some_of_its_patches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 27 x 36 patches by all, or by 9 x 12."""
+    image = torch.arange(2 * 31 * 40.0).view(1, 2, 31, 40)
+    assert torch.equal(patches_of(*_known(image, 5)), patches_of(image, 5))
+    monkeypatch.setattr(PatchLook, "ALL", 27 * 36 - 1)
+    monkeypatch.setattr(PatchLook, "KNOWN", 120)
+    assert torch.equal(patches_of(*_known(image, 5)), patches_of(image, 5, 3))
+    assert float(PatchLook(image, 5, 2, 0.5, 0.2, Draw(1)).loss(image, Draw(2))) < float(
+        PatchLook(image, 5, 2, 0.5, 0.2, Draw(1)).loss(image.flip(2) * 2, Draw(2))
+    )
+
+
+def test_patches_that_do_not_touch_are_packed() -> None:
+    image = torch.arange(2 * 31 * 40.0).view(1, 2, 31, 40)
+    for step in (2, 5, 6, 9):
+        packed = _packed(image, 5, step)
+        assert torch.equal(patches_of(*packed), patches_of(image, 5, step))
+        assert packed[0].numel() <= image.numel()
