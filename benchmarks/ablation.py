@@ -3,7 +3,7 @@
     python benchmarks/ablation.py DATA [--pairs A/B ...] [--variants NAME ...] [--minutes 4] [--out FOLDER]
 
 DATA as for quality.py. A run that is in FOLDER already is used again. FOLDER/ablation.md has the table, FOLDER/A-B.png
-the pictures. Two variants are no training: `unfinished` shows what the whole model's networks draw, and `patches alone`
+the pictures. Two variants are no training: `unfinished` shows what the whole model's networks rng, and `patches alone`
 finishes the untranslated source, its colours brought to the target's mean and contrast: what finishing does without a
 network.
 """
@@ -29,7 +29,7 @@ from lonepair.evaluate.measure import of_translation
 from lonepair.media.files import atomic_write, check_writable
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
-from lonepair.patches.synthesis import Finisher
+from lonepair.patches.synthesis import Synthesizer
 
 TRAINED: dict[str, dict[str, float]] = {
     "whole": {},
@@ -67,7 +67,7 @@ def drawn(run: Run, variant: str, way: str) -> Tensor:
     if variant == "patches alone":
         spread = target.std((2, 3), keepdim=True) / source.std((2, 3), keepdim=True).clamp(min=1e-3)
         matched = (source - source.mean((2, 3), keepdim=True)) * spread + target.mean((2, 3), keepdim=True)
-        return Finisher.of(run.model.method, way[-1]).finish(matched.clamp(-1, 1)).image
+        return Synthesizer.of(run.model.method, way[-1]).synthesize(matched.clamp(-1, 1)).image
     output = run.model.translate(source, reverse=way == DIRECTIONS[1], finish=variant != "unfinished").image
     assert output is not None
     return output

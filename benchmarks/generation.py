@@ -1,4 +1,4 @@
-"""How good single-image methods are under one limit of time: patches, diversity and copying of what they draw.
+"""How good single-image methods are under one limit of time: patches, diversity and copying of what they rng.
 
     python benchmarks/generation.py DATA [--methods M ...] [--images NAME ...] [--minutes 4 ...] [--out FOLDER]
 
@@ -49,7 +49,7 @@ class Measured:
 
 
 def measured(name: str, entrant: Entrant, seed: int, given: argparse.Namespace) -> Measured:
-    """Train on the image `name`, or go on with it, draw samples and measure them."""
+    """Train on the image `name`, or go on with it, rng samples and measure them."""
     run = run_of(partial(lp.fit, find_image(given.data / "generate", name)), name, entrant, seed, given)
     began = time.perf_counter()
     images = run.model.sample(SAMPLES, seed=seed).images["a"]

@@ -27,7 +27,7 @@ import lonepair as lp
 from lonepair.train.events import Report, Watcher
 from lonepair.train.loop import Interrupted
 
-CROPPED = {"crop": 28, "max_side": 72, "min_side": 14, "stages": 3}
+CROPPED = {"crop_size": 28, "max_side": 72, "min_side": 14, "stages": 3}
 """Settings under which tiny images are trained on crops."""
 
 TRAININGS: dict[str, tuple[str, int, dict[str, Any]]] = {
@@ -75,18 +75,18 @@ TRAININGS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "representative crops": (
         "representative",
         2,
-        {"width": 8, "steps": 4, "finest_steps": 3, "window": 1.0, "border": "reflect", **CROPPED},
+        {"width": 8, "steps": 4, "finest_steps": 3, "window_fraction": 1.0, "border_padding": "reflect", **CROPPED},
     ),
     "lonepair": (
         "lonepair",
         2,
-        {"stages": 3, "width": 8, "steps": 10, "finest_steps": 6, "min_side": 16, "max_side": 40, "coarse": 1},
+        {"stages": 3, "width": 8, "steps": 10, "finest_steps": 6, "min_side": 16, "max_side": 40, "coarse_stages": 1},
     ),
-    "lonepair crops": ("lonepair", 2, {"width": 8, "steps": 5, "finest_steps": 4, "coarse": 1, **CROPPED}),
+    "lonepair crops": ("lonepair", 2, {"width": 8, "steps": 5, "finest_steps": 4, "coarse_stages": 1, **CROPPED}),
     "lonepair clip": (
         "lonepair",
         0,
-        {"stages": 3, "width": 8, "steps": 10, "finest_steps": 6, "min_side": 16, "max_side": 40, "coarse": 1},
+        {"stages": 3, "width": 8, "steps": 10, "finest_steps": 6, "min_side": 16, "max_side": 40, "coarse_stages": 1},
     ),
     "representative clip": (
         "representative",
@@ -160,7 +160,7 @@ def pair_uses(model: lp.Model) -> dict[str, Callable[[], list[Tensor]]]:
         "translate": lambda: [model.translate(source).image],
         "translate reverse": lambda: [model.translate(source, reverse=True, seed=4).image],
         "translate without synthesis": lambda: [model.translate(source, finish=False).image],
-        "translate start stage": lambda: [model.translate(source, entry=1).image],
+        "translate start stage": lambda: [model.translate(source, start_stage=1).image],
         "translate size": lambda: [model.translate(source, size=(200, 161)).image],
         "translate clip": lambda: [frame.image for frame in model.translate(clip()).frames()],
         "translate clip without synthesis": lambda: [f.image for f in model.translate(clip(), finish=False).frames()],
@@ -177,7 +177,7 @@ def single_uses(model: lp.Model) -> dict[str, Callable[[], list[Tensor]]]:
     uses: dict[str, Callable[[], list[Tensor]]] = {
         "sample": lambda: [image for item in model.sample(3, seed=1) for image in item.values()],
         "sample size": lambda: [image for item in model.sample(2, size=(90, 140)) for image in item.values()],
-        "scale_sheet": lambda: [model.scale_sheet(2).image],
+        "scale_sheet": lambda: [model.sample_stage_sheet(2).image],
         "animate": lambda: [frame.image for frame in model.animate(frames=4).frames()],
         "animate loop": lambda: [frame.image for frame in model.animate(frames=4, loop=True, seed=2).frames()],
         "edit": lambda: [model.edit(shown, mask).image],
@@ -187,7 +187,8 @@ def single_uses(model: lp.Model) -> dict[str, Callable[[], list[Tensor]]]:
         "superresolve": lambda: [model.superresolve(2.5).image, model.superresolve(1.7, shown).image],
     }
     able = model.method.uses
-    return {name: use for name, use in uses.items() if name.split()[0] in able}
+    renamed = {"scale_sheet": "sample_stage_sheet"}
+    return {name: use for name, use in uses.items() if renamed.get(name, name.split()[0]) in able}
 
 
 def resumed(method: str, images: int, settings: dict[str, Any]) -> lp.Model:

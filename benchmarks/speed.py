@@ -36,8 +36,8 @@ from lonepair.apply.sample import sample
 from lonepair.commands.diagnosis import _cpu_name
 from lonepair.compute.engine import Engine
 from lonepair.methods.base import Method
-from lonepair.ops.noise import seeded
-from lonepair.train.loop import Steps, grow
+from lonepair.ops.noise import seed_global
+from lonepair.train.loop import Steps, add_stage
 
 Size = tuple[int, int]
 TIMES_SMALL = "1.3 times 256x256"
@@ -61,26 +61,26 @@ class Training:
 
     def __init__(self, name: str, size: Size, given: argparse.Namespace, engine: str = "auto", **settings: Any) -> None:
         preset = settings.pop("preset", "full")
-        draw = torch.Generator().manual_seed(0)
-        pictures = {d: torch.rand(1, 3, *size, generator=draw) * 2 - 1 for d in methods.get_method(name).domains}
+        rng = torch.Generator().manual_seed(0)
+        pictures = {d: torch.rand(1, 3, *size, generator=rng) * 2 - 1 for d in methods.get_method(name).domains}
         common = {"device": given.device, "threads": given.threads, "engine": engine}
         self.job = Job.plan(pictures, name, preset, {**common, **settings})
-        with seeded(0):
+        with seed_global(0):
             self.method: Method = self.job.method_class(self.job.config, self.job.layout)
         self.method.keep_detail(self.job._details(self.method.detail_side))
         self._levels = self.job._levels()
         self._given = given
         self._steps: Any = None
 
-    def grow(self) -> None:
+    def add_stage(self) -> None:
         """To the next stage, untrained."""
-        grow(self.method, self._levels, self.job.engine, 0, {})
+        add_stage(self.method, self._levels, self.job.engine, 0, {})
         self._steps = Steps(self.method, self._levels, self.job.engine, 0)
 
     def grown(self) -> Training:
         """To the last stage."""
         while self.method.stage + 1 < self.job.layout.stages:
-            self.grow()
+            self.add_stage()
         return self
 
     def step(self, index: int) -> float:
@@ -97,7 +97,7 @@ class Training:
         """Seconds of the whole training, estimated from the median of some steps at each stage."""
         seconds = 0.0
         while self.method.stage + 1 < self.job.layout.stages:
-            self.grow()
+            self.add_stage()
             steps = [self.step(index) for index in range(self._given.steps + WARM)][WARM:]
             seconds += self.method.schedule(self.method.stage).steps * statistics.median(steps)
         return seconds
@@ -123,8 +123,8 @@ def whole_beside_plain(name: str, size: Size, **settings: Any) -> Callable[[argp
         plain = Training(name, size, given, "plain", **{**settings, **whole})
         minutes, by_stage = [0.0, 0.0], []
         for stage in range(fast.job.layout.stages):
-            fast.grow()
-            plain.grow()
+            fast.add_stage()
+            plain.add_stage()
             medians = [statistics.median(seconds) for seconds in in_turn(fast.step, plain.step, given.steps)]
             count = fast.method.schedule(stage).steps
             minutes = [so_far + count * median / 60 for so_far, median in zip(minutes, medians, strict=True)]
@@ -177,8 +177,8 @@ def frames(name: str, size: Size, finish: bool) -> Callable[[argparse.Namespace]
 
     def measure(given: argparse.Namespace) -> str:
         training = Training(name, size, given, preset="standard").grown()
-        draw = torch.Generator().manual_seed(1)
-        still = torch.nn.functional.interpolate(torch.rand(1, 3, 12, 12, generator=draw) * 2 - 1, size)
+        rng = torch.Generator().manual_seed(1)
+        still = torch.nn.functional.interpolate(torch.rand(1, 3, 12, 12, generator=rng) * 2 - 1, size)
         clip = torch.cat([still.roll(index, 3) for index in range(10 + given.steps)])
         made = Model(training.method, training.job.engine, {}).translate(clip, finish=finish).frames()
         seconds = []
@@ -195,8 +195,8 @@ def in_one_process(count: int, size: Size, **settings: Any) -> Callable[[argpars
     """So many trainings of a pair, one after the other and together."""
 
     def measure(given: argparse.Namespace) -> str:
-        draw = torch.Generator().manual_seed(0)
-        pair = [torch.rand(1, 3, *size, generator=draw) * 2 - 1 for _ in range(2)]
+        rng = torch.Generator().manual_seed(0)
+        pair = [torch.rand(1, 3, *size, generator=rng) * 2 - 1 for _ in range(2)]
         common = {"device": given.device, "threads": given.threads, **settings}
         fits = [functools.partial(lp.fit_pair, *pair, seed=seed, **common) for seed in range(count)]
         fits[0]()
@@ -206,7 +206,7 @@ def in_one_process(count: int, size: Size, **settings: Any) -> Callable[[argpars
             run()
             return time.perf_counter() - start
 
-        apart, together = timed(lambda: [fit() for fit in fits]), timed(lambda: lp.together(fits))
+        apart, together = timed(lambda: [fit() for fit in fits]), timed(lambda: lp.fit_many(fits))
         return f"{together:.1f} s together, {apart:.1f} s in turn: {apart / together:.2f} times"
 
     return measure
@@ -259,8 +259,8 @@ def rate(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace
 def ceiling_of(engine: Engine, size: Size) -> float:
     """What one layer of 64 channels reaches, forward and backward, a second."""
     layer = torch.nn.Conv2d(64, 64, 3, padding=1)
-    engine.place(layer)
-    features = engine.put(torch.randn(1, 64, *size)).requires_grad_()
+    engine.move(layer)
+    features = engine.to_device(torch.randn(1, 64, *size)).requires_grad_()
 
     def work() -> None:
         with engine.autocast():
@@ -276,7 +276,7 @@ def ceiling_of(engine: Engine, size: Size) -> float:
     operations = 3 * 2.0 * 64 * 64 * 9 * size[0] * size[1]
     with engine.training():
         seconds = [timed(work, 1) for _ in range(22)][2:]
-        if engine.records:  # its launches, one by one, would be what is measured
+        if engine.captures_graphs:  # its launches, one by one, would be what is measured
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
                 for _ in range(20):

@@ -20,8 +20,8 @@ import torch
 
 import lonepair.methods as methods
 from lonepair.api.job import Job
-from lonepair.ops.noise import seeded
-from lonepair.train.loop import Steps, grow
+from lonepair.ops.noise import seed_global
+from lonepair.train.loop import Steps, add_stage
 
 PUBLISHED = {
     "singan": (188, 250),
@@ -47,11 +47,11 @@ def timed(name: str, given: argparse.Namespace, engine: str) -> tuple[list[float
         for i, domain in enumerate(methods.get_method(name).domains)
     }
     job = Job.plan(pictures, name, given.preset, {"device": given.device, "threads": given.threads, "engine": engine})
-    with seeded(0):
+    with seed_global(0):
         method = job.method_class(job.config, job.layout)
     levels = job._levels()
     for _ in range(job.layout.stages):
-        grow(method, levels, job.engine, 0, {})
+        add_stage(method, levels, job.engine, 0, {})
     steps, found = Steps(method, levels, job.engine, 0), []
     with job.engine.training():
         for number in range(given.steps + WARM):

@@ -52,7 +52,7 @@ def sampling(method: str, photo: Image.Image, out: Path) -> None:
     wide, tall = (model.sample(1, seed=0, size=size)[0]["a"] for size in ((h, 2 * w), (2 * h, w)))
     save(out, f"{method}-samples", [("photo", photo), *samples])
     save(out, f"{method}-sizes", [("photo", photo), ("twice as wide", wide), ("twice as tall", tall)])
-    model.scale_sheet(4).save(out / f"{method}-scales.png", overwrite=True)
+    model.sample_stage_sheet(4).save(out / f"{method}-scales.png", overwrite=True)
 
 
 def animation(method: str, photo: Image.Image, out: Path) -> None:

@@ -46,7 +46,7 @@ def entry_stages(method: str, a: Image.Image, b: Image.Image, out: Path) -> None
     """A, entered at several stages: the coarser, the more is drawn anew."""
     model = trained_pair(out, f"{method}-analogy", method, a, b)
     stages = range(0, model.method.stage + 1, 2)
-    entered = [(f"entry {stage}", model.translate(a, entry=stage).image) for stage in stages]
+    entered = [(f"entry {stage}", model.translate(a, start_stage=stage).image) for stage in stages]
     save(out, f"{method}-entry", [("A", a), *entered])
 
 
@@ -96,7 +96,7 @@ def main() -> None:
         analogy(given.method, inputs.brick(), inputs.gravel(), given.out, "texture", preset="texture")
         analogy(given.method, inputs.coins(), inputs.grass(), given.out, "style", preset="style")
         analogy(given.method, inputs.glyph("S"), inputs.glyph("R"), given.out, "glyph", preset="glyph")
-        analogy(given.method, inputs.sketch(), inputs.coins(), given.out, "sketch", preset="sketch")
+        analogy(given.method, inputs.frame_inputs(), inputs.coins(), given.out, "sketch", preset="sketch")
 
 
 if __name__ == "__main__":

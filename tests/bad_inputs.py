@@ -183,7 +183,7 @@ def cut(source: str, target: str, share: float) -> Callable[[], object]:
     return make
 
 
-def holding(name: str, content: bytes) -> Callable[[], object]:
+def retain_cached(name: str, content: bytes) -> Callable[[], object]:
     """The file `name` with this content."""
     return lambda: Path(name).write_bytes(content)
 
@@ -325,7 +325,7 @@ def pickled_state() -> None:
 def flipped_state() -> None:
     """The state with one bit flipped in the middle of its largest tensor."""
     with zipfile.ZipFile(STATE) as archive:
-        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+        largest = max(archive.infolist(), key=lambda start_stage: start_stage.file_size)
     data = bytearray(Path(STATE).read_bytes())
     start = largest.header_offset
     name, extra = struct.unpack("<HH", data[start + 26 : start + 30])
@@ -386,9 +386,13 @@ AB = "lonepair translate a.png b.png"
 CASES = [
     # what is no image and no clip
     Case("no such file", "lonepair translate nothing.png b.png", "nothing.png: no such file"),
-    Case("empty file", "lonepair translate empty.png b.png", "is empty (0 bytes)", holding("empty.png", b"")),
-    Case("text named .png", "lonepair translate t.png b.png", "neither an image", holding("t.png", b"hello " * 40)),
-    Case("text named .mp4", "lonepair translate t.mp4 b.png", "neither an image", holding("t.mp4", b"hello " * 40)),
+    Case("empty file", "lonepair translate empty.png b.png", "is empty (0 bytes)", retain_cached("empty.png", b"")),
+    Case(
+        "text named .png", "lonepair translate t.png b.png", "neither an image", retain_cached("t.png", b"hello " * 40)
+    ),
+    Case(
+        "text named .mp4", "lonepair translate t.mp4 b.png", "neither an image", retain_cached("t.mp4", b"hello " * 40)
+    ),
     Case("truncated PNG", "lonepair translate cut.png b.png", "cut short", cut("a.png", "cut.png", 0.5)),
     Case("truncated PNG as target", "lonepair translate a.png cut.png", "cut short", cut("a.png", "cut.png", 0.5)),
     Case("truncated JPEG", "lonepair translate cut.jpg b.png", "cut short", cut_jpeg),
@@ -399,7 +403,7 @@ CASES = [
         "HEIC photo",
         "lonepair translate photo.heic b.png",
         "HEIC",
-        holding("photo.heic", b"\0\0\0\x18ftypheic" + bytes(200)),
+        retain_cached("photo.heic", b"\0\0\0\x18ftypheic" + bytes(200)),
     ),
     Case("decompression bomb", "lonepair translate bomb.png b.png", "megapixels", bomb),
     Case("1x1 image", "lonepair translate one.png b.png", "1x1 pixels are too few", image_of("one.png", 1, 1)),
@@ -431,7 +435,7 @@ CASES = [
     Case("a word where a number belongs", f"{AB} --steps many", "--steps is many: give a whole number"),
     Case("a number that is none", f"{AB} --lr nan", "lr is nan"),
     Case("number out of range", f"{AB} --stages 13", "stages is 13: choose 2 to 12"),
-    Case("two settings that exclude each other", f"{AB} --entry 2", "entry is 2 with 2 stages"),
+    Case("two settings that exclude each other", f"{AB} --entry 2", "start_stage is 2 with 2 stages"),
     Case("negative time limit", f"{AB} --max-minutes -1", "max_minutes is -1.0: choose 0 or more"),
     Case("negative seed", f"{AB} --seed -1", "seed is -1"),
     Case("flag without a value", f"{AB} --steps", "--steps needs a value"),
@@ -443,7 +447,9 @@ CASES = [
     Case("TensorBoard that is not installed", f"{AB} --tensorboard", "pip install", within=without_tensorboard),
     # outputs
     Case("output exists", f"{AB} -o a.png", "a.png: the file exists already; give --overwrite"),
-    Case("contact sheet exists", f"{AB} -o o.png", "o-sheet.png: the file exists", holding("o-sheet.png", b"mine")),
+    Case(
+        "contact sheet exists", f"{AB} -o o.png", "o-sheet.png: the file exists", retain_cached("o-sheet.png", b"mine")
+    ),
     Case("output of unknown kind", f"{AB} -o out.xyz", "use one of .png"),
     Case("image suffix for a clip", "lonepair translate clip.mp4 b.png -o out.jpg", "use one of .mp4"),
     Case("output without an ending", f"{AB} -o out", "the name has no ending"),
@@ -479,7 +485,12 @@ CASES = [
     ),
     # models
     Case("model is missing", "lonepair translate a.png none.safetensors", "none.safetensors: no such file"),
-    Case("text named .safetensors", "lonepair info bad.safetensors", "not a safet", holding("bad.safetensors", b"hi")),
+    Case(
+        "text named .safetensors",
+        "lonepair info bad.safetensors",
+        "not a safet",
+        retain_cached("bad.safetensors", b"hi"),
+    ),
     Case("pickle named .safetensors", "lonepair translate a.png bad.safetensors", "not a safetensors", pickled_model),
     Case(
         "safetensors of another program",
@@ -615,7 +626,7 @@ CASES = [
     Case("unknown setting", "lp.fit_pair('a.png', 'b.png', colour=1, **tiny)", "no such setting"),
     Case("resume without a folder", "lp.fit_pair('a.png', 'b.png', resume=True, **tiny)", "give out="),
     Case("unknown precision", "lp.load('model.safetensors', 'cpu', 'half')", "dtype 'half' is unknown"),
-    Case("entry stage beyond the last", "model().translate('a.png', entry=2)", "the model has 2 stages"),
+    Case("entry stage beyond the last", "model().translate('a.png', start_stage=2)", "the model has 2 stages"),
     Case("output of zero pixels", "model().translate('a.png', size=(0, 5))", "need at least 1 pixel"),
     Case("source smaller than trained", "model().translate(torch.zeros(3, 5, 5))", "needs 14"),
     Case("no samples", "model().sample(0)", "ask for 1 sample or more"),

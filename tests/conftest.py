@@ -1,4 +1,4 @@
-"""Small inputs that tests draw for themselves, and small trainings that many tests share."""
+"""Small inputs that tests rng for themselves, and small trainings that many tests share."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 import lonepair.methods as methods
 from lonepair.media.image import write_image
 from lonepair.methods.base import Method
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.train.events import Report, Watcher
 from lonepair.train.loop import Interrupted
 
-_TINY: dict[str, Any] = {"stages": 2, "ratio": 0.6, "min_side": 14, "max_side": 20}
+_TINY: dict[str, Any] = {"stages": 2, "pyramid_ratio": 0.6, "min_side": 14, "max_side": 20}
 _TINY |= {"width": 8, "max_width": 8, "steps": 3, "finest_steps": 3}
 
 
@@ -56,11 +56,11 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Places are drawn and taken as on a GPU, where the host does not read them."""
+    """Regions are drawn and taken as on a GPU, where the host does not read them."""
     for module in ("lonepair.ops.regions", "lonepair.patches.distance"):
-        monkeypatch.setattr(f"{module}.on_host", lambda values: False)
-    monkeypatch.setattr(Draw, "shares", lambda self, *shape: torch.rand(shape, generator=self._tensors))
-    monkeypatch.setattr(Draw, "index", lambda self, bound: torch.randint(bound, (), generator=self._tensors))
+        monkeypatch.setattr(f"{module}.is_on_cpu", lambda values: False)
+    monkeypatch.setattr(RandomStream, "shares", lambda self, *shape: torch.rand(shape, generator=self._tensors))
+    monkeypatch.setattr(RandomStream, "index", lambda self, bound: torch.randint(bound, (), generator=self._tensors))
 
 
 @pytest.fixture(params=["read", "unread"])

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
-    from lonepair.api.job import fit, fit_pair, together
+    from lonepair.api.job import fit, fit_many, fit_pair
     from lonepair.api.model import Model, load
     from lonepair.methods import names as method_names
 
 __version__ = "0.1.0"
-__all__ = ["Model", "UserError", "__version__", "fit", "fit_pair", "load", "method_names", "together"]
+__all__ = ["Model", "UserError", "__version__", "fit", "fit_many", "fit_pair", "load", "method_names"]
 
 _HOMES = {
     "Model": ("lonepair.api.model", "Model"),
@@ -20,7 +20,7 @@ _HOMES = {
     "fit_pair": ("lonepair.api.job", "fit_pair"),
     "load": ("lonepair.api.model", "load"),
     "method_names": ("lonepair.methods", "names"),
-    "together": ("lonepair.api.job", "together"),
+    "fit_many": ("lonepair.api.job", "fit_many"),
 }
 """Public name -> where it lives. Loaded on first use: the command line must not wait for torch to show its help."""
 

@@ -29,9 +29,9 @@ from lonepair.media.image import read_image, read_metadata
 from lonepair.media.source import open_source
 from lonepair.methods.base import SingleMethod
 from lonepair.metrics import copying, look_distance, structure
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize
-from lonepair.patches.synthesis import Finisher
+from lonepair.patches.synthesis import Synthesizer
 
 SIZE = (24, 20)
 OTHER = (30, 37)
@@ -58,7 +58,7 @@ def methods_that(use: str) -> Any:
 USES: dict[str, Callable[[Model], object]] = {
     "translate": lambda model: model.translate(picture(*SIZE)).image,
     "sample": lambda model: model.sample(1),
-    "scale_sheet": lambda model: model.scale_sheet(1),
+    "sample_stage_sheet": lambda model: model.sample_stage_sheet(1),
     "animate": lambda model: model.animate(frames=2),
     "edit": lambda model: model.edit(picture(*SIZE), torch.ones(1, 1, *SIZE)),
     "harmonize": lambda model: model.harmonize(picture(*SIZE), torch.ones(1, 1, *SIZE)),
@@ -108,7 +108,7 @@ def test_a_seed_is_its_picture_whatever_the_batch(name: str, monkeypatch: pytest
     assert not torch.equal(model.sample(1, seed=4).images["a"], model.sample(1, seed=3).images["a"])
 
 
-@methods_that("scale_sheet")
+@methods_that("sample_stage_sheet")
 def test_below_the_start_stage_noise_is_the_reconstructions(name: str) -> None:
     model = model_of(name)
     single = model.method
@@ -129,26 +129,26 @@ def test_below_the_start_stage_noise_is_the_reconstructions(name: str) -> None:
             model.sample(1, start=start)
 
 
-@methods_that("scale_sheet")
+@methods_that("sample_stage_sheet")
 def test_a_sample_under_the_trainings_seed_is_no_reconstruction(name: str) -> None:
     model = model_of(name)
     single = model.method
     assert isinstance(single, SingleMethod)
-    anchor = single.fixed_noises(single.sizes["a"])[0]
-    first = single.noises(single.sizes["a"], Draw.of_picture(0, 0, "cpu"))[0]
+    anchor = single.reconstruction_maps(single.sizes["a"])[0]
+    first = single.noise_maps(single.sizes["a"], RandomStream.for_sample(0, 0, "cpu"))[0]
     assert abs(float(torch.corrcoef(torch.stack([anchor.flatten(), first.flatten()]))[0, 1])) < 0.3
     assert not torch.equal(model.sample(1, seed=0).images["a"], reconstruction(single, model.engine))
 
 
-@methods_that("scale_sheet")
+@methods_that("sample_stage_sheet")
 def test_the_scale_sheet_has_a_row_for_every_stage(name: str, tmp_path: Path) -> None:
     model = model_of(name)
-    few, many = model.scale_sheet(1).image, model.scale_sheet(3).image
+    few, many = model.sample_stage_sheet(1).image, model.sample_stage_sheet(3).image
     assert few.shape[-2] == many.shape[-2]
     assert many.shape[-1] > 2 * few.shape[-1]
     one_row = few.shape[-2] / (model.method.stage + 1)
     assert one_row >= 20
-    assert read_image(model.scale_sheet(1).save(tmp_path / "s.png")).shape == few.shape
+    assert read_image(model.sample_stage_sheet(1).save(tmp_path / "s.png")).shape == few.shape
 
 
 @pytest.mark.parametrize("name", methods.names())
@@ -462,12 +462,12 @@ def test_superresolution_applies_the_last_stage_k_times(monkeypatch: pytest.Monk
     factors = model.method.plan.factors
     expected = round(math.log(4) / math.log(factors[-1] / factors[-2]))
     sizes = []
-    plain = model.method.redraw
+    plain = model.method.translate
 
-    def watched(image: Tensor, given: Any, domain: str, entry: int | None, draw: Any) -> Tensor:
+    def watched(image: Tensor, given: Any, domain: str, start_stage: int | None, rng: Any) -> Tensor:
         sizes.append(given[-1])
-        assert entry == model.method.stage
-        return plain(image, given, domain, entry, draw)
+        assert start_stage == model.method.stage
+        return plain(image, given, domain, start_stage, rng)
 
     monkeypatch.setattr(model.method, "redraw", watched)
     model.superresolve(4, picture(20, 20))
@@ -482,7 +482,7 @@ def test_superresolution_applies_the_last_stage_k_times(monkeypatch: pytest.Monk
 def test_both_directions_and_every_entry_stage(name: str) -> None:
     model = model_of(name)
     image = picture(*OTHER, seed=3)
-    drawn = [model.translate(image, entry=entry).image for entry in range(model.method.stage + 1)]
+    drawn = [model.translate(image, start_stage=start_stage).image for entry in range(model.method.stage + 1)]
     assert {tuple(one.shape) for one in drawn} == {(1, 3, *OTHER)}
     assert not torch.equal(drawn[0], drawn[-1])
     assert not torch.equal(model.translate(image).image, model.translate(image, reverse=True).image)
@@ -508,7 +508,7 @@ def _grained(seed: int) -> Tensor:
 
 def test_finishing_brings_the_targets_grain_and_keeps_the_layout() -> None:
     target, drawn = _grained(0), picture(48, 56).flip(3)
-    finished = Finisher(target, [0.6, 0.8, 1.0], 0.4).finish(drawn).image
+    finished = Synthesizer(target, [0.6, 0.8, 1.0], 0.4).finish(drawn).image
     assert look_distance(finished, target) < 0.8 * look_distance(drawn, target)
     assert structure(finished, drawn) > 0.9 * structure(_grained(0).flip(3), drawn)
     assert float(finished.min()) >= -1
@@ -521,18 +521,18 @@ def test_finishing_takes_other_patches_where_pieces_of_the_target_would_be_cut_o
     target = (torch.cat([picture(48, 56)] * 2, 3) + 0.3 * grain).clamp(-1, 1)
     drawn = target[..., :56]
     assert copying(drawn, target) == 1
-    assert copying(Finisher(target, [0.6, 0.8, 1.0], 0.4).finish(drawn).image, target) < 0.5
+    assert copying(Synthesizer(target, [0.6, 0.8, 1.0], 0.4).finish(drawn).image, target) < 0.5
 
 
 def test_finishing_keeps_the_size_of_what_is_drawn() -> None:
-    assert Finisher(picture(52, 33), [0.5, 1.0], 0.4).finish(picture(30, 41)).image.shape == (1, 3, 30, 41)
+    assert Synthesizer(picture(52, 33), [0.5, 1.0], 0.4).finish(picture(30, 41)).image.shape == (1, 3, 30, 41)
 
 
 def test_of_the_layout_as_much_is_put_back_as_is_asked_for() -> None:
     target, drawn = picture(48, 40, seed=2), picture(48, 40, seed=5)
     apart = []
     for put_back in (0.0, 0.3, 1.0):
-        image = Finisher(target, [0.5, 0.7, 1.0], 0.4, put_back).finish(drawn).image
+        image = Synthesizer(target, [0.5, 0.7, 1.0], 0.4, put_back).finish(drawn).image
         apart.append(float((resize(image, (12, 10)) - resize(drawn, (12, 10))).square().mean()))
     assert apart[0] > apart[1] > apart[2]
 
@@ -542,7 +542,7 @@ def test_a_random_picture_is_finished_from_the_coarsest_stage_on_and_a_redrawn_o
         inputs = {"a": picture(40, 40, seed=1), "b": picture(40, 40, seed=2)}
         settings = tiny(name, max_side=40, min_side=12, stages=4)
         of = {domain: inputs[domain] for domain in methods.get_method(name).domains}
-        return Finisher.of(Job.plan(of, name, "standard", settings).run().method, "a", start)._factors[0]
+        return Synthesizer.of(Job.plan(of, name, "standard", settings).run().method, "a", start)._factors[0]
 
     assert begins("lonepair-single") == pytest.approx(12 / 40)
     assert begins("lonepair-single", 2) == pytest.approx((12 / 40) ** (1 / 3), abs=0.02)
@@ -552,10 +552,10 @@ def test_a_random_picture_is_finished_from_the_coarsest_stage_on_and_a_redrawn_o
 @methods_that("translate")
 def test_an_entry_sheet_shows_the_source_and_every_stage(name: str) -> None:
     model = model_of(name)
-    sheet, one = model.entry_sheet(picture(*SIZE)), model.translate(picture(*SIZE)).sheet()
+    sheet, one = model.translate_stage_sheet(picture(*SIZE)), model.translate(picture(*SIZE)).sheet()
     pictures = model.method.stage + 2
     assert sheet.image.shape[-1] / one.shape[-1] == pytest.approx(pictures / 2, rel=0.2)
-    assert sheet.settings["use"] == "entry_sheet"
+    assert sheet.settings["use"] == "translate_stage_sheet"
 
 
 @methods_that("translate")
@@ -625,7 +625,7 @@ def test_after_a_cut_a_clip_is_finished_as_if_it_began_there(name: str) -> None:
 
 
 def _detailed(name: str, side: int = 22, **settings: Any) -> Model:
-    """A tiny model of what is larger than its networks draw: noise, so that no enlarged picture has its detail."""
+    """A tiny model of what is larger than its networks rng: noise, so that no enlarged picture has its detail."""
     noise = torch.rand(1, 3, 60, 44, generator=torch.Generator().manual_seed(0)) * 2 - 1
     inputs = {"a": picture(48, 60), "b": noise} if "b" in methods.get_method(name).domains else {"a": noise}
     return Job.plan(inputs, name, "standard", tiny(name, max_side=side, **settings)).run()
@@ -636,7 +636,7 @@ finishing = pytest.mark.parametrize("name", [n for n in methods.names() if metho
 
 @finishing
 def test_pictures_grow_to_the_detail_of_what_was_given(name: str) -> None:
-    model, flat = _detailed(name), _detailed(name, detail_side=0)
+    model, flat = _detailed(name), _detailed(name, exemplar_max_side=0)
     domain = model.method.domains[-1]
     kept = model.method.detail(domain)
     assert kept is not None
@@ -656,7 +656,7 @@ def test_pictures_grow_to_the_detail_of_what_was_given(name: str) -> None:
 
 @finishing
 def test_detail_is_kept_with_the_model_and_may_be_missing(name: str, tmp_path: Path) -> None:
-    model = _detailed(name, detail_side=40)
+    model = _detailed(name, exemplar_max_side=40)
     again = load(model.save(tmp_path / "model.safetensors"))
     for domain in model.method.domains:
         kept = model.method.detail(domain)
@@ -666,7 +666,7 @@ def test_detail_is_kept_with_the_model_and_may_be_missing(name: str, tmp_path: P
     older = {key: value for key, value in model.method.model_state().items() if not key.startswith("detail")}
     again.method.load_model_state(older)
     assert again.method.detail("a") is not None  # what a model has it keeps
-    bare = load(_detailed(name, detail_side=0).save(tmp_path / "bare.safetensors"))
+    bare = load(_detailed(name, exemplar_max_side=0).save(tmp_path / "bare.safetensors"))
     bare.method.load_model_state(older)
     assert bare.method.detail("a") is None
 

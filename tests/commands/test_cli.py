@@ -122,7 +122,7 @@ def test_info(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(trained.parent)]) == 0
     assert capsys.readouterr().out == of_model
     counts = {name: int(n.replace(",", "")) for name, n in re.findall(r"^  (g_.+?) +([\d,]+)$", of_model, re.M)}
-    assert counts == load_model(trained)[0].parts()
+    assert counts == load_model(trained)[0].parameter_counts()
     for part in (
         "trained to   stage 2 of 2",
         "input a      a.png",
@@ -217,7 +217,7 @@ def test_a_model_takes_the_place_of_the_target(here: Path, trained: Path) -> Non
     assert torch.equal(read_image("m.png"), read_image("t.png"))
     assert main(["translate", "b.png", str(trained), "-o", "n.jpg", "--size", "40x30", "--entry", "1"]) == 0
     assert read_image("n.jpg").shape == (1, 3, 30, 40)
-    assert json.loads(read_metadata("n.jpg")["lonepair"])["entry"] == 1
+    assert json.loads(read_metadata("n.jpg")["lonepair"])["start_stage"] == 1
 
 
 @pytest.mark.parametrize(("size", "given"), [((24, 20), ""), ((48, 40), "48"), ((33, 47), "47x33"), ((9, 8), "8X9")])
@@ -522,7 +522,7 @@ def test_a_model_redraws_unfinished_and_shows_every_entry(here: Path) -> None:
     translate("a.png", "b.png")
     assert main(["translate", "a.png", "runs/a-to-b", "--no-finish", "--entries", "-o", "rough.png"]) == 0
     assert not torch.equal(read_image("rough.png"), read_image("out.png"))
-    assert json.loads(read_metadata("rough-sheet.png")["lonepair"])["use"] == "entry_sheet"
+    assert json.loads(read_metadata("rough-sheet.png")["lonepair"])["use"] == "translate_stage_sheet"
 
 
 def test_other_settings_do_not_resume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

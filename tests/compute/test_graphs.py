@@ -21,14 +21,14 @@ from conftest import picture
 from lonepair.api.job import Job
 from lonepair.api.model import Model
 from lonepair.compute.graphs import Recorder, Ways
-from lonepair.ops.device import cached, holding
-from lonepair.ops.noise import Choice, Draw, seeded
-from lonepair.train.loop import Steps, grow
+from lonepair.ops.device import cached, retain_cached
+from lonepair.ops.noise import Choice, RandomStream, seed_global
+from lonepair.train.loop import Steps, add_stage
 
 
 def trained(
     name: str,
-    records: bool | Callable[[torch.device], Recorder] | None,
+    captures_graphs: bool | Callable[[torch.device], Recorder] | None,
     steps: int = 8,
     clip: bool = False,
     large: bool = False,
@@ -47,13 +47,13 @@ def trained(
         pictures["a"] = torch.cat([picture(48, 40, seed=seed) for seed in range(3)])
     pictures = {domain: pictures[domain] for domain in method_class.domains}
     job = Job.plan(pictures, name, "standard", {"device": device, "max_side": 48 * scale, **settings})
-    engine = replace(job.engine, records=records is True)
-    with seeded(0):
+    engine = replace(job.engine, captures_graphs=records is True)
+    with seed_global(0):
         method = method_class(job.config, job.layout)
     levels = job._levels()
     with engine.training():
         for stage in range(job.layout.stages if large else 2):
-            grow(method, levels, engine, 0, {})
+            add_stage(method, levels, engine, 0, {})
             if large and stage < job.layout.stages - 1:
                 continue
             taken = Steps(method, levels, engine, 0)
@@ -72,20 +72,20 @@ def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
 # -- which ways a step may go -----------------------------------------------------------------------------------------
 
 
-def asks(draw: Draw) -> list[Choice]:
+def asks(rng: RandomStream) -> list[Choice]:
     """What a step asks for whose second question hangs on its first."""
     asked: list[Choice] = []
-    draw.told = asked.append
-    if draw.coin(0.5):
-        draw.below(3)
-    draw.below(1)  # no question
+    rng.told = asked.append
+    if rng.host_bernoulli(0.5):
+        rng.host_integer(3)
+    rng.host_integer(1)  # no question
     return asked
 
 
 def test_a_way_that_was_gone_is_found_again_and_no_other() -> None:
     ways, known = Ways(), set()
     for step in range(200):
-        found, asked = ways.walk(Draw(0, step)), asks(Draw(0, step))
+        found, asked = ways.walk(RandomStream(0, step)), asks(RandomStream(0, step))
         gone = tuple(choice.fell for choice in asked)
         assert (found in known) == (gone in known)
         assert found == gone or found not in known
@@ -96,16 +96,16 @@ def test_a_way_that_was_gone_is_found_again_and_no_other() -> None:
 
 @pytest.mark.parametrize("ask", [lambda d: d.scalars(2), lambda d: d.some(2, 9)])
 def test_numbers_that_cannot_be_met_again_are_no_way(ask: Any) -> None:
-    draw, asked = Draw(0), []
-    draw.told = asked.append
-    ask(draw)
+    rng, asked = RandomStream(0), []
+    rng.told = asked.append
+    ask(rng)
     assert Ways().learn(asked) is None
 
 
 def test_tensors_are_no_choice_of_the_hosts() -> None:
-    draw, asked = Draw(0), []
-    draw.told = asked.append
-    draw.normal(2, 3), draw.maps(3, 4, 5), draw.below(1)
+    rng, asked = RandomStream(0), []
+    rng.told = asked.append
+    rng.normal(2, 3), rng.feature_noise(3, 4, 5), rng.host_integer(1)
     assert asked == []
 
 
@@ -120,7 +120,7 @@ def ones(count: int) -> Tensor:
 def test_what_is_asked_for_while_holding_outlives_the_cache() -> None:
     first, again = ones(1), ones(1)
     assert first is again
-    with holding() as held:
+    with retain_cached() as held:
         second = ones(2)
     gone, kept = weakref.ref(first), weakref.ref(second)
     del first, again, second
@@ -157,7 +157,7 @@ STOOD_IN: list[tuple[str, dict[str, Any]]] = [
     *[(name, {}) for name in methods.names()],
     ("structural-analogy", {"clip": True}),
     ("lonepair", {"clip": True}),
-    ("consingan", {"large": True, "crop": 30, "min_side": 15, "stages": 3}),
+    ("consingan", {"large": True, "crop_size": 30, "min_side": 15, "stages": 3}),
 ]
 
 
@@ -199,10 +199,10 @@ def test_the_same_seed_learns_the_same_twice(name: str) -> None:
 
 
 CROPPED: list[tuple[str, dict[str, Any]]] = [
-    *[(name, {"crop": 50, "min_side": 25}) for name in methods.names()],
-    ("consingan", {"crop": 50, "min_side": 25, "pieces": 24}),
-    ("representative", {"crop": 50, "min_side": 25, "pieces": 24}),
-    ("consingan", {"crop": 50, "min_side": 25, "task": "retargeting"}),
+    *[(name, {"crop_size": 50, "min_side": 25}) for name in methods.names()],
+    ("consingan", {"crop_size": 50, "min_side": 25, "pieces": 24}),
+    ("representative", {"crop_size": 50, "min_side": 25, "pieces": 24}),
+    ("consingan", {"crop_size": 50, "min_side": 25, "task": "retargeting"}),
 ]
 
 
@@ -252,7 +252,7 @@ def test_trainings_together_give_what_each_gives_alone(tmp_path: Path) -> None:
 
 def test_an_error_of_one_training_is_not_lost() -> None:
     with pytest.raises(lonepair.UserError, match="lambda_rec: no such setting"):
-        lonepair.together([functools.partial(fitted, 0), functools.partial(fitted, 1, lambda_rec=1.0)])
+        lonepair.fit_many([functools.partial(fitted, 0), functools.partial(fitted, 1, lambda_rec=1.0)])
 
 
 @on_gpu
@@ -263,7 +263,7 @@ def test_a_clips_frames_are_those_that_are_not_repeated(finish: bool) -> None:
     clip = torch.cat([still.roll(2 * shift, 3) for shift in range(7)] + [still.flip(2)] * 3)  # a cut, too
     found = []
     for records in (False, True):
-        own = Model(model.method, replace(model.engine, records=records), {})
+        own = Model(model.method, replace(model.engine, captures_graphs=records), {})
         found.append([frame.image for frame in own.translate(clip, finish=finish).frames()])
     for one, other in zip(*found, strict=True):
         assert float((one - other).abs().mean()) < 1e-3

@@ -59,8 +59,8 @@ def weights(here: Path) -> str:
     """Made-up weights of the right shapes."""
     state = {}
     for name, shape, _, _ in _LAYERS:
-        draw = torch.randn(shape, generator=torch.Generator().manual_seed(len(state)))
-        state[f"{name}.conv.weight"] = draw / math.sqrt(math.prod(shape[1:]))
+        rng = torch.randn(shape, generator=torch.Generator().manual_seed(len(state)))
+        state[f"{name}.conv.weight"] = rng / math.sqrt(math.prod(shape[1:]))
         for part, value in (("running_mean", 0.0), ("running_var", 1.0), ("weight", 1.0), ("bias", 0.1)):
             state[f"{name}.bn.{part}"] = torch.full(shape[:1], value)
     save_file(state, "inception.safetensors")

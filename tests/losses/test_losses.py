@@ -14,11 +14,11 @@ from lonepair.losses import (
     self_similarity,
 )
 from lonepair.nets import PatchCritic
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.regions import pieces_of
 from lonepair.ops.resize import resize
-from lonepair.patches.distance import PatchLook, _known, _packed, _some
-from lonepair.patches.search import Nearest, patches_of, pieces
+from lonepair.patches.distance import PatchDistribution, _known, _packed, _some
+from lonepair.patches.search import NearestPatches, copied_regions, patches_of
 
 POINTS = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(0))
 
@@ -94,14 +94,14 @@ def test_critic_losses_sum_over_the_fakes() -> None:
         return 2 * x
 
     real, fakes = torch.full((1, 1, 6, 6), 0.5), [torch.full((1, 1, 6, 6), v) for v in (-1.0, 0.25)]
-    wasserstein, penalty = critic_losses(critic, real, fakes, Draw(0))
+    wasserstein, penalty = critic_losses(critic, real, fakes, RandomStream(0))
     assert wasserstein.item() == pytest.approx((-2 - 1) + (0.5 - 1))
     assert penalty.item() == pytest.approx(2 * (2 - 1) ** 2, abs=1e-5)
 
 
 def test_critic_losses_weigh_fakes_by_their_shares() -> None:
     real, fakes = torch.zeros(1, 1, 6, 6), [torch.full((1, 1, 6, 6), v) for v in (-1.0, 0.25)]
-    wasserstein, penalty = critic_losses(lambda x: 3 * x, real, fakes, Draw(0), shares=[1.0, 0.5])
+    wasserstein, penalty = critic_losses(lambda x: 3 * x, real, fakes, RandomStream(0), shares=[1.0, 0.5])
     assert wasserstein.item() == pytest.approx(-3 + 0.5 * 0.75)
     assert penalty.item() == pytest.approx(1.5 * (3 - 1) ** 2, abs=1e-5)
 
@@ -121,7 +121,7 @@ def test_images_of_one_size_share_a_forward(side: int, forwards: int) -> None:
     found = []
     for patch in (0, 3):
         calls = 0
-        values = critic_losses(critic, real, fakes, Draw(0), shares=[1.0, 0.5], patch=patch)
+        values = critic_losses(critic, real, fakes, RandomStream(0), shares=[1.0, 0.5], patch=patch)
         found.append([*values, *torch.autograd.grad(sum(values), list(net.parameters()))])
     assert calls == forwards + 2
     for one, same in zip(*found, strict=True):
@@ -140,9 +140,11 @@ def test_a_critic_that_sees_pieces_is_judged_the_same_on_average() -> None:
     images = real, 4 * fake.cumsum(3)
 
     def judged(seed: int, side: int) -> tuple[float, float]:
-        wasserstein = critic_losses(critic, images[0], [images[1]], Draw(seed), patch=critic.patch, side=side)[0]
+        wasserstein = critic_losses(critic, images[0], [images[1]], RandomStream(seed), patch=critic.patch, side=side)[
+            0
+        ]
         # Of one and the same image all points between are alike, and only places are drawn.
-        penalty = critic_losses(critic, images[1], [images[1]], Draw(seed), patch=critic.patch, side=side)[1]
+        penalty = critic_losses(critic, images[1], [images[1]], RandomStream(seed), patch=critic.patch, side=side)[1]
         return wasserstein.item(), penalty.item()
 
     whole, found = torch.tensor(judged(0, 0)), torch.tensor([judged(seed, 18) for seed in range(300)])
@@ -155,7 +157,7 @@ def test_a_critic_that_sees_pieces_is_judged_the_same_on_average() -> None:
 @pytest.mark.usefixtures("either_way")
 def test_pieces_of_several_crops_lie_one_in_each() -> None:
     images = torch.arange(4.0)[:, None, None, None].expand(4, 1, 30, 40) + torch.linspace(0, 0.5, 40)
-    found = pieces_of(4, (30, 40), 32, 11, Draw(0))
+    found = pieces_of(4, (30, 40), 32, 11, RandomStream(0))
     assert found is not None
     cut = found.cut(images)
     assert cut.shape[0] == 4
@@ -168,13 +170,15 @@ def test_critics_that_normalise_see_whole_pictures() -> None:
     critic = PatchCritic(1, 4, 3, slope=0.2, norm="instance")
     assert critic.patch == 0
     real, fake = torch.rand(2, 1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
-    one, other = (critic_losses(critic, real, [fake], Draw(0), patch=critic.patch, side=side) for side in (0, 16))
+    one, other = (
+        critic_losses(critic, real, [fake], RandomStream(0), patch=critic.patch, side=side) for side in (0, 16)
+    )
     assert [value.item() for value in one] == [value.item() for value in other]
 
 
 def test_a_lazy_penalty_is_the_same_on_average() -> None:
-    image, draw = torch.zeros(1, 1, 6, 6), Draw(0)
-    found = [float(critic_losses(lambda x: 3 * x, image, [image], draw, every=4)[1]) for _ in range(400)]
+    image, rng = torch.zeros(1, 1, 6, 6), RandomStream(0)
+    found = [float(critic_losses(lambda x: 3 * x, image, [image], rng, every=4)[1]) for _ in range(400)]
     assert set(found) == {0.0, 16.0}
     assert sum(found) / 400 == pytest.approx(4, abs=1)
 
@@ -209,51 +213,51 @@ def _grain(h: int, w: int, seed: int) -> Tensor:
 
 def test_patches_are_like_a_targets_wherever_they_stand() -> None:
     target = _grain(64, 64, 0)
-    look = PatchLook(target, 7, 2, 0.5, 0.0, Draw(1))
-    same, piece = look.loss(target, Draw(2)), look.loss(_grain(64, 64, 1), Draw(2))
-    other = look.loss(target.transpose(2, 3).contiguous(), Draw(2))
+    look = PatchDistribution(target, 7, 2, 0.5, 0.0, RandomStream(1))
+    same, piece = look.loss(target, RandomStream(2)), look.loss(_grain(64, 64, 1), RandomStream(2))
+    other = look.loss(target.transpose(2, 3).contiguous(), RandomStream(2))
     assert float(same) < 0.02
     assert float(other) > 1.4 * float(piece)
 
 
 def test_patches_see_blur_and_colours_that_the_target_lacks() -> None:
     target = picture(48, 48) + 0.2 * torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(0))
-    look = PatchLook(target, 7, 1, 0.5, 0.0, Draw(1))
+    look = PatchDistribution(target, 7, 1, 0.5, 0.0, RandomStream(1))
     blurred = resize(resize(target, (24, 24)), (48, 48))
-    assert float(look.loss(blurred, Draw(2))) > 5 * float(look.loss(target, Draw(2)))
+    assert float(look.loss(blurred, RandomStream(2))) > 5 * float(look.loss(target, RandomStream(2)))
     spot = target.clone()
     spot[..., 20:24, 20:24] = 3.0
-    assert float(look.loss(spot, Draw(2))) > 3 * float(look.loss(target, Draw(2)))
+    assert float(look.loss(spot, RandomStream(2))) > 3 * float(look.loss(target, RandomStream(2)))
 
 
 def test_of_many_patches_some_are_taken_and_the_gradient_reaches_borders() -> None:
     target = picture(80, 80)
-    look = PatchLook(target, 7, 2, 0.5, 0.5, Draw(1))
+    look = PatchDistribution(target, 7, 2, 0.5, 0.5, RandomStream(1))
     image = picture(80, 80, seed=1).requires_grad_()
-    look.loss(image, Draw(3)).backward()
+    look.loss(image, RandomStream(3)).backward()
     assert image.grad is not None
     grid = [0, 79]
     assert (image.grad[0, :, grid][:, :, grid] != 0).all()
-    draw = Draw(4).some(100, 1000)
-    assert len(set(draw.tolist())) == 100
-    assert 0 <= int(draw.min()) <= int(draw.max()) < 1000
+    rng = RandomStream(4).some(100, 1000)
+    assert len(set(rng.tolist())) == 100
+    assert 0 <= int(rng.min()) <= int(rng.max()) < 1000
 
 
 def test_some_patches_are_no_more_than_asked_for_and_each_is_one_of_them_now_and_then() -> None:
     image = torch.arange(13.0 * 17).view(1, 1, 13, 17)
     seen = set()
     for seed in range(60):
-        part, step = _some(image, 3, 20, Draw(seed))
+        part, step = _some(image, 3, 20, RandomStream(seed))
         corners = patches_of(part, 3, step)[:, 0]
         assert 6 <= len(corners) <= 20
         seen |= set(corners.tolist())
     assert seen == set(image[0, 0, :-2, :-2].flatten().tolist())
-    assert _some(image, 3, 1000, Draw(0))[1] == 1
+    assert _some(image, 3, 1000, RandomStream(0))[1] == 1
 
 
 def test_what_is_shut_out_is_not_the_nearest() -> None:
     target = torch.randn(1, 3, 12, 17, generator=torch.Generator().manual_seed(0))  # 150 patches of 3x3
-    search, shut = Nearest(target, 3), torch.arange(150) % 2 == 0
+    search, shut = NearestPatches(target, 3), torch.arange(150) % 2 == 0
     for alpha in (0.0, 0.03):
         found = search(search.queries(target), alpha, shut)
         assert (found % 2 == 1).all()
@@ -274,7 +278,7 @@ def test_roughly_the_nearest_is_the_nearest_of_every_second(alpha: float, size: 
     apart = torch.cdist(patches_of(image, 3).double(), patches[seen].double()).square() / 27
     if alpha:
         apart = apart / (alpha + apart.min(0).values)
-    search = Nearest(target, 3)
+    search = NearestPatches(target, 3)
     found = search(search.queries(image), alpha, shut, roughly=True)
     assert torch.isin(found, seen).all()
     chosen = torch.searchsorted(seen, found)
@@ -288,7 +292,7 @@ def test_nearest_is_the_nearest_in_every_tile(alpha: float) -> None:
     apart = torch.cdist(ours.double(), theirs.double()).square() / 27
     if alpha:
         apart = apart / (alpha + apart.min(0).values)
-    search = Nearest(target, 3)
+    search = NearestPatches(target, 3)
     found = search(search.queries(image), alpha)
     assert torch.allclose(apart.gather(1, found[:, None])[:, 0], apart.min(1).values, rtol=1e-3)
     own = torch.arange(len(theirs))
@@ -301,11 +305,11 @@ def test_nearest_is_the_nearest_in_every_tile(alpha: float) -> None:
 def test_nearness_tells_patches_from_a_shuffle_of_their_pixels() -> None:
     """The same pixels in another order are far; a piece of the target is as near as its mirrored borders let it be."""
     target = picture(48, 48)
-    near, far = (PatchLook(target, 7, 1, 0.0, weight, Draw(1)) for weight in (1.0, 0.0))
+    near, far = (PatchDistribution(target, 7, 1, 0.0, weight, RandomStream(1)) for weight in (1.0, 0.0))
     order = torch.randperm(48 * 48, generator=torch.Generator().manual_seed(0))
     shuffled = target.flatten(2)[..., order].view(1, 3, 48, 48)
     found = {
-        name: float(near.loss(each, Draw(2)) - far.loss(each, Draw(2)))
+        name: float(near.loss(each, RandomStream(2)) - far.loss(each, RandomStream(2)))
         for name, each in {"shuffled": shuffled, "cut": target[..., 3:45, 5:47], "itself": target}.items()
     }
     assert found["shuffled"] > 0.5
@@ -317,18 +321,18 @@ def test_pieces_are_runs_of_one_shift_both_ways() -> None:
     index = torch.randint(0, 600, (12, 12), generator=torch.Generator().manual_seed(0))
     rows, columns = torch.meshgrid(torch.arange(5), torch.arange(6), indexing="ij")
     index[3:8, 2:8] = (rows + 11) * 30 + columns + 7
-    found = pieces(index.flatten(), (12, 12), 30, 5)
+    found = copied_regions(index.flatten(), (12, 12), 30, 5)
     expected = torch.zeros(12, 12, dtype=torch.bool)
     expected[3:8, 2:8] = True
     assert torch.equal(found, expected)
-    assert not pieces(index.flatten(), (12, 12), 30, 7).any()
+    assert not copied_regions(index.flatten(), (12, 12), 30, 7).any()
 
 
 def test_pieces_are_known_by_their_shift_where_patches_lie_apart() -> None:
     rows, columns = torch.meshgrid(torch.arange(6), torch.arange(7), indexing="ij")
     index = ((2 * rows + 3) * 40 + 2 * columns + 5).flatten()
-    assert pieces(index, (6, 7), 40, 4, step=2).all()
-    assert not pieces(index, (6, 7), 40, 4).any()
+    assert copied_regions(index, (6, 7), 40, 4, step=2).all()
+    assert not copied_regions(index, (6, 7), 40, 4).any()
 
 
 def test_a_figure_is_rare_in_an_image_and_in_its_negative() -> None:
@@ -359,11 +363,11 @@ def test_a_large_target_is_known_by_some_of_its_patches(monkeypatch: pytest.Monk
     """Of 27 x 36 patches by all, or by 9 x 12."""
     image = torch.arange(2 * 31 * 40.0).view(1, 2, 31, 40)
     assert torch.equal(patches_of(*_known(image, 5)), patches_of(image, 5))
-    monkeypatch.setattr(PatchLook, "ALL", 27 * 36 - 1)
-    monkeypatch.setattr(PatchLook, "KNOWN", 120)
+    monkeypatch.setattr(PatchDistribution, "ALL", 27 * 36 - 1)
+    monkeypatch.setattr(PatchDistribution, "KNOWN", 120)
     assert torch.equal(patches_of(*_known(image, 5)), patches_of(image, 5, 3))
-    assert float(PatchLook(image, 5, 2, 0.5, 0.2, Draw(1)).loss(image, Draw(2))) < float(
-        PatchLook(image, 5, 2, 0.5, 0.2, Draw(1)).loss(image.flip(2) * 2, Draw(2))
+    assert float(PatchDistribution(image, 5, 2, 0.5, 0.2, RandomStream(1)).loss(image, RandomStream(2))) < float(
+        PatchDistribution(image, 5, 2, 0.5, 0.2, RandomStream(1)).loss(image.flip(2) * 2, RandomStream(2))
     )
 
 

@@ -147,8 +147,8 @@ def test_the_shape_of_pixels_is_kept(tmp_path: Path, name: str, images: list[tor
         stream = container.streams.video[0]
         frame = next(container.decode(stream))
         graph = av.filter.Graph()
-        entry = graph.add_buffer(width=48, height=32, format=frame.format, time_base=stream.time_base)
-        entry.link_to(square := graph.add("scale", "w=iw*sar*11:h=ih:eval=frame"))
+        start_stage = graph.add_buffer(width=48, height=32, format=frame.format, time_base=stream.time_base)
+        start_stage.link_to(square := graph.add("scale", "w=iw*sar*11:h=ih:eval=frame"))
         square.link_to(graph.add("buffersink"))
         graph.configure()
         graph.push(frame)

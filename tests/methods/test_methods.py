@@ -18,11 +18,11 @@ from conftest import StopAfter, picture, tiny
 from lonepair.api.job import Job
 from lonepair.api.model import Model, load
 from lonepair.errors import UserError
-from lonepair.methods.base import Method, Scene
-from lonepair.ops.noise import Choice, Draw, seeded
+from lonepair.methods.base import Method, StepInputs
+from lonepair.ops.noise import Choice, RandomStream, seed_global
 from lonepair.train.checkpoint import load_model, save_model
 from lonepair.train.events import Report, Watcher
-from lonepair.train.loop import Interrupted, Progress, Steps, grow
+from lonepair.train.loop import Interrupted, Progress, Steps, add_stage
 from lonepair.train.run import RunFolder
 
 every_method = pytest.mark.parametrize("name", methods.names())
@@ -167,7 +167,7 @@ def test_resumed_run_is_the_uninterrupted_one(name: str, killed_after: int, tmp_
 @every_method
 def test_previews_leave_no_trace(name: str, tmp_path: Path) -> None:
     """However often they are drawn, BatchNorm's running averages included."""
-    settings = {"norm": "batch"} if has(name, "norm") else {}
+    settings = {"normalization": "batch"} if has(name, "norm") else {}
     often, never = job(name, **settings, preview_minutes=1e-9), job(name, **settings, preview_minutes=0.0)
     drawn = often.run(often.folder(tmp_path / "often", False))
     assert_same(weights(drawn), weights(never.run()))
@@ -216,30 +216,30 @@ def test_samples_of_any_size(name: str) -> None:
         pair.sample(1, size=(37, 5))
 
 
-def grown(name: str, stage: int, **settings: Any) -> tuple[Method, Scene]:
-    """The method at `stage`, ready to train, and a scene for one step."""
-    settings = {key: value for key, value in {"stages": 4, "ratio": 0.75, **settings}.items() if has(name, key)}
+def grown(name: str, stage: int, **settings: Any) -> tuple[Method, StepInputs]:
+    """The method at `stage`, ready to train, and a inputs for one step."""
+    settings = {key: value for key, value in {"stages": 4, "pyramid_ratio": 0.75, **settings}.items() if has(name, key)}
     ready = job(name, **{**settings, "max_side": 26})
-    with seeded(0):
+    with seed_global(0):
         method = ready.method_class(ready.config, ready.layout)
         levels = ready._levels()
         for _ in range(stage + 1):
-            method.grow()
+            method.add_stage()
             with torch.no_grad():
-                method.measure({d: stages[: method.stage + 1] for d, stages in levels.items()})
+                method.calibrate_noise({d: stages[: method.stage + 1] for d, stages in levels.items()})
     real = {d: [level[:1] for level in stages[: stage + 1]] for d, stages in levels.items()}
-    return method, Scene(real, Draw(0))
+    return method, StepInputs(real, RandomStream(0))
 
 
 @every_method
 @pytest.mark.parametrize("stage", [0, 1, 2])
 def test_gradient_reaches_every_trained_parameter_and_no_other(name: str, stage: int) -> None:
-    method, scene = grown(name, stage, concurrent=2)
+    method, inputs = grown(name, stage, trained_stages=2)
     players = method.players()
     trained = {id(p) for player in players.values() for group in player.groups for p in group["params"]}
-    for player in dict.fromkeys(method.schedule(stage).rounds):
+    for player in dict.fromkeys(method.schedule(stage).update_order):
         own = [p for group in players[player].groups for p in group["params"]]
-        loss = torch.stack(list(method.losses(player, scene).values())).sum()
+        loss = torch.stack(list(method.losses(player, inputs).values())).sum()
         for parameter, gradient in zip(own, torch.autograd.grad(loss, own, allow_unused=True), strict=True):
             assert gradient is not None, (player, parameter.shape)
             assert gradient.isfinite().all()
@@ -247,7 +247,7 @@ def test_gradient_reaches_every_trained_parameter_and_no_other(name: str, stage:
         assert id(parameter) in trained or not parameter.requires_grad, key
 
 
-LARGE: dict[str, Any] = {"stages": 3, "max_side": 160, "crop": 28}
+LARGE: dict[str, Any] = {"stages": 3, "max_side": 160, "crop_size": 28}
 
 
 def large_job(name: str, **settings: Any) -> Job:
@@ -261,11 +261,11 @@ def large_job(name: str, **settings: Any) -> Job:
 @every_method
 def test_a_step_sees_crops_of_a_large_picture(name: str) -> None:
     ready = large_job(name)
-    with seeded(0):
+    with seed_global(0):
         method = ready.method_class(ready.config, ready.layout)
     levels = ready._levels()
     for _ in range(ready.layout.stages):
-        grow(method, levels, ready.engine, 0, {})
+        add_stage(method, levels, ready.engine, 0, {})
     seen: list[int] = []
     for part in method.nets.modules():
         if isinstance(part, torch.nn.Conv2d):
@@ -275,9 +275,9 @@ def test_a_step_sees_crops_of_a_large_picture(name: str) -> None:
         if step == 1:
             seen.clear()  # what is drawn once a stage and kept is whole
         for index, players in enumerate(steps.groups):
-            scene = steps.scene(index, step, steps.frames(step))
+            inputs = steps.inputs(index, step, steps.frames(step))
             for player in dict.fromkeys(players):
-                losses = method.losses(player, scene)
+                losses = method.losses(player, inputs)
                 assert all(value.isfinite() for value in losses.values()), losses
     # Four crops of 28 x 28 pixels together, each with what its borders hang on; not 160 x 150.
     assert 28**2 <= max(seen) < 0.6 * 140 * 160
@@ -288,9 +288,9 @@ CROPPED: list[tuple[str, dict[str, Any]]] = [
     *[(name, {"pieces": 16}) for name in methods.names() if has(name, "pieces")],
     *[(name, {"as_released": True}) for name in methods.names() if has(name, "as_released")],
     *[(name, {"task": "animation"}) for name in ("singan", "consingan")],
-    ("consingan", {"task": "retargeting", "norm": "batch"}),
+    ("consingan", {"task": "retargeting", "normalization": "batch"}),
     ("structural-analogy", {"lambda_self": 1.0}),
-    ("representative", {"border": "reflect", "window": 1.0, "entry": -1}),
+    ("representative", {"border_padding": "reflect", "window_fraction": 1.0, "start_stage": -1}),
 ]
 
 
@@ -327,24 +327,24 @@ def test_a_step_on_crops_can_be_recorded(name: str, settings: dict[str, Any], mo
         raise AssertionError("the host reads a tensor")
 
     ready = large_job(name, **settings)
-    with seeded(0):
+    with seed_global(0):
         method = ready.method_class(ready.config, ready.layout)
     levels = ready._levels()
     for _ in range(ready.layout.stages):
-        grow(method, levels, ready.engine, 0, {})
+        add_stage(method, levels, ready.engine, 0, {})
     steps, asked = Steps(method, levels, ready.engine, 0), list[Choice]()
     players, cropped = method.players(), 0
 
     def take(number: int) -> None:
         nonlocal cropped
         for index, group in enumerate(steps.groups):
-            scene = steps.scene(index, number, frames[number])
-            scene.draw.told = asked.append
+            inputs = steps.inputs(index, number, frames[number])
+            inputs.rng.told = asked.append
             for player in group:
                 own = [parameter for part in players[player].groups for parameter in part["params"]]
-                loss = torch.stack(list(method.losses(player, scene).values())).sum()
+                loss = torch.stack(list(method.losses(player, inputs).values())).sum()
                 loss.backward(inputs=own)  # type: ignore[no-untyped-call]
-            found = scene.seen.values() if scene.seen else scene.fakes.sizes.values()
+            found = inputs.visible.values() if inputs.visible else inputs.fakes.sizes.values()
             cropped += any(isinstance(sizes, nets.Crops) for sizes in found)
 
     frames = {number: steps.frames(number) for number in range(3)}
@@ -405,7 +405,7 @@ def test_crops_are_no_smaller_than_the_coarsest_stage(name: str) -> None:
 
 @every_method
 def test_work_does_not_grow_with_what_crops_leave_out(name: str) -> None:
-    small, large, whole = (large_job(name, **more) for more in ({"max_side": 40}, {}, {"crop": 0}))
+    small, large, whole = (large_job(name, **more) for more in ({"max_side": 40}, {}, {"crop_size": 0}))
     work = []
     for each in (small, large, whole):
         method = each.method_class(each.config, each.layout)
@@ -440,7 +440,7 @@ def test_finished_stages_do_not_move(name: str) -> None:
                 before.update({k: v.clone() for k, v in method.nets.state_dict().items()})
                 moving.update(k for k, p in method.nets.named_parameters() if id(p) in trained)
 
-    settings = {key: value for key, value in {"stages": 3, "concurrent": 1}.items() if has(name, key)}
+    settings = {key: value for key, value in {"stages": 3, "trained_stages": 1}.items() if has(name, key)}
     pair = job(name, **settings).run(callbacks=[Remember()])
     after = weights(pair)
     layers = {key.rpartition(".")[0] for key in moving}  # a layer that is trained keeps count of what it sees
@@ -454,7 +454,7 @@ def test_finished_stages_do_not_move(name: str) -> None:
 def test_parts_count_what_is_built(name: str) -> None:
     method = job(name).run().method
     built = sum(p.numel() for key, p in method.nets.named_parameters() if key.split(".")[0] in method.used)
-    assert sum(method.parts().values()) == built
+    assert sum(method.parameter_counts().values()) == built
 
 
 @every_method
@@ -463,7 +463,7 @@ def test_schedule_of_every_stage_is_known_beforehand(name: str) -> None:
     for stage in range(method.plan.stages):
         schedule = method.schedule(stage)
         assert schedule.steps >= 1
-        assert set(schedule.rounds) == set(method.players())
+        assert set(schedule.update_order) == set(method.players())
 
 
 @every_method
@@ -490,9 +490,9 @@ def test_every_setting_has_a_sentence_of_help(name: str) -> None:
 
 @every_method
 def test_preview_shows_every_domain(name: str) -> None:
-    method, scene = grown(name, 1)
+    method, inputs = grown(name, 1)
     with torch.no_grad():
-        pictures = method.preview(scene.real, Draw(0))
+        pictures = method.preview(inputs.real, RandomStream(0))
     assert len(pictures) >= 2
     assert all(image.isfinite().all() for _, image in pictures)
 
@@ -535,7 +535,7 @@ def test_a_wrong_number_of_inputs_names_the_methods_that_fit(name: str) -> None:
 @every_method
 def test_several_images_are_one_domain_or_are_refused(name: str) -> None:
     several = [picture(20, 18, seed=i) for i in range(3)]
-    if not methods.get_method(name).takes_many:
+    if not methods.get_method(name).accepts_several:
         with pytest.raises(UserError, match="consingan"):
             job(name, {"a": several, "b": picture(20, 20)})
         return
@@ -581,16 +581,16 @@ WAYS = [
     *[(n, {"as_released": True}) for n in methods.names() if has(n, "as_released")],
     *[(n, {"task": task}) for n in ("singan", "consingan") for task in ("generation", "animation")],
     *[("consingan", {"task": task}) for task in ("retargeting", "harmonization", "editing")],
-    ("consingan", {"norm": "instance"}),
-    ("consingan", {"norm": "batch", "size_rule": "geometric"}),
+    ("consingan", {"normalization": "instance"}),
+    ("consingan", {"normalization": "batch", "pyramid_rule": "geometric"}),
     ("structural-analogy", {"square": True}),
     ("structural-analogy", {"lambda_self": 1.0}),
     ("structural-analogy", {"lambda_self": 1.0, "as_released": True}),
     ("structural-analogy", {"luminance_levels": 4}),
-    ("structural-analogy", {"entry": 0}),
-    ("representative", {"cycle": "colour"}),
-    ("representative", {"border": "reflect", "window": 1.0}),
-    ("representative", {"size_rule": "geometric", "entry": -1, "critic_steps": 2}),
+    ("structural-analogy", {"start_stage": 0}),
+    ("representative", {"cycle_channels": "colour"}),
+    ("representative", {"border_padding": "reflect", "window_fraction": 1.0}),
+    ("representative", {"pyramid_rule": "geometric", "start_stage": -1, "critic_steps": 2}),
 ]
 
 

@@ -17,9 +17,9 @@ from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.errors import UserError
 from lonepair.media.source import fit_inside
-from lonepair.methods.base import Method, Scene
+from lonepair.methods.base import Method, StepInputs
 from lonepair.nets import StageGenerator, StagewiseGenerator, widths_by_stage
-from lonepair.ops.noise import Draw, seeded
+from lonepair.ops.noise import RandomStream, seed_global
 
 Size = tuple[int, int]
 
@@ -34,9 +34,9 @@ def planned(name: str, *sizes: Size, preset: str = "full", **settings: Any) -> M
 
 
 def grown(method: Method, stages: int) -> Method:
-    with seeded(0), torch.no_grad():
+    with seed_global(0), torch.no_grad():
         for _ in range(stages):
-            method.grow()
+            method.add_stage()
     return method
 
 
@@ -51,20 +51,20 @@ def small(name: str, **settings: Any) -> Method:
     job = Job.plan(wanted, name, "standard", tiny(name, **{"max_side": 24, **settings}))
     method = job.method_class(job.config, job.layout)
     levels = job._levels()
-    with seeded(0), torch.no_grad():
+    with seed_global(0), torch.no_grad():
         for stage in range(2):
-            method.grow()
-            method.measure({d: images[: stage + 1] for d, images in levels.items()})
+            method.add_stage()
+            method.calibrate_noise({d: images[: stage + 1] for d, images in levels.items()})
     return method
 
 
-def scene(method: Method, seed: int = 0) -> Scene:
+def inputs(method: Method, seed: int = 0) -> StepInputs:
     """A step at the method's stage, of random real images."""
     real = {
         domain: [picture(*size, seed=seed + i) for i, size in enumerate(sizes)]
         for domain, sizes in method.sizes.items()
     }
-    return Scene(real, Draw(seed))
+    return StepInputs(real, RandomStream(seed))
 
 
 # SinGAN
@@ -97,14 +97,14 @@ def test_singan_reduces_a_large_image_first() -> None:
 @pytest.mark.parametrize(("size", "total"), [((250, 250), 1_930_785), ((188, 250), 1_479_966)])
 def test_singan_parameters(size: Size, total: int) -> None:
     method = planned("singan", size)
-    assert sum(method.parts().values()) == total
+    assert sum(method.parameter_counts().values()) == total
     assert count(grown(method, method.plan.stages).nets["g"]) == total
 
 
 def test_singan_parameters_at_9_stages() -> None:
     method = planned("singan", (160, 200))
     assert method.plan.stages == 9
-    assert sum(method.parts().values()) == 1_029_147
+    assert sum(method.parameter_counts().values()) == 1_029_147
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_singan_pads_image_and_noise_by_five_zeros() -> None:
 
 def test_singan_noise_of_stage_0_is_one_channel_repeated() -> None:
     method = planned("singan", (250, 250))
-    first, second = method.noises([(25, 25), (32, 32)], Draw(0))  # type: ignore[attr-defined]
+    first, second = method.noise_maps([(25, 25), (32, 32)], RandomStream(0))  # type: ignore[attr-defined]
     assert torch.equal(first[:, 0], first[:, 1])
     assert torch.equal(first[:, 0], first[:, 2])
     assert not torch.equal(second[:, 0], second[:, 1])
@@ -199,7 +199,7 @@ def test_singan_noise_of_stage_0_is_one_channel_repeated() -> None:
 
 def test_singan_reconstructs_from_z_star_and_nothing_else() -> None:
     method = small("singan")
-    star, above = method.fixed_noises(method.sizes["a"])  # type: ignore[attr-defined]
+    star, above = method.reconstruction_maps(method.sizes["a"])  # type: ignore[attr-defined]
     assert torch.equal(star[:, :1], method.anchor)  # type: ignore[attr-defined]
     assert above.abs().max() == 0
 
@@ -212,10 +212,12 @@ def test_singan_reconstructs_from_z_star_and_nothing_else() -> None:
         ("structural-analogy", ["critic", "generator"], 20000, 1.0, {"critic": 1e-4, "generator": 5e-4}),
     ],
 )
-def test_schedules_and_adam(name: str, rounds: list[str], steps: int, decay_at: float, rates: dict[str, float]) -> None:
+def test_schedules_and_adam(
+    name: str, update_order: list[str], steps: int, decay_at: float, rates: dict[str, float]
+) -> None:
     method = grown(planned(name, *[(220, 220)] * len(methods.get_method(name).domains)), 1)
     schedule = method.schedule(0)
-    assert (list(schedule.rounds), schedule.steps, schedule.decay_at) == (rounds, steps, decay_at)
+    assert (list(schedule.update_order), schedule.steps, schedule.decay_at) == (update_order, steps, decay_at)
     players = method.players()
     assert {player: made.groups[0]["lr"] for player, made in players.items()} == rates
     assert {made.betas for made in players.values()} == {(0.5, 0.999)}
@@ -227,7 +229,7 @@ def test_schedules_and_adam(name: str, rounds: list[str], steps: int, decay_at: 
 @pytest.mark.parametrize(("name", "reconstruction"), [("singan", 10), ("consingan", 10), ("structural-analogy", 1)])
 def test_weights_of_losses(name: str, reconstruction: float) -> None:
     config = methods.get_method(name).config_class.from_preset("full")
-    assert (config.lambda_pen, config.lambda_rec) == (0.1, reconstruction)  # type: ignore[attr-defined]
+    assert (config.lambda_gp, config.lambda_rec) == (0.1, reconstruction)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", ["singan", "structural-analogy"])
@@ -245,7 +247,7 @@ def test_noise_amplitude_of_a_perfect_reconstruction_is_zero() -> None:
     method = small("singan")
     below = method._reconstruction_below()  # type: ignore[attr-defined]
     for apart, expected in ((0.0, 0.0), (0.5, 0.05)):
-        method.measure({"a": [torch.empty(0), below + apart]})
+        method.calibrate_noise({"a": [torch.empty(0), below + apart]})
         assert float(method.generator.amplitudes[1]) == pytest.approx(expected, abs=1e-6)  # type: ignore[attr-defined]
 
 
@@ -261,9 +263,9 @@ def test_consingan_sizes_at_188x250() -> None:
 @pytest.mark.parametrize("size", [(188, 250), (250, 120)])
 def test_consingan_parameters(size: Size) -> None:
     method = planned("consingan", size)
-    assert sum(method.parts().values()) == 668_227
+    assert sum(method.parameter_counts().values()) == 668_227
     for stage in range(6):
-        method.grow()
+        method.add_stage()
         assert count(method.nets["g"]) == 114_307 + stage * 110_784
         assert count(method.nets["d"]) == 113_153
     assert {m.negative_slope for m in method.nets.modules() if isinstance(m, nn.LeakyReLU)} == {0.05}
@@ -294,7 +296,7 @@ def test_consingan_settings_for_composites(preset: str, first: list[int], slope:
     ],
 )
 def test_consingan_borders(task: str, stage: int, seen: list[Size]) -> None:
-    """Sizes at which the convolutions see the features of an 8x10 image, whose next stage is 9x11."""
+    """StageSizes at which the convolutions see the features of an 8x10 image, whose next stage is 9x11."""
     net = planned("consingan", (188, 250), task=task)
     generator = grown(net, stage + 1).nets["g"]
     given: list[Size] = []
@@ -313,7 +315,7 @@ def test_consingan_borders(task: str, stage: int, seen: list[Size]) -> None:
 def test_consingan_trains_three_stages_and_each_further_back_a_tenth_as_fast() -> None:
     method = planned("consingan", (188, 250))
     for stage in range(6):
-        method.grow()
+        method.add_stage()
         groups = method.players()["generator"].groups
         rates = [group["lr"] for group in groups]
         expected = [5e-4, 5e-5, 5e-6][: stage + 1]
@@ -328,9 +330,9 @@ def test_consingan_trains_three_stages_and_each_further_back_a_tenth_as_fast() -
 
 def test_consingan_reconstructs_from_the_coarsest_image() -> None:
     method = small("consingan", stages=3)
-    first, second = method.fixed_noises(method.sizes["a"])  # type: ignore[attr-defined]
+    first, second = method.reconstruction_maps(method.sizes["a"])  # type: ignore[attr-defined]
     assert torch.equal(first, method.anchor)  # type: ignore[attr-defined]
-    again = method.fixed_noises(method.sizes["a"])[1]  # type: ignore[attr-defined]
+    again = method.reconstruction_maps(method.sizes["a"])[1]  # type: ignore[attr-defined]
     assert torch.equal(second, again)
     assert float(second.std()) == pytest.approx(1, abs=0.05)
 
@@ -363,10 +365,10 @@ def test_structural_analogy_square_stretches_both() -> None:
 def test_structural_analogy_parameters(min_side: int, stages: int, generators: int, critics: int | None) -> None:
     method = planned("structural-analogy", (220, 220), (220, 220), min_side=min_side)
     assert method.plan.stages == stages
-    assert sum(method.parts().values()) == generators
+    assert sum(method.parameter_counts().values()) == generators
     seen = 0
     for _ in range(stages):
-        method.grow()
+        method.add_stage()
         seen += sum(count(method.nets[f"d_{domain}"]) for domain in "ab")
     assert sum(count(method.nets[f"g_{domain}"]) for domain in "ab") == generators
     assert critics is None or seen == critics
@@ -390,7 +392,7 @@ def test_structural_analogy_critic_terms() -> None:
 
     for domain in "ab":
         method.nets[f"d_{domain}"] = Mean()
-    step = scene(method)
+    step = inputs(method)
     found = method.losses("critic", step)
     for domain in "ab":
         real = step.real[domain][-1]
@@ -419,7 +421,7 @@ def test_structural_analogy_weight_of_b_is_on_b_alone() -> None:
     plain, half = (small("structural-analogy", lambda_adv_b=weight) for weight in (1.0, 0.5))
     found = []
     for method in (plain, half):
-        step = scene(method)
+        step = inputs(method)
         method.losses("critic", step)
         found.append(method.losses("generator", step))
     for name, share in (("adv_a", 1.0), ("adv_ba", 1.0), ("adv_b", 0.5), ("adv_ab", 0.5), ("rec_b", 1.0)):
@@ -435,12 +437,12 @@ def test_released_ways_draw_z_star_anew(name: str) -> None:
         job = Job.plan({d: inputs[d] for d in wanted}, name, "standard", tiny(name, as_released=released))
         method = job.method_class(job.config, job.layout)
         levels = job._levels()
-        with seeded(0), torch.no_grad():
-            method.grow()
-            method.measure({d: images[:1] for d, images in levels.items()})
+        with seed_global(0), torch.no_grad():
+            method.add_stage()
+            method.calibrate_noise({d: images[:1] for d, images in levels.items()})
         losses = []
         for seed in (1, 2):
-            step = Scene({d: [images[0]] for d, images in levels.items()}, Draw(seed))
+            step = StepInputs({d: [images[0]] for d, images in levels.items()}, RandomStream(seed))
             # A critic's update first, as in training; its statistics do not reach a reconstruction.
             method.losses("critic", step)
             found = method.losses("generator", step)
@@ -450,8 +452,8 @@ def test_released_ways_draw_z_star_anew(name: str) -> None:
 
 
 def test_a_released_step_of_consingan_moves_thrice_along_one_gradient() -> None:
-    rounds = grown(planned("consingan", (188, 250), as_released=True), 1).schedule(0).rounds
-    assert list(rounds) == ["critic"] * 3 + ["generator"] * 3
+    update_order = grown(planned("consingan", (188, 250), as_released=True), 1).schedule(0).rounds
+    assert list(update_order) == ["critic"] * 3 + ["generator"] * 3
 
 
 # All

@@ -17,7 +17,7 @@ from lonepair.errors import UserError
 from lonepair.metrics import copy_map, copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
 from lonepair.metrics.sifid import _LAYERS, frechet
 from lonepair.ops.flow import estimate_flow, follow, reliable
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize
 from lonepair.patches.distance import random_filters, sliced_wasserstein
 
@@ -37,8 +37,8 @@ def blurred(image: Tensor, factor: float) -> Tensor:
 
 def random(h: int, w: int, seed: int = 0, channels: int = 3) -> Tensor:
     """Blobs: a layout of its own for each seed."""
-    draw = torch.rand(1, channels, h // 6, w // 6, generator=torch.Generator().manual_seed(seed))
-    return resize(2 * draw - 1, (h, w)).clamp(-1, 1)
+    rng = torch.rand(1, channels, h // 6, w // 6, generator=torch.Generator().manual_seed(seed))
+    return resize(2 * rng - 1, (h, w)).clamp(-1, 1)
 
 
 def shuffled(image: Tensor, block: int) -> Tensor:
@@ -87,7 +87,7 @@ def test_they_are_symmetric_and_fall_with_noise() -> None:
 
 def test_sliced_wasserstein_agrees_with_scipy() -> None:
     one, other = random(30, 24), random(30, 24, 1)
-    filters = random_filters(5, 3, 7, Draw(1))
+    filters = random_filters(5, 3, 7, RandomStream(1))
     assert filters.flatten(1).norm(dim=1).tolist() == pytest.approx([1.0] * 5)
     per_filter = []
     for filter_ in filters:
@@ -97,7 +97,7 @@ def test_sliced_wasserstein_agrees_with_scipy() -> None:
 
 
 def test_sliced_wasserstein_of_unequal_sizes() -> None:
-    filters = random_filters(5, 3, 7, Draw(1))
+    filters = random_filters(5, 3, 7, RandomStream(1))
     one, other = random(30, 24), random(36, 48, 1)
     ours = float(sliced_wasserstein(one, other, filters))
     assert ours == pytest.approx(float(sliced_wasserstein(other, one, filters)), rel=1e-6)

@@ -6,8 +6,8 @@ from lonepair.losses import gradient_penalty
 from lonepair.nets import Crops, GrowingGenerator, PatchCritic, StageGenerator, StagewiseGenerator, Surround, crops, cut
 from lonepair.nets.blocks import Border, InstanceNorm, Norm
 from lonepair.nets.crops import enlarged_from
-from lonepair.ops.noise import Draw, seeded
-from lonepair.ops.regions import Places
+from lonepair.ops.noise import RandomStream, seed_global
+from lonepair.ops.regions import Regions
 from lonepair.ops.resize import resize_image, resizing
 
 SIZES = [(7, 9), (9, 12), (13, 17)]
@@ -19,10 +19,10 @@ def parameters(net: nn.Module) -> int:
 
 
 def generator(stages: int, norm: Norm = "none", channels: int = 3, width: int = 8) -> GrowingGenerator:
-    with seeded(0):
+    with seed_global(0):
         net = GrowingGenerator(channels, width, 3, norm, 0.05, max_stages=6)
         for _ in range(stages):
-            net.grow(6)
+            net.add_stage(6)
     # The initial weights shrink what passes through to nothing; larger ones make a change at the input show.
     with torch.no_grad():
         for part in net.modules():
@@ -44,25 +44,25 @@ def image(height: int, width: int, channels: int = 3) -> Tensor:
 def test_a_generator_draws_in_bands_what_it_draws_in_one_piece(
     norm: Norm, surround: Surround, border: Border, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with seeded(0):
+    with seed_global(0):
         net = GrowingGenerator(3, 8, 2, norm, 0.05, 3, border=border, surround=surround, head_norm=norm)
         for _ in range(3):
-            net.grow(2)
+            net.add_stage(2)
         for part in net.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.normal_(part.weight, 0, 0.2)
     net.eval().amplitudes.fill_(0.3)
     sizes = [(9, 11), (17, 19), (60, 47)]
-    for entry in range(2):
-        draw = Draw(0)
-        first = draw.maps(3, *sizes[entry])
-        noises = [draw.maps(*net.noise_shape(sizes, stage)[1:]) for stage in range(entry + 1, 3)]
+    for start_stage in range(2):
+        rng = RandomStream(0)
+        first = rng.feature_noise(3, *sizes[start_stage])
+        noises = [rng.feature_noise(*net.noise_shape(sizes, stage)[1:]) for stage in range(start_stage + 1, 3)]
         with torch.no_grad():
-            whole = net(first, sizes, entry, noises)
+            whole = net(first, sizes, start_stage, noises)
             with monkeypatch.context() as patched:
                 patched.setattr("lonepair.nets.growing.LARGE", 0)
                 patched.setattr("lonepair.nets.bands.BAND", 250)
-                banded = net(first, sizes, entry, noises)
+                banded = net(first, sizes, start_stage, noises)
         assert whole.std() > 0.1
         assert torch.allclose(whole, banded, atol=2e-5)
 
@@ -72,7 +72,7 @@ def test_a_generator_draws_in_bands_what_it_draws_in_one_piece(
 def test_a_stage_draws_in_bands_what_it_draws_in_one_piece(
     norm: Norm, padding: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with seeded(0):
+    with seed_global(0):
         stage = StageGenerator(3, 8, 4, 0.2, padding, norm).eval()
     images = torch.cat([image(41, 30), image(41, 30).flip(2)])
     with torch.no_grad():
@@ -91,24 +91,24 @@ def test_a_stage_draws_in_bands_what_it_draws_in_one_piece(
 )
 def test_crops_are_what_the_whole_picture_has_there(surround: Surround, border: Border) -> None:
     sizes = [(16, 21), (24, 32), (40, 52), (66, 86), (110, 143)]
-    with seeded(0):
+    with seed_global(0):
         net = GrowingGenerator(3, 8, 2, "none", 0.2, 5, border=border, surround=surround)
         for _ in sizes:
-            net.grow(2)
+            net.add_stage(2)
         for part in net.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.normal_(part.weight, 0, 0.15)
     net.amplitudes.fill_(0.3)
     for seed in range(4):
-        draw = Draw(seed)
-        first, noises = draw.maps(3, *sizes[0]), net.noises(sizes, draw, 1)
+        rng = RandomStream(seed)
+        first, noises = rng.feature_noise(3, *sizes[0]), net.noise_maps(sizes, rng, 1)
         whole = net(first, sizes, 0, noises)
         assert whole.std() > 0.1
-        wanted = crops(sizes, 48, 7, draw)
+        wanted = crops(sizes, 48, 7, rng)
         assert isinstance(wanted, Crops)
         assert 0 < net.whole_stages(wanted) < 5
         own = [net.cut_noise(wanted, stage, noise) for stage, noise in enumerate(noises, 1)]
-        assert [noise.shape for noise in own] == [noise.shape for noise in net.noises(wanted, draw, 1)]
+        assert [noise.shape for noise in own] == [noise.shape for noise in net.noise_maps(wanted, rng, 1)]
         assert torch.allclose(net(first, wanted, 0, own), cut(wanted, whole), atol=2e-5)
 
 
@@ -116,28 +116,28 @@ def test_crops_are_what_the_whole_picture_has_there(surround: Surround, border: 
 @pytest.mark.parametrize("pad", [0, 3])
 def test_crops_of_a_stagewise_generator_are_what_the_whole_picture_has_there(pad: int) -> None:
     sizes = [(16, 21), (24, 32), (40, 52), (66, 86), (110, 143)]
-    with seeded(0):
+    with seed_global(0):
         net = StagewiseGenerator(5, pad)
         for index in range(5):
-            net.grow(StageGenerator(3, 6, 3, 0.2, 0 if pad else 1, "none"), residual=index != 2)
+            net.add_stage(StageGenerator(3, 6, 3, 0.2, 0 if pad else 1, "none"), residual=index != 2)
         for part in net.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.normal_(part.weight, 0, 0.15)
     net.amplitudes.fill_(0.3)
     for seed in range(4):
-        draw = Draw(seed)
-        noises = [draw.maps(3, *size) for size in sizes]
+        rng = RandomStream(seed)
+        noises = [rng.feature_noise(3, *size) for size in sizes]
         whole = [net.stage(0, torch.zeros(1, 3, *sizes[0]), noises[0])]
         for index in range(1, 5):
             whole.append(net.stage(index, resize_image(whole[-1], sizes[index]), noises[index]))
-        wanted = crops(sizes, 56, 7, draw)
+        wanted = crops(sizes, 56, 7, rng)
         assert isinstance(wanted, Crops)
         places = net.places(wanted, wanted.wanted)
         first = next(index for index, each in enumerate(places) if not each.is_whole)
         assert 0 < first < 5
         own = []
         for index in range(first, 5):
-            all_ = Places(sizes[index], sizes[index], torch.zeros(4, 2, dtype=torch.long))
+            all_ = Regions(sizes[index], sizes[index], torch.zeros(4, 2, dtype=torch.long))
             noise = noises[index].expand(4, -1, -1, -1)
             here = places[index]
             own.append(here.around(noise, all_, 3) if pad else here.grown(3).cut(noises[index]))
@@ -151,13 +151,13 @@ def test_crops_of_a_stagewise_generator_are_what_the_whole_picture_has_there(pad
 @pytest.mark.usefixtures("either_way")
 def test_a_gradient_through_crops_is_that_through_the_whole_picture() -> None:
     sizes = [(12, 12), (20, 20), (40, 40)]
-    with seeded(0):
+    with seed_global(0):
         net = GrowingGenerator(3, 4, 1, "none", 0.2, 3)
         for _ in sizes:
-            net.grow(3)
+            net.add_stage(3)
     net.double()
-    draw = Draw(0)
-    first, wanted = draw.maps(3, 12, 12).double(), crops(sizes, 16, 5, draw)
+    rng = RandomStream(0)
+    first, wanted = rng.feature_noise(3, 12, 12).double(), crops(sizes, 16, 5, rng)
     assert isinstance(wanted, Crops)
     found = []
     for pieces in (cut(wanted, net(first, sizes)), net(first, wanted)):
@@ -172,9 +172,9 @@ def test_a_gradient_through_crops_is_that_through_the_whole_picture() -> None:
 def test_every_patch_is_as_likely_in_a_crop(size: tuple[int, int]) -> None:
     patch, draws = 7, 4000
     met = torch.zeros(size[0] - patch + 1, size[1] - patch + 1)
-    draw = Draw(0)
+    rng = RandomStream(0)
     for _ in range(draws):
-        wanted = crops([size], 16, patch, draw)
+        wanted = crops([size], 16, patch, rng)
         assert isinstance(wanted, Crops)
         h, w = wanted.wanted.size
         for top, left in wanted.wanted.corners.tolist():
@@ -196,16 +196,16 @@ def test_crops_at_the_border_and_within_are_what_the_whole_picture_has_there(cor
     sizes, places = [(12, 11), (23, 25), (39, 40), (64, 60)], torch.tensor([corners, (44, 0), (22, 21)])
     surrounds: tuple[Surround, ...] = ("each", "ahead", "enlarge")
     for surround in surrounds:
-        with seeded(0):
+        with seed_global(0):
             net = GrowingGenerator(3, 6, 2, "none", 0.2, 4, surround=surround)
             for _ in sizes:
-                net.grow(4)
+                net.add_stage(4)
             for part in net.modules():
                 if isinstance(part, nn.Conv2d):
                     nn.init.normal_(part.weight, 0, 0.2)
         net.double()
-        wanted = Crops(tuple(sizes), Places(sizes[-1], (20, 20), places))
-        other = Crops(tuple(sizes), Places(sizes[-1], (20, 20), 0 * places))
+        wanted = Crops(tuple(sizes), Regions(sizes[-1], (20, 20), places))
+        other = Crops(tuple(sizes), Regions(sizes[-1], (20, 20), 0 * places))
         assert net.noise_shape(wanted, 2)[0] == 3
         assert all(net.noise_shape(wanted, stage) == net.noise_shape(other, stage) for stage in range(4))
         image = torch.rand(1, 3, *sizes[0], generator=torch.Generator().manual_seed(0)).double().requires_grad_(True)
@@ -232,22 +232,22 @@ def test_what_an_enlargement_hangs_on_is_enough_and_hardly_more(old: int, new: i
 
 def test_small_pictures_are_seen_whole() -> None:
     sizes = [(10, 10), (32, 32)]
-    assert crops(sizes, 23, 7, Draw(0)) is sizes
-    assert crops(sizes, 0, 7, Draw(0)) is sizes
-    assert crops(sizes, 22, 7, Draw(0)) is not sizes
+    assert crops(sizes, 23, 7, RandomStream(0)) is sizes
+    assert crops(sizes, 0, 7, RandomStream(0)) is sizes
+    assert crops(sizes, 22, 7, RandomStream(0)) is not sizes
 
 
 def test_crops_are_normalised_together() -> None:
-    with seeded(0):
+    with seed_global(0):
         net = GrowingGenerator(3, 8, 2, "instance", 0.2, 2)
-        net.grow(2)
-        net.grow(2)
+        net.add_stage(2)
+        net.add_stage(2)
     sizes = [(16, 16), (64, 64)]
     seen: list[Tensor] = []
     norm = net.bodies[1][0][1]
     assert isinstance(norm, InstanceNorm)
     net.bodies[1][0][2].register_forward_pre_hook(lambda _, x: seen.append(x[0]))
-    net(image(16, 16), crops(sizes, 16, 7, Draw(0)))
+    net(image(16, 16), crops(sizes, 16, 7, RandomStream(0)))
     assert len(seen[0]) == 4
     assert torch.allclose(seen[0].mean((0, 2, 3)), norm.bias, atol=1e-5)
     assert (seen[0].mean((2, 3)).std(0) > 1e-4).any()  # not each by its own
@@ -262,7 +262,7 @@ def test_critic_has_the_published_number_of_parameters() -> None:
 
 @pytest.mark.parametrize("blocks", [2, 3, 5])
 def test_a_score_sees_the_patch_it_says_and_no_more(blocks: int) -> None:
-    with seeded(0):
+    with seed_global(0):
         critic = PatchCritic(3, 8, blocks, 0.05).double()
     side = 2 * blocks + 1
     x = torch.rand(1, 3, side + 12, side + 12, dtype=torch.float64, requires_grad=True)
@@ -276,7 +276,7 @@ def test_a_score_sees_the_patch_it_says_and_no_more(blocks: int) -> None:
 
 
 def test_the_default_critic_sees_11_pixels_by_perturbation() -> None:
-    with seeded(0):
+    with seed_global(0):
         critic = PatchCritic(3, 64, 5, 0.05).double()
     x = torch.rand(1, 3, 31, 31, dtype=torch.float64)
     with torch.no_grad():
@@ -300,7 +300,7 @@ def test_critic_scores_a_batch_as_it_scores_each_image() -> None:
 def test_generator_has_the_published_number_of_parameters() -> None:
     net = GrowingGenerator(3, 64, 3, "none", 0.05, max_stages=6)
     for stage in range(6):
-        net.grow(6)
+        net.add_stage(6)
         assert parameters(net) == 114_307 + stage * 110_784
     assert parameters(net) == 668_227
 
@@ -308,14 +308,14 @@ def test_generator_has_the_published_number_of_parameters() -> None:
 def test_batch_norm_adds_two_numbers_a_channel_to_each_body_convolution() -> None:
     net = GrowingGenerator(3, 64, 3, "batch", 0.05, max_stages=6)
     for _ in range(6):
-        net.grow(6)
+        net.add_stage(6)
     assert parameters(net) == 668_227 + 6 * 3 * 2 * 64
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
 def test_a_new_stage_is_a_copy_that_does_not_share(norm: Norm) -> None:
     net = generator(2, norm)
-    net.grow(6)
+    net.add_stage(6)
     old, new = net.bodies[1].state_dict(), net.bodies[2].state_dict()
     assert old.keys() == new.keys()
     assert all(torch.equal(old[name], new[name]) for name in old)
@@ -341,17 +341,17 @@ def test_it_draws_other_sizes_than_it_was_made_for() -> None:
     assert net(image(20, 31), [(20, 31), (27, 45)]).shape == (1, 3, 27, 45)
 
 
-@pytest.mark.parametrize("entry", [1, 2])
-def test_stages_below_the_entry_do_nothing(entry: int) -> None:
+@pytest.mark.parametrize("start_stage", [1, 2])
+def test_stages_below_the_entry_do_nothing(start_stage: int) -> None:
     net = generator(3)
-    before = net(image(*SIZES[entry]), SIZES, entry)
+    before = net(image(*SIZES[start_stage]), SIZES, start_stage)
     assert before.shape[-2:] == SIZES[-1]
     with torch.no_grad():
-        for body in list(net.bodies)[:entry]:
+        for body in list(net.bodies)[:start_stage]:
             next(body.parameters()).add_(1)
-        below_changed = net(image(*SIZES[entry]), SIZES, entry)
-        next(net.bodies[entry].parameters()).add_(1)
-        changed = net(image(*SIZES[entry]), SIZES, entry)
+        below_changed = net(image(*SIZES[start_stage]), SIZES, start_stage)
+        next(net.bodies[start_stage].parameters()).add_(1)
+        changed = net(image(*SIZES[start_stage]), SIZES, start_stage)
     assert torch.equal(before, below_changed)
     assert not torch.equal(before, changed)
 

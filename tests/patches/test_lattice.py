@@ -7,7 +7,7 @@ import torch
 from conftest import picture
 from lonepair.ops.resize import resize_image
 from lonepair.patches.lattice import Lattice
-from lonepair.patches.search import Nearest, patches_of
+from lonepair.patches.search import NearestPatches, patches_of
 from lonepair.patches.synthesis import _first_of
 from lonepair.patches.temporal import CUT, apart, carried, motion
 
@@ -34,7 +34,7 @@ def test_every_pixel_is_the_mean_of_what_covers_it() -> None:
 def test_following_takes_what_is_nearer_and_finds_what_only_a_few_know() -> None:
     """Of a piece of the target moved by (5, 9), one patch in six knows where it comes from; its neighbours learn it."""
     target = torch.randn(1, 3, 40, 44, generator=torch.Generator().manual_seed(0))
-    search, lattice = Nearest(target, 3), Lattice((24, 24), 3, 1)
+    search, lattice = NearestPatches(target, 3), Lattice((24, 24), 3, 1)
     queries = search.queries(target[..., 5:29, 9:33])
     rows, columns = torch.meshgrid(torch.arange(22), torch.arange(22), indexing="ij")
     right = ((rows + 5) * 42 + columns + 9).flatten()
@@ -50,7 +50,7 @@ def test_following_takes_what_is_nearer_and_finds_what_only_a_few_know() -> None
 def test_followed_roughly_what_is_fresh_comes_from_every_second_patch() -> None:
     """In a row and in a column, of the target's 11 x 16."""
     target = torch.randn(1, 3, 13, 18, generator=torch.Generator().manual_seed(0))
-    search, wrong = Nearest(target, 3), torch.full((176,), 17)
+    search, wrong = NearestPatches(target, 3), torch.full((176,), 17)
     queries = search.queries(target)
     fresh = search.follow(queries, wrong, [], 0.01, 176, fresh=True, roughly=True)
     every_second = (fresh // 16 % 2 == 0) & (fresh % 16 % 2 == 0)

@@ -33,7 +33,7 @@ def method() -> Method:
     torch.manual_seed(0)
     method = job.method_class(job.config, job.layout)
     for _ in range(method.plan.stages):
-        method.grow()
+        method.add_stage()
     return method
 
 

@@ -25,7 +25,7 @@ from lonepair.compute.engine import choose_engine
 from lonepair.errors import UserError
 from lonepair.media.files import atomic_write
 from lonepair.media.image import read_image, write_image
-from lonepair.methods.base import Method, Scene, Schedule
+from lonepair.methods.base import Method, Schedule, StepInputs
 from lonepair.train import clock as clock_module
 from lonepair.train.clock import Clock, stage_cost, step_cost
 from lonepair.train.loop import Diverged, Interrupted
@@ -69,9 +69,13 @@ def test_calls_at_once_give_what_they_give_in_order_and_an_error_is_not_lost() -
     torch.set_num_threads(2)
     try:
         engine = choose_engine("cpu")
-        assert engine.at_once([lambda n=n: (n, torch.get_num_threads()) for n in range(3)]) == [(0, 1), (1, 1), (2, 1)]
+        assert engine.run_parallel([lambda n=n: (n, torch.get_num_threads()) for n in range(3)]) == [
+            (0, 1),
+            (1, 1),
+            (2, 1),
+        ]
         with pytest.raises(ZeroDivisionError):
-            engine.at_once([lambda: 1, lambda: 1 // 0])
+            engine.run_parallel([lambda: 1, lambda: 1 // 0])
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
@@ -106,9 +110,9 @@ def ruined(monkeypatch: pytest.MonkeyPatch, at: int, ruin: Callable[[Tensor, Ten
     own = method.losses
     updates = 0
 
-    def losses(self: Method, player: str, scene: Scene) -> dict[str, Tensor]:
+    def losses(self: Method, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         nonlocal updates
-        found = own(self, player, scene)
+        found = own(self, player, inputs)
         if player == "g_a":
             updates += 1
             if updates > at:
@@ -186,7 +190,7 @@ def grown(stage: int = 0) -> Method:
     ready = job(stages=3, steps=40, finest_steps=10)
     method = ready.method_class(ready.config, ready.layout)
     for _ in range(stage + 1):
-        method.grow()
+        method.add_stage()
     return method
 
 
@@ -209,13 +213,13 @@ def test_a_time_limit_is_shared_by_cost(time: Time) -> None:
     assert clock.share_used() == pytest.approx(0.5)
     time.now += share / 2
     assert clock.share_used() == pytest.approx(1.0)
-    method.grow()
+    method.add_stage()
     time.now += 10  # a stage that ran over leaves less for those after it
     left = 100 - share - 10
     clock.start_stage(0)
     time.now += left * costs[1] / (costs[1] + costs[2])
     assert clock.share_used() == pytest.approx(1.0)
-    method.grow()
+    method.add_stage()
     clock.start_stage(0)
     time.now += clock._max_seconds - clock.seconds()
     assert clock.share_used() == pytest.approx(1.0)

@@ -26,7 +26,7 @@ from lonepair.errors import UserError
 from lonepair.media.source import Source, fit_inside, open_source, training_size
 from lonepair.methods.base import Config, Method, Plan
 from lonepair.ops.color import common_channels, match_channels
-from lonepair.ops.noise import seeded
+from lonepair.ops.noise import seed_global
 from lonepair.ops.pyramid import pyramid
 from lonepair.ops.resize import resize_image
 from lonepair.train.checkpoint import fingerprint, load_model, save_model
@@ -105,10 +105,10 @@ def fit(
     return _fit(inputs, method, preset, out, resume, warm_start, callbacks, settings)
 
 
-def together(fits: Sequence[Callable[[], Model]]) -> list[Model]:
+def fit_many(fits: Sequence[Callable[[], Model]]) -> list[Model]:
     """What several trainings give: of one image with several seeds, say, or of several images.
 
-        lp.together([partial(lp.fit_pair, "a.jpg", "b.jpg", seed=seed) for seed in range(4)])
+        lp.fit_many([partial(lp.fit_pair, "a.jpg", "b.jpg", seed=seed) for seed in range(4)])
 
     On a GPU up to eight at the same time, each in streams of its own: one small training leaves most of it idle.
     Without a GPU one after the other.
@@ -238,10 +238,10 @@ class Job:
     def _train(
         self, levels: dict[str, list[Tensor]], folder: RunFolder | None, resume: bool, callbacks: Sequence[Watcher]
     ) -> Model:
-        with seeded(self.options.seed):
+        with seed_global(self.options.seed):
             method = self.method_class(self.config, self.layout)
         method.keep_detail(self._details(method.detail_side))
-        self.engine.place(method.nets)
+        self.engine.move(method.nets)
         progress = folder.load_state(method, self.engine) if folder and resume else Progress()
         if resume:
             logger.info("goes on at stage %d after %d steps", max(0, progress.stage) + 1, progress.step)
@@ -302,7 +302,7 @@ class Job:
             frames = source.training_frames(full, self.layout.channels, self.config.max_frames)
             if source.count is not None and len(frames) < source.count:
                 logger.info("%s: trains on %d of its %d frames", source.name, len(frames), source.count)
-            levels[domain] = [self.engine.put(level) for level in pyramid(frames, self.layout.sizes(full))]
+            levels[domain] = [self.engine.to_device(level) for level in pyramid(frames, self.layout.sizes(full))]
         return levels
 
     def _details(self, longest: int) -> dict[str, Tensor]:
@@ -343,11 +343,15 @@ def _check_inputs(method_class: type[Method], inputs: Mapping[str, object], warm
         UserError: naming the methods that do.
     """
     extra = [name for name in inputs if name not in method_class.domains]
-    if len(inputs) - len(extra) == len(method_class.domains) and set(extra) <= set(method_class.optional):
+    if len(inputs) - len(extra) == len(method_class.domains) and set(extra) <= set(method_class.optional_inputs):
         if extra and not warm:
             raise UserError(f"{extra[0]}: is for a further training of a model; name the model with --warm-start")
         return
-    able = [name for name in methods.names() if set(inputs) <= {*(m := methods.get_method(name)).domains, *m.optional}]
+    able = [
+        name
+        for name in methods.names()
+        if set(inputs) <= {*(m := methods.get_method(name)).domains, *m.optional_inputs}
+    ]
     able = [name for name in able if set(methods.get_method(name).domains) <= set(inputs)]
     wants = {1: "one image", 2: "a source and a target"}
     given = "a composite beside the image" if "composite" in inputs else wants[len(inputs)]
@@ -368,8 +372,8 @@ def _check_clip(method_class: type[Method], domain: str, source: Source) -> None
     if domain != method_class.domains[0]:
         what = "target" if domain in method_class.domains else domain
         raise UserError(f"{source.name}: the {what} must be an image, this is a clip; give one of its frames")
-    if not method_class.takes_many:
-        able = [name for name in methods.names() if methods.get_method(name).takes_many]
+    if not method_class.accepts_several:
+        able = [name for name in methods.names() if methods.get_method(name).accepts_several]
         raise UserError(
             f"{source.name}: method {method_class.name!r} learns from one image; {', '.join(able)} take several"
         )

@@ -10,7 +10,7 @@ import lonepair.methods as methods
 from lonepair.apply import edit as edits
 from lonepair.apply.animate import Animation, animation
 from lonepair.apply.results import Picture, Samples
-from lonepair.apply.sample import reconstruction, sample, scale_sheet
+from lonepair.apply.sample import reconstruction, sample, sample_stage_sheet
 from lonepair.apply.superresolve import superresolve
 from lonepair.apply.translate import DIRECTIONS, Translation
 from lonepair.compute.engine import Engine, choose_engine
@@ -34,8 +34,8 @@ class Model:
 
     def to(self, engine: Engine) -> Model:
         """Move to another device or precision."""
-        self.engine = engine.drawing
-        self.engine.place(self.method.nets)
+        self.engine = engine.for_inference
+        self.engine.move(self.method.nets)
         self.method.nets.eval()
         return self
 
@@ -46,7 +46,7 @@ class Model:
         source: object,
         *,
         reverse: bool = False,
-        entry: int | None = None,
+        start_stage: int | None = None,
         finish: bool = True,
         size: tuple[int, int] | None = None,
         seed: int = 0,
@@ -56,7 +56,7 @@ class Model:
         Args:
             source: Path of an image, a video or a folder of frames; a PIL image, an array, a tensor (1, c, h, w) or
                 (n, c, h, w) in [-1, 1].
-            entry: Stage at which each frame enters: 0 redraws large shapes, later stages only the texture. None: the
+            start_stage: Stage at which each frame enters: 0 redraws large shapes, later stages only the texture. None: the
                 one trained for; the networks have seen no other.
             finish: Finish pictures with the target's own patches (`apply.finish`), where the method remembers its
                 target: sharper, and slower.
@@ -64,14 +64,14 @@ class Model:
             seed: Of the noise that feeds fine texture; the same for all frames.
 
         Raises:
-            UserError: for a source that cannot be read, or an entry stage that does not exist.
+            UserError: for a source that cannot be read, or an start stage that does not exist.
         """
         self._check_use("translate")
         opened = open_source(source)
         stages = self.method.stage + 1
-        if entry is not None and not -1 <= entry < stages:
+        if start_stage is not None and not -1 <= start_stage < stages:
             raise UserError(
-                f"entry is {entry}, the model has {stages} stages: choose -1 (the newest) or 0 to {stages - 1}"
+                f"start_stage is {start_stage}, the model has {stages} stages: choose -1 (the newest) or 0 to {stages - 1}"
             )
         if size is not None and min(size) < 1:
             raise UserError(f"size is {size[1]}x{size[0]} (width x height): both sides need at least 1 pixel")
@@ -79,23 +79,31 @@ class Model:
         check_not_small(opened, self.method.config.min_side)
         _check_seed(seed, "the noise's seed")
         finish = finish and self.method.remembers
-        settings = {**self.settings, "direction": direction, "entry": entry, "finish": finish, "noise_seed": seed}
+        settings = {
+            **self.settings,
+            "direction": direction,
+            "start_stage": start_stage,
+            "finish": finish,
+            "noise_seed": seed,
+        }
         return Translation(
-            self.method, self.engine, opened, size or opened.size, direction, entry, finish, seed, settings
+            self.method, self.engine, opened, size or opened.size, direction, start_stage, finish, seed, settings
         )
 
-    def entry_sheet(self, source: object, *, reverse: bool = False, finish: bool = True, seed: int = 0) -> Picture:
-        """A sheet of `source`, of a clip its first frame, redrawn from every entry stage: new shapes to new texture.
+    def translate_stage_sheet(
+        self, source: object, *, reverse: bool = False, finish: bool = True, seed: int = 0
+    ) -> Picture:
+        """A sheet of `source`, of a clip its first frame, redrawn from every start stage: new shapes to new texture.
 
         Raises:
             UserError: as `translate` does.
         """
         first = next(open_source(source).frames()).image
         shown = [("source", first)]
-        for entry in range(self.method.stage + 1):
-            redrawn = self.translate(first, reverse=reverse, entry=entry, finish=finish, seed=seed)
-            shown.append((f"entry {entry}", redrawn.image))
-        return Picture(contact_sheet([shown]), {**self.settings, "use": "entry_sheet", "noise_seed": seed})
+        for start_stage in range(self.method.stage + 1):
+            redrawn = self.translate(first, reverse=reverse, start_stage=start_stage, finish=finish, seed=seed)
+            shown.append((f"start stage {start_stage}", redrawn.image))
+        return Picture(contact_sheet([shown]), {**self.settings, "use": "translate_stage_sheet", "noise_seed": seed})
 
     # -- random images --------------------------------------------------------------------------------------------
 
@@ -116,7 +124,7 @@ class Model:
             size: (h, w), any aspect, in pixels of the image as it was given where pictures are finished with its
                 detail, else of the training size; None: that size itself.
             start: Stage at which randomness begins; those below draw the training image's own layout. Single images
-                only; `scale_sheet` shows all.
+                only; `sample_stage_sheet` shows all.
             finish: Finish pictures with the learnt images' own patches, where the method remembers them.
             detail: Finish them at the size of the images as they were given, rather than at the networks'.
 
@@ -125,17 +133,17 @@ class Model:
         """
         _check_seed(seed)
         if start:
-            self._check_use("scale_sheet")
+            self._check_use("sample_stage_sheet")
         finish = finish and self.method.remembers
         images = sample(self.method, self.engine, count, seed, size, start, finish, detail)
         settings = {"sample_seed": seed, "start": start, "finish": finish, "detail": detail}
         return Samples(images, {**self.settings, **settings})
 
-    def scale_sheet(self, count: int = 4, *, seed: int = 0, size: tuple[int, int] | None = None) -> Picture:
+    def sample_stage_sheet(self, count: int = 4, *, seed: int = 0, size: tuple[int, int] | None = None) -> Picture:
         """A sheet of random images, every start stage in a row of its own."""
-        self._check_use("scale_sheet")
+        self._check_use("sample_stage_sheet")
         _check_seed(seed)
-        return Picture(scale_sheet(self.method, self.engine, count, seed, size), self.settings)
+        return Picture(sample_stage_sheet(self.method, self.engine, count, seed, size), self.settings)
 
     def animate(
         self,
@@ -254,9 +262,9 @@ class Model:
         if colours:
             look = reconstruction(self.method, self.engine) if palette is None else _still(palette)
             image = edits.quantized(image, look, colours)
-        entry = self._start("paint", start)
-        drawn = edits.redrawn(self.method, self.engine, image, entry, seed)
-        return Picture(drawn, {**self.settings, "use": "paint", "start": entry, "noise_seed": seed})
+        start_stage = self._start("paint", start)
+        drawn = edits.redrawn(self.method, self.engine, image, start_stage, seed)
+        return Picture(drawn, {**self.settings, "use": "paint", "start": start_stage, "noise_seed": seed})
 
     def refine(self, image: object, *, start: int | None = None, seed: int = 0) -> Picture:
         """An image, such as a pair's translation, with the fine texture of the one learnt: its last stages drawn anew.
@@ -268,9 +276,9 @@ class Model:
         """
         self._check_use("refine")
         _check_seed(seed)
-        entry = self._start("refine", start)
-        drawn = edits.redrawn(self.method, self.engine, _still(image), entry, seed)
-        return Picture(drawn, {**self.settings, "use": "refine", "start": entry, "noise_seed": seed})
+        start_stage = self._start("refine", start)
+        drawn = edits.redrawn(self.method, self.engine, _still(image), start_stage, seed)
+        return Picture(drawn, {**self.settings, "use": "refine", "start": start_stage, "noise_seed": seed})
 
     def superresolve(self, factor: float = 4.0, image: object | None = None, *, seed: int = 0) -> Picture:
         """`image`, or what the model reconstructs of its training image, enlarged by `factor` with its own detail.

@@ -20,7 +20,7 @@ from lonepair.media.files import check_output
 from lonepair.media.frames import Frame
 from lonepair.media.write import WRITABLE, ClipWriter
 from lonepair.methods.base import SingleMethod, Size
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 
 Maps = Sequence[Tensor]
@@ -106,7 +106,7 @@ class Animation:
     def frames(self) -> Iterator[Frame]:
         """Every frame, at its own time."""
         sizes = self.method.sizes["a"]
-        fixed = self.method.fixed_noises(sizes)
+        fixed = self.method.reconstruction_maps(sizes)
         walk = closed_walk if self.loop else random_walk
         place = self.engine.device
         walked = walk(
@@ -114,7 +114,7 @@ class Animation:
             self.count,
             self.alpha,
             self.beta,
-            lambda index: self.method.noises(sizes, Draw.of_picture(self.seed, index, place)),
+            lambda index: self.method.noise_maps(sizes, RandomStream.for_sample(self.seed, index, place)),
         )
         for index, moved in enumerate(walked):
             yield Frame(index / self.rate, self._drawn([*fixed[: self.start], *moved[self.start :]], sizes))

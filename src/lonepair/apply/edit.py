@@ -19,7 +19,7 @@ from lonepair.media.source import fit_inside
 from lonepair.methods.base import Method
 from lonepair.ops.arrays import to_pil
 from lonepair.ops.color import match_channels
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 
 log = logging.getLogger("lonepair")
@@ -44,9 +44,11 @@ def redrawn(
         )
     full = fit_inside(own, method.config.max_side)
     sizes = method.plan.sizes(full)[: last + 1]
-    ready = engine.put(resize_image(match_channels(image, method.plan.channels), sizes[-1]))
+    ready = engine.to_device(resize_image(match_channels(image, method.plan.channels), sizes[-1]))
     with engine.autocast():
-        drawn = method.redraw(ready, sizes, method.domains[-1], start, Draw(seed, place=engine.device, lazy=True))
+        drawn = method.translate(
+            ready, sizes, method.domains[-1], start, RandomStream(seed, place=engine.device, lazy=True)
+        )
     return resize_image(finished(drawn), own)
 
 

@@ -14,9 +14,9 @@ from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.media.sheet import contact_sheet
 from lonepair.methods.base import Method, SingleMethod, Size
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
-from lonepair.patches.synthesis import Finisher
+from lonepair.patches.synthesis import Synthesizer
 
 _BATCH_PIXELS = 1 << 20
 """So many pixels of the finest stage are drawn at once; features take some 500 bytes each."""
@@ -66,7 +66,7 @@ def sample(
     above 1,048,576 pixels on the device, and a GPU's pictures are others. With `start`, the stages below it draw what
     they draw of the training image. With `finish`, pictures are finished with the patches that the method remembers, if
     it does, with `detail` up to the size of the images as they were given; `size` is then in their pixels, else in
-    those that networks draw.
+    those that networks rng.
 
     Raises:
         UserError: for a count below 1, a size below the coarsest stage's, or a start stage that does not exist.
@@ -75,33 +75,33 @@ def sample(
         raise UserError(f"count is {count}: ask for 1 sample or more")
     if not 0 <= start <= method.stage:
         raise UserError(f"start is {start}, the model has {method.stage + 1} stages: choose 0 to {method.stage}")
-    draws = [Draw.of_picture(seed, index, engine.device) for index in range(count)]
+    streams = [RandomStream.for_sample(seed, index, engine.device) for index in range(count)]
     finishing = method.domains if finish and method.remembers else ()
-    finishers = {domain: Finisher.of(method, domain, start) for domain in finishing}
-    larger = min((finisher.most for finisher in finishers.values()), default=1.0) if detail else 1.0
+    synthesizers = {domain: Synthesizer.of(method, domain, start) for domain in finishing}
+    larger = min((synthesizer.most for synthesizer in synthesizers.values()), default=1.0) if detail else 1.0
     sizes = {domain: sizes_for(method, domain, size, larger) for domain in method.domains}
     with engine.autocast():
         if isinstance(method, SingleMethod):
-            drawn = {"a": _batched(method, sizes["a"], draws, start)}
+            drawn = {"a": _batched(method, sizes["a"], streams, start)}
         else:
-            pairs = [method.sample(sizes, draw) for draw in draws]
+            pairs = [method.sample(sizes, rng) for rng in streams]
             drawn = {domain: [images[domain] for images in pairs] for domain in method.domains}
-    for domain, finisher in finishers.items():
+    for domain, synthesizer in synthesizers.items():
         # Those of a pair are aligned: as large as the first domain's.
-        wanted = size or finishers[method.domains[0]].size(larger)
-        made = (finisher.finish(image.float().clamp(-1, 1), wanted).image for image in drawn[domain])
+        wanted = size or synthesizers[method.domains[0]].size(larger)
+        made = (synthesizer.synthesize(image.float().clamp(-1, 1), wanted).image for image in drawn[domain])
         drawn[domain] = [resize_image(image, wanted) for image in made]
     return {domain: stacked(images) for domain, images in drawn.items()}
 
 
-def _batched(method: SingleMethod, sizes: Sequence[Size], draws: Sequence[Draw], start: int) -> list[Tensor]:
+def _batched(method: SingleMethod, sizes: Sequence[Size], streams: Sequence[RandomStream], start: int) -> list[Tensor]:
     """Random images (1, c, h, w), a batch at a time."""
-    fixed = method.fixed_noises(sizes) if start else []
+    fixed = method.reconstruction_maps(sizes) if start else []
     # Which patch is nearest may hang on a rounding, and a batch of many rounds otherwise than one of one.
     at_once = 1 if method.remembers else max(1, _BATCH_PIXELS // (sizes[-1][0] * sizes[-1][1]))
     drawn: list[Tensor] = []
-    for first in range(0, len(draws), at_once):
-        random = [method.noises(sizes, draw) for draw in draws[first : first + at_once]]
+    for first in range(0, len(streams), at_once):
+        random = [method.noise_maps(sizes, rng) for rng in streams[first : first + at_once]]
         # Of one alone a large map is not there whole.
         maps = random[0] if len(random) == 1 else [torch.cat(stage) for stage in zip(*random, strict=True)]
         below = [noise.expand(len(random), -1, -1, -1) for noise in fixed[:start]]
@@ -109,7 +109,7 @@ def _batched(method: SingleMethod, sizes: Sequence[Size], draws: Sequence[Draw],
     return drawn
 
 
-def scale_sheet(
+def sample_stage_sheet(
     method: Method, engine: Engine, count: int, seed: int, size: Size | None = None
 ) -> Float[Tensor, "1 3 h w"]:
     """Every start stage in a row of its own, each with the same `count` seeds, so that nobody has to guess."""
@@ -126,5 +126,5 @@ def reconstruction(method: Method, engine: Engine) -> Float[Tensor, "1 c h w"]:
     assert isinstance(method, SingleMethod)
     sizes = method.sizes["a"]
     with engine.autocast():
-        image = method.render(method.fixed_noises(sizes), sizes)
+        image = method.render(method.reconstruction_maps(sizes), sizes)
     return finished(image)

@@ -12,7 +12,7 @@ from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.methods.base import SingleMethod
 from lonepair.ops.color import match_channels
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 
 MAX_PIXELS = 8192 * 8192
@@ -36,7 +36,7 @@ def superresolve(
     factors = method.plan.factors[: method.stage + 1]
     own = factors[-1] / factors[-2] if len(factors) > 1 else 1.26
     steps = max(1, round(math.log(factor) / math.log(own)))
-    drawn = engine.put(match_channels(image, method.plan.channels))
+    drawn = engine.to_device(match_channels(image, method.plan.channels))
     last = method.stage
     for step in range(1, steps + 1):
         scale = factor ** (step / steps)
@@ -46,6 +46,8 @@ def superresolve(
         with engine.autocast():
             # The last stage sees the enlarged image itself: what lies below it is the image that is given.
             drawn = (
-                method.redraw(large, sizes, "a", last, Draw.of_picture(seed, step, engine.device)).float().clamp(-1, 1)
+                method.translate(large, sizes, "a", last, RandomStream.for_sample(seed, step, engine.device))
+                .float()
+                .clamp(-1, 1)
             )
     return drawn.cpu().contiguous()

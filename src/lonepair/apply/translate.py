@@ -31,9 +31,9 @@ from lonepair.media.write import ClipWriter
 from lonepair.methods.base import Method
 from lonepair.ops.arrays import to_pil
 from lonepair.ops.color import match_channels
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
-from lonepair.patches.synthesis import Finished, Finisher, Sketch
+from lonepair.patches.synthesis import FrameInputs, SynthesisState, Synthesizer
 from lonepair.patches.temporal import CUT, apart, motion
 
 DIRECTIONS = ("a_to_b", "b_to_a")
@@ -54,10 +54,10 @@ class _Drawn:
     """As the networks are shown it."""
     image: Float[Tensor, "1 c h w"]
     """As they draw it."""
-    sketch: Sketch | None = None
+    sketch: FrameInputs | None = None
     """Of a clip's frame that is to be finished."""
     flow: Float[Tensor, "1 2 h w"] | None = None
-    """How it moved since the frame before; None where none is, or that of another scene."""
+    """How it moved since the frame before; None where none is, or that of another inputs."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Translation:
     size: tuple[int, int]
     """(h, w) of the output."""
     direction: str
-    entry: int | None
+    start_stage: int | None
     finished: bool
     """Whether frames are finished with the target's own patches."""
     seed: int
@@ -86,7 +86,7 @@ class Translation:
         """How the pictures were made, as written into each file: {"lonepair": JSON}."""
         return {"lonepair": json.dumps({"version": version("lonepair"), **self.settings}, sort_keys=True)}
 
-    def redraw(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
+    def translate(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
         """One frame redrawn by itself, on the CPU, [-1, 1], at the output's size."""
         return self._shown(self._made(self._drawn(image, None), None))
 
@@ -97,7 +97,7 @@ class Translation:
         if method.plan.square:
             full = (method.config.max_side, method.config.max_side)
         h, w = method.plan.sizes(full)[stages - 1]
-        return self.engine.put(resize_image(match_channels(image, method.plan.channels), (h, w)))
+        return self.engine.to_device(resize_image(match_channels(image, method.plan.channels), (h, w)))
 
     @torch.no_grad()
     def _drawn(self, image: Tensor, before: _Drawn | None) -> _Drawn:
@@ -107,22 +107,22 @@ class Translation:
             return _Drawn(ready, self._draw(ready)[0])
         if before is None or before.ready.shape != ready.shape:
             drawn, *sketch = self._draw_and_sketch(ready)
-            return _Drawn(ready, drawn, Sketch(drawn, *sketch))
+            return _Drawn(ready, drawn, FrameInputs(drawn, *sketch))
         drawn, large, kept, share, flow, unlike = self._draw_and_sketch(ready, before.ready)
-        return _Drawn(ready, drawn, Sketch(drawn, large, kept, share), None if float(unlike) > CUT else flow)
+        return _Drawn(ready, drawn, FrameInputs(drawn, large, kept, share), None if float(unlike) > CUT else flow)
 
     @cached_property
     def _draw(self) -> Callable[..., tuple[Tensor, ...]]:
-        return self.engine.repeated(lambda ready: (self._redrawn(ready),))
+        return self.engine.captured(lambda ready: (self._redrawn(ready),))
 
     @cached_property
     def _draw_and_sketch(self) -> Callable[..., tuple[Tensor, ...]]:
-        return self.engine.repeated(self._sketched)
+        return self.engine.captured(self._sketched)
 
     def _sketched(self, ready: Tensor, before: Tensor | None = None) -> tuple[Tensor, ...]:
         """What networks draw of a frame, the rest of its sketch and, after another, its motion and unlikeness."""
         drawn = self._redrawn(ready)
-        sketch = self._finisher.sketch(drawn, self.size)
+        sketch = self._synthesizer.frame_inputs(drawn, self.size)
         found = (drawn, sketch.large, sketch.kept, sketch.share)
         if before is None:
             return found
@@ -135,32 +135,32 @@ class Translation:
         All frames share one draw of noise: what noise adds to the texture must not flicker.
         """
         method, stages, (h, w) = self.method, self.method.stage + 1, ready.shape[-2:]
-        top, left = round(method.config.margin * h), round(method.config.margin * w)
-        padded = self.engine.put(F.pad(ready, (left, left, top, top), mode="reflect"))
+        top, left = round(method.config.reflect_pad_fraction * h), round(method.config.reflect_pad_fraction * w)
+        padded = self.engine.to_device(F.pad(ready, (left, left, top, top), mode="reflect"))
         shrunk = method.plan.factors[stages - 1]  # a model that was cut short has not reached the finest stage
         sizes = method.plan.sizes((round((h + 2 * top) / shrunk), round((w + 2 * left) / shrunk)))[:stages]
         sizes[-1] = (h + 2 * top, w + 2 * left)
-        draw = Draw(self.seed, place=self.engine.device, lazy=True, kept=self._noise.setdefault((h, w), []))
+        rng = RandomStream(self.seed, place=self.engine.device, lazy=True, kept=self._noise.setdefault((h, w), []))
         with self.engine.autocast():
-            redrawn = method.redraw(padded, sizes, self.direction[-1], self.entry, draw)
+            redrawn = method.translate(padded, sizes, self.direction[-1], self.start_stage, rng)
         return redrawn[:, :, top : top + h, left : left + w].float().clamp(-1, 1)
 
     @torch.no_grad()
-    def _made(self, drawn: _Drawn, before: Finished | None) -> Finished:
+    def _made(self, drawn: _Drawn, before: SynthesisState | None) -> SynthesisState:
         """That frame, finished, after the frame `before`."""
         if not self.finished:
-            return Finished(drawn.image)
+            return SynthesisState(drawn.image)
         if before is not None and drawn.flow is not None and drawn.sketch is not None:
-            return self._finisher.next(drawn.sketch, before, drawn.flow)
-        made = self._finisher.finish(drawn.image, self.size)
+            return self._synthesizer.next(drawn.sketch, before, drawn.flow)
+        made = self._synthesizer.synthesize(drawn.image, self.size)
         # A clip's first frame, too, is made as those that come after it, lest the second look otherwise.
-        return self._finisher.next(drawn.sketch, made) if drawn.sketch is not None else made
+        return self._synthesizer.next(drawn.sketch, made) if drawn.sketch is not None else made
 
     @cached_property
-    def _finisher(self) -> Finisher:
-        return Finisher.of(self.method, self.direction[-1]).repeating(self.engine)
+    def _synthesizer(self) -> Synthesizer:
+        return Synthesizer.of(self.method, self.direction[-1]).repeating(self.engine)
 
-    def _shown(self, redrawn: Finished) -> Tensor:
+    def _shown(self, redrawn: SynthesisState) -> Tensor:
         return resize_image(finished(redrawn.image), self.size)
 
     def frames(self) -> Iterator[Frame]:
@@ -172,9 +172,11 @@ class Translation:
             if ahead is None:
                 return
             time, now = ahead
-            finish, draw = partial(self._made, now, made), partial(next, drawn, None)
+            finish, predict = partial(self._made, now, made), partial(next, drawn, None)
             # While a clip's frame is finished, networks draw the next; where there is no such work each has all cores.
-            made, ahead = self.engine.at_once([finish, draw]) if now.sketch is not None else (finish(), draw())
+            made, ahead = (
+                self.engine.run_parallel([finish, predict]) if now.sketch is not None else (finish(), predict())
+            )
             shown = self._shown(made)
             if index in wanted:
                 self._passed[index] = shown
@@ -246,7 +248,7 @@ class Translation:
             if index in wanted:
                 when = f" {float(frame.time):.1f} s" if self.source.is_clip else ""
                 above.append((f"source{when}", frame.image))
-                shown = self._passed[index] if index in self._passed else self.redraw(frame.image)
+                shown = self._passed[index] if index in self._passed else self.translate(frame.image)
                 below.append((f"redrawn{when}", shown))
         look = [] if target is None else [("target", target)]
         if self.source.is_clip:

@@ -58,9 +58,9 @@ def run_info(given: Info) -> int:
     for domain, full in method.plan.full_sizes.items():
         print(f"{'stages ' + domain:12} {' '.join(f'{w}x{h}' for h, w in method.plan.sizes(full))} (width x height)")
     print("generator parameters, all stages")
-    for part, count in method.parts().items():
+    for part, count in method.parameter_counts().items():
         print(f"  {part:12} {count:>10,}")
-    print(f"  {'total':12} {sum(method.parts().values()):>10,}")
+    print(f"  {'total':12} {sum(method.parameter_counts().values()):>10,}")
     print("settings")
     for name, value in method.config.to_dict().items():
         print(f"  {name:18} {value}")
@@ -83,7 +83,7 @@ def run_methods(given: Methods) -> int:
         method = methods.get_method(name)
         summary = (sys.modules[method.__module__].__doc__ or "").split("\n")[0].split(": ", 1)[-1]
         print(f"{name}{defaults.get(name, '')}: {summary}")
-        many = " (or several, or a clip)" if method.takes_many else ""
+        many = " (or several, or a clip)" if method.accepts_several else ""
         print(f"  learns from: {f'one image{many}' if len(method.domains) == 1 else f'a source{many} and a target'}")
         print(f"  used for: {', '.join(sorted(method.uses))}")
         print(f"  presets: {', '.join(method.config_class.presets)}")

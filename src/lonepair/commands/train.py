@@ -65,10 +65,10 @@ class Redraw:
     model: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model.safetensors, or the folder of a run."""
     output: Output = field(default_factory=Output)
-    entry: int | None = None
+    start_stage: int | None = None
     """Stage at which each frame enters: 0 redraws large shapes, later stages only texture. Default: as trained."""
     entries: bool = False
-    """The contact sheet shows SOURCE redrawn from every entry stage."""
+    """The contact sheet shows SOURCE redrawn from every start stage."""
     noise_seed: int = 0
     """Seed of the noise that feeds fine texture."""
     compute: Compute = field(default_factory=Compute)
@@ -128,7 +128,7 @@ def run_translate(given: Any) -> int:
     if isinstance(given, Redraw):
         out = _check_output(given.output, source)
         pair = given.compute.load(given.model)
-        _redraw(pair, source, given.output, out, given.entry, given.noise_seed, entries=given.entries)
+        _redraw(pair, source, given.output, out, given.start_stage, given.noise_seed, entries=given.entries)
         return 0
     shown = open_source(given.target) if given.output.reverse else source
     out = _check_output(given.output, shown)
@@ -204,7 +204,7 @@ def _redraw(
     source: Source,
     output: Output,
     out: Path,
-    entry: int | None,
+    start_stage: int | None,
     seed: int,
     look: Source | None = None,
     entries: bool = False,
@@ -215,7 +215,7 @@ def _redraw(
 
     size = parse_size(output.size, source.size)
     translation = pair.translate(
-        source, reverse=output.reverse, entry=entry, finish=output.finish, size=size, seed=seed
+        source, reverse=output.reverse, start_stage=start_stage, finish=output.finish, size=size, seed=seed
     )
     translation.save(
         out,
@@ -225,7 +225,7 @@ def _redraw(
     )
     target = None if look is None else next(look.frames()).image
     if entries:
-        pair.entry_sheet(source, reverse=output.reverse, finish=output.finish, seed=seed).save(
+        pair.translate_stage_sheet(source, reverse=output.reverse, finish=output.finish, seed=seed).save(
             sheet_path(out), output.overwrite
         )
     else:

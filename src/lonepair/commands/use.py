@@ -79,7 +79,7 @@ def run_sample(given: Sample) -> int:
     write_samples(samples, folder, given.output.overwrite)
     if given.scales:
         size = _size(model, given.size)
-        print(model.scale_sheet(seed=given.seed, size=size).save(folder / "scales.png", given.output.overwrite))
+        print(model.sample_stage_sheet(seed=given.seed, size=size).save(folder / "scales.png", given.output.overwrite))
     return 0
 
 

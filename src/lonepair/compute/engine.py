@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from lonepair.compute.graphs import Repeated
-from lonepair.compute.streams import in_streams, stream_of
+from lonepair.compute.streams import run_in_streams, thread_stream
 from lonepair.errors import UserError
 from lonepair.ops.device import DeviceAware
 
@@ -36,15 +36,15 @@ class Engine:
     rounding, and is timed against."""
     layout: torch.memory_format = torch.channels_last
     """Of weights and images, which features then have, too."""
-    records: bool = False
+    captures_graphs: bool = False
     """Whether steps are repeated as graphs (see `lonepair.compute.graphs`)."""
 
     @property
-    def drawing(self) -> Engine:
+    def for_inference(self) -> Engine:
         """For networks that learn no more: channels last, in which forward convolutions are the faster ones."""
         return self if self.plain else replace(self, layout=torch.channels_last)
 
-    def place(self, nets: nn.Module) -> None:
+    def move(self, nets: nn.Module) -> None:
         """Move `nets` to the device, in the engine's layout."""
         nets.to(device=self.device)
         nets.to(memory_format=self.layout)  # type: ignore[call-overload]
@@ -52,7 +52,7 @@ class Engine:
             if isinstance(part, DeviceAware):
                 part.on_placed(self.device, self.plain)
 
-    def put(self, image: Tensor) -> Tensor:
+    def to_device(self, image: Tensor) -> Tensor:
         """`image` on the device, in the engine's layout."""
         return image.to(self.device, memory_format=self.layout)
 
@@ -61,18 +61,22 @@ class Engine:
     ) -> Optimizer:
         """The optimizer of parameter `groups`, all of a group in one operation; with a `state`, of whatever engine, as
         that tells."""
-        ours: dict[str, Any] = {"foreach": None, "fused": None if self.plain else True, "capturable": self.records}
+        ours: dict[str, Any] = {
+            "foreach": None,
+            "fused": None if self.plain else True,
+            "capturable": self.captures_graphs,
+        }
         optimizer = Adam([{**group, "base_lr": group["lr"]} for group in groups], betas=betas, **ours)
         if state is not None:
             optimizer.load_state_dict({**state, "param_groups": [{**old, **ours} for old in state["param_groups"]]})
-        for group in optimizer.param_groups if self.records else ():
+        for group in optimizer.param_groups if self.captures_graphs else ():
             group["lr"] = torch.tensor(group["base_lr"], device=self.device)
         return optimizer
 
     def set_rate(self, optimizer: Optimizer, rate: float) -> None:
         """Let every group of parameters learn at `rate` times its own learning rate."""
         for group in optimizer.param_groups:
-            if self.records:
+            if self.captures_graphs:
                 group["lr"].fill_(group["base_lr"] * rate)  # what was recorded reads this very tensor
             else:
                 group["lr"] = group["base_lr"] * rate
@@ -80,10 +84,10 @@ class Engine:
     @contextmanager
     def training(self) -> Iterator[None]:
         """Within it steps are taken: a stream may be recorded if it is not the default one."""
-        if not self.records:
+        if not self.captures_graphs:
             yield
             return
-        stream, here = stream_of(self.device, "training"), torch.cuda.current_stream()
+        stream, here = thread_stream(self.device, "training"), torch.cuda.current_stream()
         stream.wait_stream(here)
         try:
             with torch.cuda.stream(stream):
@@ -91,22 +95,22 @@ class Engine:
         finally:
             here.wait_stream(stream)
 
-    def at_once(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+    def run_parallel(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """What `calls` give, which need nothing of each other: each on cores, or in a stream of a GPU, of its own.
 
         Small networks leave most of a second core idle, and most of a GPU; two of them do not.
         """
         threads = torch.get_num_threads()
-        if self.records and len(calls) > 1:
-            return in_streams(calls, "group")
+        if self.captures_graphs and len(calls) > 1:
+            return run_in_streams(calls, "group")
         if self.plain or self.device.type != "cpu" or len(calls) < 2 or threads < 2:
             return [call() for call in calls]
         crew = _crew(len(calls), max(1, threads // len(calls)))
         return [done.result() for done in [crew.submit(call) for call in calls]]
 
-    def repeated(self, function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
+    def captured(self, function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
         """`function` of tensors, as a graph where there are such (see `lonepair.compute.graphs.Repeated`)."""
-        return Repeated(function) if self.records else function
+        return Repeated(function) if self.captures_graphs else function
 
     def autocast(self) -> AbstractContextManager[None]:
         """Within it convolutions run in the engine's precision; weights, optimizer and losses stay float32."""
@@ -149,7 +153,7 @@ def choose_engine(device: str = "auto", dtype: str = "auto", threads: int = 0, e
     plain = engine == "plain"
     layout = _layout(device, precision, plain)
     place = torch.device(device, torch.cuda.current_device()) if device == "cuda" else torch.device(device)
-    return Engine(place, precision, plain, layout, records=device == "cuda" and not plain)
+    return Engine(place, precision, plain, layout, captures_graphs=device == "cuda" and not plain)
 
 
 def _layout(device: str, dtype: torch.dtype, plain: bool) -> torch.memory_format:
@@ -163,7 +167,7 @@ def _keep_memory() -> None:
     """Let feature maps come from memory that was freed before, where the process's allocator is glibc's.
 
     By itself it gives a map back to the kernel, which clears each page before it hands it out again: a third of the
-    time that a large picture takes to draw.
+    time that a large picture takes to rng.
     """
     if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 1 << 25)  # the most that it takes

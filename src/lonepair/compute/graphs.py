@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lonepair.methods.base import Scene
-from lonepair.ops.device import holding
-from lonepair.ops.noise import Choice, Draw
+from lonepair.methods.base import StepInputs
+from lonepair.ops.device import retain_cached
+from lonepair.ops.noise import Choice, RandomStream
 
 logger = logging.getLogger("lonepair")
 
@@ -31,10 +31,10 @@ _ONE_AT_A_TIME = threading.Lock()
 
 Losses = dict[str, Tensor]
 Path = tuple[int, ...]
-Make = Callable[[torch.Generator], Scene]
+Make = Callable[[torch.Generator], StepInputs]
 """Gives what a step sees, whose random tensors are drawn by this generator: the same each time."""
 Shapes = tuple[torch.Size, ...]
-Run = Callable[[Scene], Losses]
+Run = Callable[[StepInputs], Losses]
 """Takes a step, of what it sees."""
 
 
@@ -47,12 +47,12 @@ class Ways:
     def __init__(self) -> None:
         self._next: dict[Path, tuple[str, float]] = {}
 
-    def walk(self, draw: Draw) -> Path:
+    def walk(self, rng: RandomStream) -> Path:
         """How the choices fall of a step that draws from `draw`, as far as the tree is known."""
         path: Path = ()
         while path in self._next:
             kind, among = self._next[path]
-            path = (*path, getattr(draw, kind)(among))
+            path = (*path, getattr(rng, kind)(among))
         return path
 
     def learn(self, asked: Sequence[Choice]) -> Path | None:
@@ -82,7 +82,7 @@ class Recorder:
         """The losses of a step, which hold until the next one."""
         if self._gave_up:
             return run(make(self._generator))
-        path = self._ways.walk(make(self._generator).draw)
+        path = self._ways.walk(make(self._generator).rng)
         if path in self._graphs:
             found = self._graphs[path] or self._record(path, make, run)
             if found:
@@ -90,11 +90,11 @@ class Recorder:
                 return found[1]
         return self._look(make(self._generator), run)
 
-    def _look(self, scene: Scene, run: Run) -> Losses:
+    def _look(self, inputs: StepInputs, run: Run) -> Losses:
         """A step as it is, after which it is known what it asks for."""
         asked: list[Choice] = []
-        scene.draw.told = asked.append
-        losses = run(scene)
+        inputs.rng.told = asked.append
+        losses = run(inputs)
         path = self._ways.learn(asked)
         if path is None:
             self._give_up()
@@ -106,10 +106,10 @@ class Recorder:
         """A graph of the step that `make` makes, which is not taken by that; None where it cannot be recorded."""
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
-        scene = make(self._generator)
+        inputs = make(self._generator)
         try:
             with _recording(graph, pool=self._pool, stream=torch.cuda.current_stream()) as held:
-                losses = run(scene)
+                losses = run(inputs)
         except RuntimeError as error:  # recording is for speed alone: whatever forbids it, the training goes on
             logger.info("the steps of this stage are not recorded: %s", (str(error).splitlines() or ["?"])[0])
             self._give_up()
@@ -133,7 +133,12 @@ def _recording(graph: torch.cuda.CUDAGraph, **how: Any) -> Iterator[list[Any]]:
     What it gives has to be kept as long as the graph.
     """
     here = torch.cuda.stream(torch.cuda.current_stream())  # to which torch does not go back where recording fails
-    with _ONE_AT_A_TIME, holding() as held, here, torch.cuda.graph(graph, capture_error_mode="thread_local", **how):
+    with (
+        _ONE_AT_A_TIME,
+        retain_cached() as held,
+        here,
+        torch.cuda.graph(graph, capture_error_mode="thread_local", **how),
+    ):
         yield held
 
 

@@ -12,7 +12,7 @@ import torch
 T = TypeVar("T")
 
 
-def abreast(calls: Sequence[Callable[[], T]]) -> list[T]:
+def run_branches(calls: Sequence[Callable[[], T]]) -> list[T]:
     """What `calls` give: in a step that is being recorded as a graph each is a branch of its own, and so are its
     derivatives; otherwise one after the other.
 
@@ -20,17 +20,17 @@ def abreast(calls: Sequence[Callable[[], T]]) -> list[T]:
     """
     if not torch.cuda.is_available() or not torch.cuda.is_current_stream_capturing():
         return [call() for call in calls]
-    return in_streams(calls, "branch")
+    return run_in_streams(calls, "branch")
 
 
-def in_streams(calls: Sequence[Callable[[], T]], kind: str) -> list[T]:
+def run_in_streams(calls: Sequence[Callable[[], T]], kind: str) -> list[T]:
     """What `calls` give, each launched in a stream of its own, after which the current one goes on.
 
     Args:
         kind: Streams of another kind are others: calls may make such calls themselves.
     """
     here, found = torch.cuda.current_stream(), []
-    streams = [stream_of(here.device, kind, index) for index in range(len(calls))]
+    streams = [thread_stream(here.device, kind, index) for index in range(len(calls))]
     try:
         for call, stream in zip(calls, streams, strict=True):
             stream.wait_stream(here)
@@ -42,7 +42,7 @@ def in_streams(calls: Sequence[Callable[[], T]], kind: str) -> list[T]:
     return found
 
 
-def stream_of(device: torch.device, kind: str, index: int = 0) -> torch.cuda.Stream:
+def thread_stream(device: torch.device, kind: str, index: int = 0) -> torch.cuda.Stream:
     """This thread's own stream of that name, the same each time."""
     return _stream(device, threading.get_ident(), kind, index)
 

@@ -58,7 +58,7 @@ class Run:
             "sizes": {domain: list(image.shape[-2:]) for domain, image in self.inputs.items()},
             "stages": f"{method.stage + 1} of {method.plan.stages}",
             "steps": self.steps(),
-            "parameters": method.parts(),
+            "parameters": method.parameter_counts(),
             "training_seconds": self.seconds,
             "config": method.config.to_dict(),
         }

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.regions import narrowed, pieces_of, window
 
 Critic = Callable[[Tensor], Tensor]
@@ -37,7 +37,7 @@ def interpolate(
 ) -> Float[Tensor, "b c h3 w3"]:
     """Î = α·real + (1-α)·fake with α = weights[0] in [0, 1).
 
-    Images of unequal sizes are first cut to the size that both have, at a place that weights[1:] in [0, 1) draw, so
+    Images of unequal sizes are first cut to the size that both have, at a place that weights[1:] in [0, 1) rng, so
     that no pixel is resampled: a stretched patch is not one of the real image's patches.
     """
     size = min(real.shape[2], fake.shape[2]), min(real.shape[3], fake.shape[3])
@@ -49,7 +49,7 @@ def critic_losses(
     critic: Critic,
     real: Float[Tensor, "b c h w"],
     fakes: Sequence[Tensor],
-    draw: Draw,
+    rng: RandomStream,
     every: int = 1,
     shares: Sequence[float] | None = None,
     patch: int = 0,
@@ -58,7 +58,7 @@ def critic_losses(
     """(Σ D(fake) - D(real), Σ penalty) over all `fakes`, which need no gradient; lower is a better critic.
 
     Args:
-        draw: Says where between `real` and the fakes penalties are taken (see `interpolate`).
+        rng: Says where between `real` and the fakes penalties are taken (see `interpolate`).
         every: The penalty, most of a critic's cost, is taken at one of so many calls, at random, so many times as
             heavy, and is 0 at the others: the same on average (lazy regularization, Karras et al., StyleGAN2, CVPR
             2020, sec. 3.1).
@@ -69,33 +69,31 @@ def critic_losses(
             one square's pixels together (`lonepair.ops.regions`); 0: never. The same on average.
     """
     shares = [1.0] * len(fakes) if shares is None else shares
-    weights = draw.shares(len(fakes), 3)
+    weights = rng.uniform(len(fakes), 3)
     side = side if patch else 0
-    real_score, *scores = _means(critic, _seen([real, *fakes], patch, side, draw), apart=not patch)
+    real_score, *scores = _means(critic, _seen([real, *fakes], patch, side, rng), apart=not patch)
     wasserstein = torch.stack([share * (score - real_score) for score, share in zip(scores, shares, strict=True)]).sum()
-    if every > 1 and not draw.coin(1 / every):
+    if every > 1 and not rng.host_bernoulli(1 / every):
         return wasserstein, torch.zeros_like(wasserstein)
     points = [interpolate(real, fake, weight) for fake, weight in zip(fakes, weights, strict=True)]
-    penalties = [
-        share * _penalty(critic, point, patch, side, draw) for point, share in zip(points, shares, strict=True)
-    ]
+    penalties = [share * _penalty(critic, point, patch, side, rng) for point, share in zip(points, shares, strict=True)]
     return wasserstein, every * torch.stack(penalties).sum()
 
 
-def _seen(images: Sequence[Tensor], patch: int, side: int, draw: Draw) -> list[Tensor]:
+def _seen(images: Sequence[Tensor], patch: int, side: int, rng: RandomStream) -> list[Tensor]:
     """Pieces of `images`, at the same places in those of one size, or all of them, where they are small."""
     sizes = {image.shape: (len(image), (image.shape[2], image.shape[3])) for image in images}
-    places = {shape: pieces_of(*size, side, patch, draw) for shape, size in sizes.items()}
+    places = {shape: pieces_of(*size, side, patch, rng) for shape, size in sizes.items()}
     found = [(image, places[image.shape]) for image in images]
     return [image if own is None else own.cut(image) for image, own in found]
 
 
-def _penalty(critic: Critic, point: Tensor, patch: int, side: int, draw: Draw) -> Float[Tensor, ""]:
+def _penalty(critic: Critic, point: Tensor, patch: int, side: int, rng: RandomStream) -> Float[Tensor, ""]:
     """`gradient_penalty`, of large images at one piece of as many as scores are taken of: that is enough."""
-    found = pieces_of(len(point), (point.shape[2], point.shape[3]), side, 1, draw)
+    found = pieces_of(len(point), (point.shape[2], point.shape[3]), side, 1, rng)
     if found is None:
         return gradient_penalty(critic, point)
-    one = draw.index(len(found))
+    one = rng.integer(len(found))
     here = found.only(one)
     # A pixel's gradient is that of all scores that see it: cut off any, and the critic learns to be too steep.
     around = here.grown(patch - 1)

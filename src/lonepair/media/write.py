@@ -280,8 +280,8 @@ class _VideoSink(_Sink):
 def _shape_filter(size: tuple[int, int], form: str, aspect: Fraction) -> av.filter.Graph:
     """Notes in each frame of `form` and (h, w) `size` that its pixels are `aspect` times as wide as high."""
     graph = av.filter.Graph()
-    entry = graph.add_buffer(width=size[1], height=size[0], format=av.VideoFormat(form), time_base=_TICK)
-    entry.link_to(setter := graph.add("setsar", f"{aspect}:max=65535"))
+    start_stage = graph.add_buffer(width=size[1], height=size[0], format=av.VideoFormat(form), time_base=_TICK)
+    start_stage.link_to(setter := graph.add("setsar", f"{aspect}:max=65535"))
     setter.link_to(graph.add("buffersink"))
     graph.configure()
     return graph

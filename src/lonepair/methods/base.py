@@ -20,16 +20,15 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lonepair import nets
-    from lonepair.nets import Sizes
-    from lonepair.ops import pyramid
-    from lonepair.ops import regions as places
-    from lonepair.ops.noise import Draw
+    from lonepair.nets import StageSizes
+    from lonepair.ops import pyramid, regions
+    from lonepair.ops.noise import RandomStream
 else:
     torch = lazy("torch")
     nn = lazy("torch.nn")
     nets = lazy("lonepair.nets")
     pyramid = lazy("lonepair.ops.pyramid")
-    places = lazy("lonepair.ops.regions")
+    regions = lazy("lonepair.ops.regions")
 
 Size = tuple[int, int]
 
@@ -45,9 +44,9 @@ class Config:
     """Longest side of the finest stage, in pixels. Larger inputs are reduced for training, the output enlarged back."""
     min_side: int = 25
     """Shortest side of the coarsest stage, in pixels, over all inputs. A smaller one lets larger shapes be redrawn."""
-    margin: float = 0.0
+    reflect_pad_fraction: float = 0.0
     """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
-    crop: int = 256
+    crop_size: int = 256
     """Above two squares of so many pixels a side (at least 2 x min_side), a step sees four crops that have one square's
     pixels; 0: never."""
     max_frames: int = 256
@@ -60,9 +59,9 @@ class Config:
             found.append(f"min_side is {self.min_side}: a critic patch sees 11 pixels; choose 12 or more")
         if self.max_side < self.min_side:
             found.append(f"max_side is {self.max_side}, min_side {self.min_side}: choose max_side >= min_side")
-        if not 0 <= self.margin <= 0.5:
-            found.append(f"margin is {self.margin}: choose a number from 0 to 0.5")
-        found += self.too_small(0, "crop")
+        if not 0 <= self.reflect_pad_fraction <= 0.5:
+            found.append(f"reflect_pad_fraction is {self.reflect_pad_fraction}: choose a number from 0 to 0.5")
+        found += self.too_small(0, "crop_size")
         if self.max_frames < 1:
             found.append(f"max_frames is {self.max_frames}: choose 1 or more")
         return found
@@ -98,8 +97,8 @@ class Config:
 
     @property
     def crop_side(self) -> int:
-        """`crop` as it is in use: the coarsest stage is no place for crops."""
-        return max(self.crop, 2 * self.min_side) if self.crop else 0
+        """`crop_size` as it is in use: the coarsest stage is no place for crops."""
+        return max(self.crop_size, 2 * self.min_side) if self.crop_size else 0
 
     @classmethod
     def from_preset(cls, preset: str, **fields: Any) -> Config:
@@ -122,7 +121,7 @@ class AdversarialConfig(Config):
 
     steps: int = 2000
     """Training steps a stage."""
-    slope: float = 0.2
+    leaky_slope: float = 0.2
     """Negative slope of LeakyReLU."""
     lr_g: float = 5e-4
     """Learning rate of the generator, or of its newest stage."""
@@ -132,17 +131,17 @@ class AdversarialConfig(Config):
     """Adam's decay of the gradient's mean."""
     beta2: float = 0.999
     """Adam's decay of the squared gradient's mean."""
-    decay_at: float = 0.8
+    lr_drop_at: float = 0.8
     """Share of a stage's steps after which learning rates drop."""
-    decay: float = 0.1
+    lr_drop_factor: float = 0.1
     """Factor of that drop."""
-    lambda_pen: float = 0.1
+    lambda_gp: float = 0.1
     """Weight of the critic's gradient penalty."""
     penalty_every: int = 1
     """The penalty is taken at one of so many of the critic's updates, at random, so many times as heavy."""
     lambda_rec: float = 10.0
     """Weight of reconstructing the real image."""
-    noise_base: float = 0.1
+    noise_scale: float = 0.1
     """Noise of a stage = noise_base x RMSE between the real image and what the stages below reconstruct of it."""
 
     def problems(self) -> list[str]:
@@ -150,8 +149,8 @@ class AdversarialConfig(Config):
             super().problems()
             + self.too_small(1, "steps", "penalty_every")
             + self.no_rate("lr_g", "lr_d")
-            + self.no_share("beta1", "beta2", "decay_at", "decay")
-            + self.too_small(0, "slope", "lambda_pen", "lambda_rec", "noise_base")
+            + self.no_share("beta1", "beta2", "lr_drop_at", "lr_drop_factor")
+            + self.too_small(0, "leaky_slope", "lambda_gp", "lambda_rec", "noise_scale")
         )
 
 
@@ -186,20 +185,20 @@ class Plan:
 
 
 @dataclass
-class Scene:
+class StepInputs:
     """What one training step sees: each domain's frame of this step at every stage, and the step's random draws."""
 
     real: dict[str, list[Tensor]]
     """Domain -> (1, c, h, w) in [-1, 1] for stages 0 to the current one."""
-    draw: Draw
-    seen: dict[str, Sizes] = field(default_factory=dict)
+    rng: RandomStream
+    visible: dict[str, StageSizes] = field(default_factory=dict)
     """Domain -> what of its pictures this step looks at, where it is not all."""
     fakes: Any = None
     """What a method wants to hand from one update of the step to the next."""
 
-    def part(self, index: int, generator: torch.Generator | None = None) -> Scene:
+    def split(self, index: int, generator: torch.Generator | None = None) -> StepInputs:
         """The same frames, and random draws of its own: for one of several players that move at once."""
-        return Scene(self.real, self.draw.part(index, generator))
+        return StepInputs(self.real, self.rng.split(index, generator))
 
 
 @dataclass(frozen=True)
@@ -216,19 +215,19 @@ class Schedule:
     """How long a stage is trained, and who moves in what order within one step."""
 
     steps: int
-    rounds: Sequence[str]
+    update_order: Sequence[str]
     """Names of players, in the order in which they are updated in one step."""
     work: float
     """Cost of one step, in pixels that a 64-channel network is trained on: shares out time, and estimates its end."""
-    decay_at: float = 1.0
-    """Fraction of the stage's steps after which learning rates are multiplied by `decay`."""
-    decay: float = 1.0
-    at_once: bool = False
+    lr_drop_at: float = 1.0
+    """Fraction of the stage's steps after which learning rates are multiplied by `lr_drop_factor`."""
+    lr_drop_factor: float = 1.0
+    independent_players: bool = False
     """Whether no player's update needs another's, so that they may move at the same time."""
 
     def rate(self, share: float) -> float:
         """Factor on every learning rate when `share`, from 0 to 1, of the stage is done."""
-        return self.decay if share >= self.decay_at else 1.0
+        return self.lr_drop_factor if share >= self.lr_drop_at else 1.0
 
 
 class Method(ABC):
@@ -240,7 +239,7 @@ class Method(ABC):
 
     name: ClassVar[str]
     domains: ClassVar[tuple[str, ...]]
-    optional: ClassVar[tuple[str, ...]] = ()
+    optional_inputs: ClassVar[tuple[str, ...]] = ()
     """Inputs that a further training, from a warm start, may have beside its domains."""
     config_class: ClassVar[type[Config]]
     citation: ClassVar[str]
@@ -263,14 +262,14 @@ class Method(ABC):
         """The sizes and stages that `config` gives for inputs of (h, w) `originals`, reduced to `sizes`."""
 
     @abstractmethod
-    def grow(self) -> None:
+    def add_stage(self) -> None:
         """Add the next stage's layers; says nothing about values that need data (see `measure`)."""
 
     @abstractmethod
-    def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
+    def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         """Set what the new stage takes from the data, such as noise amplitudes.
 
-        `levels`: domain -> (n, c, h, w) frames at every stage up to the current one.
+        `patch_scales`: domain -> (n, c, h, w) frames at every stage up to the current one.
         """
 
     @abstractmethod
@@ -282,25 +281,29 @@ class Method(ABC):
         """How `stage` is trained."""
 
     @abstractmethod
-    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
+    def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         """Named, weighted scalars whose sum `player` minimises at this update."""
 
     # -- use ------------------------------------------------------------------------------------------------------
 
-    used: ClassVar[tuple[str, ...]]
+    inference_nets: ClassVar[tuple[str, ...]]
     """Names in `nets` that are needed after training; the others stay in the run's state."""
     uses: ClassVar[frozenset[str]]
     """What a trained model of it can be asked for: names of `lonepair.api.model.Model`'s functions."""
-    takes_many: ClassVar[bool]
+    accepts_several: ClassVar[bool]
     """Whether the first domain may have several images, or the frames of a clip."""
 
     def model_state(self) -> dict[str, Tensor]:
         """Parameters and buffers that a model file holds, by name."""
-        return {f"{name}.{key}": value for name in self.used for key, value in self.nets[name].state_dict().items()}
+        return {
+            f"{name}.{key}": value
+            for name in self.inference_nets
+            for key, value in self.nets[name].state_dict().items()
+        }
 
     def load_model_state(self, tensors: Mapping[str, Tensor]) -> None:
         """Take what `model_state` gave; the method must have grown to the same stage."""
-        for name in self.used:
+        for name in self.inference_nets:
             own = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
             self.nets[name].load_state_dict(own)
 
@@ -310,30 +313,30 @@ class Method(ABC):
         return {name: self.plan.sizes(full)[: self.stage + 1] for name, full in self.plan.full_sizes.items()}
 
     @property
-    def patch(self) -> int:
+    def patch_size(self) -> int:
         """Side of the patches that a loss sees, in pixels: the published critics'."""
         return 11
 
-    def seen(self, domain: str, scene: Scene) -> Sizes:
+    def visible_sizes(self, domain: str, inputs: StepInputs) -> StageSizes:
         """What of `domain`'s pictures a step looks at: all, or crops where they are large."""
         if self.stage == 0:
             return self.sizes[domain]
-        if domain not in scene.seen:
-            scene.seen[domain] = nets.crops(self.sizes[domain], self.config.crop_side, self.patch, scene.draw)
-        return scene.seen[domain]
+        if domain not in inputs.visible:
+            inputs.visible[domain] = nets.crops(self.sizes[domain], self.config.crop_side, self.patch_size, inputs.rng)
+        return inputs.visible[domain]
 
-    def pixels(self, stage: int, pieces: int = 0) -> int:
+    def pixels_per_step(self, stage: int, pieces: int = 0) -> int:
         """So many of all domains' pixels a step, or an update that sees `pieces`, looks at: `stage` is the newest."""
         total = 0
         for domain in self.plan.full_sizes:
-            h, w = self.plan.sizes(self.looked_at(domain))[stage]
+            h, w = self.plan.sizes(self.visible_size(domain))[stage]
             seen = h * w
             for side in (self.config.crop_side if stage else 0, pieces):
-                seen = side**2 if places.is_cropped(seen, side) else seen
+                seen = side**2 if regions.is_cropped(seen, side) else seen
             total += seen
         return total
 
-    def looked_at(self, domain: str) -> Size:
+    def visible_size(self, domain: str) -> Size:
         """(h, w) at the finest stage of what of `domain`'s picture a step looks at, or sees crops of: all of it."""
         return self.plan.full_sizes[domain]
 
@@ -350,30 +353,32 @@ class Method(ABC):
         return 0
 
     def keep_detail(self, images: Mapping[str, Tensor]) -> None:  # noqa: B027 - nothing, where nothing is remembered
-        """Keep a frame of each domain, (1, c, h, w) and larger than networks draw, for pictures to be finished with."""
+        """Keep a frame of each domain, (1, c, h, w) and larger than networks rng, for pictures to be finished with."""
 
     def detail(self, domain: str) -> Tensor | None:
         """What `keep_detail` kept of `domain`, (1, c, h, w); None where that is nothing."""
         return None
 
     @abstractmethod
-    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
+    def translate(
+        self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream
+    ) -> Tensor:
         """`image` (b, c, h, w) drawn anew by `domain`'s generator, at the last of `sizes`.
 
-        It enters at stage `entry`, None for the one that the method is trained for: what the stages below would
+        It enters at stage `start_stage`, None for the one that the method is trained for: what the stages below would
         have drawn is taken from the image.
         """
 
     @abstractmethod
-    def sample(self, sizes: Mapping[str, Sequence[Size]], draw: Draw) -> dict[str, Tensor]:
+    def sample(self, sizes: Mapping[str, Sequence[Size]], rng: RandomStream) -> dict[str, Tensor]:
         """One random image for each domain, (1, c, h, w); those of a pair are aligned with the first domain's."""
 
     @abstractmethod
-    def preview(self, real: Mapping[str, list[Tensor]], draw: Draw) -> list[tuple[str, Tensor]]:
+    def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
         """Labelled pictures that show how far the training is; `real` is one frame of each domain at every stage."""
 
     @abstractmethod
-    def parts(self) -> dict[str, int]:
+    def parameter_counts(self) -> dict[str, int]:
         """Parameters of the generators, by part, for the whole of the planned stages."""
 
 
@@ -383,11 +388,11 @@ class SingleMethod(Method):
     domains = ("a",)
 
     @abstractmethod
-    def noises(self, sizes: Sequence[Size], draw: Draw) -> list[Tensor]:
+    def noise_maps(self, sizes: Sequence[Size], rng: RandomStream) -> list[Tensor]:
         """A random map (1, c, h, w) of N(0, 1) for each of `sizes`, coarse first; maps are stacked to draw a batch."""
 
     @abstractmethod
-    def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
+    def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
         """The maps from which the training image is reconstructed (SinGAN's z*), fitted to `sizes`."""
 
     def start_for(self, use: str) -> int:
@@ -400,17 +405,17 @@ class SingleMethod(Method):
         """The images (b, c, h, w), at the last of `sizes`, that `noises` give."""
 
     @final
-    def sample(self, sizes: Mapping[str, Sequence[Size]], draw: Draw) -> dict[str, Tensor]:
-        return {"a": self.render(self.noises(sizes["a"], draw), sizes["a"])}
+    def sample(self, sizes: Mapping[str, Sequence[Size]], rng: RandomStream) -> dict[str, Tensor]:
+        return {"a": self.render(self.noise_maps(sizes["a"], rng), sizes["a"])}
 
     @final
-    def preview(self, real: Mapping[str, list[Tensor]], draw: Draw) -> list[tuple[str, Tensor]]:
+    def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
         sizes = self.sizes["a"]
-        rebuilt = self.render(self.fixed_noises(sizes), sizes)
+        rebuilt = self.render(self.reconstruction_maps(sizes), sizes)
         others = []
-        for name in self.optional:
+        for name in self.optional_inputs:
             if name in real:
-                redrawn = self.redraw(real[name][-1], sizes, "a", 0, draw)
+                redrawn = self.translate(real[name][-1], sizes, "a", 0, rng)
                 others += [(name, real[name][-1]), (f"{name} redrawn", redrawn)]
-        random = [(f"random {i + 1}", self.sample(self.sizes, draw)["a"]) for i in range(3)]
+        random = [(f"random {i + 1}", self.sample(self.sizes, rng)["a"]) for i in range(3)]
         return [("a", real["a"][-1]), ("reconstructed", rebuilt), *others, *random]

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Scene, Schedule, SingleMethod, Size
+from lonepair.methods.base import Plan, Player, Schedule, SingleMethod, Size, StepInputs
 from lonepair.methods.growing import GrowingConfig, step_work
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets
-    from lonepair.nets import GrowingGenerator, PatchCritic, Sizes
+    from lonepair.nets import GrowingGenerator, PatchCritic, StageSizes
     from lonepair.ops import augment, noise, pyramid, resize
-    from lonepair.ops.noise import Draw
+    from lonepair.ops.noise import RandomStream
 else:
     torch = lazy("torch")
     losses = lazy("lonepair.losses")
@@ -78,12 +78,12 @@ class ConSinGANConfig(GrowingConfig):
             "task": "harmonization",
             "stages": 3,
             "min_side": 120,
-            "size_rule": "geometric",
-            "norm": "instance",
-            "slope": 0.3,
+            "pyramid_rule": "geometric",
+            "normalization": "instance",
+            "leaky_slope": 0.3,
             "steps": 1000,
         },
-        "editing": {"task": "editing", "norm": "instance", "steps": 1000},
+        "editing": {"task": "editing", "normalization": "instance", "steps": 1000},
     }
     """full is the paper's, and so are the three tasks; draft and standard are smaller and shorter."""
 
@@ -99,10 +99,10 @@ class ConSinGAN(SingleMethod):
     """A growing generator G and a patch critic D."""
 
     name = "consingan"
-    optional = ("composite",)
-    used = ("g", "anchor")
-    uses = frozenset({"sample", "scale_sheet", "animate", "edit", "harmonize", "paint", "refine"})
-    takes_many = True
+    optional_inputs = ("composite",)
+    inference_nets = ("g", "anchor")
+    uses = frozenset({"sample", "sample_stage_sheet", "animate", "edit", "harmonize", "paint", "refine"})
+    accepts_several = True
     config_class = ConSinGANConfig
     citation = """@inproceedings{hinz2021improved,
   author    = {Hinz, Tobias and Fisher, Matthew and Wang, Oliver and Wermter, Stefan},
@@ -120,15 +120,15 @@ class ConSinGAN(SingleMethod):
         self.nets["g"] = nets.GrowingGenerator(
             plan.channels,
             c.width,
-            c.blocks,
-            c.norm,
-            c.slope,
+            c.blocks_per_stage,
+            c.normalization,
+            c.leaky_slope,
             c.stages,
             surround=surround,
-            head_norm=c.norm,
+            head_norm=c.normalization,
             zero_bias=False,
         )
-        self.nets["d"] = nets.PatchCritic(plan.channels, c.width, 5, c.slope, zero_bias=False)
+        self.nets["d"] = nets.PatchCritic(plan.channels, c.width, 5, c.leaky_slope, zero_bias=False)
         self.nets["anchor"] = nets.Constant(plan.channels, *plan.sizes(plan.full_sizes["a"])[0])
         self._fixed: dict[tuple[int, ...], Tensor] = {}
 
@@ -144,7 +144,7 @@ class ConSinGAN(SingleMethod):
                 f"the composite has {w}x{h} pixels, the image {own_w}x{own_h}: give a composite that was made from the "
                 "image, of the same aspect"
             )
-        factors = pyramid.shared_factors([sizes["a"]], config.stages, config.min_side, config.size_rule)
+        factors = pyramid.shared_factors([sizes["a"]], config.stages, config.min_side, config.pyramid_rule)
         return Plan(channels, dict.fromkeys(sizes, sizes["a"]), factors)
 
     @property
@@ -169,13 +169,13 @@ class ConSinGAN(SingleMethod):
 
     # -- training -------------------------------------------------------------------------------------------------
 
-    def grow(self) -> None:
+    def add_stage(self) -> None:
         self.stage += 1
         if self.stage == 0 and self.config.task == "animation":
             self.anchor.copy_(torch.randn(self.anchor.shape))
-        self.generator.grow(self.config.concurrent)
+        self.generator.add_stage(self.config.trained_stages)
 
-    def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
+    def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         if self.stage == 0:
             if self.config.task != "animation":
                 self.anchor.copy_(levels["a"][0][:1])
@@ -187,14 +187,14 @@ class ConSinGAN(SingleMethod):
         few = slice(None, None, max(1, len(levels["a"][0]) // 8))
         reached = self._rebuild(levels["a"][0][few], self.sizes["a"]).float()
         self.generator.amplitudes[self.stage] = noise.noise_amplitude(
-            levels["a"][self.stage][few], reached, self.config.noise_base
+            levels["a"][self.stage][few], reached, self.config.noise_scale
         )
 
     def players(self) -> dict[str, Player]:
         c = self.config
         groups = [
-            {"params": parameters, "lr": c.lr_g * c.concurrent_decay**back}
-            for back, parameters in self.generator.trained(self.config.concurrent)
+            {"params": parameters, "lr": c.lr_g * c.stage_lr_decay**back}
+            for back, parameters in self.generator.trained(self.config.trained_stages)
         ]
         betas = (c.beta1, c.beta2)
         return {
@@ -204,72 +204,72 @@ class ConSinGAN(SingleMethod):
 
     def schedule(self, stage: int) -> Schedule:
         c = self.config
-        rounds = ["critic"] * c.critic_steps + ["generator"] * (3 if c.as_released else 1)
+        update_order = ["critic"] * c.critic_steps + ["generator"] * (3 if c.as_released else 1)
         if self.fine_tunes and stage < self.plan.stages - 1:
-            return Schedule(0, rounds, 0.0)
-        return Schedule(c.steps, rounds, step_work(self, c, stage), c.decay_at, c.decay)
+            return Schedule(0, update_order, 0.0)
+        return Schedule(c.steps, update_order, step_work(self, c, stage), c.lr_drop_at, c.lr_drop_factor)
 
-    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
-        if scene.fakes is None:
-            scene.fakes = self._imagine(scene)
-        critic, c, sizes = self.critic, self.config, self.seen("a", scene)
+    def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
+        if inputs.fakes is None:
+            inputs.fakes = self._imagine(inputs)
+        critic, c, sizes = self.critic, self.config, self.visible_sizes("a", inputs)
         if player == "critic":
-            real = nets.cut(sizes, scene.real["a"][-1])
-            fake = scene.fakes.detach()
+            real = nets.cut(sizes, inputs.real["a"][-1])
+            fake = inputs.fakes.detach()
             wasserstein, penalty = losses.critic_losses(
-                critic, real, [fake], scene.draw, c.penalty_every, patch=critic.patch, side=c.pieces
+                critic, real, [fake], inputs.rng, c.penalty_every, patch=critic.patch, side=c.pieces
             )
-            return {"d": wasserstein, "gp": c.lambda_pen * penalty}
-        if callable(scene.fakes):
-            return {"adv_rec": scene.fakes()}
-        adversarial = -critic(scene.fakes).mean()
-        if self.stage > 0 and c.pieces and c.norm == "none":
+            return {"d": wasserstein, "gp": c.lambda_gp * penalty}
+        if callable(inputs.fakes):
+            return {"adv_rec": inputs.fakes()}
+        adversarial = -critic(inputs.fakes).mean()
+        if self.stage > 0 and c.pieces and c.normalization == "none":
             # Enough to tell whether pixels are right, but not to learn to convince (docs/performance.md).
-            sizes = nets.crops(nets.whole(sizes), c.pieces, 1, scene.draw)
-        rebuilt = self._rebuild(scene.real["a"][0], sizes)
-        reconstruction = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, scene.real["a"][-1]))
+            sizes = nets.crops(nets.whole(sizes), c.pieces, 1, inputs.rng)
+        rebuilt = self._rebuild(inputs.real["a"][0], sizes)
+        reconstruction = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, inputs.real["a"][-1]))
         if c.as_released:
-            parameters = [p for _, group in self.generator.trained(self.config.concurrent) for p in group]
-            scene.fakes = losses.first_order(adversarial + reconstruction, parameters)
-            return {"adv_rec": scene.fakes()}
+            parameters = [p for _, group in self.generator.trained(self.config.trained_stages) for p in group]
+            inputs.fakes = losses.first_order(adversarial + reconstruction, parameters)
+            return {"adv_rec": inputs.fakes()}
         return {"adv": adversarial, "rec": reconstruction}
 
-    def _imagine(self, scene: Scene) -> Tensor:
+    def _imagine(self, inputs: StepInputs) -> Tensor:
         """What the critic is to be convinced of at this step."""
-        sizes = self.seen("a", scene)
-        noises = self.noises(sizes, scene.draw)
-        if "composite" in scene.real:
-            noises[0] = self._shown(scene.real["composite"][0], scene.draw)
+        sizes = self.visible_sizes("a", inputs)
+        noises = self.noise_maps(sizes, inputs.rng)
+        if "composite" in inputs.real:
+            noises[0] = self._shown(inputs.real["composite"][0], inputs.rng)
         elif self.config.task == "harmonization":
-            noises[0] = augment.recoloured(scene.real["a"][0], scene.draw)
+            noises[0] = augment.recoloured(inputs.real["a"][0], inputs.rng)
         elif self.config.task == "editing":
-            noises[0] = self._shown(augment.rearranged(scene.real["a"][0], scene.draw), scene.draw)
+            noises[0] = self._shown(augment.rearranged(inputs.real["a"][0], inputs.rng), inputs.rng)
         return self.render(noises, sizes)
 
-    def _shown(self, coarsest: Tensor, draw: Draw) -> Tensor:
+    def _shown(self, coarsest: Tensor, rng: RandomStream) -> Tensor:
         """`coarsest` as the generator is shown it: with noise where it edits."""
         if self.config.task != "editing":
             return coarsest
-        shown: Tensor = coarsest + _EDIT_NOISE * draw.maps(*coarsest.shape[1:])
+        shown: Tensor = coarsest + _EDIT_NOISE * rng.feature_noise(*coarsest.shape[1:])
         return shown
 
-    def _rebuild(self, coarsest: Tensor, sizes: Sizes) -> Tensor:
+    def _rebuild(self, coarsest: Tensor, sizes: StageSizes) -> Tensor:
         if self.config.task == "animation":
             coarsest = self.anchor.expand(len(coarsest), -1, -1, -1)
         elif self.config.task == "editing":
-            coarsest = self._shown(coarsest, noise.Draw(_FIXED, place=coarsest.device))
+            coarsest = self._shown(coarsest, noise.RandomStream(_FIXED, place=coarsest.device))
         rebuilt: Tensor = self.generator(coarsest, sizes, 0, self._fixed_maps(sizes))
         return rebuilt
 
     # -- use ------------------------------------------------------------------------------------------------------
 
-    def noises(self, sizes: Sizes, draw: Draw) -> list[Tensor]:
-        return self.generator.noises(sizes, draw)
+    def noise_maps(self, sizes: StageSizes, rng: RandomStream) -> list[Tensor]:
+        return self.generator.noise_maps(sizes, rng)
 
-    def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
+    def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
         return [resize.resize_image(self.anchor, sizes[0]), *self._fixed_maps(sizes)]
 
-    def _fixed_maps(self, sizes: Sizes) -> list[Tensor]:
+    def _fixed_maps(self, sizes: StageSizes) -> list[Tensor]:
         device, full, maps = self.generator.amplitudes.device, nets.whole(sizes), []
         for stage in range(1, len(full)):
             shape = self.generator.noise_shape(full, stage)
@@ -279,27 +279,29 @@ class ConSinGAN(SingleMethod):
                 continue
             key = (stage, *shape[1:])
             if key not in self._fixed:
-                self._fixed[key] = noise.Draw(_FIXED, *key, place=device).maps(*key[1:])
+                self._fixed[key] = noise.RandomStream(_FIXED, *key, place=device).feature_noise(*key[1:])
             maps.append(self.generator.cut_noise(sizes, stage, self._fixed[key].to(device)))
         return maps
 
     def start_for(self, use: str) -> int:
         return 0 if self.config.task in _UNDO and use in ("edit", "harmonize") else super().start_for(use)
 
-    def render(self, noises: Sequence[Tensor], sizes: Sizes) -> Tensor:
+    def render(self, noises: Sequence[Tensor], sizes: StageSizes) -> Tensor:
         drawn: Tensor = self.generator(noises[0], sizes, 0, noises[1:])
         return drawn
 
-    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
-        entry = min(entry or 0, len(sizes) - 1)
-        entering = resize.resize_image(image, sizes[entry])
+    def translate(
+        self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream
+    ) -> Tensor:
+        start_stage = min(start_stage or 0, len(sizes) - 1)
+        entering = resize.resize_image(image, sizes[start_stage])
         if self.config.task in _UNDO:
-            entering, maps = self._shown(entering, draw), self._fixed_maps(sizes)[entry:]
+            entering, maps = self._shown(entering, rng), self._fixed_maps(sizes)[start_stage:]
         else:
-            maps = self.noises(sizes, draw)[entry + 1 :]
-        redrawn: Tensor = self.generator(entering, sizes, entry, maps)
+            maps = self.noise_maps(sizes, rng)[start_stage + 1 :]
+        redrawn: Tensor = self.generator(entering, sizes, start_stage, maps)
         return redrawn
 
-    def parts(self) -> dict[str, int]:
-        parts = self.config.generator_parts(self.plan.channels, head_norm=True)
+    def parameter_counts(self) -> dict[str, int]:
+        parts = self.config.generator_parameter_counts(self.plan.channels, head_norm=True)
         return {f"g {part}": count for part, count in parts.items()}

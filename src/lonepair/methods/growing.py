@@ -13,36 +13,36 @@ class GeneratorConfig(Config):
     """Settings of a generator that gains a few convolutions a stage; the numbers are ConSinGAN's."""
 
     stages: int = 6
-    """Number of stages, 2 to 12; each adds `blocks` convolutions."""
-    size_rule: Literal["consingan", "geometric"] = "consingan"
+    """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions."""
+    pyramid_rule: Literal["consingan", "geometric"] = "consingan"
     """How sizes grow between min_side and max_side: ConSinGAN's rule (many small stages) or one constant ratio."""
     width: int = 64
     """Channels inside the networks."""
-    blocks: int = 3
+    blocks_per_stage: int = 3
     """Convolution blocks a stage."""
-    norm: Literal["none", "batch", "instance"] = "none"
+    normalization: Literal["none", "batch", "instance"] = "none"
     """Normalisation inside the generators' stages."""
-    slope: float = 0.05
+    leaky_slope: float = 0.05
     """Negative slope of LeakyReLU."""
-    concurrent: int = 3
+    trained_stages: int = 3
     """How many of the newest stages train together; older ones are frozen."""
-    concurrent_decay: float = 0.1
+    stage_lr_decay: float = 0.1
     """Factor on the learning rate for each stage further back among them."""
 
     def problems(self) -> list[str]:
         found = super().problems()
         if not 2 <= self.stages <= 12:
             found.append(f"stages is {self.stages}: choose 2 to 12")
-        found += self.too_small(1, "width", "blocks", "concurrent")
-        return found + self.no_share("concurrent_decay")
+        found += self.too_small(1, "width", "blocks_per_stage", "trained_stages")
+        return found + self.no_share("stage_lr_decay")
 
-    def generator_parts(self, channels: int, head_norm: bool) -> dict[str, int]:
+    def generator_parameter_counts(self, channels: int, head_norm: bool) -> dict[str, int]:
         """Parameters of one generator with all stages, by part."""
         w = self.width
-        norm = 2 * w if self.norm != "none" else 0
+        norm = 2 * w if self.normalization != "none" else 0
         return {
             "head": 9 * channels * w + w + (norm if head_norm else 0),
-            "bodies": self.stages * self.blocks * (9 * w * w + w + norm),
+            "bodies": self.stages * self.blocks_per_stage * (9 * w * w + w + norm),
             "tail": 9 * w * channels + channels,
         }
 
@@ -65,5 +65,5 @@ class GrowingConfig(GeneratorConfig, AdversarialConfig):
 def step_work(method: Method, config: GrowingConfig, stage: int) -> float:
     """Cost of a step at `stage`: all stages' generators, as every update sends its images through all of them, and as
     much again for a critic's update of as many pixels (as measured)."""
-    drawn = sum(map(method.pixels, range(stage + 1)))
-    return float(drawn + config.critic_steps * method.pixels(stage, config.pieces))
+    drawn = sum(map(method.pixels_per_step, range(stage + 1)))
+    return float(drawn + config.critic_steps * method.pixels_per_step(stage, config.pieces))

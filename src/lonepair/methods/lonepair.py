@@ -8,10 +8,10 @@ critics, which are most of the published methods' cost and instability. What sta
 (Shechtman and Irani, CVPR 2007), whatever the colours: that the redrawn image has the source's takes the place of
 the cycle.
 
-A step redraws each domain's real image, which enters at `entry` or, with `entry_share`, at any stage: loss = look
+A step redraws each domain's real image, which enters at `start_stage` or, with `random_start_probability`, at any stage: loss = look
 (patches like the other domain's, at this stage's size and half of it, also of the fine detail alone) +
 lambda_structure x (1 - correlation of the two self-similarities on a coarse grid) + lambda_rarity x (1 - correlation of
-how rare each place is, in the source and in the target). With probability `random_share` it
+how rare each place is, in the source and in the target). With probability `random_image_probability` it
 draws random images instead, by look alone, from which aligned pairs are sampled. The real image itself is redrawn, as
 in use; A and B are the same problem with the same distances, in units of each target's own contrast, so that neither
 converges at the other's cost.
@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Scene, Size
+from lonepair.methods.base import Size, StepInputs
 from lonepair.methods.patch_based import PatchConfig, PatchMethod
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets
-    from lonepair.nets import Sizes
+    from lonepair.nets import StageSizes
     from lonepair.ops import pyramid, resize
-    from lonepair.ops.noise import Draw
+    from lonepair.ops.noise import RandomStream
 else:
     torch = lazy("torch")
     losses = lazy("lonepair.losses")
@@ -64,7 +64,7 @@ class LonepairConfig(PatchConfig):
     max_side: int = 80
     """Longest side of the finest stage, in pixels: what is where is decided there, the rest is finished."""
     stages: int = 5
-    """Number of stages, 2 to 12; each adds `blocks` convolutions."""
+    """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions."""
     steps: int = 300
     """Training steps of the coarsest stage."""
     finest_steps: int = 160
@@ -73,25 +73,25 @@ class LonepairConfig(PatchConfig):
     """Weight of keeping the source's layout beside the target's look; the coarse stages rise to it."""
     lambda_rarity: float = 0.3
     """Weight, at the coarse stages, of drawing what is rare in the source as what is rare in the target."""
-    grid: int = 32
+    layout_grid: int = 32
     """Longest side, in places, of the grid on which layouts are compared."""
-    entry: int = 0
+    start_stage: int = 0
     """Stage at which an image to translate enters, unless another is named: 0 redraws large shapes, later ones less."""
-    entry_share: float = 0.1
-    """Probability that a training step enters at any stage rather than at `entry`: what makes `--entry` a dial."""
-    random_share: float = 0.1
+    random_start_probability: float = 0.1
+    """Probability that a training step enters at any stage rather than at `start_stage`: what makes `--entry` a dial."""
+    random_image_probability: float = 0.1
     """Probability that a training step draws random images rather than redrawing the real ones."""
 
     def problems(self) -> list[str]:
         found = super().problems()
-        if not 0 <= self.entry < self.stages:
-            found.append(f"entry is {self.entry} with {self.stages} stages: choose 0 to {self.stages - 1}")
-        if not 4 <= self.grid <= 64:
-            found.append(f"grid is {self.grid}: choose 4 to 64")
+        if not 0 <= self.start_stage < self.stages:
+            found.append(f"start_stage is {self.start_stage} with {self.stages} stages: choose 0 to {self.stages - 1}")
+        if not 4 <= self.layout_grid <= 64:
+            found.append(f"layout_grid is {self.layout_grid}: choose 4 to 64")
         return (
             found
             + self.too_small(0, "lambda_structure", "lambda_rarity")
-            + self.no_share("entry_share", "random_share")
+            + self.no_share("random_start_probability", "random_image_probability")
         )
 
 
@@ -100,26 +100,30 @@ class Lonepair(PatchMethod):
 
     name = "lonepair"
     domains = ("a", "b")
-    used = ("g_a", "g_b", "memory_a", "memory_b", "detail_a", "detail_b")
+    inference_nets = ("g_a", "g_b", "memory_a", "memory_b", "detail_a", "detail_b")
     uses = frozenset({"sample", "translate"})
-    takes_many = True
+    accepts_several = True
     config_class = LonepairConfig
 
     config: LonepairConfig
 
-    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
-        draw, c, target = scene.draw, self.config, player.removeprefix("g_")
-        if draw.coin(c.random_share):
-            drawn = self.random(target, self.seen(target, scene), draw)
-            return {f"look_{target}": self.look(target, drawn, draw)}
+    def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
+        rng, c, target = inputs.rng, self.config, player.removeprefix("g_")
+        if rng.host_bernoulli(c.random_image_probability):
+            drawn = self.random(target, self.visible_sizes(target, inputs), rng)
+            return {f"look_{target}": self.look(target, drawn, rng)}
         source = OTHER[target]
-        entry = draw.below(self.stage + 1) if draw.coin(c.entry_share) else min(c.entry, self.stage)
-        real, sizes = scene.real[source][-1], self.seen(source, scene)
+        start_stage = (
+            rng.host_integer(self.stage + 1)
+            if rng.host_bernoulli(c.random_start_probability)
+            else min(c.start_stage, self.stage)
+        )
+        real, sizes = inputs.real[source][-1], self.visible_sizes(source, inputs)
         # Of a large picture the level below is as good as what in use is reduced to it, and there already.
-        shown = scene.real[source][entry] if isinstance(sizes, nets.Crops) else real
-        drawn = self.redraw(shown, sizes, target, entry, draw)
+        shown = inputs.real[source][start_stage] if isinstance(sizes, nets.Crops) else real
+        drawn = self.translate(shown, sizes, target, start_stage, rng)
         return {
-            f"look_{source}{target}": self.look(target, drawn, draw),
+            f"look_{source}{target}": self.look(target, drawn, rng),
             f"structure_{source}{target}": self._lost(drawn, nets.cut(sizes, real), target),
         }
 
@@ -131,7 +135,7 @@ class Lonepair(PatchMethod):
             # Weakly at first: what becomes what is decided by what is rare, a figure a figure. Self-similarity does not
             # tell it: held from the start, a bright flame on a black sky became pale stones without a shape; left to
             # chance, coins became holes between galaxies.
-            weight = c.lambda_structure * min(1.0, (self.stage + 1) / (c.coarse + 1))
+            weight = c.lambda_structure * min(1.0, (self.stage + 1) / (c.coarse_stages + 1))
             lost = weight * (1 - losses.correlation(*map(losses.self_similarity, (ours, theirs))))
             if self.is_fine:
                 return lost
@@ -142,27 +146,31 @@ class Lonepair(PatchMethod):
 
     def _reduced(self, image: Tensor) -> Tensor:
         """`image`, or all crops of one together, at the size at which layouts are compared."""
-        share = min(1.0, self.config.grid / (max(image.shape[-2:]) * len(image) ** 0.5))
+        share = min(1.0, self.config.layout_grid / (max(image.shape[-2:]) * len(image) ** 0.5))
         return resize.resize(image.float(), pyramid.scaled((image.shape[-2], image.shape[-1]), share))
 
     # -- use ------------------------------------------------------------------------------------------------------
 
-    def redraw(self, image: Tensor, sizes: Sizes, domain: str, entry: int | None, draw: Draw) -> Tensor:
-        entry = self.config.entry if entry is None else entry
+    def translate(
+        self, image: Tensor, sizes: StageSizes, domain: str, start_stage: int | None, rng: RandomStream
+    ) -> Tensor:
+        start_stage = self.config.start_stage if start_stage is None else start_stage
         # Crops begin above the stages that are drawn whole.
         last = self.generator(domain).whole_stages(sizes) - 1
-        entry = last if entry == -1 else min(entry, last)
-        entering = resize.resize_image(image, sizes[entry])
-        redrawn: Tensor = self.generator(domain)(entering, sizes, entry, self.maps(sizes, entry, draw))
+        start_stage = last if start_stage == -1 else min(start_stage, last)
+        entering = resize.resize_image(image, sizes[start_stage])
+        redrawn: Tensor = self.generator(domain)(
+            entering, sizes, start_stage, self.stage_noise(sizes, start_stage, rng)
+        )
         return redrawn
 
-    def sample(self, sizes: Mapping[str, Sequence[Size]], draw: Draw) -> dict[str, Tensor]:
-        a = self.random("a", sizes["a"], draw)
-        return {"a": a, "b": self.redraw(a, sizes["a"], "b", None, draw)}
+    def sample(self, sizes: Mapping[str, Sequence[Size]], rng: RandomStream) -> dict[str, Tensor]:
+        a = self.random("a", sizes["a"], rng)
+        return {"a": a, "b": self.translate(a, sizes["a"], "b", None, rng)}
 
-    def preview(self, real: Mapping[str, list[Tensor]], draw: Draw) -> list[tuple[str, Tensor]]:
+    def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
         pictures = []
         for source, target in OTHER.items():
-            shown = self.redraw(real[source][-1], self.sizes[source], target, None, draw)
+            shown = self.translate(real[source][-1], self.sizes[source], target, None, rng)
             pictures += [(source, real[source][-1]), (f"{source} as {target}", shown)]
-        return [*pictures, ("random a", self.random("a", self.sizes["a"], draw))]
+        return [*pictures, ("random a", self.random("a", self.sizes["a"], rng))]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Scene, SingleMethod, Size
+from lonepair.methods.base import SingleMethod, Size, StepInputs
 from lonepair.methods.patch_based import PatchConfig, PatchMethod
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets
-    from lonepair.nets import Sizes
+    from lonepair.nets import StageSizes
     from lonepair.ops import resize
-    from lonepair.ops.noise import Draw
+    from lonepair.ops.noise import RandomStream
 else:
     torch = lazy("torch")
     losses = lazy("lonepair.losses")
@@ -46,14 +46,14 @@ class LonepairSingleConfig(PatchConfig):
     max_side: int = 64
     """Longest side of the finest stage, in pixels: what is where is decided there, the rest is finished."""
     stages: int = 4
-    """Number of stages, 2 to 12; each adds `blocks` convolutions."""
+    """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions."""
     steps: int = 300
     """Training steps of the coarsest stage."""
     finest_steps: int = 100
     """Training steps of the finest stage; those between lie on a geometric line."""
-    border: Literal["zeros", "reflect"] = "zeros"
+    border_padding: Literal["zeros", "reflect"] = "zeros"
     """What the generators' convolutions see beyond the image's border."""
-    frame: float = 1.0
+    border_channel_weight: float = 1.0
     """How much it counts, in standard deviations of colour, where in a patch the image's border is; 0: not at all."""
     lambda_rec: float = 1.0
     """Weight of drawing the image itself from its coarsest size."""
@@ -66,36 +66,40 @@ class LonepairSingle(PatchMethod, SingleMethod):
     """One growing generator G."""
 
     name = "lonepair-single"
-    used = ("g_a", "memory_a", "detail_a")
-    uses = frozenset({"sample", "scale_sheet"})
-    takes_many = False
+    inference_nets = ("g_a", "memory_a", "detail_a")
+    uses = frozenset({"sample", "sample_stage_sheet"})
+    accepts_several = False
     config_class = LonepairSingleConfig
 
     config: LonepairSingleConfig
 
-    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
-        sizes = self.seen("a", scene)
-        found = {"look": self.look("a", self.random("a", sizes, scene.draw), scene.draw)}
+    def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
+        sizes = self.visible_sizes("a", inputs)
+        found = {"look": self.look("a", self.random("a", sizes, inputs.rng), inputs.rng)}
         if self.config.lambda_rec:
-            rebuilt = self.render(self.fixed_noises(sizes), sizes)
-            found["rec"] = self.config.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, scene.real["a"][-1]))
+            rebuilt = self.render(self.reconstruction_maps(sizes), sizes)
+            found["rec"] = self.config.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, inputs.real["a"][-1]))
         return found
 
-    def noises(self, sizes: Sizes, draw: Draw) -> list[Tensor]:
-        return self.generator("a").noises(sizes, draw)
+    def noise_maps(self, sizes: StageSizes, rng: RandomStream) -> list[Tensor]:
+        return self.generator("a").noise_maps(sizes, rng)
 
-    def fixed_noises(self, sizes: Sizes) -> list[Tensor]:
+    def reconstruction_maps(self, sizes: StageSizes) -> list[Tensor]:
         """The image itself at the coarsest size, and no noise after."""
         first = resize.resize_image(self.remembered("a"), sizes[0])
         shapes = [self.generator("a").noise_shape(sizes, stage) for stage in range(len(sizes))]
         return [first, *(first.new_zeros(1, 1, 1, 1).expand(shape) for shape in shapes[1:])]
 
-    def render(self, noises: Sequence[Tensor], sizes: Sizes) -> Tensor:
+    def render(self, noises: Sequence[Tensor], sizes: StageSizes) -> Tensor:
         drawn: Tensor = self.generator("a")(noises[0], sizes, 0, noises[1:])
         return drawn
 
-    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
-        entry = min(entry or 0, len(sizes) - 1)
-        entering = resize.resize_image(image, sizes[entry])
-        redrawn: Tensor = self.generator(domain)(entering, sizes, entry, self.maps(sizes, entry, draw))
+    def translate(
+        self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream
+    ) -> Tensor:
+        start_stage = min(start_stage or 0, len(sizes) - 1)
+        entering = resize.resize_image(image, sizes[start_stage])
+        redrawn: Tensor = self.generator(domain)(
+            entering, sizes, start_stage, self.stage_noise(sizes, start_stage, rng)
+        )
         return redrawn

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets, patches
-    from lonepair.nets import Detail, GrowingGenerator, Memory, Sizes
+    from lonepair.nets import Detail, GrowingGenerator, Memory, StageSizes
     from lonepair.ops import noise, pyramid
-    from lonepair.ops.noise import Draw
+    from lonepair.ops.noise import RandomStream
 else:
     torch = lazy("torch")
     losses = lazy("lonepair.losses")
@@ -47,16 +47,16 @@ class PatchConfig(GeneratorConfig):
     min_side: int = 24
     """Shortest side of the coarsest stage, in pixels, over all inputs. A smaller one lets larger shapes be redrawn."""
     stages: int = 7
-    """Number of stages, 2 to 12; each adds `blocks` convolutions."""
-    size_rule: Literal["consingan", "geometric"] = "geometric"
+    """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions."""
+    pyramid_rule: Literal["consingan", "geometric"] = "geometric"
     """How sizes grow between min_side and max_side: one constant ratio, or ConSinGAN's rule (many small stages)."""
-    blocks: int = 2
+    blocks_per_stage: int = 2
     """Convolution blocks a stage."""
-    norm: Literal["none", "batch", "instance"] = "instance"
+    normalization: Literal["none", "batch", "instance"] = "instance"
     """Normalisation inside the generators' stages."""
-    border: Literal["zeros", "reflect"] = "reflect"
+    border_padding: Literal["zeros", "reflect"] = "reflect"
     """What the generators' convolutions see beyond the image's border."""
-    concurrent_decay: float = 0.3
+    stage_lr_decay: float = 0.3
     """Factor on the learning rate for each stage further back among them."""
     steps: int = 250
     """Training steps of the coarsest stage."""
@@ -68,37 +68,44 @@ class PatchConfig(GeneratorConfig):
     """Adam's decay of the gradient's mean."""
     beta2: float = 0.99
     """Adam's decay of the squared gradient's mean."""
-    decay_at: float = 0.7
+    lr_drop_at: float = 0.7
     """Share of a stage's steps after which learning rates drop."""
-    decay: float = 0.3
+    lr_drop_factor: float = 0.3
     """Factor of that drop."""
-    detail_side: int = 1024
+    exemplar_max_side: int = 1024
     """Up to this longest side a picture is finished with detail of the images as they were given; 0: networks' size."""
-    patch: int = 7
+    patch_size: int = 7
     """Side of the patches that are compared, in pixels."""
-    levels: int = 2
-    """Sizes at which patches are compared: a stage's own, half of it, ..."""
-    frame: float = 0.0
+    patch_scales: int = 2
+    """StageSizes at which patches are compared: a stage's own, half of it, ..."""
+    border_channel_weight: float = 0.0
     """How much it counts, in standard deviations of colour, where in a patch the image's border is; 0: not at all."""
     lambda_detail: float = 0.5
-    """Weight of the patches' fine detail alone beside whole patches, from stage `coarse` on."""
+    """Weight of the patches' fine detail alone beside whole patches, from stage `coarse_stages` on."""
     lambda_nearest: float = 1.0
     """Weight of the distance of patches to the nearest of the target's: sharp edges, whole objects."""
-    noise: float = 0.3
-    """Amplitude of the noise added to features from stage `coarse` on; it feeds fine texture."""
-    coarse: int = 3
+    noise_amplitude: float = 0.3
+    """Amplitude of the noise added to features from stage `coarse_stages` on; it feeds fine texture."""
+    coarse_stages: int = 3
     """So many coarse stages settle shapes, without noise and without looking at detail alone."""
 
     def problems(self) -> list[str]:
         found = super().problems()
-        if not 3 <= self.patch <= self.min_side or self.patch % 2 == 0:
-            found.append(f"patch is {self.patch}: choose an odd number from 3 to min_side, {self.min_side}")
-        found += self.too_small(1, "steps", "finest_steps", "levels")
+        if not 3 <= self.patch_size <= self.min_side or self.patch_size % 2 == 0:
+            found.append(f"patch_size is {self.patch_size}: choose an odd number from 3 to min_side, {self.min_side}")
+        found += self.too_small(1, "steps", "finest_steps", "patch_scales")
         found += self.too_small(
-            0, "slope", "detail_side", "frame", "lambda_detail", "lambda_nearest", "noise", "coarse"
+            0,
+            "leaky_slope",
+            "exemplar_max_side",
+            "border_channel_weight",
+            "lambda_detail",
+            "lambda_nearest",
+            "noise_amplitude",
+            "coarse_stages",
         )
         found += self.no_rate("lr")
-        return found + self.no_share("beta1", "beta2", "decay_at", "decay")
+        return found + self.no_share("beta1", "beta2", "lr_drop_at", "lr_drop_factor")
 
 
 class PatchMethod(Method):
@@ -115,17 +122,17 @@ class PatchMethod(Method):
             self.nets[f"g_{domain}"] = nets.GrowingGenerator(
                 plan.channels,
                 config.width,
-                config.blocks,
-                config.norm,
-                config.slope,
+                config.blocks_per_stage,
+                config.normalization,
+                config.leaky_slope,
                 config.stages,
-                config.border,
+                config.border_padding,
                 # A tanh that is once at its end stays there: nothing would bring a wrong black back.
                 squash=False,
             )
             self.nets[f"memory_{domain}"] = nets.Memory(plan.channels)
             self.nets[f"detail_{domain}"] = nets.Detail(plan.channels)
-        self._looks: dict[tuple[str, int], patches.PatchLook] = {}
+        self._looks: dict[tuple[str, int], patches.PatchDistribution] = {}
         """Of the current stage, by domain and frame."""
         self._making = threading.Lock()
 
@@ -133,25 +140,25 @@ class PatchMethod(Method):
     def plan_for(
         cls, config: PatchConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
     ) -> Plan:
-        factors = pyramid.shared_factors(list(sizes.values()), config.stages, config.min_side, config.size_rule)
+        factors = pyramid.shared_factors(list(sizes.values()), config.stages, config.min_side, config.pyramid_rule)
         return Plan(channels, dict(sizes), factors)
 
     @property
-    def patch(self) -> int:
-        return self.config.patch
+    def patch_size(self) -> int:
+        return self.config.patch_size
 
     # -- training -------------------------------------------------------------------------------------------------
 
-    def grow(self) -> None:
+    def add_stage(self) -> None:
         self.stage += 1
         self._looks.clear()
         for domain in self.domains:
-            self.generator(domain).grow(self.config.concurrent)
-            self._memory(domain).grow(self.sizes[domain][-1])
+            self.generator(domain).add_stage(self.config.trained_stages)
+            self._memory(domain).add_stage(self.sizes[domain][-1])
 
-    def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
+    def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         for domain in self.domains:
-            self.generator(domain).amplitudes[self.stage] = self.config.noise * self.is_fine
+            self.generator(domain).amplitudes[self.stage] = self.config.noise_amplitude * self.is_fine
             frames = levels[domain][-1]
             wanted = torch.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().long()
             self._memory(domain).keep(frames[wanted.to(frames.device)])
@@ -159,14 +166,14 @@ class PatchMethod(Method):
     @property
     def is_fine(self) -> bool:
         """Whether the current stage draws texture rather than shapes."""
-        return self.stage >= self.config.coarse
+        return self.stage >= self.config.coarse_stages
 
     def players(self) -> dict[str, Player]:
         c = self.config
         groups = {
             domain: [
-                {"params": parameters, "lr": c.lr * c.concurrent_decay**back}
-                for back, parameters in self.generator(domain).trained(c.concurrent)
+                {"params": parameters, "lr": c.lr * c.stage_lr_decay**back}
+                for back, parameters in self.generator(domain).trained(c.trained_stages)
             ]
             for domain in self.domains
         }
@@ -175,27 +182,29 @@ class PatchMethod(Method):
     def schedule(self, stage: int) -> Schedule:
         c = self.config
         steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
-        work = float(sum(map(self.pixels, range(stage + 1)))) / 4  # a pass of each generator, and no critics'
-        rounds = [f"g_{domain}" for domain in self.domains]
-        at_once = self.pixels(stage) <= len(rounds) * AT_ONCE
-        return Schedule(steps, rounds, work, c.decay_at, c.decay, at_once)
+        work = float(sum(map(self.pixels_per_step, range(stage + 1)))) / 4  # a pass of each generator, and no critics'
+        update_order = [f"g_{domain}" for domain in self.domains]
+        at_once = self.pixels_per_step(stage) <= len(update_order) * AT_ONCE
+        return Schedule(steps, update_order, work, c.lr_drop_at, c.lr_drop_factor, at_once)
 
-    def look(self, domain: str, drawn: Tensor, draw: Draw) -> Tensor:
+    def look(self, domain: str, drawn: Tensor, rng: RandomStream) -> Tensor:
         """Distance of the patches of `drawn`, a picture or crops of one, to those of `domain`'s image, of a clip to
         those of a kept frame."""
         kept = len(self._memory(domain).images)
-        key = (domain, draw.below(kept) if kept > 1 else 0)
+        key = (domain, rng.host_integer(kept) if kept > 1 else 0)
         with torch.autocast(drawn.device.type, enabled=False):
             if key not in self._looks:
                 with self._making:  # one after the other: of a large target that takes much memory
                     self._looks[key] = self._new_look(*key)
-            return self._looks[key].loss(drawn.float(), draw)
+            return self._looks[key].loss(drawn.float(), rng)
 
-    def _new_look(self, domain: str, frame: int) -> patches.PatchLook:
-        c, filters = self.config, noise.Draw(_FILTERS, self.stage)
+    def _new_look(self, domain: str, frame: int) -> patches.PatchDistribution:
+        c, filters = self.config, noise.RandomStream(_FILTERS, self.stage)
         detail = c.lambda_detail * self.is_fine
         target = self._memory(domain)(frame)
-        return patches.PatchLook(target, c.patch, c.levels, detail, c.lambda_nearest, filters, c.frame)
+        return patches.PatchDistribution(
+            target, c.patch_size, c.patch_scales, detail, c.lambda_nearest, filters, c.border_channel_weight
+        )
 
     # -- use ------------------------------------------------------------------------------------------------------
 
@@ -212,7 +221,7 @@ class PatchMethod(Method):
 
     @property
     def detail_side(self) -> int:
-        return self.config.detail_side
+        return self.config.exemplar_max_side
 
     def keep_detail(self, images: Mapping[str, Tensor]) -> None:
         for domain, image in images.items():
@@ -226,18 +235,18 @@ class PatchMethod(Method):
     def _detail(self, domain: str) -> Detail:
         return self.nets[f"detail_{domain}"]  # type: ignore[return-value]
 
-    def maps(self, sizes: Sizes, entry: int, draw: Draw) -> list[Tensor] | None:
-        """Noise for the stages after `entry`."""
-        if self.config.noise == 0:
+    def stage_noise(self, sizes: StageSizes, start_stage: int, rng: RandomStream) -> list[Tensor] | None:
+        """Noise for the stages after `start_stage`."""
+        if self.config.noise_amplitude == 0:
             return None
-        return self.generator(self.domains[0]).noises(sizes, draw, entry + 1)
+        return self.generator(self.domains[0]).noise_maps(sizes, rng, start_stage + 1)
 
-    def random(self, domain: str, sizes: Sizes, draw: Draw) -> Tensor:
+    def random(self, domain: str, sizes: StageSizes, rng: RandomStream) -> Tensor:
         """A random image of `domain`, or crops of one."""
-        first = draw.maps(self.plan.channels, *sizes[0])
-        image: Tensor = self.generator(domain)(first, sizes, 0, self.maps(sizes, 0, draw))
+        first = rng.feature_noise(self.plan.channels, *sizes[0])
+        image: Tensor = self.generator(domain)(first, sizes, 0, self.stage_noise(sizes, 0, rng))
         return image
 
-    def parts(self) -> dict[str, int]:
-        parts = self.config.generator_parts(self.plan.channels, head_norm=False)
+    def parameter_counts(self) -> dict[str, int]:
+        parts = self.config.generator_parameter_counts(self.plan.channels, head_norm=False)
         return {f"g_{domain} {part}": count for domain in self.domains for part, count in parts.items()}

@@ -9,11 +9,11 @@ through the whole generator, a random frame of the clip as I_A at every step, an
 parameters for both domains.
 
 Open in the thesis, decided here: learning rates, schedule, concurrently trained stages and size rule are ConSinGAN's;
-one critic and one generator update a step, as in Structural Analogy; a translated image enters at stage `entry`,
+one critic and one generator update a step, as in Structural Analogy; a translated image enters at stage `start_stage`,
 by default the coarsest, as the reconstruction does.
 
 Our departures:
-- Half of the translated images during training are the real ones (`real_share`), since it is the user's own image
+- Half of the translated images during training are the real ones (`real_image_probability`), since it is the user's own image
   that is translated in the end; the thesis translates generated ones only.
 - Training sees windows of 0.6 of each side (`window`), and the coarsest stage has 40 pixels on the shortest side
   rather than ConSinGAN's 25 (`min_side`). With whole images and 11-pixel patches at 25 pixels each network draws its
@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Method, Plan, Player, Scene, Schedule, Size
+from lonepair.methods.base import Method, Plan, Player, Schedule, Size, StepInputs
 from lonepair.methods.growing import GrowingConfig, step_work
 
 if TYPE_CHECKING:
@@ -42,17 +42,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets
-    from lonepair.nets import GrowingGenerator, PatchCritic, Sizes
-    from lonepair.ops import noise, pyramid, resize
-    from lonepair.ops import regions as places
-    from lonepair.ops.noise import Draw
+    from lonepair.nets import GrowingGenerator, PatchCritic, StageSizes
+    from lonepair.ops import noise, pyramid, regions, resize
+    from lonepair.ops.noise import RandomStream
 else:
     torch = lazy("torch")
     losses = lazy("lonepair.losses")
     nets = lazy("lonepair.nets")
     noise = lazy("lonepair.ops.noise")
     pyramid = lazy("lonepair.ops.pyramid")
-    places = lazy("lonepair.ops.regions")
+    regions = lazy("lonepair.ops.regions")
     resize = lazy("lonepair.ops.resize")
 
 
@@ -72,16 +71,16 @@ class RepresentativeConfig(GrowingConfig):
 
     min_side: int = 40
     """Shortest side of the coarsest stage, in pixels, over both images. Smaller lets larger shapes be redrawn."""
-    crop: int = 128
+    crop_size: int = 128
     """Of windows above two squares of so many pixels a side (at least 2 x min_side), a step sees four crops that have
     one square's pixels; 0: never."""
-    margin: float = 0.125
+    reflect_pad_fraction: float = 0.125
     """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
     critic_blocks: int = 5
     """Convolution blocks of a critic: each score sees 2 x critic_blocks + 1 pixels."""
-    norm: Literal["none", "batch", "instance"] = "instance"
+    normalization: Literal["none", "batch", "instance"] = "instance"
     """Normalisation inside the generators' stages."""
-    border: Literal["zeros", "reflect"] = "zeros"
+    border_padding: Literal["zeros", "reflect"] = "zeros"
     """What the generators' convolutions see beyond the image's border."""
     steps: int = 2000
     """Training steps of the coarsest stage."""
@@ -93,22 +92,22 @@ class RepresentativeConfig(GrowingConfig):
     """Weight of the adversarial terms of the generators."""
     lambda_cyc: float = 2.0
     """Weight of coming back to the image after translating it there and back."""
-    cycle: Literal["grey", "colour"] = "grey"
+    cycle_channels: Literal["grey", "colour"] = "grey"
     """What has to come back: the mean of the colours, or each: with each, the source's hues show in what is redrawn."""
-    translation_noise: float = 1.0
+    translation_noise_scale: float = 1.0
     """Share of each stage's noise that a translation gets, in training and in use; it feeds fine texture."""
-    entry: int = 0
+    start_stage: int = 0
     """Stage at which an image to translate enters: 0 redraws large shapes, later ones only texture; -1: the newest."""
-    window: float = 0.6
+    window_fraction: float = 0.6
     """Side of the windows that training looks at, over the image's; 1: whole images. At least a critic's patch."""
-    real_share: float = 0.5
+    real_image_probability: float = 0.5
     """Probability that a step translates the real image rather than a generated one."""
 
     def problems(self) -> list[str]:
         found = super().problems()
-        if not -1 <= self.entry < self.stages:
+        if not -1 <= self.start_stage < self.stages:
             found.append(
-                f"entry is {self.entry} with {self.stages} stages: choose -1 (the newest) or 0 to {self.stages - 1}"
+                f"start_stage is {self.start_stage} with {self.stages} stages: choose -1 (the newest) or 0 to {self.stages - 1}"
             )
         if not self.critic_blocks >= 2 or self.min_side < 2 * self.critic_blocks + 2:
             found.append(
@@ -116,15 +115,15 @@ class RepresentativeConfig(GrowingConfig):
                 f"choose 2 to {(self.min_side - 2) // 2}"
             )
         found += self.too_small(1, "finest_steps")
-        found += self.too_small(0, "lambda_adv", "lambda_cyc", "translation_noise")
-        return found + self.no_share("real_share", "window")
+        found += self.too_small(0, "lambda_adv", "lambda_cyc", "translation_noise_scale")
+        return found + self.no_share("real_image_probability", "window_fraction")
 
 
 @dataclass(frozen=True)
 class Imagined:
     """What one step looks at, for each domain: a window of the real image, and what the generators make beside it."""
 
-    sizes: dict[str, Sizes]
+    sizes: dict[str, StageSizes]
     """(h, w) of the window at every stage, and maybe crops of it."""
     real: dict[str, Seen]
     random: dict[str, Seen]
@@ -154,9 +153,9 @@ class Representative(Method):
 
     name = "representative"
     domains = ("a", "b")
-    used = ("g_a", "g_b")
+    inference_nets = ("g_a", "g_b")
     uses = frozenset({"sample", "translate"})
-    takes_many = True
+    accepts_several = True
     config_class = RepresentativeConfig
     citation = """@misc{ly_representative,
   author = {Ly, Phi Long},
@@ -170,25 +169,33 @@ class Representative(Method):
         super().__init__(config, plan)
         for domain in self.domains:
             self.nets[f"g_{domain}"] = nets.GrowingGenerator(
-                plan.channels, config.width, config.blocks, config.norm, config.slope, config.stages, config.border
+                plan.channels,
+                config.width,
+                config.blocks_per_stage,
+                config.normalization,
+                config.leaky_slope,
+                config.stages,
+                config.border_padding,
             )
-            self.nets[f"d_{domain}"] = nets.PatchCritic(plan.channels, config.width, config.critic_blocks, config.slope)
+            self.nets[f"d_{domain}"] = nets.PatchCritic(
+                plan.channels, config.width, config.critic_blocks, config.leaky_slope
+            )
 
     @classmethod
     def plan_for(
         cls, config: RepresentativeConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
     ) -> Plan:
-        factors = pyramid.shared_factors(list(sizes.values()), config.stages, config.min_side, config.size_rule)
+        factors = pyramid.shared_factors(list(sizes.values()), config.stages, config.min_side, config.pyramid_rule)
         return Plan(channels, dict(sizes), factors)
 
     # -- training -------------------------------------------------------------------------------------------------
 
-    def grow(self) -> None:
+    def add_stage(self) -> None:
         self.stage += 1
         for domain in self.domains:
-            self.generator(domain).grow(self.config.concurrent)
+            self.generator(domain).add_stage(self.config.trained_stages)
 
-    def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
+    def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         if self.stage == 0:
             return
         for domain in self.domains:
@@ -197,15 +204,15 @@ class Representative(Method):
             below = generator(levels[domain][0][few], self.sizes[domain][:-1])
             reached = resize.resize_image(below.float(), self.sizes[domain][-1])
             generator.amplitudes[self.stage] = noise.noise_amplitude(
-                levels[domain][self.stage][few], reached, self.config.noise_base
+                levels[domain][self.stage][few], reached, self.config.noise_scale
             )
 
     def players(self) -> dict[str, Player]:
         c = self.config
         g_groups = [
-            {"params": parameters, "lr": c.lr_g * c.concurrent_decay**back}
+            {"params": parameters, "lr": c.lr_g * c.stage_lr_decay**back}
             for domain in self.domains
-            for back, parameters in self.generator(domain).trained(c.concurrent)
+            for back, parameters in self.generator(domain).trained(c.trained_stages)
         ]
         d_params = [p for domain in self.domains for p in self.nets[f"d_{domain}"].parameters()]
         betas = (c.beta1, c.beta2)
@@ -217,78 +224,80 @@ class Representative(Method):
     def schedule(self, stage: int) -> Schedule:
         c = self.config
         steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
-        rounds = ["critic"] * c.critic_steps + ["generator"]
-        return Schedule(steps, rounds, step_work(self, c, stage), c.decay_at, c.decay)
+        update_order = ["critic"] * c.critic_steps + ["generator"]
+        return Schedule(steps, update_order, step_work(self, c, stage), c.lr_drop_at, c.lr_drop_factor)
 
-    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
+    def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         if player == "critic":
             # The generator moves after the critics, so that the last fakes they saw are still its own.
-            scene.fakes = self._imagine(scene)
-            return self._critic_losses(scene)
-        return self._generator_losses(scene)
+            inputs.fakes = self._imagine(inputs)
+            return self._critic_losses(inputs)
+        return self._generator_losses(inputs)
 
-    def _imagine(self, scene: Scene) -> Imagined:
-        redraws_real = scene.draw.coin(self.config.real_share)
-        crop, draw = self.config.crop_side, scene.draw
+    def _imagine(self, inputs: StepInputs) -> Imagined:
+        redraws_real = inputs.rng.host_bernoulli(self.config.real_image_probability)
+        crop, rng = self.config.crop_side, inputs.rng
         # The coarsest stage is small.
         side = crop if self.stage else 0
-        sizes = {d: nets.crops(self._window_sizes(d), side, self.patch, draw) for d in self.domains}
-        windows = {d: places.window(scene.real[d][-1], sizes[d][-1], draw.shares(2)) for d in self.domains}
+        sizes = {d: nets.crops(self._window_sizes(d), side, self.patch_size, rng) for d in self.domains}
+        windows = {d: regions.window(inputs.real[d][-1], sizes[d][-1], rng.uniform(2)) for d in self.domains}
         real = {d: Seen(nets.cut(sizes[d], window), window) for d, window in windows.items()}
-        random = {d: self._seen(d, self._first(sizes[d], draw), sizes[d], 0, draw, 1.0) for d in self.domains}
+        random = {d: self._seen(d, self._first(sizes[d], rng), sizes[d], 0, rng, 1.0) for d in self.domains}
         shown = real if redraws_real else random
-        redrawn = {d: self._seen_again(shown[d], sizes[d], OTHER[d], draw) for d in self.domains}
+        redrawn = {d: self._seen_again(shown[d], sizes[d], OTHER[d], rng) for d in self.domains}
         return Imagined(sizes, real, random, redraws_real, redrawn)
 
-    def _seen(self, domain: str, image: Tensor, sizes: Sizes, entry: int, draw: Draw, share: float) -> Seen:
-        """`image`, which enters at stage `entry`, drawn by `domain`'s generator with so much of the noise."""
-        noises = self._noises(sizes, entry, draw, share)
+    def _seen(
+        self, domain: str, image: Tensor, sizes: StageSizes, start_stage: int, rng: RandomStream, share: float
+    ) -> Seen:
+        """`image`, which enters at stage `start_stage`, drawn by `domain`'s generator with so much of the noise."""
+        noises = self._noises(sizes, start_stage, rng, share)
         if isinstance(sizes, nets.Crops):
-            return Seen(*self.generator(domain).crops_and_whole(image, sizes, entry, noises))
-        drawn = self.generator(domain)(image, sizes, entry, noises)
+            return Seen(*self.generator(domain).crops_and_whole(image, sizes, start_stage, noises))
+        drawn = self.generator(domain)(image, sizes, start_stage, noises)
         return Seen(drawn, drawn)
 
-    def _seen_again(self, shown: Seen, sizes: Sizes, domain: str, draw: Draw) -> Seen:
+    def _seen_again(self, shown: Seen, sizes: StageSizes, domain: str, rng: RandomStream) -> Seen:
         """`shown` redrawn in the look of `domain`."""
-        entry = self._entry(sizes, None)
-        image = resize.resize_image(shown.whole, sizes[entry])
-        return self._seen(domain, image, sizes, entry, draw, self.config.translation_noise)
+        start_stage = self._entry(sizes, None)
+        image = resize.resize_image(shown.whole, sizes[start_stage])
+        return self._seen(domain, image, sizes, start_stage, rng, self.config.translation_noise_scale)
 
     def _window_sizes(self, domain: str) -> list[Size]:
         """(h, w) of the windows at every stage."""
-        return self.plan.sizes(self.looked_at(domain))[: self.stage + 1]
+        return self.plan.sizes(self.visible_size(domain))[: self.stage + 1]
 
-    def looked_at(self, domain: str) -> Size:
-        """That of the windows: `window` of each side, but no smaller than a critic's patch."""
+    def visible_size(self, domain: str) -> Size:
+        """That of the windows: `window_fraction` of each side, but no smaller than a critic's patch."""
         full, patch = self.plan.full_sizes[domain], 2 * self.config.critic_blocks + 1
-        share = min(1.0, max(self.config.window, (patch + 1) / min(self.plan.sizes(full)[0])))
+        share = min(1.0, max(self.config.window_fraction, (patch + 1) / min(self.plan.sizes(full)[0])))
         return max(1, round(full[0] * share)), max(1, round(full[1] * share))
 
-    def _critic_losses(self, scene: Scene) -> dict[str, Tensor]:
+    def _critic_losses(self, inputs: StepInputs) -> dict[str, Tensor]:
         found = {}
         for domain in self.domains:
-            fakes = [scene.fakes.random[domain].pieces.detach(), scene.fakes.redrawn[OTHER[domain]].pieces.detach()]
-            critic, real = self.critic(domain), scene.fakes.real[domain].pieces
+            fakes = [inputs.fakes.random[domain].pieces.detach(), inputs.fakes.redrawn[OTHER[domain]].pieces.detach()]
+            critic, real = self.critic(domain), inputs.fakes.real[domain].pieces
             wasserstein, penalty = losses.critic_losses(
                 critic,
                 real,
                 fakes,
-                scene.draw,
+                inputs.rng,
                 self.config.penalty_every,
                 patch=critic.patch,
                 side=self.config.pieces,
             )
             found[f"d_{domain}"] = wasserstein
-            found[f"gp_{domain}"] = self.config.lambda_pen * penalty
+            found[f"gp_{domain}"] = self.config.lambda_gp * penalty
         return found
 
-    def _generator_losses(self, scene: Scene) -> dict[str, Tensor]:
-        c, made, found = self.config, scene.fakes, {}
+    def _generator_losses(self, inputs: StepInputs) -> dict[str, Tensor]:
+        c, made, found = self.config, inputs.fakes, {}
         for domain in self.domains:
             critic, other = self.critic(domain), OTHER[domain]
             found[f"adv_{domain}"] = -c.lambda_adv * critic(made.random[domain].pieces).mean()
             found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(made.redrawn[other].pieces).mean()
-            cycled = self._seen_again(made.redrawn[other], made.sizes[other], other, scene.draw)
+            cycled = self._seen_again(made.redrawn[other], made.sizes[other], other, inputs.rng)
             pair = (self._kept(cycled.pieces), self._kept(made.shown(other).pieces))
             found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_square(*pair)
             coarsest = resize.resize_image(made.real[domain].whole, made.sizes[domain][0])
@@ -298,7 +307,7 @@ class Representative(Method):
 
     def _kept(self, image: Tensor) -> Tensor:
         """What of `image` the cycle is to bring back: of RGBA the mean colour and alpha."""
-        if self.config.cycle == "colour":
+        if self.config.cycle_channels == "colour":
             return image
         return torch.cat([image[:, :3].mean(1, keepdim=True), image[:, 3:]], 1)
 
@@ -312,41 +321,48 @@ class Representative(Method):
         """D of `domain`."""
         return self.nets[f"d_{domain}"]  # type: ignore[return-value]
 
-    def _first(self, sizes: Sizes, draw: Draw) -> Tensor:
+    def _first(self, sizes: StageSizes, rng: RandomStream) -> Tensor:
         """What a random image is drawn from at the coarsest stage."""
-        return draw.normal(1, self.plan.channels, *sizes[0])
+        return rng.normal(1, self.plan.channels, *sizes[0])
 
-    def _random(self, domain: str, sizes: Sequence[Size], draw: Draw) -> Tensor:
-        return self._seen(domain, self._first(sizes, draw), sizes, 0, draw, 1.0).whole
+    def _random(self, domain: str, sizes: Sequence[Size], rng: RandomStream) -> Tensor:
+        return self._seen(domain, self._first(sizes, rng), sizes, 0, rng, 1.0).whole
 
-    def _noises(self, sizes: Sizes, entry: int, draw: Draw, share: float) -> list[Tensor] | None:
+    def _noises(self, sizes: StageSizes, start_stage: int, rng: RandomStream, share: float) -> list[Tensor] | None:
         if share == 0:
             return None
-        return [share * noise for noise in self.generator("a").noises(sizes, draw, entry + 1)]
+        return [share * noise for noise in self.generator("a").noise_maps(sizes, rng, start_stage + 1)]
 
-    def _entry(self, sizes: Sizes, entry: int | None) -> int:
-        """The stage at which an image enters where `entry`, None or -1 is asked for: one that is drawn whole."""
-        entry, last = self.config.entry if entry is None else entry, self.generator("a").whole_stages(sizes) - 1
-        return last if entry == -1 else min(entry, last)
+    def _entry(self, sizes: StageSizes, start_stage: int | None) -> int:
+        """The stage at which an image enters where `start_stage`, None or -1 is asked for: one that is drawn whole."""
+        start_stage, last = (
+            self.config.start_stage if start_stage is None else start_stage,
+            self.generator("a").whole_stages(sizes) - 1,
+        )
+        return last if start_stage == -1 else min(start_stage, last)
 
-    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
-        entry = self._entry(sizes, entry)
-        noises = self._noises(sizes, entry, draw, self.config.translation_noise)
-        redrawn: Tensor = self.generator(domain)(resize.resize_image(image, sizes[entry]), sizes, entry, noises)
+    def translate(
+        self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream
+    ) -> Tensor:
+        start_stage = self._entry(sizes, start_stage)
+        noises = self._noises(sizes, start_stage, rng, self.config.translation_noise_scale)
+        redrawn: Tensor = self.generator(domain)(
+            resize.resize_image(image, sizes[start_stage]), sizes, start_stage, noises
+        )
         return redrawn
 
-    def sample(self, sizes: Mapping[str, Sequence[Size]], draw: Draw) -> dict[str, Tensor]:
-        a = self._random("a", sizes["a"], draw)
-        return {"a": a, "b": self.redraw(a, sizes["a"], "b", None, draw)}
+    def sample(self, sizes: Mapping[str, Sequence[Size]], rng: RandomStream) -> dict[str, Tensor]:
+        a = self._random("a", sizes["a"], rng)
+        return {"a": a, "b": self.translate(a, sizes["a"], "b", None, rng)}
 
-    def preview(self, real: Mapping[str, list[Tensor]], draw: Draw) -> list[tuple[str, Tensor]]:
+    def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
         pictures = []
         for domain in self.domains:
             other = OTHER[domain]
-            shown = self.redraw(real[domain][-1], self.sizes[domain], other, None, draw)
+            shown = self.translate(real[domain][-1], self.sizes[domain], other, None, rng)
             pictures += [(domain, real[domain][-1]), (f"{domain} as {other}", shown)]
-        return [*pictures, ("random a", self._random("a", self.sizes["a"], draw))]
+        return [*pictures, ("random a", self._random("a", self.sizes["a"], rng))]
 
-    def parts(self) -> dict[str, int]:
-        parts = self.config.generator_parts(self.plan.channels, head_norm=False)
+    def parameter_counts(self) -> dict[str, int]:
+        parts = self.config.generator_parameter_counts(self.plan.channels, head_norm=False)
         return {f"g_{domain} {part}": count for domain in self.domains for part, count in parts.items()}

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Scene, Schedule, SingleMethod, Size
+from lonepair.methods.base import Plan, Player, Schedule, SingleMethod, Size, StepInputs
 from lonepair.methods.stagewise import StagewiseConfig, StagewiseMethod
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets
-    from lonepair.nets import Crops, Sizes, StagewiseGenerator
+    from lonepair.nets import Crops, StageSizes, StagewiseGenerator
     from lonepair.ops import noise, pyramid, resize
-    from lonepair.ops.noise import Draw
+    from lonepair.ops.noise import RandomStream
 else:
     torch = lazy("torch")
     losses = lazy("lonepair.losses")
@@ -56,7 +56,7 @@ class SinGANConfig(StagewiseConfig):
         "standard": {"max_side": 188, "steps": 800},
         "full": {},
         "animation": {"task": "animation", "min_side": 20},
-        "superresolution": {"lambda_rec": 100.0, "min_side": 18, "ratio": 0.794},
+        "superresolution": {"lambda_rec": 100.0, "min_side": 18, "pyramid_ratio": 0.794},
     }
     """full is the paper's, and so are the two tasks; draft and standard are smaller and shorter."""
 
@@ -93,9 +93,11 @@ class SinGAN(StagewiseMethod, SingleMethod):
     """A pyramid of generators G_n, and the critic D_n of the stage in training."""
 
     name = "singan"
-    used = ("g", "anchor")
-    uses = frozenset({"sample", "scale_sheet", "animate", "edit", "harmonize", "paint", "refine", "superresolve"})
-    takes_many = False
+    inference_nets = ("g", "anchor")
+    uses = frozenset(
+        {"sample", "sample_stage_sheet", "animate", "edit", "harmonize", "paint", "refine", "superresolve"}
+    )
+    accepts_several = False
     config_class = SinGANConfig
     citation = """@inproceedings{shaham2019singan,
   author    = {Rott Shaham, Tamar and Dekel, Tali and Michaeli, Tomer},
@@ -108,7 +110,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
 
     def __init__(self, config: SinGANConfig, plan: Plan) -> None:
         super().__init__(config, plan)
-        self.nets["g"] = nets.StagewiseGenerator(plan.stages, config.layers)
+        self.nets["g"] = nets.StagewiseGenerator(plan.stages, config.convolutions)
         self.nets["anchor"] = nets.Constant(1, *self._noise_size(plan.sizes(plan.full_sizes["a"])[0]))
         self._below: tuple[int, Tensor] | None = None
 
@@ -116,7 +118,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
     def plan_for(
         cls, config: SinGANConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
     ) -> Plan:
-        factors = pyramid.singan_factors(originals["a"], sizes["a"], config.min_side, config.ratio)
+        factors = pyramid.singan_factors(originals["a"], sizes["a"], config.min_side, config.pyramid_ratio)
         return Plan(channels, dict(sizes), factors)
 
     @property
@@ -131,19 +133,19 @@ class SinGAN(StagewiseMethod, SingleMethod):
 
     # -- training -------------------------------------------------------------------------------------------------
 
-    def grow(self) -> None:
+    def add_stage(self) -> None:
         self.stage += 1
         if self.stage == 0:
             self.anchor.copy_(torch.randn(self.anchor.shape))
-        self.generator.grow(self._new_stage(["d"], padding=0, norm="batch"), residual=True)
+        self.generator.add_stage(self._new_stage(["d"], padding=0, norm="batch"), residual=True)
 
-    def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
+    def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         real = levels["a"][self.stage]
         if self.stage == 0:
             self.generator.amplitudes[0] = 1.0
             return
         reached = self._reconstruction_below()
-        self.generator.amplitudes[self.stage] = noise.noise_amplitude(real, reached, self.config.noise_base)
+        self.generator.amplitudes[self.stage] = noise.noise_amplitude(real, reached, self.config.noise_scale)
 
     def players(self) -> dict[str, Player]:
         c, betas = self.config, (self.config.beta1, self.config.beta2)
@@ -157,40 +159,42 @@ class SinGAN(StagewiseMethod, SingleMethod):
 
     def schedule(self, stage: int) -> Schedule:
         c = self.config
-        rounds = ["critic"] * c.critic_steps + ["generator"] * c.generator_steps
-        return Schedule(c.steps, rounds, self._work(stage) * len(rounds) / 2, c.decay_at, c.decay)
+        update_order = ["critic"] * c.critic_steps + ["generator"] * c.generator_steps
+        return Schedule(
+            c.steps, update_order, self._work(stage) * len(update_order) / 2, c.lr_drop_at, c.lr_drop_factor
+        )
 
-    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
-        c, critic, sizes = self.config, self.nets["d"], self.seen("a", scene)
-        real = nets.cut(sizes, scene.real["a"][-1])
-        if scene.fakes is None:
-            scene.fakes = Fakes(self._anchor_of_step(scene.draw))
+    def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
+        c, critic, sizes = self.config, self.nets["d"], self.visible_sizes("a", inputs)
+        real = nets.cut(sizes, inputs.real["a"][-1])
+        if inputs.fakes is None:
+            inputs.fakes = Fakes(self._anchor_of_step(inputs.rng))
         if player == "critic":
             with torch.set_grad_enabled(c.as_released):
-                fake = self._random(sizes, scene.draw, scene.fakes if c.as_released else None)
-            scene.fakes.last, fake = fake, fake.detach()
-            wasserstein, penalty = losses.critic_losses(critic, real, [fake], scene.draw, c.penalty_every)
-            return {"d": wasserstein, "gp": c.lambda_pen * penalty}
-        rebuilt = self._rebuild(scene.fakes.rebuilt_from, sizes)
+                fake = self._random(sizes, inputs.rng, inputs.fakes if c.as_released else None)
+            inputs.fakes.last, fake = fake, fake.detach()
+            wasserstein, penalty = losses.critic_losses(critic, real, [fake], inputs.rng, c.penalty_every)
+            return {"d": wasserstein, "gp": c.lambda_gp * penalty}
+        rebuilt = self._rebuild(inputs.fakes.rebuilt_from, sizes)
         reconstruction = c.lambda_rec * losses.mean_square(rebuilt, real)
         if not c.as_released:
-            return {"adv": -critic(self._random(sizes, scene.draw)).mean(), "rec": reconstruction}
-        if scene.fakes.adversarial is None:
-            adversarial = -critic(scene.fakes.last).mean()
-            scene.fakes.adversarial = losses.first_order(adversarial, self._trained())
-        return {"adv": scene.fakes.adversarial(), "rec": reconstruction}
+            return {"adv": -critic(self._random(sizes, inputs.rng)).mean(), "rec": reconstruction}
+        if inputs.fakes.adversarial is None:
+            adversarial = -critic(inputs.fakes.last).mean()
+            inputs.fakes.adversarial = losses.first_order(adversarial, self._trained())
+        return {"adv": inputs.fakes.adversarial(), "rec": reconstruction}
 
-    def _anchor_of_step(self, draw: Draw) -> Tensor:
+    def _anchor_of_step(self, rng: RandomStream) -> Tensor:
         anchor = self.anchor
         if self.config.as_released and self.stage == 0:
-            anchor.copy_(draw.normal(*anchor.shape))
+            anchor.copy_(rng.normal(*anchor.shape))
         return anchor
 
-    def _random(self, sizes: Sizes, draw: Draw, shared: Fakes | None = None) -> Tensor:
+    def _random(self, sizes: StageSizes, rng: RandomStream, shared: Fakes | None = None) -> Tensor:
         """A random image of the stage in training, whose noise may be `shared`; the gradient reaches no other."""
         if isinstance(sizes, nets.Crops):
-            return self._random_crops(sizes, draw, shared)
-        noises = self.noises(sizes, draw)
+            return self._random_crops(sizes, rng, shared)
+        noises = self.noise_maps(sizes, rng)
         if shared is not None:
             shared.noise = noises[-1] if shared.noise is None else shared.noise
             noises[-1] = shared.noise
@@ -198,11 +202,11 @@ class SinGAN(StagewiseMethod, SingleMethod):
             previous = self._previous(noises, sizes)
         return self.generator.stage(self.stage, previous, noises[-1])
 
-    def _random_crops(self, sizes: Crops, draw: Draw, shared: Fakes | None) -> Tensor:
+    def _random_crops(self, sizes: Crops, rng: RandomStream, shared: Fakes | None) -> Tensor:
         places, beyond = self.generator.places(sizes, sizes.wanted), self.config.task == "animation"
         first = sum(each.is_whole for each in places)
-        coarse = self.noises(sizes.sizes[:first], draw)
-        noises = self.generator.noises_on_crops(places, self.plan.channels, draw)
+        coarse = self.noise_maps(sizes.sizes[:first], rng)
+        noises = self.generator.noises_on_crops(places, self.plan.channels, rng)
         if shared is not None:
             shared.noise = noises[-1] if shared.noise is None else shared.noise
             noises[-1] = shared.noise
@@ -211,11 +215,11 @@ class SinGAN(StagewiseMethod, SingleMethod):
             previous, around = self.generator.below_on_crops(image, places, noises[:-1], beyond)
         return self.generator.stage_on_crops(self.stage, sizes.wanted, previous, around, noises[-1], beyond)
 
-    def _rebuild(self, anchor: Tensor, sizes: Sizes) -> Tensor:
+    def _rebuild(self, anchor: Tensor, sizes: StageSizes) -> Tensor:
         if self.stage == 0:
             return self.generator.stage(0, self._nothing(self.sizes["a"][0]), self._spread(anchor))
         if isinstance(sizes, nets.Crops):
-            around = sizes.wanted.grown(self.config.layers)
+            around = sizes.wanted.grown(self.config.convolutions)
             below = around.cut(self._reconstruction_below())
             return self.generator.stage_on_crops(self.stage, sizes.wanted, below, around, None)
         return self.generator.stage(self.stage, self._reconstruction_below(), None)
@@ -225,13 +229,13 @@ class SinGAN(StagewiseMethod, SingleMethod):
         if self._below is None or self._below[0] != self.stage:
             sizes = self.sizes["a"]
             with torch.no_grad():
-                self._below = (self.stage, self._previous(self.fixed_noises(sizes), sizes))
+                self._below = (self.stage, self._previous(self.reconstruction_maps(sizes), sizes))
         return self._below[1]
 
     # -- use ------------------------------------------------------------------------------------------------------
 
     def _noise_size(self, size: Size) -> Size:
-        around = 2 * self.config.layers if self.config.task == "animation" else 0
+        around = 2 * self.config.convolutions if self.config.task == "animation" else 0
         return size[0] + around, size[1] + around
 
     def _spread(self, one: Tensor) -> Tensor:
@@ -246,12 +250,12 @@ class SinGAN(StagewiseMethod, SingleMethod):
             return self._nothing(sizes[0], len(noises[0]))
         return resize.resize_image(self.render(noises[:-1], sizes[:-1]).float(), sizes[-1])
 
-    def noises(self, sizes: Sequence[Size], draw: Draw) -> list[Tensor]:
+    def noise_maps(self, sizes: Sequence[Size], rng: RandomStream) -> list[Tensor]:
         around = [self._noise_size(size) for size in sizes]
-        first = self._spread(draw.maps(1, *around[0]))
-        return [first, *(draw.maps(self.plan.channels, *size) for size in around[1:])]
+        first = self._spread(rng.feature_noise(1, *around[0]))
+        return [first, *(rng.feature_noise(self.plan.channels, *size) for size in around[1:])]
 
-    def fixed_noises(self, sizes: Sequence[Size]) -> list[Tensor]:
+    def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
         anchor = resize.resize(self.anchor, self._noise_size(sizes[0]))
         return [self._spread(anchor), *(self._nothing(self._noise_size(size)) for size in sizes[1:])]
 
@@ -259,13 +263,15 @@ class SinGAN(StagewiseMethod, SingleMethod):
         previous = self._previous(noises, sizes)
         return self.generator.stage(len(sizes) - 1, previous, noises[-1])
 
-    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
-        entry = len(sizes) - 1 if entry is None else min(entry, len(sizes) - 1)
+    def translate(
+        self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream
+    ) -> Tensor:
+        start_stage = len(sizes) - 1 if start_stage is None else min(start_stage, len(sizes) - 1)
         # Reduced to what the stage below would have drawn, then enlarged like that (sec. 4, "Paint-to-Image").
-        drawn = image if entry == 0 else resize.resize_image(image, sizes[entry - 1])
-        for stage, noise_ in enumerate(self.noises(sizes, draw)[entry:], entry):
+        drawn = image if start_stage == 0 else resize.resize_image(image, sizes[start_stage - 1])
+        for stage, noise_ in enumerate(self.noise_maps(sizes, rng)[start_stage:], start_stage):
             drawn = self.generator.stage(stage, resize.resize_image(drawn.float(), sizes[stage]), noise_)
         return drawn
 
-    def parts(self) -> dict[str, int]:
+    def parameter_counts(self) -> dict[str, int]:
         return {f"g stage {stage}": count for stage, count in enumerate(self._stage_parts())}

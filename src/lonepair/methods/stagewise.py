@@ -19,20 +19,20 @@ else:
 class StagewiseConfig(AdversarialConfig):
     """Settings of a pyramid of small generators; the numbers are SinGAN's."""
 
-    ratio: float = 0.75
+    pyramid_ratio: float = 0.75
     """Nominal ratio between the sizes of two stages."""
     width: int = 32
     """Channels of the first four stages; doubled every four stages, `max_width` at most."""
     max_width: int = 128
     """Channels of the widest stage."""
-    layers: int = 5
+    convolutions: int = 5
     """Convolutions of each network."""
 
     def problems(self) -> list[str]:
         found = super().problems()
-        if not 0.5 <= self.ratio <= 0.95:
-            found.append(f"ratio is {self.ratio}: choose a number from 0.5 to 0.95")
-        return found + self.too_small(1, "width", "max_width") + self.too_small(3, "layers")
+        if not 0.5 <= self.pyramid_ratio <= 0.95:
+            found.append(f"pyramid_ratio is {self.pyramid_ratio}: choose a number from 0.5 to 0.95")
+        return found + self.too_small(1, "width", "max_width") + self.too_small(3, "convolutions")
 
 
 class StagewiseMethod(Method):
@@ -50,16 +50,16 @@ class StagewiseMethod(Method):
         if self.stage == 0 or width != self._widths[self.stage - 1]:
             for name in critics:
                 self.nets[name] = nets.PatchCritic(
-                    self.plan.channels, width, c.layers, c.slope, norm="batch", zero_bias=False
+                    self.plan.channels, width, c.convolutions, c.leaky_slope, norm="batch", zero_bias=False
                 )
-        return nets.StageGenerator(self.plan.channels, width, c.layers, c.slope, padding, norm)
+        return nets.StageGenerator(self.plan.channels, width, c.convolutions, c.leaky_slope, padding, norm)
 
     def _work(self, stage: int) -> float:
-        """A step's cost at `stage` (see `Schedule.work`): stages below only draw, a third of what training costs."""
+        """A step's cost at `stage` (see `Schedule.work`): stages below only rng, a third of what training costs."""
         shares = [(1.0 if n == stage else 1 / 3) * (self._widths[n] / 64) ** 2 for n in range(stage + 1)]
-        return sum(share * self.pixels(n) for n, share in enumerate(shares))
+        return sum(share * self.pixels_per_step(n) for n, share in enumerate(shares))
 
     def _stage_parts(self) -> list[int]:
         """Parameters of each stage's generator."""
-        c, n = self.plan.channels, self.config.layers - 2
+        c, n = self.plan.channels, self.config.convolutions - 2
         return [(9 * c * w + 3 * w) + n * (9 * w * w + 3 * w) + (9 * w * c + c) for w in self._widths]

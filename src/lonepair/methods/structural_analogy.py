@@ -17,7 +17,7 @@ noise of stage 0 drops to a tenth when the stage is finished (not with a self br
 is a constant.
 
 Our departures: a pair keeps its two sizes and aspects (`square` stretches both, as published); a translation is of the
-user's own image, which enters the source's pyramid at `entry` and is translated at the finest stage, where the released
+user's own image, which enters the source's pyramid at `start_stage` and is translated at the finest stage, where the released
 code saves that of a random image; `luminance_levels` rounds the mean of the colours and keeps the hues, where the
 released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's antialiased bicubic;
 of pictures above 362 x 362 a step sees crops (`crop`).
@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Scene, Schedule, Size
+from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
 from lonepair.methods.stagewise import StagewiseConfig, StagewiseMethod
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
     from lonepair import losses, nets
     from lonepair.compute import streams
-    from lonepair.nets import Crops, Sizes, StagewiseGenerator
+    from lonepair.nets import Crops, StageSizes, StagewiseGenerator
     from lonepair.ops import noise, pyramid, resize
-    from lonepair.ops.noise import Draw
-    from lonepair.ops.regions import Places
+    from lonepair.ops.noise import RandomStream
+    from lonepair.ops.regions import Regions
 else:
     torch = lazy("torch")
     streams = lazy("lonepair.compute.streams")
@@ -79,13 +79,13 @@ class StructuralAnalogyConfig(StagewiseConfig):
     """Shortest side of the coarsest stage, in pixels, over both images."""
     square: bool = False
     """Stretch both images to squares of max_side, as the released code does; outputs are stretched back."""
-    replacing: int = 2
+    replacing_stages: int = 2
     """So many of the finest stages replace the enlarged image instead of adding to it."""
     steps: int = 20000
     """Training steps a stage."""
     lr_d: float = 1e-4
     """Learning rate of the critics."""
-    decay_at: float = 1.0
+    lr_drop_at: float = 1.0
     """Share of a stage's steps after which learning rates drop; the paper has no drop."""
     lambda_adv_b: float = 1.0
     """Weight of B's adversarial terms; A's is 1."""
@@ -97,7 +97,7 @@ class StructuralAnalogyConfig(StagewiseConfig):
     """Weight of the self branch: each generator on the other's real image plus noise; the video variant has 1."""
     luminance_levels: int = 0
     """Reduce the source's luminance to so many levels before it is seen; 0 leaves it as it is."""
-    entry: int = -1
+    start_stage: int = -1
     """Stage of the source's pyramid at which an image to translate enters; -1: the finest, which keeps it as it is."""
     as_released: bool = False
     """The released code's ways where they differ from the paper's; this file's head names them."""
@@ -106,8 +106,8 @@ class StructuralAnalogyConfig(StagewiseConfig):
         found = super().problems()
         if self.luminance_levels == 1 or not 0 <= self.luminance_levels <= 256:
             found.append(f"luminance_levels is {self.luminance_levels}: choose 0 (off) or 2 to 256")
-        found += self.too_small(0, "lambda_adv_b", "lambda_cyc", "lambda_self", "replacing")
-        return found + self.too_small(-1, "entry")
+        found += self.too_small(0, "lambda_adv_b", "lambda_cyc", "lambda_self", "replacing_stages")
+        return found + self.too_small(-1, "start_stage")
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,14 @@ class Drawn:
     """What is wanted; None: all of it."""
     again: int = 0
     """So many times what is around the crops is enough for."""
-    layers: int = 0
+    convolutions: int = 0
     """Pixels that one time takes."""
 
     def within(self) -> Tensor:
         """What a loss sees."""
         if self.crops is None:
             return self.image
-        return self.crops.wanted.cut_from(self.image, _around(self.crops, self.again, self.layers))
+        return self.crops.wanted.cut_from(self.image, _around(self.crops, self.again, self.convolutions))
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ class StructuralAnalogy(StagewiseMethod):
 
     name = "structural-analogy"
     domains = ("a", "b")
-    used = ("g_a", "g_b", "anchor_a", "anchor_b")
+    inference_nets = ("g_a", "g_b", "anchor_a", "anchor_b")
     uses = frozenset({"sample", "translate"})
-    takes_many = True
+    accepts_several = True
     config_class = StructuralAnalogyConfig
     citation = """@article{benaim2021structural,
   author  = {Benaim, Sagie and Mokady, Ron and Bermano, Amit and Cohen-Or, Daniel and Wolf, Lior},
@@ -178,7 +178,7 @@ class StructuralAnalogy(StagewiseMethod):
         if config.square:
             sizes = dict.fromkeys(sizes, (config.max_side, config.max_side))
         small = min(sizes.values(), key=min)
-        factors = pyramid.singan_factors(small, small, config.min_side, config.ratio)
+        factors = pyramid.singan_factors(small, small, config.min_side, config.pyramid_ratio)
         return Plan(channels, dict(sizes), factors, config.square)
 
     def generator(self, domain: str) -> StagewiseGenerator:
@@ -191,26 +191,26 @@ class StructuralAnalogy(StagewiseMethod):
 
     # -- training -------------------------------------------------------------------------------------------------
 
-    def grow(self) -> None:
+    def add_stage(self) -> None:
         self.stage += 1
-        residual = self.stage < self.plan.stages - self.config.replacing
+        residual = self.stage < self.plan.stages - self.config.replacing_stages
         for domain in self.domains:
             if self.stage == 0:
                 self.anchor(domain).copy_(torch.randn(self.anchor(domain).shape))
-            self.generator(domain).grow(self._new_stage([f"d_{domain}"], padding=1, norm="instance"), residual)
+            self.generator(domain).add_stage(self._new_stage([f"d_{domain}"], padding=1, norm="instance"), residual)
 
-    def measure(self, levels: Mapping[str, list[Tensor]]) -> None:
+    def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         for domain in self.domains:
             amplitudes = self.generator(domain).amplitudes
             if self.stage == 0:
                 amplitudes[0] = 1.0
                 continue
             if self.stage == 1 and self.config.as_released and self.config.lambda_self == 0:
-                amplitudes[0] = self.config.noise_base
+                amplitudes[0] = self.config.noise_scale
             few = slice(None, None, max(1, len(levels[domain][0]) // 8))
             real = self._seen(levels[domain][self.stage][few], domain)
             reached = self._reconstruction_below(domain).expand_as(real)
-            amplitudes[self.stage] = noise.noise_amplitude(real, reached, self.config.noise_base)
+            amplitudes[self.stage] = noise.noise_amplitude(real, reached, self.config.noise_scale)
 
     def players(self) -> dict[str, Player]:
         c, betas = self.config, (self.config.beta1, self.config.beta2)
@@ -223,55 +223,57 @@ class StructuralAnalogy(StagewiseMethod):
 
     def schedule(self, stage: int) -> Schedule:
         c = self.config
-        return Schedule(c.steps, ["critic", "generator"], self._work(stage), c.decay_at, c.decay)
+        return Schedule(c.steps, ["critic", "generator"], self._work(stage), c.lr_drop_at, c.lr_drop_factor)
 
-    def losses(self, player: str, scene: Scene) -> dict[str, Tensor]:
-        sizes = {domain: self.seen(domain, scene) for domain in self.domains}
-        real = {domain: self._seen(scene.real[domain][-1], domain) for domain in self.domains}
+    def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
+        sizes = {domain: self.visible_sizes(domain, inputs) for domain in self.domains}
+        real = {domain: self._seen(inputs.real[domain][-1], domain) for domain in self.domains}
         if player == "critic":
-            scene.fakes = self._imagine(real, sizes, scene.draw)
-            return self._critic_losses(real, sizes, scene)
-        return self._generator_losses(real, sizes, scene)
+            inputs.fakes = self._imagine(real, sizes, inputs.rng)
+            return self._critic_losses(real, sizes, inputs)
+        return self._generator_losses(real, sizes, inputs)
 
-    def _imagine(self, real: Mapping[str, Tensor], sizes: Mapping[str, Sizes], draw: Draw) -> Fakes:
+    def _imagine(self, real: Mapping[str, Tensor], sizes: Mapping[str, StageSizes], rng: RandomStream) -> Fakes:
         # A random image is translated, and that back again.
-        random = self._each(lambda domain: self._random(domain, sizes[domain], 2, draw))
+        random = self._each(lambda domain: self._random(domain, sizes[domain], 2, rng))
         translated = self._each(lambda domain: self._translated(random[OTHER[domain]], domain))
         selves = {}
         if self.config.lambda_self > 0:
             for domain in self.domains:
                 shown = self._piece(real[OTHER[domain]], sizes[OTHER[domain]])
                 amplitude = self.generator(domain).amplitudes[self.stage]
-                added = torch.cat([draw.maps(*shown.image.shape[1:]) for _ in range(len(shown.image))])
+                added = torch.cat([rng.feature_noise(*shown.image.shape[1:]) for _ in range(len(shown.image))])
                 selves[domain] = self._translated(replace(shown, image=shown.image + amplitude * added), domain)
         return Fakes(random, translated, selves)
 
-    def _piece(self, image: Tensor, sizes: Sizes) -> Drawn:
+    def _piece(self, image: Tensor, sizes: StageSizes) -> Drawn:
         """What of `image` is wanted, and what it takes to translate that."""
         if not isinstance(sizes, nets.Crops):
             return Drawn(image)
-        return Drawn(_around(sizes, 1, self.config.layers).cut(image), sizes, 1, self.config.layers)
+        return Drawn(_around(sizes, 1, self.config.convolutions).cut(image), sizes, 1, self.config.convolutions)
 
-    def _critic_losses(self, real: Mapping[str, Tensor], sizes: Mapping[str, Sizes], scene: Scene) -> dict[str, Tensor]:
+    def _critic_losses(
+        self, real: Mapping[str, Tensor], sizes: Mapping[str, StageSizes], inputs: StepInputs
+    ) -> dict[str, Tensor]:
         def of(domain: str) -> dict[str, Tensor]:
-            fakes = [fake.detach() for fake in scene.fakes.of(domain)]
+            fakes = [fake.detach() for fake in inputs.fakes.of(domain)]
             shares = [1.0, 1.0, self.config.lambda_self][: len(fakes)]
             wasserstein, penalty = losses.critic_losses(
                 self.nets[f"d_{domain}"],
                 nets.cut(sizes[domain], real[domain]),
                 fakes,
-                scene.draw,
+                inputs.rng,
                 self.config.penalty_every,
                 shares,
             )
-            return {f"d_{domain}": wasserstein, f"gp_{domain}": self.config.lambda_pen * penalty}
+            return {f"d_{domain}": wasserstein, f"gp_{domain}": self.config.lambda_gp * penalty}
 
         return {name: loss for found in self._each(of).values() for name, loss in found.items()}
 
     def _generator_losses(
-        self, real: Mapping[str, Tensor], sizes: Mapping[str, Sizes], scene: Scene
+        self, real: Mapping[str, Tensor], sizes: Mapping[str, StageSizes], inputs: StepInputs
     ) -> dict[str, Tensor]:
-        c, made = self.config, scene.fakes
+        c, made = self.config, inputs.fakes
 
         def of(domain: str) -> dict[str, Tensor]:
             critic, weight, found = self.nets[f"d_{domain}"], c.lambda_adv_b if domain == "b" else 1.0, {}
@@ -280,7 +282,7 @@ class StructuralAnalogy(StagewiseMethod):
             if made.selves and not c.as_released:
                 adversarial = critic(made.selves[domain].within()).mean()
                 found[f"adv_self_{domain}"] = -weight * c.lambda_self * adversarial
-            rebuilt = self._rebuild(domain, sizes[domain], scene.draw)
+            rebuilt = self._rebuild(domain, sizes[domain], inputs.rng)
             found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes[domain], real[domain]))
             back = self._translated(made.translated[OTHER[domain]], domain).within()
             found[f"cyc_{domain}"] = c.lambda_cyc * losses.mean_square(back, made.random[domain].within())
@@ -290,7 +292,7 @@ class StructuralAnalogy(StagewiseMethod):
 
     def _each(self, of: Callable[[str], T]) -> dict[str, T]:
         """What `of` gives of each domain, side by side."""
-        found = streams.abreast([functools.partial(of, domain) for domain in self.domains])
+        found = streams.run_branches([functools.partial(of, domain) for domain in self.domains])
         return dict(zip(self.domains, found, strict=True))
 
     def _translated(self, drawn: Drawn, domain: str) -> Drawn:
@@ -298,62 +300,64 @@ class StructuralAnalogy(StagewiseMethod):
         generator = self.generator(domain)
         if drawn.crops is None:
             return Drawn(generator.stage(self.stage, drawn.image, None))
-        around, within = (_around(drawn.crops, again, self.config.layers) for again in (drawn.again, drawn.again - 1))
+        around, within = (
+            _around(drawn.crops, again, self.config.convolutions) for again in (drawn.again, drawn.again - 1)
+        )
         image = generator.stage_on_crops(self.stage, within, drawn.image, around, None)
         return replace(drawn, image=image, again=drawn.again - 1)
 
-    def _random(self, domain: str, sizes: Sizes, again: int, draw: Draw) -> Drawn:
+    def _random(self, domain: str, sizes: StageSizes, again: int, rng: RandomStream) -> Drawn:
         """A random image of the stage in training; of crops with enough around them to translate it `again` times."""
         if not isinstance(sizes, nets.Crops):
-            return Drawn(self._random_whole(domain, sizes, draw))
-        wanted = _around(sizes, again, self.config.layers)
+            return Drawn(self._random_whole(domain, sizes, rng))
+        wanted = _around(sizes, again, self.config.convolutions)
         # With so much around them crops of a small picture may be all of it.
         drawn = (
-            self._random_whole(domain, sizes.sizes, draw).expand(len(wanted), -1, -1, -1)
+            self._random_whole(domain, sizes.sizes, rng).expand(len(wanted), -1, -1, -1)
             if wanted.is_whole
-            else self._random_crops(domain, sizes, wanted, draw)
+            else self._random_crops(domain, sizes, wanted, rng)
         )
-        return Drawn(drawn, sizes, again, self.config.layers)
+        return Drawn(drawn, sizes, again, self.config.convolutions)
 
-    def _random_whole(self, domain: str, sizes: Sequence[Size], draw: Draw) -> Tensor:
-        noises = [draw.maps(self.plan.channels, *size) for size in sizes]
+    def _random_whole(self, domain: str, sizes: Sequence[Size], rng: RandomStream) -> Tensor:
+        noises = [rng.feature_noise(self.plan.channels, *size) for size in sizes]
         with torch.no_grad():
             previous = self._climb(domain, self._nothing(sizes[0]), noises[:-1], sizes)
         return self.generator(domain).stage(self.stage, previous, noises[-1])
 
-    def _random_crops(self, domain: str, sizes: Crops, wanted: Places, draw: Draw) -> Tensor:
+    def _random_crops(self, domain: str, sizes: Crops, wanted: Regions, rng: RandomStream) -> Tensor:
         generator = self.generator(domain)
         places = generator.places(sizes, wanted)
         first = sum(each.is_whole for each in places)
-        coarse = [draw.maps(self.plan.channels, *size) for size in sizes.sizes[:first]]
-        noises = generator.noises_on_crops(places, self.plan.channels, draw)
+        coarse = [rng.feature_noise(self.plan.channels, *size) for size in sizes.sizes[:first]]
+        noises = generator.noises_on_crops(places, self.plan.channels, rng)
         with torch.no_grad():
             image = self._climb(domain, self._nothing(sizes[0]), coarse[:-1], sizes.sizes[:first])
             image = generator.stage(first - 1, image, coarse[-1])
             previous, around = generator.below_on_crops(image, places, noises[:-1])
         return generator.stage_on_crops(self.stage, wanted, previous, around, noises[-1])
 
-    def _rebuild(self, domain: str, sizes: Sizes, draw: Draw) -> Tensor:
+    def _rebuild(self, domain: str, sizes: StageSizes, rng: RandomStream) -> Tensor:
         if self.stage == 0:
-            return self._first_rebuilt(domain, draw)
-        below = self._piece(self._reconstruction_below(domain, draw), sizes)
+            return self._first_rebuilt(domain, rng)
+        below = self._piece(self._reconstruction_below(domain, rng), sizes)
         return self._translated(below, domain).within()
 
-    def _first_rebuilt(self, domain: str, draw: Draw | None) -> Tensor:
+    def _first_rebuilt(self, domain: str, rng: RandomStream | None) -> Tensor:
         """Stage 0's reconstruction: from z*, or, as released, from fresh noise that is added to the drawing."""
         size = self.sizes[domain][0]
-        if self.config.as_released and draw is not None:
-            return self.generator(domain).stage(0, draw.maps(self.plan.channels, *size), None)
+        if self.config.as_released and rng is not None:
+            return self.generator(domain).stage(0, rng.feature_noise(self.plan.channels, *size), None)
         return self.generator(domain).stage(0, self._nothing(size), self.anchor(domain))
 
-    def _reconstruction_below(self, domain: str, draw: Draw | None = None) -> Tensor:
+    def _reconstruction_below(self, domain: str, rng: RandomStream | None = None) -> Tensor:
         """The finished stages' reconstruction, enlarged; from z* it is the same at every step of a stage."""
-        fresh = self.config.as_released and draw is not None
+        fresh = self.config.as_released and rng is not None
         kept = self._below.get(domain)
         if fresh or kept is None or kept[0] != self.stage:
             sizes = self.sizes[domain]
             with torch.no_grad():
-                drawn = self._first_rebuilt(domain, draw)
+                drawn = self._first_rebuilt(domain, rng)
                 for stage in range(1, self.stage):
                     drawn = self.generator(domain).stage(stage, _resized(drawn, sizes[stage]), None)
                 kept = (self.stage, _resized(drawn, sizes[-1]))
@@ -384,33 +388,35 @@ class StructuralAnalogy(StagewiseMethod):
             image = _resized(drawn, sizes[stage + 1])
         return image
 
-    def redraw(self, image: Tensor, sizes: Sequence[Size], domain: str, entry: int | None, draw: Draw) -> Tensor:
-        entry = self.config.entry if entry is None else entry
+    def translate(
+        self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream
+    ) -> Tensor:
+        start_stage = self.config.start_stage if start_stage is None else start_stage
         last = len(sizes) - 1
         image = self._seen(image, OTHER[domain])
-        if 0 <= entry < last:
+        if 0 <= start_stage < last:
             source = OTHER[domain]
-            noises = [draw.maps(self.plan.channels, *size) for size in sizes[entry:]]
-            image = self._climb(source, image, noises[:-1], sizes, entry)
+            noises = [rng.feature_noise(self.plan.channels, *size) for size in sizes[start_stage:]]
+            image = self._climb(source, image, noises[:-1], sizes, start_stage)
             image = self.generator(source).stage(last, image, noises[-1])
         return self.generator(domain).stage(last, _resized(image, sizes[-1]), None)
 
-    def sample(self, sizes: Mapping[str, Sequence[Size]], draw: Draw) -> dict[str, Tensor]:
-        noises = [draw.maps(self.plan.channels, *size) for size in sizes["a"]]
+    def sample(self, sizes: Mapping[str, Sequence[Size]], rng: RandomStream) -> dict[str, Tensor]:
+        noises = [rng.feature_noise(self.plan.channels, *size) for size in sizes["a"]]
         a = self._climb("a", self._nothing(sizes["a"][0]), noises[:-1], sizes["a"])
         a = self.generator("a").stage(len(noises) - 1, a, noises[-1])
         return {"a": a, "b": self.generator("b").stage(len(noises) - 1, a, None)}
 
-    def preview(self, real: Mapping[str, list[Tensor]], draw: Draw) -> list[tuple[str, Tensor]]:
+    def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
         pictures = []
         for domain in self.domains:
             other = OTHER[domain]
-            shown = self.redraw(real[domain][-1], self.sizes[domain], other, None, draw)
+            shown = self.translate(real[domain][-1], self.sizes[domain], other, None, rng)
             pictures += [(domain, real[domain][-1]), (f"{domain} as {other}", shown)]
-        drawn = self.sample(self.sizes, draw)
+        drawn = self.sample(self.sizes, rng)
         return [*pictures, ("random a", drawn["a"]), ("as b", drawn["b"])]
 
-    def parts(self) -> dict[str, int]:
+    def parameter_counts(self) -> dict[str, int]:
         counts = self._stage_parts()
         return {f"g_{d} stage {stage}": count for d in self.domains for stage, count in enumerate(counts)}
 
@@ -419,8 +425,8 @@ def _resized(image: Tensor, size: Size) -> Tensor:
     return resize.resize_image(image.float(), size)
 
 
-def _around(crops: Crops, again: int, layers: int) -> Places:
-    """What is wanted, and so many times as much around it as `layers` convolutions see."""
+def _around(crops: Crops, again: int, layers: int) -> Regions:
+    """What is wanted, and so many times as much around it as `convolutions` convolutions see."""
     places = crops.wanted
     for _ in range(again):
         places = places.grown(layers)

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.ops.resize import resize
-from lonepair.patches.search import patches_of, pieces
+from lonepair.patches.search import copied_regions, patches_of
 
 PATCH = 7
 LONGEST = 96
@@ -36,7 +36,7 @@ def copy_map(output: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2 w2"
     squares = b.square().sum(1)
     nearest = torch.cat([(squares - 2 * part @ b.T).argmin(1) for part in torch.split(a, 2048)])
     size = (ours.shape[2] - PATCH + 1, ours.shape[3] - PATCH + 1)
-    return pieces(nearest, size, theirs.shape[3] - PATCH + 1, RUN)
+    return copied_regions(nearest, size, theirs.shape[3] - PATCH + 1, RUN)
 
 
 def _reduced(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

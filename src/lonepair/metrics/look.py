@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize
-from lonepair.patches.distance import Contrast, random_filters, sliced_wasserstein
+from lonepair.patches.distance import ColorWhitening, random_filters, sliced_wasserstein
 
 PATCH, FILTERS = 7, 128
 COARSEST = 16
@@ -28,7 +28,7 @@ def look_distance(image: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2
     """Sliced Wasserstein distance between the 7x7 patches of the levels of two Laplacian pyramids.
 
     As Karras et al. (ICLR 2018, sec. 5) measure a generator, for one image: every level is in units of the target's
-    contrast there (`patches.Contrast`), so that fine grain counts as much as large areas (of plain patches
+    contrast there (`patches.ColorWhitening`), so that fine grain counts as much as large areas (of plain patches
     nearly all variance is in their mean, and a blurred output would pass), and hues that the target lacks are seen.
     The mean over levels; 0 for equal images, not symmetric. Pixels of both images are taken to be of one size. About
     0.2 s for 128x128 on one core.
@@ -36,8 +36,8 @@ def look_distance(image: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2
     count = min(_levels(image), _levels(target))
     distances = []
     for index, (ours, theirs) in enumerate(zip(_bands(image, count), _bands(target, count), strict=True)):
-        contrast = Contrast(theirs)
-        filters = random_filters(FILTERS, image.shape[1], PATCH, Draw(index, PATCH, FILTERS)).to(image.device)
+        contrast = ColorWhitening(theirs)
+        filters = random_filters(FILTERS, image.shape[1], PATCH, RandomStream(index, PATCH, FILTERS)).to(image.device)
         distances.append(float(sliced_wasserstein(contrast(ours), contrast(theirs), filters)))
     return sum(distances) / len(distances)
 

@@ -4,7 +4,7 @@ from lonepair.nets.blocks import Constant as Constant
 from lonepair.nets.blocks import Norm as Norm
 from lonepair.nets.critic import PatchCritic as PatchCritic
 from lonepair.nets.crops import Crops as Crops
-from lonepair.nets.crops import Sizes as Sizes
+from lonepair.nets.crops import StageSizes as StageSizes
 from lonepair.nets.crops import crops as crops
 from lonepair.nets.crops import cut as cut
 from lonepair.nets.crops import whole as whole

@@ -1,4 +1,4 @@
-"""Drawing in bands: what networks of 3x3 convolutions draw, a few rows at a time, exactly as in one piece.
+"""Drawing in bands: what networks of 3x3 convolutions rng, a few rows at a time, exactly as in one piece.
 
 A row of a feature map is computed from the few rows around it, so that memory holds a band of every map instead of all
 maps whole. Normalisation by the image's own statistics needs all of a map: such a one is kept, and the next of the same

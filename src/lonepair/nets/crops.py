@@ -1,4 +1,4 @@
-"""Crops: pieces of what networks of 3x3 convolutions draw, each exactly as it would be in the whole picture.
+"""Crops: pieces of what networks of 3x3 convolutions rng, each exactly as it would be in the whole picture.
 
 Every pixel hangs on a few around it, and on fewer of each coarser stage. So a step on pieces of a picture costs what
 these pieces cost, however large the picture is. What is normalised by an image's own statistics takes those of all
@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lonepair.nets.blocks import InstanceNorm
-from lonepair.ops.noise import Draw
-from lonepair.ops.regions import Places, Size, pieces_of
+from lonepair.ops.noise import RandomStream
+from lonepair.ops.regions import Regions, Size, pieces_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +24,8 @@ class Crops:
     """What is wanted of pictures: pieces of the newest stage's, out of (h, w) `sizes` of all stages."""
 
     sizes: tuple[Size, ...]
-    wanted: Places
-    found: dict[tuple[int, int, str], list[Places]] = field(default_factory=dict)
+    wanted: Regions
+    found: dict[tuple[int, int, str], list[Regions]] = field(default_factory=dict)
     """What of each stage they hang on, as far as it was asked for, by what a network is like."""
 
     def __len__(self) -> int:
@@ -35,22 +35,22 @@ class Crops:
         return self.sizes[stage]
 
 
-Sizes = Sequence[Size] | Crops
+StageSizes = Sequence[Size] | Crops
 """(h, w) of all stages, whose last is drawn, and maybe only pieces of it."""
 
 
-def crops(sizes: Sequence[Size], side: int, patch: int, draw: Draw) -> Sizes:
+def crops(sizes: Sequence[Size], side: int, patch: int, rng: RandomStream) -> StageSizes:
     """`pieces_of` a picture, or `sizes` as they are, where it is small."""
-    found = pieces_of(1, sizes[-1], side, patch, draw)
+    found = pieces_of(1, sizes[-1], side, patch, rng)
     return sizes if found is None else Crops(tuple(sizes), found)
 
 
-def cut(sizes: Sizes, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n c h2 w2"]:
+def cut(sizes: StageSizes, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n c h2 w2"]:
     """What is wanted of an image of the newest stage."""
     return sizes.wanted.cut(image) if isinstance(sizes, Crops) else image
 
 
-def whole(sizes: Sizes) -> Sequence[Size]:
+def whole(sizes: StageSizes) -> Sequence[Size]:
     """The sizes of whole pictures."""
     return sizes.sizes if isinstance(sizes, Crops) else sizes
 

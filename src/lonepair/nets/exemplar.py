@@ -19,7 +19,7 @@ class Memory(nn.Module):
         self._channels = channels
         self.register_buffer("images", torch.zeros(1, channels, 1, 1))
 
-    def grow(self, size: Size) -> None:
+    def add_stage(self, size: Size) -> None:
         """Make room for an image of (h, w) `size`."""
         self.images = self.images.new_zeros(1, self._channels, *size)
 

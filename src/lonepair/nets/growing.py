@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from lonepair.nets.bands import Rows, resized, rows_of
 from lonepair.nets.blocks import Border, Norm, conv_block, convolution, init_normal
-from lonepair.nets.crops import Crops, Sizes, enlarged_from, together
-from lonepair.ops.noise import LARGE, Draw, Field
-from lonepair.ops.regions import Places, Size
+from lonepair.nets.crops import Crops, StageSizes, enlarged_from, together
+from lonepair.ops.noise import LARGE, LazyNoise, RandomStream
+from lonepair.ops.regions import Regions, Size
 from lonepair.ops.resize import resize_corners, resize_features
 
 Surround = Literal["each", "ahead", "enlarge"]
@@ -63,7 +63,7 @@ class GrowingGenerator(nn.Module):
         init_normal(self.head, zero_bias)
         init_normal(self.tail, zero_bias)
 
-    def grow(self, concurrent: int) -> None:
+    def add_stage(self, concurrent: int) -> None:
         """Add a stage: a copy of the one below, which already does nearly the right thing; stage 0 starts at random.
 
         From here on the `concurrent` newest stages are trained; those before are fixed functions, normalisation
@@ -91,7 +91,7 @@ class GrowingGenerator(nn.Module):
             groups.append((newest, list(self.head.parameters())))
         return groups
 
-    def noise_shape(self, sizes: Sizes, stage: int) -> tuple[int, int, int, int]:
+    def noise_shape(self, sizes: StageSizes, stage: int) -> tuple[int, int, int, int]:
         """(n, c, h, w) of the noise of `stage`: an image at stage 0, features above, of each crop its own."""
         if stage == 0:
             return (1, self.channels, *sizes[0])
@@ -101,16 +101,16 @@ class GrowingGenerator(nn.Module):
             size, count = (here if reach else here.grown(self._blocks)).size, len(here)
         return (count, self.width, size[0] + reach, size[1] + reach)
 
-    def noises(self, sizes: Sizes, draw: Draw, start: int = 0) -> list[Any]:
-        """Random maps for the stages from `start` on; where the draw is lazy large ones are `Field`s."""
+    def noise_maps(self, sizes: StageSizes, rng: RandomStream, start: int = 0) -> list[Any]:
+        """Random maps for the stages from `start` on; where the draw is lazy large ones are `LazyNoise`s."""
         shapes = [self.noise_shape(sizes, stage) for stage in range(start, len(sizes))]
-        # One by one, as a large map of one picture may be a `Field`.
+        # One by one, as a large map of one picture may be a `LazyNoise`.
         return [
-            draw.maps(*shape) if count == 1 else torch.cat([draw.maps(*shape) for _ in range(count)])
+            rng.feature_noise(*shape) if count == 1 else torch.cat([rng.feature_noise(*shape) for _ in range(count)])
             for count, *shape in shapes
         ]
 
-    def cut_noise(self, sizes: Sizes, stage: int, noise: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n c h2 w2"]:
+    def cut_noise(self, sizes: StageSizes, stage: int, noise: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n c h2 w2"]:
         """What the crops of `sizes` see of the whole picture's noise of `stage`."""
         if not isinstance(sizes, Crops) or stage < self.whole_stages(sizes):
             return noise
@@ -118,9 +118,9 @@ class GrowingGenerator(nn.Module):
         if self.surround != "enlarge":
             return here.grown(self._blocks).cut(noise)
         of = (noise.shape[-2], noise.shape[-1])
-        return Places(of, (here.size[0] + 2 * reach, here.size[1] + 2 * reach), here.corners).cut(noise)
+        return Regions(of, (here.size[0] + 2 * reach, here.size[1] + 2 * reach), here.corners).cut(noise)
 
-    def whole_stages(self, sizes: Sizes) -> int:
+    def whole_stages(self, sizes: StageSizes) -> int:
         """Of so many stages all is drawn: of those above crops, where `sizes` are such."""
         places = self._places(sizes) if isinstance(sizes, Crops) else []
         return next((stage for stage, here in enumerate(places) if not here.is_whole), len(sizes))
@@ -128,76 +128,83 @@ class GrowingGenerator(nn.Module):
     def forward(
         self,
         image: Float[Tensor, "b c h w"],
-        sizes: Sizes,
-        entry: int = 0,
-        noises: Sequence[Tensor | Field] | None = None,
+        sizes: StageSizes,
+        start_stage: int = 0,
+        noises: Sequence[Tensor | LazyNoise] | None = None,
     ) -> Float[Tensor, "n c h2 w2"]:
-        """Draw `image` (noise, or an image at stage `entry`'s size) at the size of the last of `sizes`, or crops of it.
+        """Draw `image` (noise, or an image at stage `start_stage`'s size) at the size of the last of `sizes`, or crops of it.
 
         Args:
-            image: What enters at stage `entry`, its size sizes[entry]; the stages below are skipped.
-            sizes: (h, w) of stage 0 and up; their number says how many stages run. Of `Crops`, `entry` is below
+            image: What enters at stage `start_stage`, its size sizes[start_stage]; the stages below are skipped.
+            sizes: (h, w) of stage 0 and up; their number says how many stages run. Of `Crops`, `start_stage` is below
                 `whole_stages`, and there is one image.
-            entry: Stage at which the image enters.
-            noises: N(0, 1) of `noise_shape` for each of the stages after `entry`, scaled here by each stage's
+            start_stage: Stage at which the image enters.
+            noises: N(0, 1) of `noise_shape` for each of the stages after `start_stage`, scaled here by each stage's
                 amplitude; none is added where it is None.
         """
         if isinstance(sizes, Crops):
-            return self.crops_and_whole(image, sizes, entry, noises)[0]
+            return self.crops_and_whole(image, sizes, start_stage, noises)[0]
         if not torch.is_grad_enabled() and sizes[-1][0] * sizes[-1][1] > LARGE:
-            return self._in_bands(image, sizes, entry, noises)
-        drawn: Tensor = self.tail(self._features(self.head(image), sizes, range(entry, len(sizes)), entry, noises))
+            return self._in_bands(image, sizes, start_stage, noises)
+        drawn: Tensor = self.tail(
+            self._features(self.head(image), sizes, range(start_stage, len(sizes)), start_stage, noises)
+        )
         return drawn
 
     def crops_and_whole(
         self,
         image: Float[Tensor, "1 c h w"],
         sizes: Crops,
-        entry: int = 0,
-        noises: Sequence[Tensor | Field] | None = None,
+        start_stage: int = 0,
+        noises: Sequence[Tensor | LazyNoise] | None = None,
     ) -> tuple[Float[Tensor, "n c h2 w2"], Float[Tensor, "1 c h3 w3"]]:
         """What `forward` gives, and all of the picture at the last of the stages that are drawn whole."""
         places, last = self._places(sizes), self.whole_stages(sizes)
-        features = self._features(self.head(image), sizes, range(entry, last), entry, noises)
+        features = self._features(self.head(image), sizes, range(start_stage, last), start_stage, noises)
         coarse: Tensor = self.tail(features)
         for stage in range(last, len(sizes)):
-            noise = self._noise(stage, entry, features.dtype, noises)
+            noise = self._noise(stage, start_stage, features.dtype, noises)
             features = self._cropped(features, places[stage - 1], places[stage], stage, noise)
         return sizes.wanted.cut_from(together(self.tail, features), places[-1]), coarse
 
     def _features(
-        self, features: Tensor, sizes: Sizes, stages: range, entry: int, noises: Sequence[Tensor | Field] | None
+        self,
+        features: Tensor,
+        sizes: StageSizes,
+        stages: range,
+        start_stage: int,
+        noises: Sequence[Tensor | LazyNoise] | None,
     ) -> Tensor:
         """`features` through some of the stages, whole."""
         for stage in stages:
             if stage == 0:
                 features = self.bodies[0](self._first(features))
                 continue
-            noise = self._noise(stage, entry, features.dtype, noises)
+            noise = self._noise(stage, start_stage, features.dtype, noises)
             added = self.bodies[stage](self._around(features, sizes[stage], noise))
             features = self._up(features, sizes[stage]) + added
         return features
 
     def _noise(
-        self, stage: int, entry: int, dtype: torch.dtype, noises: Sequence[Tensor | Field] | None
+        self, stage: int, start_stage: int, dtype: torch.dtype, noises: Sequence[Tensor | LazyNoise] | None
     ) -> Tensor | None:
-        """What of `noises`, for the stages after `entry`, is added to the features of `stage`."""
-        if noises is None or stage == entry:
+        """What of `noises`, for the stages after `start_stage`, is added to the features of `stage`."""
+        if noises is None or stage == start_stage:
             return None
-        return _scaled(self.amplitudes[stage], dtype, _whole(noises[stage - entry - 1]))
+        return _scaled(self.amplitudes[stage], dtype, _whole(noises[stage - start_stage - 1]))
 
-    def _places(self, sizes: Crops) -> list[Places]:
+    def _places(self, sizes: Crops) -> list[Regions]:
         key = (self._blocks, self._reach, self.surround)
         if key not in sizes.found:
             sizes.found[key] = _places(sizes, *key)
         return sizes.found[key]
 
-    def _cropped(self, features: Tensor, before: Places, here: Places, stage: int, noise: Tensor | None) -> Tensor:
+    def _cropped(self, features: Tensor, before: Regions, here: Regions, stage: int, noise: Tensor | None) -> Tensor:
         """The features of `stage` at the places `here`, of those of the stage below at `before`."""
         around, reach = here.grown(self._blocks), self._reach
         if self.surround == "enlarge":
             (h, w), (full_h, full_w), beyond = here.size, here.of, 2 * reach
-            larger = Places((full_h + beyond, full_w + beyond), (h + beyond, w + beyond), here.corners)
+            larger = Regions((full_h + beyond, full_w + beyond), (h + beyond, w + beyond), here.corners)
             seen = _plus(larger.enlarged(features, before, corners=True), noise)
             return here.enlarged(features, before, corners=True) + together(self.bodies[stage], seen)
         enlarged = around.enlarged(features, before, corners=self.surround == "ahead")
@@ -208,19 +215,19 @@ class GrowingGenerator(nn.Module):
         return here.cut_from(enlarged + together(self.bodies[stage], seen), around)
 
     def _in_bands(
-        self, image: Tensor, sizes: Sequence[Size], entry: int, noises: Sequence[Tensor | Field] | None
+        self, image: Tensor, sizes: Sequence[Size], start_stage: int, noises: Sequence[Tensor | LazyNoise] | None
     ) -> Tensor:
         """The same, of an image too large for all features at once."""
         if len(image) > 1:
             each = [
                 None if noises is None else [_whole(noise)[i : i + 1] for noise in noises] for i in range(len(image))
             ]
-            return torch.cat([self._in_bands(image[i : i + 1], sizes, entry, own) for i, own in enumerate(each)])
+            return torch.cat([self._in_bands(image[i : i + 1], sizes, start_stage, own) for i, own in enumerate(each)])
         rows = rows_of(image).through(self.head)
-        for stage in range(entry, len(sizes)):
+        for stage in range(start_stage, len(sizes)):
             features = rows.whole()
             del rows  # and with it the maps of the stage below
-            rows = self._stage_in_bands(features, sizes, stage, entry, noises)
+            rows = self._stage_in_bands(features, sizes, stage, start_stage, noises)
         return rows.through(self.tail).whole()
 
     def _stage_in_bands(
@@ -228,8 +235,8 @@ class GrowingGenerator(nn.Module):
         features: Tensor,
         sizes: Sequence[Size],
         stage: int,
-        entry: int,
-        noises: Sequence[Tensor | Field] | None,
+        start_stage: int,
+        noises: Sequence[Tensor | LazyNoise] | None,
     ) -> Rows:
         """What `stage` makes of `features`."""
         if stage == 0:
@@ -238,9 +245,9 @@ class GrowingGenerator(nn.Module):
         reach, size = (self._reach if corners else 0), sizes[stage]
         around = (size[0] + 2 * reach, size[1] + 2 * reach) if self.surround == "enlarge" else size
         seen = resized(features, around, corners)
-        if noises is not None and stage > entry:
-            noise = noises[stage - entry - 1]
-            added = Rows(around, noise.rows) if isinstance(noise, Field) else rows_of(noise)
+        if noises is not None and stage > start_stage:
+            noise = noises[stage - start_stage - 1]
+            added = Rows(around, noise.rows) if isinstance(noise, LazyNoise) else rows_of(noise)
             seen = seen.plus(added.each(functools.partial(_scaled, self.amplitudes[stage], features.dtype)))
         body = seen.padded(reach if self.surround == "ahead" else 0).through(self.bodies[stage])
         return body.plus(resized(features, size, corners))
@@ -275,11 +282,11 @@ def _plus(features: Tensor, noise: Tensor | None) -> Tensor:
     return features if noise is None else features + noise
 
 
-def _whole(noise: Tensor | Field) -> Tensor:
-    return noise.whole() if isinstance(noise, Field) else noise
+def _whole(noise: Tensor | LazyNoise) -> Tensor:
+    return noise.whole() if isinstance(noise, LazyNoise) else noise
 
 
-def _places(sizes: Crops, blocks: int, reach: int, surround: Surround) -> list[Places]:
+def _places(sizes: Crops, blocks: int, reach: int, surround: Surround) -> list[Regions]:
     """Which features of each stage the crops hang on: crops of some, and of the coarse ones all."""
 
     def hangs_on(first: Int[Tensor, " n"], length: int, old: int, new: int) -> tuple[Int[Tensor, " n"], int]:
@@ -296,6 +303,6 @@ def _places(sizes: Crops, blocks: int, reach: int, surround: Surround) -> list[P
         if not places.is_whole:
             places = (places if surround == "enlarge" else places.grown(blocks)).below(below, hangs_on)
         if places.is_whole or stage == 1 or len(places) * places.size[0] * places.size[1] >= below[0] * below[1]:
-            places = Places.whole(below, places.corners.device)
+            places = Regions.whole(below, places.corners.device)
         found.append(places)
     return found[::-1]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from lonepair.nets.bands import rows_of
 from lonepair.nets.blocks import Norm, conv_block, init_normal
 from lonepair.nets.crops import Crops, enlarged_from, together
-from lonepair.ops.noise import LARGE, Draw
-from lonepair.ops.regions import Places, Size
+from lonepair.ops.noise import LARGE, RandomStream
+from lonepair.ops.regions import Regions, Size
 
 
 class StageGenerator(nn.Module):
@@ -62,7 +62,7 @@ class StagewiseGenerator(nn.Module):
         self._pad = pad
         self.register_buffer("amplitudes", torch.zeros(max_stages))
 
-    def grow(self, stage: StageGenerator, residual: bool) -> None:
+    def add_stage(self, stage: StageGenerator, residual: bool) -> None:
         """Add `stage`, with the weights of the one below where it is as wide; those below are fixed from here on."""
         if len(self.stages):
             below = self.stages[-1].requires_grad_(False).eval().state_dict()
@@ -90,9 +90,9 @@ class StagewiseGenerator(nn.Module):
     def stage_on_crops(
         self,
         index: int,
-        wanted: Places,
+        wanted: Regions,
         previous: Float[Tensor, "n c h w"],
-        theirs: Places,
+        theirs: Regions,
         noise: Float[Tensor, "n c h2 w2"] | None,
         beyond: bool = False,
     ) -> Float[Tensor, "n c h3 w3"]:
@@ -119,16 +119,16 @@ class StagewiseGenerator(nn.Module):
             drawn = wanted.cut_from(together(stage.tail, together(stage.body, seen)), grown)
         return drawn + kept if self.residual[index] else drawn
 
-    def noises_on_crops(self, places: Sequence[Places], channels: int, draw: Draw) -> list[Tensor]:
+    def noises_on_crops(self, places: Sequence[Regions], channels: int, rng: RandomStream) -> list[Tensor]:
         """Random maps for the stages of which `places` has crops, for each crop its own."""
         maps = []
         for index, here in enumerate(places):
             if not here.is_whole:
                 shape = (channels, *self.noise_on_crops(index, here))
-                maps.append(torch.cat([draw.maps(*shape) for _ in range(len(here))]))
+                maps.append(torch.cat([rng.feature_noise(*shape) for _ in range(len(here))]))
         return maps
 
-    def noise_on_crops(self, index: int, wanted: Places) -> Size:
+    def noise_on_crops(self, index: int, wanted: Regions) -> Size:
         """(h, w) of the noise that a stage sees around each crop."""
         reach = self._reach(index)
         if not self._pad:
@@ -139,7 +139,7 @@ class StagewiseGenerator(nn.Module):
         stage: StageGenerator = self.stages[index]  # type: ignore[assignment]
         return stage.reach
 
-    def places(self, sizes: Crops, wanted: Places) -> list[Places]:
+    def places(self, sizes: Crops, wanted: Regions) -> list[Regions]:
         """What of each stage's image the crops `wanted` of the newest hang on: pieces of some, of coarse ones all."""
         found = [wanted]
         for index in range(len(sizes) - 1, 0, -1):
@@ -147,17 +147,17 @@ class StagewiseGenerator(nn.Module):
             if not wanted.is_whole:
                 wanted = wanted.grown(self._reach(index)).below(below, _hangs_on)
             if index == 1 or len(wanted) * wanted.size[0] * wanted.size[1] >= below[0] * below[1]:
-                wanted = Places.whole(below, wanted.corners.device)
+                wanted = Regions.whole(below, wanted.corners.device)
             found.append(wanted)
         return found[::-1]
 
     def below_on_crops(
         self,
         image: Float[Tensor, "1 c h w"],
-        places: Sequence[Places],
+        places: Sequence[Regions],
         noises: Sequence[Tensor | None],
         beyond: bool = False,
-    ) -> tuple[Float[Tensor, "n c h2 w2"], Places]:
+    ) -> tuple[Float[Tensor, "n c h2 w2"], Regions]:
         """What the newest stage is handed, and where it lies: the image below at its size, around `places[-1]`.
 
         Args:

@@ -26,7 +26,7 @@ class DeviceAware(nn.Module):
         raise NotImplementedError
 
 
-def on_host(values: Tensor) -> bool:
+def is_on_cpu(values: Tensor) -> bool:
     """Whether the host can read `values` at once: it need not wait for a GPU, nor does a recording forbid it."""
     return values.device.type == "cpu"
 
@@ -50,7 +50,7 @@ def cached(most: int) -> Callable[[F], F]:
 
 
 @contextmanager
-def holding() -> Iterator[list[Any]]:
+def retain_cached() -> Iterator[list[Any]]:
     """Within it all that `cached` functions give is put into the list: whoever keeps that keeps it in memory."""
     held: list[Any] = []
     token = _HOLDING.set(held)

@@ -36,19 +36,19 @@ class Choice:
     """A number that the host was given, and may have decided something by."""
 
     kind: str
-    """The method of `Draw` that gave it."""
+    """The method of `RandomStream` that gave it."""
     among: float
     """What that was asked for."""
     fell: int | None
     """What it gave; None: one of more than could be met again."""
 
 
-class Draw:
+class RandomStream:
     """A stream of random numbers that `keys` (non-negative integers) decide entirely.
 
     `device` is where normal tensors are drawn and stay. A CUDA stream differs from the CPU's: within training that is
     cheap and harmless; samples that must be the same on every device are drawn on the CPU and moved (`place`), but for
-    `Field`s.
+    `LazyNoise`s.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Draw:
     ) -> None:
         """
         Args:
-            lazy: Maps too large for memory come as `Field`s.
+            lazy: Maps too large for memory come as `LazyNoise`s.
             kept: Takes the normal tensors that are drawn; another stream of the same keys that is asked for the same,
                 and for no more, gives these: to draw them is slow.
-            generator: Is seeded anew to draw tensors, in place of one of the stream's own.
+            generator: Is seeded anew to rng tensors, in place of one of the stream's own.
         """
         words = _sequence(keys).generate_state(2, np.uint64)
         self._tensors = (generator or torch.Generator(device=device)).manual_seed(int(words[0]) >> 1)
@@ -78,7 +78,7 @@ class Draw:
         """Is told of each number that the host is given."""
 
     @classmethod
-    def of_picture(cls, seed: int, index: int, place: torch.device | str) -> Draw:
+    def for_sample(cls, seed: int, index: int, place: torch.device | str) -> RandomStream:
         """The stream of picture `index` under `seed`, drawn on the CPU so that it is the same on every device.
 
         No training has keys of this length: a sample must not meet the numbers that networks or z* were drawn from
@@ -86,10 +86,10 @@ class Draw:
         """
         return cls(seed, index, 0, 0, place=place, lazy=True)
 
-    def part(self, index: int, generator: torch.Generator | None = None) -> Draw:
+    def split(self, index: int, generator: torch.Generator | None = None) -> RandomStream:
         """A stream of its own, which hangs on nothing that was drawn from this one."""
         keys = (*self._keys, 2, index)
-        return Draw(*keys, device=self._device, place=self._place, lazy=self._lazy, generator=generator)
+        return RandomStream(*keys, device=self._device, place=self._place, lazy=self._lazy, generator=generator)
 
     def normal(self, *shape: int) -> Tensor:
         """Independent N(0, 1) numbers, float32."""
@@ -103,49 +103,49 @@ class Draw:
             self._given += 1
         return drawn
 
-    def maps(self, channels: int, h: int, w: int) -> Any:
+    def feature_noise(self, channels: int, h: int, w: int) -> Any:
         """(1, channels, h, w) of N(0, 1), laid out channels last, as the features are that it is added to.
 
-        A large one of features is a `Field` where the draw is lazy, and otherwise all that the field gives.
+        A large one of features is a `LazyNoise` where the draw is lazy, and otherwise all that the field gives.
         """
         if h * w <= LARGE or channels <= 4:
             return self.normal(1, h, w, channels).permute(0, 3, 1, 2)
         self.told(Choice("maps", channels, None))  # by generators of its own
         self._fields += 1
-        field = Field((1, channels, h, w), (*self._keys, 1, self._fields), self._place)
+        field = LazyNoise((1, channels, h, w), (*self._keys, 1, self._fields), self._place)
         return field if self._lazy else field.whole()
 
-    def scalars(self, *shape: int) -> Tensor:
+    def host_uniform(self, *shape: int) -> Tensor:
         """Independent U(0, 1) numbers on the CPU, for choices that the host makes."""
         self.told(Choice("scalars", len(shape), None))
         return torch.from_numpy(self._scalars.random(shape, dtype=np.float32))
 
-    def shares(self, *shape: int) -> Tensor:
+    def uniform(self, *shape: int) -> Tensor:
         """Independent U(0, 1) numbers where tensors are drawn, for what the host need not know."""
         if torch.device(self._device).type == "cpu":
-            return self.scalars(*shape)
+            return self.host_uniform(*shape)
         return torch.rand(shape, generator=self._tensors, device=self._device)
 
-    def index(self, bound: int) -> Int[Tensor, ""]:
+    def integer(self, bound: int) -> Int[Tensor, ""]:
         """An integer in [0, bound), each equally likely, where tensors are drawn, for what the host need not know."""
         if torch.device(self._device).type == "cpu":
-            return torch.tensor(self.below(bound))
+            return torch.tensor(self.host_integer(bound))
         return torch.randint(bound, (), generator=self._tensors, device=self._device)
 
-    def coin(self, probability: float) -> bool:
+    def host_bernoulli(self, probability: float) -> bool:
         """True with `probability`."""
         fell = bool(self._scalars.random() < probability)
         self.told(Choice("coin", probability, fell))
         return fell
 
-    def below(self, bound: int) -> int:
+    def host_integer(self, bound: int) -> int:
         """An integer in [0, bound), each equally likely."""
         fell = int(self._scalars.integers(bound))
         if bound > 1:
             self.told(Choice("below", bound, fell))
         return fell
 
-    def some(self, count: int, bound: int) -> Tensor:
+    def host_distinct(self, count: int, bound: int) -> Tensor:
         """`count` different integers in [0, bound), on the CPU."""
         self.told(Choice("some", count, None))
         return torch.from_numpy(self._scalars.choice(bound, count, replace=False))
@@ -156,14 +156,14 @@ def _nobody(choice: Choice) -> None:
 
 
 @dataclass(frozen=True)
-class Field:
+class LazyNoise:
     """A large map of N(0, 1), of which any rows can be drawn, and drawn again."""
 
     shape: tuple[int, int, int, int]
     """(1, c, h, w)."""
     keys: tuple[int, ...]
     place: torch.device | str
-    """Where it is drawn, and stays: to draw so much on the CPU would take a GPU's user ten times as long."""
+    """Where it is drawn, and stays: to rng so much on the CPU would take a GPU's user ten times as long."""
     scale: float = 1.0
 
     def rows(self, first: int, last: int) -> Float[Tensor, "1 c _ w"]:
@@ -179,19 +179,19 @@ class Field:
         """All of it."""
         return self.rows(0, self.shape[2])
 
-    def __rmul__(self, factor: float) -> Field:
+    def __rmul__(self, factor: float) -> LazyNoise:
         return replace(self, scale=factor * self.scale)
 
 
 @functools.lru_cache(maxsize=2)  # the rows that one band shares with the next are not drawn again
-def _block(field: Field, number: int) -> Float[Tensor, "1 _ w c"]:
+def _block(field: LazyNoise, number: int) -> Float[Tensor, "1 _ w c"]:
     _, c, h, w = field.shape
-    draw = Draw(*field.keys, number, device=field.place)
-    return draw.normal(1, min(_ROWS, h - number * _ROWS), w, c)
+    rng = RandomStream(*field.keys, number, device=field.place)
+    return rng.normal(1, min(_ROWS, h - number * _ROWS), w, c)
 
 
 @contextmanager
-def seeded(*keys: int) -> Iterator[None]:
+def seed_global(*keys: int) -> Iterator[None]:
     """Within the block torch's global CPU stream is decided by `keys`; for initialising weights. Restored after it."""
     with _GLOBAL, torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(_sequence(keys).generate_state(1, np.uint64)[0]) >> 1)

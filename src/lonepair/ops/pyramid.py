@@ -1,4 +1,4 @@
-"""Pyramid rules: how large an image is at each stage. Sizes are (h, w) in pixels, stage 0 is the coarsest.
+"""Pyramid rules: how large an image is at each stage. StageSizes are (h, w) in pixels, stage 0 is the coarsest.
 
 A rule is a list of scale factors, one a stage, the last one 1. A pair shares one list, so that at every stage both
 images are shrunk alike and an object of A meets an object of B at the scale at which it will be redrawn; the

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lonepair.ops.device import on_host
-from lonepair.ops.noise import Draw
+from lonepair.ops.device import is_on_cpu
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resized_by, resizing
 
 Size = tuple[int, int]
@@ -30,7 +30,7 @@ _FINE = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class Regions:
     """Where crops of one size lie in maps of one size."""
 
     of: Size
@@ -41,7 +41,7 @@ class Places:
     """(top, left) of each."""
 
     @classmethod
-    def whole(cls, of: Size, device: torch.device) -> Places:
+    def whole(cls, of: Size, device: torch.device) -> Regions:
         """All of one map."""
         return cls(of, of, torch.zeros(1, 2, dtype=torch.long, device=device))
 
@@ -52,7 +52,7 @@ class Places:
     def is_whole(self) -> bool:
         return self.size == self.of
 
-    def only(self, index: Int[Tensor, ""]) -> Places:
+    def only(self, index: Int[Tensor, ""]) -> Regions:
         """One of them."""
         return replace(self, corners=narrowed(self.corners, 0, index, 1))
 
@@ -60,17 +60,17 @@ class Places:
         """The crops of one image, or one of each of as many."""
         return _cut(images, self.corners, self.size)
 
-    def cut_from(self, crops: Float[Tensor, "n c h w"], theirs: Places) -> Float[Tensor, "n c h2 w2"]:
+    def cut_from(self, crops: Float[Tensor, "n c h w"], theirs: Regions) -> Float[Tensor, "n c h2 w2"]:
         """The same of `crops` that lie at `theirs`, around these."""
         return _cut(crops, self.corners - theirs.corners, self.size)
 
-    def around(self, crops: Float[Tensor, "n c h w"], theirs: Places, by: int) -> Float[Tensor, "n c h2 w2"]:
+    def around(self, crops: Float[Tensor, "n c h w"], theirs: Regions, by: int) -> Float[Tensor, "n c h2 w2"]:
         """The same with `by` more pixels around, of which `theirs` have all within the maps; zeros beyond."""
         size = (self.size[0] + 2 * by, self.size[1] + 2 * by)
         return _cut(F.pad(crops, [by] * 4), self.corners - theirs.corners, size)
 
     def enlarged(
-        self, crops: Float[Tensor, "m c h w"], theirs: Places, corners: bool, image: bool = False
+        self, crops: Float[Tensor, "m c h w"], theirs: Regions, corners: bool, image: bool = False
     ) -> Float[Tensor, "n c h2 w2"]:
         """What enlarging maps to these maps' size gives here, of their `crops` at `theirs`, on which it hangs.
 
@@ -85,27 +85,27 @@ class Places:
         each = [crops] * len(self) if one else torch.split(crops, 1)
         return torch.cat([resized_by(*given) for given in zip(each, *lines, strict=True)])
 
-    def enlarged_image(self, crops: Float[Tensor, "m c h w"], theirs: Places) -> Float[Tensor, "n c h2 w2"]:
+    def enlarged_image(self, crops: Float[Tensor, "m c h w"], theirs: Regions) -> Float[Tensor, "n c h2 w2"]:
         """The same of images, [-1, 1] (see `resize_image`)."""
         with torch.autocast(crops.device.type, enabled=False):
             return self.enlarged(crops.float(), theirs, corners=False, image=True).clamp(-1, 1)
 
-    def grown(self, by: int) -> Places:
+    def grown(self, by: int) -> Regions:
         """Those with `by` more pixels around, all of one size, as far as the maps reach."""
         return _within(self.of, [length + 2 * by for length in self.size], [at - by for at in self.corners.unbind(1)])
 
-    def below(self, size: Size, seen: Seen) -> Places:
+    def below(self, size: Size, seen: Seen) -> Regions:
         """What of maps of `size` these are made of, where `seen` says it for one axis."""
         axes = zip(self.corners.unbind(1), self.size, size, self.of, strict=True)
         firsts, lengths = zip(*(seen(*axis) for axis in axes), strict=True)
         return _within(size, lengths, firsts)
 
 
-def _within(of: Size, lengths: Sequence[int], firsts: Sequence[Int[Tensor, " n"]]) -> Places:
+def _within(of: Size, lengths: Sequence[int], firsts: Sequence[Int[Tensor, " n"]]) -> Regions:
     """As large, and moved inside maps of size `of`, where those are larger."""
     h, w = map(min, lengths, of)
     moved = [first.clamp(0, full - own) for first, full, own in zip(firsts, of, (h, w), strict=True)]
-    return Places(of, (h, w), torch.stack(moved, 1))
+    return Regions(of, (h, w), torch.stack(moved, 1))
 
 
 def _cut(images: Float[Tensor, "m c h w"], corners: Int[Tensor, "n 2"], size: Size) -> Float[Tensor, "n c h2 w2"]:
@@ -114,7 +114,7 @@ def _cut(images: Float[Tensor, "m c h w"], corners: Int[Tensor, "n 2"], size: Si
     On a GPU the derivative adds up pieces of one image in no fixed order, where more than two overlap.
     """
     h, w = size
-    if on_host(corners):
+    if is_on_cpu(corners):
         each = torch.split(images, 1) if len(images) > 1 else [images] * len(corners)
         pairs = zip(each, corners.tolist(), strict=True)
         return torch.cat([image[:, :, top : top + h, left : left + w] for image, (top, left) in pairs])
@@ -141,7 +141,7 @@ def window(image: Float[Tensor, "b c h w"], size: Size, where: Float[Tensor, " 2
 def narrowed(values: Tensor, axis: int, first: Int[Tensor, ""], length: int) -> Tensor:
     """So many of `values` along an axis, such as an image's rows (2) or columns (3), from `first` on, of which a GPU
     does not tell the host."""
-    if on_host(first):
+    if is_on_cpu(first):
         return values.narrow(axis, int(first), length)
     return values.index_select(axis, first + torch.arange(length, device=first.device))
 
@@ -151,7 +151,7 @@ def is_cropped(pixels: int, side: int) -> bool:
     return 0 < 2 * side**2 < pixels
 
 
-def pieces_of(count: int, size: Size, side: int, patch: int, draw: Draw) -> Places | None:
+def pieces_of(count: int, size: Size, side: int, patch: int, rng: RandomStream) -> Regions | None:
     """Pieces of `count` pictures of (h, w) `size` that together have the pixels of a square of `side`.
 
     None where the pictures are small: where they have less than two such squares. Of one picture there are four, one in
@@ -167,16 +167,16 @@ def pieces_of(count: int, size: Size, side: int, patch: int, draw: Draw) -> Plac
     # Of an oblong picture they are oblong.
     fields = max(across, round(across * (count * h * w) ** 0.5 / side))
     fields = min(fields, h - patch + 1, w - patch + 1)
-    tops, lefts = (_starts(count, full - patch + 1, fields, across, draw) for full in size)
+    tops, lefts = (_starts(count, full - patch + 1, fields, across, rng) for full in size)
     pairs = tops[:, :, None].expand(-1, -1, across), lefts[:, None, :].expand(-1, across, -1)
     height, width = ((full - patch + 1) // fields + patch - 1 for full in size)
-    return Places(size, (height, width), torch.stack(pairs, -1).flatten(0, 2))
+    return Regions(size, (height, width), torch.stack(pairs, -1).flatten(0, 2))
 
 
-def _starts(count: int, patches: int, fields: int, across: int, draw: Draw) -> Int[Tensor, "{count} {across}"]:
+def _starts(count: int, patches: int, fields: int, across: int, rng: RandomStream) -> Int[Tensor, "{count} {across}"]:
     """Where along an axis of so many patches pieces of each picture begin, one in each of `across` parts."""
     own = patches // fields
-    ends, shares = zip(*((draw.index(2), draw.shares(across)) for _ in range(count)), strict=True)
+    ends, shares = zip(*((rng.integer(2), rng.uniform(across)) for _ in range(count)), strict=True)
     lots = _parts(torch.stack(shares))
     parts = _FINE * torch.arange(across, device=lots.device)
     return (patches - own * fields) * torch.stack(ends)[:, None] + (parts + lots) * fields // (across * _FINE) * own

@@ -10,22 +10,22 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lonepair.ops.device import on_host
-from lonepair.ops.noise import Draw
+from lonepair.ops.device import is_on_cpu
+from lonepair.ops.noise import RandomStream
 from lonepair.ops.padding import reflect_pad
 from lonepair.ops.regions import narrowed
 from lonepair.ops.resize import resize
-from lonepair.patches.search import Nearest, patches_of
+from lonepair.patches.search import NearestPatches, patches_of
 
 
-def random_filters(count: int, channels: int, patch: int, draw: Draw) -> Float[Tensor, "{count} {channels} p p"]:
+def random_filters(count: int, channels: int, patch: int, rng: RandomStream) -> Float[Tensor, "{count} {channels} p p"]:
     """`count` directions, uniform on the unit sphere, in the space of patches of `patch` x `patch` pixels."""
-    filters = draw.normal(count, channels, patch, patch)
+    filters = rng.normal(count, channels, patch, patch)
     unit: Tensor = filters / filters.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
     return unit
 
 
-class Contrast:
+class ColorWhitening:
     """A target's mean colour and how its colours vary: images are measured in units of it.
 
     The target's own colours, so measured, are uncorrelated and have a standard deviation of 1 in every direction (ZCA).
@@ -71,7 +71,7 @@ def _projected(image: Float[Tensor, "b c h w"], filters: Tensor, step: int = 1) 
 
 def _sorted(values: Float[Tensor, "f n"]) -> Float[Tensor, "f n"]:
     """Each row in rising order."""
-    if not on_host(values):
+    if not is_on_cpu(values):
         return values.sort(dim=1).values
     # numpy sorts with vector instructions, in half the time and less.
     order = torch.from_numpy(np.argsort(values.detach().numpy(), axis=1))
@@ -85,7 +85,7 @@ def _at_quantiles(values: Float[Tensor, "f n"], count: int) -> Float[Tensor, "f 
     return F.interpolate(values[None], size=count, mode="linear", align_corners=True)[0]
 
 
-class PatchLook:
+class PatchDistribution:
     """The patches of one target at its own size and at half of it, as a loss for images of any size.
 
     At each level distributions are compared, of patches as they are, and, with weight `detail`, of what halving the
@@ -115,14 +115,14 @@ class PatchLook:
         levels: int,
         detail: float,
         nearest: float,
-        draw: Draw,
+        rng: RandomStream,
         frame: float = 0.0,
     ) -> None:
         self._levels: list[list[_Distribution | _Nearness]] = []
         for _ in range(levels):
-            terms: list[_Distribution | _Nearness] = [_Distribution(1.0, _whole, patch, target, draw, frame)]
+            terms: list[_Distribution | _Nearness] = [_Distribution(1.0, _whole, patch, target, rng, frame)]
             if detail:
-                terms.append(_Distribution(detail, _fine, patch, target, draw, frame))
+                terms.append(_Distribution(detail, _fine, patch, target, rng, frame))
             if nearest:
                 terms.append(_Nearness(nearest, patch, target, frame))
             self._levels.append(terms)
@@ -130,7 +130,7 @@ class PatchLook:
                 break  # framed, even the patches of a very small image differ: they say what is above what
             target = _halved(target)
 
-    def loss(self, image: Float[Tensor, "b c h w"], draw: Draw) -> Float[Tensor, ""]:
+    def loss(self, image: Float[Tensor, "b c h w"], rng: RandomStream) -> Float[Tensor, ""]:
         """Sliced Wasserstein-2 distance of `image` to the target, and that to the nearest patches, mean over levels.
 
         Several are crops of one image: all their patches together are its, and there is nothing beyond their borders.
@@ -141,7 +141,7 @@ class PatchLook:
         found = []
         for index, terms in enumerate(self._levels):
             image = _halved(image) if index else image
-            found += [term.weight * term.distance(image, draw) for term in terms]
+            found += [term.weight * term.distance(image, rng) for term in terms]
         return torch.stack(found).sum() / len(self._levels)
 
 
@@ -149,33 +149,33 @@ class _Distribution:
     """The distance of two distributions: of what `of` takes from the images, in patches of `side` pixels."""
 
     def __init__(
-        self, weight: float, of: Callable[[Tensor], Tensor], side: int, target: Tensor, draw: Draw, frame: float
+        self, weight: float, of: Callable[[Tensor], Tensor], side: int, target: Tensor, rng: RandomStream, frame: float
     ) -> None:
         self.weight = weight
         self._of, self._side, self._frame = of, side, frame
-        self._contrast = Contrast(of(target))
+        self._contrast = ColorWhitening(of(target))
         channels = target.shape[1] + (frame > 0)
-        banks = [random_filters(PatchLook.FILTERS, channels, side, draw) for _ in range(PatchLook.BANKS)]
+        banks = [random_filters(PatchDistribution.FILTERS, channels, side, rng) for _ in range(PatchDistribution.BANKS)]
         self._filters = torch.stack(banks).to(target.device)
         theirs = self._prepared(target)
         self._theirs = _known(theirs, side)
         self._kept: dict[int, Tensor] = {}
         self._of_all: Tensor | None = None
 
-    def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
+    def distance(self, image: Tensor, rng: RandomStream) -> Float[Tensor, ""]:
         """Sliced Wasserstein-2 distance to the target, in units of its contrast."""
-        bank = draw.index(PatchLook.BANKS).view(1)
-        some, step = _some(self._prepared(image), self._side, PatchLook.MOST, draw)
+        bank = rng.integer(PatchDistribution.BANKS).view(1)
+        some, step = _some(self._prepared(image), self._side, PatchDistribution.MOST, rng)
         ours = _sorted(_projected(some, self._filters.index_select(0, bank)[0], step))
         apart = ours - _at_quantiles(self._distributed(bank), ours.shape[1])
         return apart.square().mean(1).add(1e-8).sqrt().mean()
 
     def _distributed(self, bank: Int[Tensor, 1]) -> Float[Tensor, "f n"]:
-        if on_host(bank):
+        if is_on_cpu(bank):
             # Not all at once: of the frames of a clip most are met once.
             return self._of_bank(int(bank))
         if self._of_all is None:  # which it is, the host does not know
-            self._of_all = torch.stack([self._of_bank(number) for number in range(PatchLook.BANKS)])
+            self._of_all = torch.stack([self._of_bank(number) for number in range(PatchDistribution.BANKS)])
         return self._of_all.index_select(0, bank)[0]
 
     def _of_bank(self, bank: int) -> Float[Tensor, "f n"]:
@@ -183,7 +183,7 @@ class _Distribution:
             image, _, step = self._theirs
             with torch.no_grad():
                 found = _sorted(_projected(image, self._filters[bank], step))
-                self._kept[bank] = _at_quantiles(found, min(found.shape[1], PatchLook.QUANTILES))
+                self._kept[bank] = _at_quantiles(found, min(found.shape[1], PatchDistribution.QUANTILES))
         return self._kept[bank]
 
     def _prepared(self, image: Tensor) -> Tensor:
@@ -195,36 +195,38 @@ class _Nearness:
 
     def __init__(self, weight: float, side: int, target: Tensor, frame: float) -> None:
         self.weight, self._side, self._frame = weight, side, frame
-        self._contrast = Contrast(target)
+        self._contrast = ColorWhitening(target)
         prepared = self._contrast(target)
         # Mirrored patches are none of the target's own.
         theirs = _bordered(prepared, side, frame) if frame else prepared
-        self._theirs = Nearest(*_known(theirs, side))
+        self._theirs = NearestPatches(*_known(theirs, side))
 
-    def distance(self, image: Tensor, draw: Draw) -> Float[Tensor, ""]:
+    def distance(self, image: Tensor, rng: RandomStream) -> Float[Tensor, ""]:
         """Root mean square of some patches' differences to their nearest, in units of the target's contrast."""
         some, step = _some(
-            _bordered(self._contrast(image), self._side, self._frame), self._side, PatchLook.QUERIES, draw
+            _bordered(self._contrast(image), self._side, self._frame), self._side, PatchDistribution.QUERIES, rng
         )
         ours = patches_of(some, self._side, step)
-        found = self._theirs(self._theirs.queries(some, step), PatchLook.COMPLETENESS)
+        found = self._theirs(self._theirs.queries(some, step), PatchDistribution.COMPLETENESS)
         nearest = self._theirs.patches(found)
         return (ours - nearest).square().mean().add(1e-8).sqrt()
 
 
-def _some(image: Float[Tensor, "b c h w"], side: int, most: int, draw: Draw) -> tuple[Float[Tensor, "b c h2 w2"], int]:
+def _some(
+    image: Float[Tensor, "b c h w"], side: int, most: int, rng: RandomStream
+) -> tuple[Float[Tensor, "b c h2 w2"], int]:
     """At which step the patches of `image` are at most `most`, and `image` from where the first of them begins.
 
     Where that is, is drawn, so that every patch has the same chance; and nothing need be computed of the others.
     """
     step = _step(image, side, most)
-    if on_host(image):
-        return image[:, :, draw.below(step) :, draw.below(step) :], step
+    if is_on_cpu(image):
+        return image[:, :, rng.host_integer(step) :, rng.host_integer(step) :], step
     # Always as many, that the step can be recorded: from one end or, as likely, from the other. The fewer than a step
     # that are left over at an end are half as likely.
     for axis in (2, 3) if step > 1 else ():
         places = image.shape[axis] - side + 1
-        first = draw.index(step) + draw.index(2) * (places % step)
+        first = rng.integer(step) + rng.integer(2) * (places % step)
         image = narrowed(image, axis, first, side + (places // step - 1) * step)
     return image, step
 
@@ -240,8 +242,8 @@ def _step(image: Tensor, side: int, most: int) -> int:
 
 def _known(image: Float[Tensor, "1 c h w"], side: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
     """A target, the side of its patches and the step at which those lie that it is known by; packed."""
-    is_small = _step(image, side, PatchLook.ALL) == 1
-    return _packed(image, side, 1 if is_small else _step(image, side, PatchLook.KNOWN))
+    is_small = _step(image, side, PatchDistribution.ALL) == 1
+    return _packed(image, side, 1 if is_small else _step(image, side, PatchDistribution.KNOWN))
 
 
 def _packed(image: Float[Tensor, "1 c h w"], side: int, step: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:

@@ -27,12 +27,12 @@ Move = Callable[[Tensor], Tensor]
 """Rows and columns of a target's patches, (2, m), in place of others."""
 
 
-def places_of(index: Int[Tensor, "m"], columns: int) -> Int[Tensor, "2 m"]:
+def rows_and_columns(index: Int[Tensor, "m"], columns: int) -> Int[Tensor, "2 m"]:
     """Rows and columns of the patches `index` of a target that has so many `columns`."""
     return torch.stack([index // columns, index % columns])
 
 
-def index_of(places: Int[Tensor, "2 m"], columns: int) -> Int[Tensor, "m"]:
+def flat_index(places: Int[Tensor, "2 m"], columns: int) -> Int[Tensor, "m"]:
     """The other way round."""
     return torch.add(places[1], places[0], alpha=columns)
 
@@ -42,7 +42,7 @@ def patches_of(image: Float[Tensor, "b c h w"], side: int, step: int = 1) -> Flo
     return F.unfold(image, side, stride=step).transpose(1, 2).flatten(0, 1).contiguous()
 
 
-class Nearest:
+class NearestPatches:
     """A target's patches, or those at every `step`-th place, to be searched: row by row, an index each."""
 
     def __init__(self, target: Float[Tensor, "1 c h w"], side: int, step: int = 1) -> None:
@@ -154,14 +154,14 @@ class Nearest:
         if fresh:
             weighed = keys[: len(index)] * urgency.index_select(0, index)[:, None]
             likely = index.index_select(0, _least(queries[chosen], _in_blocks(weighed), _tile(queries), 0.0))
-            moves = [*moves, lambda places: places.index_copy(1, chosen, places_of(likely, self.columns))]
-        places, best = places_of(found, self.columns), distances(found)
+            moves = [*moves, lambda places: places.index_copy(1, chosen, rows_and_columns(likely, self.columns))]
+        places, best = rows_and_columns(found, self.columns), distances(found)
         for move in moves:
             other = move(places)
-            apart = distances(index_of(other, self.columns))
+            apart = distances(flat_index(other, self.columns))
             nearer = apart < best
             places, best = torch.where(nearer, other, places), torch.where(nearer, apart, best)
-        return index_of(places, self.columns)
+        return flat_index(places, self.columns)
 
 
 def _tile(queries: Tensor) -> int:
@@ -227,7 +227,7 @@ def _least(rows: Float[Tensor, "m d"], keys: Float[Tensor, "n d"], tile: int, co
     return block * _BLOCK + products[:, :, 0].argmin(1)
 
 
-def pieces(
+def copied_regions(
     index: Int[Tensor, "n"], size: tuple[int, int], columns: int, run: int, step: int = 1
 ) -> Bool[Tensor, "{size[0]} {size[1]}"]:
     """Which patches are part of a piece cut out of the target: `run` neighbours in the row have one shift, and likewise

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from lonepair.compute.engine import Engine
 from lonepair.methods.base import Method, SingleMethod
-from lonepair.ops.device import on_host
+from lonepair.ops.device import is_on_cpu
 from lonepair.ops.pyramid import scaled
 from lonepair.ops.resize import resize_image
-from lonepair.patches.distance import Contrast
+from lonepair.patches.distance import ColorWhitening
 from lonepair.patches.lattice import Lattice
-from lonepair.patches.search import Nearest, index_of, pieces, places_of
+from lonepair.patches.search import NearestPatches, copied_regions, flat_index, rows_and_columns
 from lonepair.patches.temporal import carried
 
 PATCH, ROUNDS = 7, 4
@@ -66,7 +66,7 @@ class Search:
     """How patches are looked for."""
 
     completeness: float
-    """In the target's squared contrast; see `Nearest`."""
+    """In the target's squared contrast; see `NearestPatches`."""
     some: int
     """So many patches of a picture say what of the target nothing resembles yet."""
     fresh: bool = False
@@ -89,7 +89,7 @@ NEXT_STEP = 3
 
 
 @dataclass(frozen=True)
-class Sketch:
+class FrameInputs:
     """What of a clip's frame can be had before the frame before it is finished: more than half of the work."""
 
     drawn: Float[Tensor, "1 c h w"]
@@ -103,7 +103,7 @@ class Sketch:
 
 
 @dataclass(frozen=True)
-class Finished:
+class SynthesisState:
     """A picture in [-1, 1], and the target's patches that it is made of at full size."""
 
     image: Float[Tensor, "1 c h w"]
@@ -116,7 +116,7 @@ class Finished:
     """`image` as the rounds see it, not in focus: what a clip's next frame begins with."""
 
 
-class Finisher:
+class Synthesizer:
     """Makes pictures of the patches of one target, which it has ready where it is asked again."""
 
     def __init__(
@@ -143,7 +143,7 @@ class Finisher:
         self._advanced: Callable[..., tuple[Tensor, ...]] = self._advance
 
     @classmethod
-    def of(cls, method: Method, domain: str, start: int = 0) -> Finisher:
+    def of(cls, method: Method, domain: str, start: int = 0) -> Synthesizer:
         """That for pictures of `method`'s newest stage in the look of `domain`, of what it remembers.
 
         Args:
@@ -163,13 +163,13 @@ class Finisher:
         h, w = self._detail.shape[-2:]
         return round(h * larger / self.most), round(w * larger / self.most)
 
-    def repeating(self, engine: Engine) -> Finisher:
+    def repeating(self, engine: Engine) -> Synthesizer:
         """This, with `next` as `engine` repeats it."""
-        self._advanced = engine.repeated(self._advance)
+        self._advanced = engine.captured(self._advance)
         return self
 
     @torch.no_grad()
-    def finish(self, drawn: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> Finished:
+    def synthesize(self, drawn: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> SynthesisState:
         """`drawn`, the network's picture in [-1, 1], made of the target's patches, coarse to fine.
 
         At the coarsest scale all patches are compared with all of the target's, above it each with those that its
@@ -200,19 +200,21 @@ class Finisher:
             before = lattice, texture
         assert found is not None
         large = resize_image(drawn, lattice.size)
-        return Finished(_focused(lattice, texture, found), large, found, lattice, image)
+        return SynthesisState(_focused(lattice, texture, found), large, found, lattice, image)
 
     @torch.no_grad()
-    def sketch(self, drawn: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> Sketch:
+    def frame_inputs(self, drawn: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> FrameInputs:
         """What `next` takes of a clip's frame, of which the networks drew `drawn`; `size` as in `finish`."""
         h, w = drawn.shape[-2:]
         large = resize_image(drawn, scaled((h, w), (self._factors + self._beyond(drawn, size))[-1]))
         known = self._texture(self._factors[0], keep=True).knows(resize_image(drawn, scaled((h, w), self._factors[0])))
         share = self._put_back * F.interpolate(known, large.shape[-2:], mode="bilinear")
-        return Sketch(drawn, large, self._layout_of(large, drawn), share)
+        return FrameInputs(drawn, large, self._layout_of(large, drawn), share)
 
     @torch.no_grad()
-    def next(self, sketch: Sketch, before: Finished, flow: Float[Tensor, "1 2 h w"] | None = None) -> Finished:
+    def next(
+        self, sketch: FrameInputs, before: SynthesisState, flow: Float[Tensor, "1 2 h w"] | None = None
+    ) -> SynthesisState:
         """The same for a clip's next frame, as large as the one before: it begins with what finishing added to that.
 
         So that texture does not flicker, and in a fraction of the time: at full size alone.
@@ -233,7 +235,7 @@ class Finisher:
         moved = () if flow is None else (flow,)
         given = (sketch.drawn, sketch.large, sketch.kept, sketch.share, before.mean, before.large, found, *moved)
         image, found, mean = self._advanced(*given)
-        return Finished(image, sketch.large, found, lattice, mean)
+        return SynthesisState(image, sketch.large, found, lattice, mean)
 
     def _advance(
         self,
@@ -294,15 +296,17 @@ class _Texture:
     def __init__(self, image: Float[Tensor, "1 c h w"]) -> None:
         self.image = image
         self.shape = (image.shape[-2] - PATCH + 1, image.shape[-1] - PATCH + 1)
-        self._contrast = Contrast(image)
-        self.search = Nearest(self._contrast(image), PATCH)
+        self._contrast = ColorWhitening(image)
+        self.search = NearestPatches(self._contrast(image), PATCH)
 
-    def blurred(self, coarser: Float[Tensor, "1 c h2 w2"]) -> Nearest:
+    def blurred(self, coarser: Float[Tensor, "1 c h2 w2"]) -> NearestPatches:
         """The search among patches at the same places, as blurred as those of the `coarser` target."""
-        return Nearest(self._contrast(resize_image(coarser, (self.image.shape[-2], self.image.shape[-1]))), PATCH)
+        return NearestPatches(
+            self._contrast(resize_image(coarser, (self.image.shape[-2], self.image.shape[-1]))), PATCH
+        )
 
     def made(
-        self, image: Tensor, lattice: Lattice, nearest: Nearest, found: Tensor | None, search: Search
+        self, image: Tensor, lattice: Lattice, nearest: NearestPatches, found: Tensor | None, search: Search
     ) -> tuple[Float[Tensor, "1 c h w"], Int[Tensor, n]]:
         """`image` made of this texture's patches, and which: close to `found`, or, where that is None, of all."""
         queries = nearest.queries(self._contrast(lattice.over(image)), lattice.step)
@@ -314,9 +318,9 @@ class _Texture:
                 queries, found, moves, search.completeness, search.some, search.fresh, search.roughly
             )
         run = max(2, round(PIECE * max(*lattice.size, *self.image.shape[-2:]) / lattice.step))
-        unread = search.repeats and not on_host(found)
+        unread = search.repeats and not is_on_cpu(found)
         for _ in range(2 if unread else 4):  # what is taken instead may be a piece, too
-            copied = pieces(found, lattice.shape, self.shape[1], run, lattice.step).flatten()
+            copied = copied_regions(found, lattice.shape, self.shape[1], run, lattice.step).flatten()
             if unread:  # always as many are looked at, one of them again where there are fewer
                 again = _first_of(copied, min(AGAIN, len(copied)))
             elif copied.any():
@@ -325,9 +329,9 @@ class _Texture:
                 break
             theirs = found.index_select(0, again)
             # Nor is what lies a pixel beside them taken: patches are further apart, and it would be the same piece.
-            places = places_of(theirs, self.shape[1])
+            places = rows_and_columns(theirs, self.shape[1])
             near = torch.cat([places, *(move(places) for move in lattice.around(self.shape))], 1)
-            piece = index_of(near, self.shape[1])
+            piece = flat_index(near, self.shape[1])
             shut = torch.zeros(self.shape[0] * self.shape[1], dtype=torch.bool, device=found.device)
             shut.index_fill_(0, piece, True)
             others = nearest(queries.index_select(0, again), search.completeness, shut, search.roughly)

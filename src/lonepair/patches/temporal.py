@@ -40,7 +40,7 @@ def motion(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"]) -> F
 def apart(
     before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]
 ) -> Float[Tensor, ""]:
-    """Mean difference of `now` to `before`, moved by `flow`: above `CUT` it is another scene."""
+    """Mean difference of `now` to `before`, moved by `flow`: above `CUT` it is another inputs."""
     return (now - carried(before, flow)).abs().mean()
 
 

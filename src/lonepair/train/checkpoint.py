@@ -1,7 +1,7 @@
 """The model file: one .safetensors with the tensors, and in its header what is needed to use them.
 
-The header has one entry, `lonepair`: JSON with `format_version`, `method`, `config`, `plan`, `stage`, `settings`,
-`licence`, and `sha256` over all that and the tensors. (One entry, since safetensors writes several in no
+The header has one start_stage, `lonepair`: JSON with `format_version`, `method`, `config`, `plan`, `stage`, `settings`,
+`licence`, and `sha256` over all that and the tensors. (One start_stage, since safetensors writes several in no
 fixed order, and the same training should give the same file.) Nothing is ever unpickled.
 """
 
@@ -22,9 +22,9 @@ from lonepair.errors import UserError
 from lonepair.media.files import atomic_write, check_file
 from lonepair.methods import get_method
 from lonepair.methods.base import Method, Plan
-from lonepair.ops.noise import seeded
+from lonepair.ops.noise import seed_global
+from lonepair.train.migration import FORMAT_VERSION, migrate
 
-FORMAT_VERSION = 1
 SUFFIX = ".safetensors"
 LICENCE = (
     "Learnt from the inputs named in settings; whoever holds the rights in those holds them in what this "
@@ -88,9 +88,9 @@ def read_header(path: str | Path) -> dict[str, Any]:
         written = header["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged model file ({_first_line(error)}); save or copy it again") from None
-    if written != FORMAT_VERSION:
+    if not isinstance(written, int) or not 1 <= written <= FORMAT_VERSION:
         raise UserError(
-            f"{path}: has format version {written}, this lonepair reads version {FORMAT_VERSION}; update lonepair"
+            f"{path}: has format version {written}, this lonepair reads versions 1 to {FORMAT_VERSION}; update lonepair"
         )
     return header
 
@@ -108,16 +108,17 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         if header["sha256"] != fingerprint(header, tensors):
             raise ValueError("its checksum does not match")
+        header, tensors = migrate(header, tensors)
         method_class = get_method(header["method"])
         plan = Plan.from_dict(header["plan"])
         if not 0 <= header["stage"] < plan.stages:
             raise ValueError(f"stage {header['stage']} of {plan.stages}")
-        with seeded(0):
+        with seed_global(0):
             method = method_class(method_class.config_class(**header["config"]), plan)
         settings: dict[str, Any] = header["settings"]
-        with seeded(0):  # the weights come from the file; the caller's random stream is left alone
+        with seed_global(0):  # the weights come from the file; the caller's random stream is left alone
             for _ in range(header["stage"] + 1):
-                method.grow()
+                method.add_stage()
         method.load_model_state(tensors)
     except UserError as error:
         raise UserError(f"{path}: cannot be used here: {error}") from None

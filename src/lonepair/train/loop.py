@@ -14,8 +14,8 @@ from torch import Tensor
 from lonepair.compute.engine import Engine
 from lonepair.compute.graphs import Recorder
 from lonepair.errors import UserError
-from lonepair.methods.base import Method, Scene
-from lonepair.ops.noise import Draw, seeded
+from lonepair.methods.base import Method, StepInputs
+from lonepair.ops.noise import RandomStream, seed_global
 from lonepair.train.clock import Clock
 from lonepair.train.events import Report, Watcher
 
@@ -80,7 +80,7 @@ def train(
     with engine.training():
         while not _is_over(method, progress):
             if progress.stage < 0 or progress.step == method.schedule(progress.stage).steps:
-                grow(method, levels, engine, seed, warm or {})
+                add_stage(method, levels, engine, seed, warm or {})
                 progress.stage, progress.step, progress.optimizers = method.stage, 0, {}
             schedule = method.schedule(method.stage)
             steps = Steps(method, levels, engine, seed, progress.optimizers)
@@ -121,19 +121,19 @@ def _is_over(method: Method, progress: Progress) -> bool:
 
 
 @torch.no_grad()
-def grow(
+def add_stage(
     method: Method, levels: Mapping[str, list[Tensor]], engine: Engine, seed: int, warm: Mapping[str, Tensor]
 ) -> None:
     """Bring `method` to its next stage, which starts from `warm` where that fits."""
     before = {} if method.stage < 0 else dict.fromkeys(method.nets.state_dict())
-    with seeded(seed, method.stage + 1):
-        method.grow()
+    with seed_global(seed, method.stage + 1):
+        method.add_stage()
     for name, tensor in method.nets.state_dict().items():
         if name not in before and name in warm and warm[name].shape == tensor.shape:
             tensor.copy_(warm[name])
-    engine.place(method.nets)
+    engine.move(method.nets)
     with engine.autocast():
-        method.measure({domain: stages[: method.stage + 1] for domain, stages in levels.items()})
+        method.calibrate_noise({domain: stages[: method.stage + 1] for domain, stages in levels.items()})
 
 
 class Steps:
@@ -159,10 +159,10 @@ class Steps:
         }
         self._rate: float | None = None
         self._shown: dict[str, list[Tensor]] = {}
-        rounds = self._schedule.rounds
-        self.groups = [[name] for name in rounds] if self._schedule.at_once else [list(rounds)]
+        update_order = self._schedule.update_order
+        self.groups = [[name] for name in update_order] if self._schedule.independent_players else [list(update_order)]
         """Players of whom each needs what those before it made; groups need nothing of each other."""
-        self._recorders = [Recorder(engine.device) for _ in self.groups] if engine.records else []
+        self._recorders = [Recorder(engine.device) for _ in self.groups] if engine.captures_graphs else []
 
     def __call__(self, number: int, rate: float) -> dict[str, Tensor]:
         """Take step `number` at `rate` times the learning rates.
@@ -175,7 +175,7 @@ class Steps:
             for optimizer in self._optimizers.values():
                 self._engine.set_rate(optimizer, rate)
         frames = self.frames(number)
-        found = self._engine.at_once(
+        found = self._engine.run_parallel(
             [functools.partial(self._take, index, number, frames) for index in range(len(self.groups))]
         )
         return {name: value for losses in found for name, value in losses.items()}
@@ -184,22 +184,22 @@ class Steps:
         """Player -> state of its optimizer."""
         return {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()}
 
-    def scene(
+    def inputs(
         self,
         index: int,
         number: int,
         frames: Mapping[str, list[Tensor]],
         generator: torch.Generator | None = None,
-    ) -> Scene:
+    ) -> StepInputs:
         """What a group's players see at step `number`: a frame of each domain, and a stream of random numbers."""
-        draw, _ = self._begun(number, generator)
-        scene = Scene(dict(frames), draw)
-        return scene.part(index, generator) if self._schedule.at_once else scene
+        rng, _ = self._begun(number, generator)
+        inputs = StepInputs(dict(frames), rng)
+        return inputs.split(index, generator) if self._schedule.independent_players else inputs
 
-    def _begun(self, number: int, generator: torch.Generator | None = None) -> tuple[Draw, dict[str, int]]:
+    def _begun(self, number: int, generator: torch.Generator | None = None) -> tuple[RandomStream, dict[str, int]]:
         """The step's stream of random numbers, and which frame of each domain it drew first."""
-        draw = Draw(self._seed, self._method.stage, number, device=self._engine.device, generator=generator)
-        return draw, {domain: draw.below(len(stages[0])) for domain, stages in self._levels.items()}
+        rng = RandomStream(self._seed, self._method.stage, number, device=self._engine.device, generator=generator)
+        return rng, {domain: rng.host_integer(len(stages[0])) for domain, stages in self._levels.items()}
 
     def frames(self, number: int) -> dict[str, list[Tensor]]:
         """Domain -> the frame of this step at every stage, where a recorded step looks for it."""
@@ -216,17 +216,17 @@ class Steps:
 
     def _take(self, index: int, number: int, frames: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
         """One update of each player of a group, in order; the losses that each saw."""
-        make, move = functools.partial(self.scene, index, number, frames), functools.partial(self._moves, index)
+        make, move = functools.partial(self.inputs, index, number, frames), functools.partial(self._moves, index)
         return self._recorders[index](make, move) if self._recorders else move(make())
 
-    def _moves(self, index: int, scene: Scene) -> dict[str, Tensor]:
-        return {name: loss for player in self.groups[index] for name, loss in self._move(player, scene).items()}
+    def _moves(self, index: int, inputs: StepInputs) -> dict[str, Tensor]:
+        return {name: loss for player in self.groups[index] for name, loss in self._move(player, inputs).items()}
 
-    def _move(self, player: str, scene: Scene) -> dict[str, Tensor]:
+    def _move(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         """One update of `player`."""
         optimizer = self._optimizers[player]
         with self._engine.autocast():
-            losses = self._method.losses(player, scene)
+            losses = self._method.losses(player, inputs)
         optimizer.zero_grad(set_to_none=True)
         # Only for this player's parameters: the generator's update need not differentiate the critics' weights.
         own = [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -33,7 +33,7 @@ from lonepair.errors import UserError
 from lonepair.media.files import atomic_write, natural_order, next_free, reason
 from lonepair.media.image import write_image
 from lonepair.methods.base import Method
-from lonepair.ops.noise import seeded
+from lonepair.ops.noise import seed_global
 from lonepair.train.loop import Progress
 
 logger = logging.getLogger("lonepair")
@@ -201,13 +201,13 @@ class RunFolder:
             self._cut_metrics(0)
             return Progress()
         with self._readable_state() as state:
-            with seeded(0):  # the weights come from the state; the caller's random stream is left alone
+            with seed_global(0):  # the weights come from the state; the caller's random stream is left alone
                 for _ in range(state["stage"] + 1):
-                    method.grow()
+                    method.add_stage()
             method.nets.load_state_dict(state["nets"])
             progress = Progress(state["stage"], state["step"], state["seconds"], state["optimizers"])
             metrics_bytes = int(state["metrics_bytes"])
-        engine.place(method.nets)
+        engine.move(method.nets)
         self._cut_metrics(metrics_bytes)
         return progress
 

@@ -19,7 +19,7 @@ from lonepair.media.files import reason
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
 from lonepair.methods.base import Method
-from lonepair.ops.noise import Draw
+from lonepair.ops.noise import RandomStream
 from lonepair.train.events import Report, Watcher
 
 
@@ -119,7 +119,7 @@ class Previews(Watcher):
         training = {part: part.training for part in method.nets.modules()}
         method.nets.eval()
         with torch.no_grad(), self._engine.autocast():
-            pictures = method.preview(real, Draw(0, device=self._engine.device))
+            pictures = method.preview(real, RandomStream(0, device=self._engine.device))
         for part, was_training in training.items():
             part.training = was_training
         sheet = contact_sheet([[(label, image.float().cpu()) for label, image in pictures]], cell=220)

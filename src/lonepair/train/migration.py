@@ -1,0 +1,64 @@
+"""Headers and tensors of model files in older formats, brought to the present one. The only place that knows old names.
+
+Format 1 (until 2026-11-26) had other names for settings.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+FORMAT_VERSION = 2
+"""The format that is written. Files of it and of all before it can be read."""
+
+_SETTINGS_OF_1 = {
+    "blocks": "blocks_per_stage",
+    "border": "border_padding",
+    "coarse": "coarse_stages",
+    "concurrent": "trained_stages",
+    "concurrent_decay": "stage_lr_decay",
+    "crop": "crop_size",
+    "cycle": "cycle_channels",
+    "decay": "lr_drop_factor",
+    "decay_at": "lr_drop_at",
+    "detail_side": "exemplar_max_side",
+    "entry": "start_stage",
+    "entry_share": "random_start_probability",
+    "frame": "border_channel_weight",
+    "grid": "layout_grid",
+    "lambda_pen": "lambda_gp",
+    "layers": "convolutions",
+    "levels": "patch_scales",
+    "margin": "reflect_pad_fraction",
+    "noise": "noise_amplitude",
+    "noise_base": "noise_scale",
+    "norm": "normalization",
+    "patch": "patch_size",
+    "random_share": "random_image_probability",
+    "ratio": "pyramid_ratio",
+    "real_share": "real_image_probability",
+    "replacing": "replacing_stages",
+    "size_rule": "pyramid_rule",
+    "slope": "leaky_slope",
+    "translation_noise": "translation_noise_scale",
+    "window": "window_fraction",
+}
+"""Setting in a file of format 1 -> its present name."""
+_DROPPED_SINCE_1 = frozenset[str]()
+"""Settings of format 1 that no longer exist; none of them has an effect on the use of a model."""
+
+
+def migrate(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """`header` and `tensors` of a file of any format up to `FORMAT_VERSION`, as the present one has them."""
+    if header["format_version"] == 1:
+        header = {**header, "format_version": 2, "config": _renamed(header["config"])}
+        if isinstance(header["settings"].get("config"), dict):
+            header["settings"] = {**header["settings"], "config": _renamed(header["settings"]["config"])}
+    return header, tensors
+
+
+def _renamed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of format 1 under their present names."""
+    kept = {name: value for name, value in settings.items() if name not in _DROPPED_SINCE_1}
+    return {_SETTINGS_OF_1.get(name, name): value for name, value in kept.items()}
