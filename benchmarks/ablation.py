@@ -22,7 +22,7 @@ from quality import Pair, find_pair, means
 from torch import Tensor
 
 import lonepair as lp
-from lonepair.apply.translate import DIRECTIONS
+from lonepair.apply.translation import DIRECTIONS
 from lonepair.commands.diagnosis import _cpu_name
 from lonepair.evaluate import Run, open_run
 from lonepair.evaluate.measure import of_translation

@@ -22,7 +22,7 @@ from contest import Entrant, arguments, contest, entrants, find_image, heading, 
 from torch import Tensor
 
 import lonepair as lp
-from lonepair.apply.translate import DIRECTIONS
+from lonepair.apply.translation import DIRECTIONS
 from lonepair.evaluate import Part
 from lonepair.evaluate.meanings import shown
 from lonepair.evaluate.measure import OUTPUT, PUBLISHED, direction

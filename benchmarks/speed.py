@@ -32,7 +32,7 @@ import lonepair as lp
 import lonepair.methods as methods
 from lonepair.api.job import Job
 from lonepair.api.model import Model
-from lonepair.apply.sample import sample
+from lonepair.apply.sampling import sample
 from lonepair.commands.diagnosis import _cpu_name
 from lonepair.compute.engine import Engine
 from lonepair.methods.base import Method

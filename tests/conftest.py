@@ -59,8 +59,8 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regions are drawn and taken as on a GPU, where the host does not read them."""
     for module in ("lonepair.ops.regions", "lonepair.patches.distance"):
         monkeypatch.setattr(f"{module}.is_on_cpu", lambda values: False)
-    monkeypatch.setattr(RandomStream, "shares", lambda self, *shape: torch.rand(shape, generator=self._tensors))
-    monkeypatch.setattr(RandomStream, "index", lambda self, bound: torch.randint(bound, (), generator=self._tensors))
+    monkeypatch.setattr(RandomStream, "uniform", lambda self, *shape: torch.rand(shape, generator=self._tensors))
+    monkeypatch.setattr(RandomStream, "integer", lambda self, bound: torch.randint(bound, (), generator=self._tensors))
 
 
 @pytest.fixture(params=["read", "unread"])

@@ -22,7 +22,7 @@ from lonepair.api.job import Job
 from lonepair.api.model import Model, load
 from lonepair.apply import edit
 from lonepair.apply.animate import closed_walk, random_walk, walk_spread
-from lonepair.apply.sample import reconstruction
+from lonepair.apply.sampling import reconstruction
 from lonepair.errors import UserError
 from lonepair.media.frames import Frame
 from lonepair.media.image import read_image, read_metadata
@@ -102,7 +102,7 @@ def test_samples_of_any_size_and_aspect(name: str, size: tuple[int, int] | None)
 def test_a_seed_is_its_picture_whatever_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(name)
     together = model.sample(5, seed=3).images["a"]
-    monkeypatch.setattr("lonepair.apply.sample._BATCH_PIXELS", 1)
+    monkeypatch.setattr("lonepair.apply.sampling._BATCH_PIXELS", 1)
     assert torch.allclose(model.sample(5, seed=3).images["a"], together, atol=1e-5)
     assert torch.allclose(model.sample(2, seed=3).images["a"], together[:2], atol=1e-5)
     assert not torch.equal(model.sample(1, seed=4).images["a"], model.sample(1, seed=3).images["a"])
@@ -156,7 +156,7 @@ def test_large_samples_are_drawn_in_bands_as_in_one_piece(name: str, monkeypatch
     model = model_of(name)
     # Large maps come of keys of their own, whoever draws them.
     monkeypatch.setattr("lonepair.ops.noise.LARGE", 700)
-    monkeypatch.setattr("lonepair.apply.sample._BATCH_PIXELS", 700)
+    monkeypatch.setattr("lonepair.apply.sampling._BATCH_PIXELS", 700)
     whole = model.sample(2, size=(60, 50), finish=False)
     monkeypatch.setattr("lonepair.nets.growing.LARGE", 700)
     monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 700)

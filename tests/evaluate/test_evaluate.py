@@ -18,7 +18,7 @@ import bad_inputs
 import lonepair.methods as methods
 from conftest import picture
 from lonepair.api.model import load
-from lonepair.apply.sample import reconstruction
+from lonepair.apply.sampling import reconstruction
 from lonepair.commands.main import main
 from lonepair.evaluate import Run, open_run
 from lonepair.evaluate.curves import loss_charts

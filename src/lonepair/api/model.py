@@ -10,9 +10,9 @@ import lonepair.methods as methods
 from lonepair.apply import edit as edits
 from lonepair.apply.animate import Animation, animation
 from lonepair.apply.results import Picture, Samples
-from lonepair.apply.sample import reconstruction, sample, sample_stage_sheet
+from lonepair.apply.sampling import reconstruction, sample, sample_stage_sheet
 from lonepair.apply.superresolve import superresolve
-from lonepair.apply.translate import DIRECTIONS, Translation
+from lonepair.apply.translation import DIRECTIONS, Translation
 from lonepair.compute.engine import Engine, choose_engine
 from lonepair.errors import UserError
 from lonepair.media.files import check_output

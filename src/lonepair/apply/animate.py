@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lonepair.apply.results import finished, metadata_of
-from lonepair.apply.sample import sizes_for
+from lonepair.apply.sampling import sizes_for
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.media.files import check_output

@@ -173,7 +173,7 @@ def _train(given: Any, inputs: dict[str, Path]) -> Model:
 
 def _check_output(output: Output, source: Source) -> Path:
     """Where the output will go; refuses now what would fail after the training."""
-    from lonepair.apply.translate import output_suffixes
+    from lonepair.apply.translation import output_suffixes
     from lonepair.media.files import check_frames_folder, check_output, check_writable, next_free
     from lonepair.media.write import ClipWriter
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lonepair.apply.sample import reconstruction
-from lonepair.apply.translate import DIRECTIONS
+from lonepair.apply.sampling import reconstruction
+from lonepair.apply.translation import DIRECTIONS
 from lonepair.evaluate.runs import Run
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.source import Source, working_size
