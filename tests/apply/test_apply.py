@@ -24,7 +24,7 @@ from lonepair.apply import edit
 from lonepair.apply.animate import closed_walk, random_walk, walk_spread
 from lonepair.apply.sampling import reconstruction
 from lonepair.errors import UserError
-from lonepair.media.frames import Frame
+from lonepair.media.container import Frame
 from lonepair.media.image import read_image, read_metadata
 from lonepair.media.source import open_source
 from lonepair.methods.base import SingleMethod
