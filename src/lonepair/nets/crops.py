@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from lonepair.nets.blocks import InstanceNorm
 from lonepair.nets.stage import StageGeometry
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.regions import Regions, Size, sample_regions

@@ -167,8 +167,8 @@ class GrowingGenerator(nn.Module):
             return self.crops_and_coarse_image(image, sizes, start_stage, noises)[0]
         if not torch.is_grad_enabled() and sizes[-1][0] * sizes[-1][1] > LARGE:
             # One image at a time: bands bound the memory of one.
-            each = [image[i : i + 1] for i in range(len(image))]
-            return torch.cat([self._in_bands(one, sizes, start_stage, _select(noises, i, image)) for i, one in enumerate(each)])
+            images = enumerate(torch.split(image, 1))
+            return torch.cat([self._in_bands(one, sizes, start_stage, _select(noises, i, image)) for i, one in images])
         output: Tensor = self.tail(self._full_features(image, sizes, range(start_stage, len(sizes)), noises))
         return output
 

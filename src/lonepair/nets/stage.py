@@ -84,7 +84,7 @@ class StageGeometry:
 def upsampling_support(
     first: Int[Tensor, " n"], length: int, old: int, new: int, align_corners: bool
 ) -> tuple[Int[Tensor, " n"], int]:
-    """Interval of inputs that a bicubic upsampling from `old` to `new` values reads for outputs [first, first + length).
+    """The inputs that a bicubic upsampling from `old` to `new` values reads for outputs [first, first + length).
 
     Returns:
         The first input, which may lie outside the axis, and a number of inputs that is enough for every `first`.
@@ -114,7 +114,7 @@ def stage_on_full_image(
         inputs = inputs + noise
     if geometry.zero_margin:
         inputs = F.pad(inputs, [geometry.zero_margin] * 4)
-    residual = body(inputs)
+    residual: Tensor = body(inputs)
     return upsample(features, size, geometry.align_corners) + residual
 
 

@@ -20,8 +20,8 @@ from lonepair.ops.resize import apply_resize_matrices, resize_matrix
 
 Size = tuple[int, int]
 InputSupport = Callable[[Tensor, int, int, int], tuple[Tensor, int]]
-"""Along one axis, which inputs an interval of outputs depends on: (first outputs (n,), number of outputs, axis length of
-the input, axis length of the output) -> (first inputs (n,), which may lie outside; number of inputs, the same for all)."""
+"""The inputs that an interval of outputs depends on, along one axis: (first outputs (n,), number of outputs, length of
+the input's axis, length of the output's) -> (first inputs (n,), which may lie outside the axis; number of inputs)."""
 
 _CROPS_PER_AXIS = 2
 """Crops side by side, and one below the other: one in each quarter of the image."""
@@ -99,7 +99,7 @@ class Regions:
     # -- other regions ----------------------------------------------------------------------------------------------
 
     def expanded(self, margin: int) -> Regions:
-        """These regions with `margin` more pixels on each side; at a border of the map moved inside, not cut smaller."""
+        """These regions with `margin` more pixels on each side; those at a border of the map are moved inside."""
         lengths = [length + 2 * margin for length in self.size]
         return _inside(self.map_size, lengths, [first - margin for first in self.top_left.unbind(1)])
 
@@ -161,7 +161,7 @@ def narrow_at(values: Tensor, axis: int, first: Int[Tensor, ""], length: int) ->
     return values.index_select(axis, first + torch.arange(length, device=first.device))
 
 
-# -- random crops for a training step -----------------------------------------------------------------------------------
+# -- random crops for a training step ---------------------------------------------------------------------------------
 
 
 def needs_crops(pixels: int, side: int) -> bool:
