@@ -16,9 +16,6 @@ from lonepair.losses import (
 from lonepair.nets import PatchCritic
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.regions import pieces_of
-from lonepair.ops.resize import resize
-from lonepair.patches.distance import PatchDistribution, _known, _packed, _some
-from lonepair.patches.search import NearestPatches, copied_regions, patches_of
 
 POINTS = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(0))
 
@@ -202,137 +199,7 @@ def test_a_tangent_plane_keeps_its_gradient_while_the_weights_move() -> None:
         assert torch.autograd.grad(loss, p)[0].item() == pytest.approx(6)
 
 
-# Patches and layout
-
-
-def _grain(h: int, w: int, seed: int) -> Tensor:
-    """Noise drawn out along the rows: a material, another piece of it for each seed."""
-    noise = torch.randn(1, 3, h, w + 6, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.avg_pool2d(noise, (1, 7), 1)
-
-
-def test_patches_are_like_a_targets_wherever_they_stand() -> None:
-    target = _grain(64, 64, 0)
-    look = PatchDistribution(target, 7, 2, 0.5, 0.0, RandomStream(1))
-    same, piece = look.loss(target, RandomStream(2)), look.loss(_grain(64, 64, 1), RandomStream(2))
-    other = look.loss(target.transpose(2, 3).contiguous(), RandomStream(2))
-    assert float(same) < 0.02
-    assert float(other) > 1.4 * float(piece)
-
-
-def test_patches_see_blur_and_colours_that_the_target_lacks() -> None:
-    target = picture(48, 48) + 0.2 * torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(0))
-    look = PatchDistribution(target, 7, 1, 0.5, 0.0, RandomStream(1))
-    blurred = resize(resize(target, (24, 24)), (48, 48))
-    assert float(look.loss(blurred, RandomStream(2))) > 5 * float(look.loss(target, RandomStream(2)))
-    spot = target.clone()
-    spot[..., 20:24, 20:24] = 3.0
-    assert float(look.loss(spot, RandomStream(2))) > 3 * float(look.loss(target, RandomStream(2)))
-
-
-def test_of_many_patches_some_are_taken_and_the_gradient_reaches_borders() -> None:
-    target = picture(80, 80)
-    look = PatchDistribution(target, 7, 2, 0.5, 0.5, RandomStream(1))
-    image = picture(80, 80, seed=1).requires_grad_()
-    look.loss(image, RandomStream(3)).backward()
-    assert image.grad is not None
-    grid = [0, 79]
-    assert (image.grad[0, :, grid][:, :, grid] != 0).all()
-    rng = RandomStream(4).some(100, 1000)
-    assert len(set(rng.tolist())) == 100
-    assert 0 <= int(rng.min()) <= int(rng.max()) < 1000
-
-
-def test_some_patches_are_no_more_than_asked_for_and_each_is_one_of_them_now_and_then() -> None:
-    image = torch.arange(13.0 * 17).view(1, 1, 13, 17)
-    seen = set()
-    for seed in range(60):
-        part, step = _some(image, 3, 20, RandomStream(seed))
-        corners = patches_of(part, 3, step)[:, 0]
-        assert 6 <= len(corners) <= 20
-        seen |= set(corners.tolist())
-    assert seen == set(image[0, 0, :-2, :-2].flatten().tolist())
-    assert _some(image, 3, 1000, RandomStream(0))[1] == 1
-
-
-def test_what_is_shut_out_is_not_the_nearest() -> None:
-    target = torch.randn(1, 3, 12, 17, generator=torch.Generator().manual_seed(0))  # 150 patches of 3x3
-    search, shut = NearestPatches(target, 3), torch.arange(150) % 2 == 0
-    for alpha in (0.0, 0.03):
-        found = search(search.queries(target), alpha, shut)
-        assert (found % 2 == 1).all()
-        assert torch.equal(found[1::2], torch.arange(1, 150, 2))
-        for roughly in (False, True):  # there are no others
-            assert (search(search.queries(target), alpha, torch.ones(150).bool(), roughly) < 150).all()
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.03])
-@pytest.mark.parametrize("size", [(12, 17), (13, 18), (40, 36)])
-def test_roughly_the_nearest_is_the_nearest_of_every_second(alpha: float, size: tuple[int, int]) -> None:
-    """In a row and in a column, without what is shut out."""
-    target, image = torch.randn(2, 1, 3, *size, generator=torch.Generator().manual_seed(0))
-    columns, patches = size[1] - 2, patches_of(target, 3)
-    own = torch.arange(len(patches))
-    shut = own % 3 == 0
-    seen = own[(own // columns % 2 == 0) & (own % columns % 2 == 0) & (own % 3 != 0)]
-    apart = torch.cdist(patches_of(image, 3).double(), patches[seen].double()).square() / 27
-    if alpha:
-        apart = apart / (alpha + apart.min(0).values)
-    search = NearestPatches(target, 3)
-    found = search(search.queries(image), alpha, shut, roughly=True)
-    assert torch.isin(found, seen).all()
-    chosen = torch.searchsorted(seen, found)
-    assert torch.allclose(apart.gather(1, chosen[:, None])[:, 0], apart.min(1).values, rtol=1e-3)
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.03])
-def test_nearest_is_the_nearest_in_every_tile(alpha: float) -> None:
-    target, image = torch.randn(2, 1, 3, 36, 40, generator=torch.Generator().manual_seed(0))
-    theirs, ours = patches_of(target, 3), patches_of(image, 3)  # 27 dimensions, all kept; more than a tile of each
-    apart = torch.cdist(ours.double(), theirs.double()).square() / 27
-    if alpha:
-        apart = apart / (alpha + apart.min(0).values)
-    search = NearestPatches(target, 3)
-    found = search(search.queries(image), alpha)
-    assert torch.allclose(apart.gather(1, found[:, None])[:, 0], apart.min(1).values, rtol=1e-3)
-    own = torch.arange(len(theirs))
-    assert torch.equal(search(search.queries(target).flip(0)), own.flip(0))
-    assert torch.equal(search.patches(own), theirs)
-    far = torch.cdist(ours[:40].double(), theirs[:40].double()).square().diagonal() / 27
-    assert torch.allclose(search.apart(search.queries(image)[:40], own[:40]).double(), far, rtol=1e-4)
-
-
-def test_nearness_tells_patches_from_a_shuffle_of_their_pixels() -> None:
-    """The same pixels in another order are far; a piece of the target is as near as its mirrored borders let it be."""
-    target = picture(48, 48)
-    near, far = (PatchDistribution(target, 7, 1, 0.0, weight, RandomStream(1)) for weight in (1.0, 0.0))
-    order = torch.randperm(48 * 48, generator=torch.Generator().manual_seed(0))
-    shuffled = target.flatten(2)[..., order].view(1, 3, 48, 48)
-    found = {
-        name: float(near.loss(each, RandomStream(2)) - far.loss(each, RandomStream(2)))
-        for name, each in {"shuffled": shuffled, "cut": target[..., 3:45, 5:47], "itself": target}.items()
-    }
-    assert found["shuffled"] > 0.5
-    assert max(found["itself"], found["cut"]) < 0.3 * found["shuffled"]
-
-
-def test_pieces_are_runs_of_one_shift_both_ways() -> None:
-    """A 12x12 image of 30 columns' target: a 5x6 block is cut out, the rest comes from anywhere."""
-    index = torch.randint(0, 600, (12, 12), generator=torch.Generator().manual_seed(0))
-    rows, columns = torch.meshgrid(torch.arange(5), torch.arange(6), indexing="ij")
-    index[3:8, 2:8] = (rows + 11) * 30 + columns + 7
-    found = copied_regions(index.flatten(), (12, 12), 30, 5)
-    expected = torch.zeros(12, 12, dtype=torch.bool)
-    expected[3:8, 2:8] = True
-    assert torch.equal(found, expected)
-    assert not copied_regions(index.flatten(), (12, 12), 30, 7).any()
-
-
-def test_pieces_are_known_by_their_shift_where_patches_lie_apart() -> None:
-    rows, columns = torch.meshgrid(torch.arange(6), torch.arange(7), indexing="ij")
-    index = ((2 * rows + 3) * 40 + 2 * columns + 5).flatten()
-    assert copied_regions(index, (6, 7), 40, 4, step=2).all()
-    assert not copied_regions(index, (6, 7), 40, 4).any()
+# Layout
 
 
 def test_a_figure_is_rare_in_an_image_and_in_its_negative() -> None:
@@ -357,23 +224,3 @@ def test_layout_is_free_of_colour_and_has_a_gradient_where_colours_are_equal() -
     correlation(table, self_similarity(flat)).backward()
     assert flat.grad is not None
     assert flat.grad.isfinite().all()
-
-
-def test_a_large_target_is_known_by_some_of_its_patches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 27 x 36 patches by all, or by 9 x 12."""
-    image = torch.arange(2 * 31 * 40.0).view(1, 2, 31, 40)
-    assert torch.equal(patches_of(*_known(image, 5)), patches_of(image, 5))
-    monkeypatch.setattr(PatchDistribution, "ALL", 27 * 36 - 1)
-    monkeypatch.setattr(PatchDistribution, "KNOWN", 120)
-    assert torch.equal(patches_of(*_known(image, 5)), patches_of(image, 5, 3))
-    assert float(PatchDistribution(image, 5, 2, 0.5, 0.2, RandomStream(1)).loss(image, RandomStream(2))) < float(
-        PatchDistribution(image, 5, 2, 0.5, 0.2, RandomStream(1)).loss(image.flip(2) * 2, RandomStream(2))
-    )
-
-
-def test_patches_that_do_not_touch_are_packed() -> None:
-    image = torch.arange(2 * 31 * 40.0).view(1, 2, 31, 40)
-    for step in (2, 5, 6, 9):
-        packed = _packed(image, 5, step)
-        assert torch.equal(patches_of(*packed), patches_of(image, 5, step))
-        assert packed[0].numel() <= image.numel()

@@ -5,11 +5,8 @@ import pytest
 import torch
 
 from conftest import picture
-from lonepair.ops.resize import resize_image
 from lonepair.patches.lattice import Lattice
 from lonepair.patches.search import NearestPatches, patches_of
-from lonepair.patches.synthesis import _first_of
-from lonepair.patches.temporal import CUT, apart, carried, motion
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
@@ -80,13 +77,6 @@ def test_an_image_is_the_weighed_mean_of_its_patches(step: int, focus: float) ->
     assert torch.allclose(folded, total[:, :14, :17], atol=1e-5)
 
 
-def test_the_first_of_what_is_chosen() -> None:
-    chosen = torch.tensor([False, True, False, True, True])
-    assert _first_of(chosen, 2).tolist() == [1, 3]
-    assert _first_of(chosen, 5).tolist() == [1, 3, 4, 1, 1]
-    assert _first_of(torch.zeros(5).bool(), 3).tolist() == [0, 0, 0]
-
-
 def test_a_pixel_has_what_is_known_of_the_patch_around_it() -> None:
     lattice = Lattice((9, 8), 3, 2)
     assert lattice.shape == (4, 4)
@@ -123,23 +113,6 @@ def test_in_focus_a_pixel_is_what_is_said_by_the_patch_that_is_centred_there() -
     centre = texture[0, :, match // 28 + 3, match % 28 + 3]
     assert torch.allclose(sharp[0, :, 2 * row + 3, 2 * column + 3], centre, atol=1e-4)
     assert not torch.allclose(mean[0, :, 2 * row + 3, 2 * column + 3], centre, atol=1e-2)
-
-
-@pytest.mark.parametrize("shift", [(0.0, 0.0), (1.0, -2.0), (-0.6, 0.3)])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_motion_of_a_picture_is_found(shift: tuple[float, float], channels: int) -> None:
-    coarse = torch.rand(1, channels, 15, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    before = resize_image(coarse, (60, 80))
-    flow = torch.tensor(shift).view(1, 2, 1, 1).expand(1, 2, 60, 80)
-    found = motion(before, carried(before, flow))[..., 8:-8, 8:-8]
-    assert (found - flow[..., 8:-8, 8:-8]).abs().max() < (0.3 if any(shift) else 1e-6)
-
-
-def test_what_has_no_contrast_stands_still_and_another_scene_is_a_cut() -> None:
-    flat, other = torch.full((1, 3, 20, 30), -0.4), torch.full((1, 3, 20, 30), 0.4)
-    assert float(motion(flat, other).abs().max()) < 1e-6
-    assert apart(flat, other, motion(flat, other)) > CUT
-    assert apart(flat, flat + 0.1, motion(flat, flat + 0.1)) < CUT
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-4, 1)])

@@ -147,7 +147,7 @@ class Lonepair(PatchMethod):
     def _reduced(self, image: Tensor) -> Tensor:
         """`image`, or all crops of one together, at the size at which layouts are compared."""
         share = min(1.0, self.config.layout_grid / (max(image.shape[-2:]) * len(image) ** 0.5))
-        return resize.resize(image.float(), pyramid.scaled((image.shape[-2], image.shape[-1]), share))
+        return resize.resize(image.float(), pyramid.scale_size((image.shape[-2], image.shape[-1]), share))
 
     # -- use ------------------------------------------------------------------------------------------------------
 

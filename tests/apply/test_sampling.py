@@ -1,0 +1,136 @@
+"""Random images: sizes, seeds, start stages and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import lonepair.methods as methods
+from lonepair.apply.sampling import reconstruction
+from lonepair.errors import UserError
+from lonepair.media.image import read_image, read_metadata
+from lonepair.methods.base import SingleMethod
+from lonepair.ops.noise import RandomStream
+from tiny_models import OTHER, methods_that, model_of
+
+
+@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize("size", [None, OTHER, (14, 60)])
+def test_samples_of_any_size_and_aspect(name: str, size: tuple[int, int] | None) -> None:
+    model = model_of(name)
+    drawn = model.sample(2, size=size)
+    for domain, images in drawn.images.items():
+        trained = model.method.sizes["a"][-1]
+        assert images.shape == (2, 3, *(size or trained)), domain  # a pair's are aligned
+        assert not torch.equal(images[0], images[1])
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_a_seed_is_its_picture_whatever_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(name)
+    together = model.sample(5, seed=3).images["a"]
+    monkeypatch.setattr("lonepair.apply.sampling._BATCH_PIXELS", 1)
+    assert torch.allclose(model.sample(5, seed=3).images["a"], together, atol=1e-5)
+    assert torch.allclose(model.sample(2, seed=3).images["a"], together[:2], atol=1e-5)
+    assert not torch.equal(model.sample(1, seed=4).images["a"], model.sample(1, seed=3).images["a"])
+
+
+@methods_that("sample_stage_sheet")
+def test_below_the_start_stage_noise_is_the_reconstructions(name: str) -> None:
+    model = model_of(name)
+    single = model.method
+    assert isinstance(single, SingleMethod)
+    amplitudes = single.nets[single.inference_nets[0]].amplitudes
+    assert isinstance(amplitudes, Tensor)
+    kept = amplitudes.clone()
+    for start in range(1, single.stage + 1):
+        amplitudes[start:] = 0  # no noise from `start` on: what is left to differ lies below
+        try:
+            rebuilt = reconstruction(single, model.engine)
+            drawn = model.sample(2, start=start, finish=False).images["a"]
+        finally:
+            amplitudes.copy_(kept)
+        assert torch.allclose(drawn, rebuilt.expand_as(drawn), atol=1e-5)
+    for start in (-1, single.stage + 1):
+        with pytest.raises(UserError, match=f"{single.stage + 1} stages: choose 0 to {single.stage}"):
+            model.sample(1, start=start)
+
+
+@methods_that("sample_stage_sheet")
+def test_a_sample_under_the_trainings_seed_is_no_reconstruction(name: str) -> None:
+    model = model_of(name)
+    single = model.method
+    assert isinstance(single, SingleMethod)
+    anchor = single.reconstruction_maps(single.sizes["a"])[0]
+    first = single.noise_maps(single.sizes["a"], RandomStream.for_sample(0, 0, "cpu"))[0]
+    assert abs(float(torch.corrcoef(torch.stack([anchor.flatten(), first.flatten()]))[0, 1])) < 0.3
+    assert not torch.equal(model.sample(1, seed=0).images["a"], reconstruction(single, model.engine))
+
+
+@methods_that("sample_stage_sheet")
+def test_the_scale_sheet_has_a_row_for_every_stage(name: str, tmp_path: Path) -> None:
+    model = model_of(name)
+    few, many = model.sample_stage_sheet(1).image, model.sample_stage_sheet(3).image
+    assert few.shape[-2] == many.shape[-2]
+    assert many.shape[-1] > 2 * few.shape[-1]
+    one_row = few.shape[-2] / (model.method.stage + 1)
+    assert one_row >= 20
+    assert read_image(model.sample_stage_sheet(1).save(tmp_path / "s.png")).shape == few.shape
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_large_samples_are_drawn_in_bands_as_in_one_piece(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(name)
+    # Large maps come of keys of their own, whoever draws them.
+    monkeypatch.setattr("lonepair.ops.noise.LARGE", 700)
+    monkeypatch.setattr("lonepair.apply.sampling._BATCH_PIXELS", 700)
+    whole = model.sample(2, size=(60, 50), finish=False)
+    monkeypatch.setattr("lonepair.nets.growing.LARGE", 700)
+    monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 700)
+    monkeypatch.setattr("lonepair.nets.bands.BAND", 400)
+    banded = model.sample(2, size=(60, 50), finish=False)
+    for domain, images in whole.images.items():
+        assert torch.allclose(images, banded.images[domain], atol=1e-4 if model.engine.dtype == torch.float32 else 0.05)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_samples_are_a_sequence_and_save_as_numbered_files(name: str, tmp_path: Path) -> None:
+    model = model_of(name)
+    samples = model.sample(3)
+    assert len(samples) == 3
+    assert len(samples[1:]) == 2
+    assert torch.equal(samples[-1]["a"], samples.images["a"][2:])
+    files = samples.save(tmp_path / "out")
+    domains = len(model.method.domains)
+    assert len(files) == 3 * domains
+    assert files[0].name == ("000.png" if domains == 1 else "000-a.png")
+    assert "sample_seed" in read_metadata(files[0])["lonepair"]
+    with pytest.raises(UserError, match=r"000.*overwrite"):
+        samples.save(tmp_path / "out")
+    samples.save(tmp_path / "out", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"count": 0}, "count is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"size": (5, 40)}, r"size is 40x5 \("),
+    ],
+)
+def test_samples_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        model_of("consingan").sample(**{"count": 1, **settings})
+
+
+@methods_that("translate")
+def test_random_pairs_are_aligned(name: str) -> None:
+    """B's random image is A's, translated: it changes with A's noise."""
+    model = model_of(name)
+    first, second = model.sample(1, seed=0), model.sample(1, seed=1)
+    assert set(first.images) == {"a", "b"}
+    assert not torch.equal(first.images["b"], second.images["b"])
