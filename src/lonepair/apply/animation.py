@@ -100,7 +100,9 @@ class Animation:
     """Written into the metadata of saved files."""
 
     def __repr__(self) -> str:
-        return f"Animation({self.count} frames of {self.size[1]}x{self.size[0]} pixels, {float(self.rate):g} per second)"
+        return (
+            f"Animation({self.count} frames of {self.size[1]}x{self.size[0]} pixels, {float(self.rate):g} per second)"
+        )
 
     def _repr_png_(self) -> bytes:
         """The first frame as PNG, for notebooks."""

@@ -18,10 +18,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from lonepair.errors import UserError, wrong_types
 from lonepair.lazy import lazy
+from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +42,7 @@ MODULES_WITHOUT_USE = frozenset({"animation", "base", "masks", "results", "sampl
 """Modules of this package that hold no use; some of them import torch."""
 
 
+@runtime_checkable
 class TrainedModel(Protocol):
     """The part of `lonepair.Model` that uses need."""
 
@@ -70,6 +72,12 @@ class SizeText:
     """Marks a setting that is (h, w) in Python, and WIDTHxHEIGHT or the longest side on the command line."""
 
 
+@dataclass(frozen=True)
+class SynthesisChanges:
+    """Marks a setting that changes patch synthesis: one flag for each field on the command line."""
+
+
+Mark = MediaInput | SizeText | SynthesisChanges
 ImageInput = Annotated[object, MediaInput("IMAGE")]
 """A still: path, PIL image, array or tensor (1, c, h, w) in [-1, 1]."""
 ImageOption = Annotated[object, MediaInput("FILE", is_positional=False)]
@@ -78,6 +86,8 @@ SourceInput = Annotated[object, MediaInput("SOURCE")]
 """A still or a clip: path, folder of frames, PIL image, array or tensor (n, c, h, w) in [-1, 1]."""
 SizeInput = Annotated[tuple[int, int], SizeText()]
 """(h, w) in pixels."""
+SynthesisInput = Annotated[SynthesisConfig | Mapping[str, Any], SynthesisChanges()]
+"""All settings of patch synthesis, or those that replace the model's own, by name."""
 
 
 # -- uses -------------------------------------------------------------------------------------------------------------
@@ -185,16 +195,16 @@ def field_docs(kind: type) -> dict[str, str]:
     return docs
 
 
-def mark_of(hint: Any) -> MediaInput | SizeText | None:
+def mark_of(hint: Any) -> Mark | None:
     """The mark in the type `hint` of a setting, also where None is allowed; None without a mark."""
     for part in (hint, *typing.get_args(hint)):
         for mark in getattr(part, "__metadata__", ()):
-            if isinstance(mark, MediaInput | SizeText):
+            if isinstance(mark, Mark):
                 return mark
     return None
 
 
-def _mark_of(use: type[Use[Any]], name: str) -> MediaInput | SizeText | None:
+def _mark_of(use: type[Use[Any]], name: str) -> Mark | None:
     return mark_of(typing.get_type_hints(use, include_extras=True)[name])
 
 
