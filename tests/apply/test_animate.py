@@ -13,7 +13,7 @@ from torch import Tensor
 from conftest import picture
 from lonepair.apply.animation import closed_walk, random_walk, walk_spread
 from lonepair.errors import UserError
-from lonepair.media.frames import Frame
+from lonepair.media.container import Frame
 from lonepair.media.source import open_source
 from tiny_models import methods_that, model_of
 

@@ -73,8 +73,13 @@ def test_uses_are_listed_without_torch() -> None:
 
 
 def test_wrong_types_are_refused() -> None:
-    with pytest.raises(UserError, match="start_stage is '1': give a whole number"):
-        model_of("singan").refine(picture(*SIZE), start_stage="1")  # type: ignore[arg-type]
+    script = (
+        "import lonepair.apply.refine as refine, lonepair.errors as errors\n"
+        "try: refine.Refine('a.png', start_stage='1')\n"
+        "except errors.UserError as error: assert str(error) == \"start_stage is '1': give a whole number\", error\n"
+        "else: raise AssertionError"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)  # in this process beartype checks types before
 
 
 def test_results_show_themselves_in_notebooks() -> None:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from lonepair.apply.results import finished, metadata_of, png_bytes
 from lonepair.compute.engine import Engine
+from lonepair.media.container import Frame
 from lonepair.media.files import check_output
-from lonepair.media.frames import Frame
 from lonepair.media.write import WRITABLE, ClipWriter
 from lonepair.methods.base import SingleMethod, Size
 from lonepair.ops.noise import RandomStream

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
     from lonepair.apply import results, sampling, still
     from lonepair.apply.results import Picture
-    from lonepair.media import image
+    from lonepair.media import values
     from lonepair.ops import arrays, color
 else:
     torch = lazy("torch")
     Image = lazy("PIL.Image")
     arrays = lazy("lonepair.ops.arrays")
     color = lazy("lonepair.ops.color")
-    image = lazy("lonepair.media.image")
     results = lazy("lonepair.apply.results")
     sampling = lazy("lonepair.apply.sampling")
     still = lazy("lonepair.apply.still")
+    values = lazy("lonepair.media.values")
 
 
 @dataclass(frozen=True)
@@ -74,5 +74,5 @@ def quantize(painting: Tensor, palette: Tensor, colors: int) -> Tensor:
     """
     centers = arrays.to_pil(color.match_channels(palette, 3)).quantize(colors, Image.Quantize.MEDIANCUT, kmeans=20)
     reduced = arrays.to_pil(color.match_channels(painting, 3)).quantize(palette=centers, dither=Image.Dither.NONE)
-    flat = color.match_channels(image.as_image(reduced.convert("RGB")), painting.shape[1])
+    flat = color.match_channels(values.as_image(reduced.convert("RGB")), painting.shape[1])
     return torch.cat([flat[:, :3], painting[:, 3:]], 1) if painting.shape[1] == 4 else flat

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from lonepair.apply import results, translation
     from lonepair.apply.results import Picture
     from lonepair.apply.translation import Translation
-    from lonepair.media import sheet, source
+    from lonepair.media import sheet, sizes, source
 else:
     results = lazy("lonepair.apply.results")
     sheet = lazy("lonepair.media.sheet")
+    sizes = lazy("lonepair.media.sizes")
     source = lazy("lonepair.media.source")
     translation = lazy("lonepair.apply.translation")
 
@@ -58,7 +59,7 @@ class Translate(Use["Translation"]):
                 f"start_stage is {self.start_stage}, the model has {stages} stages: choose -1 (the last) or 0 to "
                 f"{stages - 1}"
             )
-        source.check_not_small(opened, method.config.min_side)
+        sizes.check_min_side(opened, method.config.min_side)
         direction = translation.DIRECTIONS[1] if self.reverse else translation.DIRECTIONS[0]
         synthesize = self.synthesize and method.remembers
         return translation.Translation(
