@@ -27,6 +27,7 @@ CALLS: dict[str, Callable[[Model], object]] = {
     "retarget": lambda model: model.retarget((20, 40)),
     "animate": lambda model: model.animate(frames=2),
     "edit": lambda model: model.edit(picture(*SIZE), torch.ones(1, 1, *SIZE)),
+    "inpaint": lambda model: model.inpaint(picture(*SIZE), -picture(*SIZE)),
     "harmonize": lambda model: model.harmonize(picture(*SIZE), torch.ones(1, 1, *SIZE)),
     "paint": lambda model: model.paint(picture(*SIZE)),
     "refine": lambda model: model.refine(picture(*SIZE)),

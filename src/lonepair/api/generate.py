@@ -20,6 +20,7 @@ TARGET = Path(__file__).with_name("uses.py")
 PYTHON_TYPES = {
     "ImageInput": "object",
     "ImageOption": "object",
+    "MaskInput": "object",
     "SourceInput": "object",
     "SizeInput": "tuple[int, int]",
     "SynthesisInput": "SynthesisConfig | Mapping[str, Any]",

@@ -10,6 +10,7 @@ from lonepair.apply.animation import Animation
 from lonepair.apply.base import Use
 from lonepair.apply.edit import Edit
 from lonepair.apply.harmonize import Harmonize
+from lonepair.apply.inpaint import Inpaint
 from lonepair.apply.paint import Paint
 from lonepair.apply.refine import Refine
 from lonepair.apply.results import Picture, Samples
@@ -147,6 +148,35 @@ class UseMethods(ABC):
                 feather=feather,
                 seed=seed,
             )
+        )
+
+    def inpaint(
+        self,
+        image: object,
+        mask: object,
+        *,
+        start_stage: int | None = None,
+        dilate: int = 2,
+        feather: float = 2.0,
+        seed: int = 0,
+    ) -> Picture:
+        """Fill a hole in an image with what the model generates there; suits small holes in textures.
+
+        Args:
+            image: The image. Its pixels inside the hole are not used.
+            mask: Mask of the hole: white (or opaque) pixels are filled. Any size.
+            start_stage: Stage at which the image enters in the first round, from 0 (coarsest). A larger value generates
+                only finer shapes in the hole. If omitted, the second stage.
+            dilate: Dilation of the mask in pixels, 0 to 200. A larger value also replaces more of the hole's border.
+            feather: Standard deviation of the soft edge outside the hole in pixels, 0 to 200. A larger value blends
+                more softly.
+            seed: Random seed of the noise.
+
+        Raises:
+            UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
+        """
+        return self.apply(
+            Inpaint(image=image, mask=mask, start_stage=start_stage, dilate=dilate, feather=feather, seed=seed)
         )
 
     def paint(

@@ -82,6 +82,8 @@ ImageInput = Annotated[object, MediaInput("IMAGE")]
 """A still: path, PIL image, array or tensor (1, c, h, w) in [-1, 1]."""
 ImageOption = Annotated[object, MediaInput("FILE", is_positional=False)]
 """A still that the command line takes behind a flag."""
+MaskInput = Annotated[object, MediaInput("MASK")]
+"""A mask: path, PIL image, array or tensor."""
 SourceInput = Annotated[object, MediaInput("SOURCE")]
 """A still or a clip: path, folder of frames, PIL image, array or tensor (n, c, h, w) in [-1, 1]."""
 SizeInput = Annotated[tuple[int, int], SizeText()]
