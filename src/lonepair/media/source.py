@@ -195,7 +195,7 @@ def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
 
 
 def _clip_from_list(values: Sequence[object]) -> Clip:
-    """Make a clip of several images: each is cropped centrally to the first one's aspect ratio and scaled to its size."""
+    """Make a clip of images, each cropped centrally to the first one's aspect ratio and scaled to its size."""
     if not values:
         raise UserError("an empty list of images: give at least one")
     images = [next(open_source(value).frames()).image for value in values]
