@@ -16,7 +16,7 @@ from conftest import picture
 from lonepair.errors import UserError
 from lonepair.metrics import copy_map, copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
 from lonepair.metrics.sifid import _LAYERS, frechet
-from lonepair.ops.flow import estimate_flow, follow, reliable
+from lonepair.ops.flow import estimate_flow, reliable_mask, warp
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize
 from lonepair.patches.distance import random_filters, sliced_wasserstein
@@ -263,8 +263,8 @@ def moving(count: int, step: int = 2) -> list[Tensor]:
 
 def test_no_flow_is_the_identity() -> None:
     image = random(30, 41)
-    assert torch.allclose(follow(image, torch.zeros(1, 2, 30, 41)), image, atol=1e-5)
-    assert bool(reliable(*[torch.zeros(1, 2, 30, 41)] * 2).all())
+    assert torch.allclose(warp(image, torch.zeros(1, 2, 30, 41)), image, atol=1e-5)
+    assert bool(reliable_mask(*[torch.zeros(1, 2, 30, 41)] * 2).all())
 
 
 def test_flow_points_to_where_a_pixel_is() -> None:
@@ -273,16 +273,16 @@ def test_flow_points_to_where_a_pixel_is() -> None:
     assert float(flow[0, 0, 10:-10, 10:-10].median()) == pytest.approx(-2, abs=0.2)
     assert float(flow[0, 1, 10:-10, 10:-10].median()) == pytest.approx(0, abs=0.2)
     inside = (..., slice(10, -10), slice(10, -10))
-    assert float((follow(second, flow) - first)[inside].abs().mean()) < 0.05
+    assert float((warp(second, flow) - first)[inside].abs().mean()) < 0.05
 
 
 def test_what_leaves_the_frame_or_disagrees_is_not_followed() -> None:
     flow = torch.zeros(1, 2, 20, 30)
     flow[:, 0] = -4
-    mask = reliable(flow, -flow)
+    mask = reliable_mask(flow, -flow)
     assert not mask[..., :4].any()
     assert mask[..., 4:].all()
-    assert not reliable(flow, flow)[..., 4:-4].any()  # there and back ends elsewhere
+    assert not reliable_mask(flow, flow)[..., 4:-4].any()  # there and back ends elsewhere
 
 
 def test_stability_tells_flicker_and_frozen_from_steady() -> None:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from conftest import picture
-from lonepair.ops.augment import rearranged, recoloured
+from lonepair.ops.augment import rearrange, recolor
 from lonepair.ops.noise import RandomStream
 
-disturbances = pytest.mark.parametrize("disturb", [recoloured, rearranged])
+disturbances = pytest.mark.parametrize("disturb", [recolor, rearrange])
 
 
 @disturbances
@@ -38,14 +38,14 @@ def test_the_draw_decides(disturb: Callable[..., Tensor]) -> None:
 
 def test_recolouring_leaves_alpha_alone() -> None:
     image = picture(30, 30, 4)
-    assert all(torch.equal(recoloured(image, RandomStream(seed))[:, 3:], image[:, 3:]) for seed in range(10))
+    assert all(torch.equal(recolor(image, RandomStream(seed))[:, 3:], image[:, 3:]) for seed in range(10))
 
 
 def test_rearranging_moves_pixels_and_makes_none() -> None:
     """Every colour of the result is one of the image's, and between a hundredth and most of its places changed."""
     image = torch.arange(40 * 50, dtype=torch.float32).reshape(1, 1, 40, 50) / 2000
     for seed in range(20):
-        changed = rearranged(image, RandomStream(seed))
+        changed = rearrange(image, RandomStream(seed))
         assert set(changed.flatten().tolist()) <= set(image.flatten().tolist())
         assert 0.002 < float((changed != image).float().mean()) < 0.6
 
@@ -54,7 +54,7 @@ def test_flat_patches_are_of_the_size_that_is_said() -> None:
     """One of a quarter to half of the shorter side, or two of an eighth to a quarter: seen where colour is constant."""
     areas = []
     for seed in range(40):
-        noisy = recoloured(picture(64, 80), RandomStream(seed))
+        noisy = recolor(picture(64, 80), RandomStream(seed))
         flat = (noisy[:, :, 1:, 1:] == noisy[:, :, :-1, :-1]).all(1)
         areas.append(float(flat.sum()))
     assert min(areas) >= 7**2 * 0.7

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lonepair.errors import UserError
-from lonepair.ops.pyramid import RULES, consingan_factors, geometric_factors, pyramid, scaled, stage_sizes
+from lonepair.ops.pyramid import RULES, consingan_factors, geometric_factors, pyramid, scale_size, stage_sizes
 
 SIX_STAGES = [(25, 34), (32, 42), (42, 56), (63, 84), (126, 167), (188, 250)]
 """ConSinGAN's sizes for its default image, 188x250."""
@@ -65,9 +65,9 @@ def test_too_small_names_sizes_and_remedy() -> None:
 
 
 def test_scaled_rounds_up() -> None:
-    assert scaled((188, 250), 1.0) == (188, 250)
-    assert scaled((10, 11), 0.5) == (5, 6)
-    assert scaled((3, 100), 0.01) == (1, 1)
+    assert scale_size((188, 250), 1.0) == (188, 250)
+    assert scale_size((10, 11), 0.5) == (5, 6)
+    assert scale_size((3, 100), 0.01) == (1, 1)
 
 
 @pytest.mark.parametrize("side", range(30, 300, 7))

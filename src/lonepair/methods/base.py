@@ -171,7 +171,7 @@ class Plan:
 
     def sizes(self, full: Size) -> list[Size]:
         """(h, w) at every stage of an image whose finest stage is `full`."""
-        return [pyramid.scaled(full, factor) for factor in self.factors]
+        return [pyramid.scale_size(full, factor) for factor in self.factors]
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -236,9 +236,9 @@ class ConSinGAN(SingleMethod):
         if "composite" in inputs.real:
             noises[0] = self._shown(inputs.real["composite"][0], inputs.rng)
         elif self.config.task == "harmonization":
-            noises[0] = augment.recoloured(inputs.real["a"][0], inputs.rng)
+            noises[0] = augment.recolor(inputs.real["a"][0], inputs.rng)
         elif self.config.task == "editing":
-            noises[0] = self._shown(augment.rearranged(inputs.real["a"][0], inputs.rng), inputs.rng)
+            noises[0] = self._shown(augment.rearrange(inputs.real["a"][0], inputs.rng), inputs.rng)
         return self.render(noises, sizes)
 
     def _shown(self, coarsest: Tensor, rng: RandomStream) -> Tensor:

@@ -19,7 +19,7 @@ converges at the other's cost.
 The model keeps what it learnt from beside its weights, a clip's in eight frames: these say what a domain looks like,
 and `apply.finish` makes what the networks draw of their patches.
 
-docs/lonepair.md has what was tried and measured.
+docs/notes/2026-11-25-lonepair.md has what was tried and measured.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Lonepair(PatchMethod):
     def _reduced(self, image: Tensor) -> Tensor:
         """`image`, or all crops of one together, at the size at which layouts are compared."""
         share = min(1.0, self.config.layout_grid / (max(image.shape[-2:]) * len(image) ** 0.5))
-        return resize.resize(image.float(), pyramid.scaled((image.shape[-2], image.shape[-1]), share))
+        return resize.resize(image.float(), pyramid.scale_size((image.shape[-2], image.shape[-1]), share))
 
     # -- use ------------------------------------------------------------------------------------------------------
 

@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair import losses, nets, patches
+    from lonepair import losses, nets
     from lonepair.nets import Detail, GrowingGenerator, Memory, StageSizes
     from lonepair.ops import noise, pyramid
     from lonepair.ops.noise import RandomStream
+    from lonepair.patches import distance
 else:
     torch = lazy("torch")
     losses = lazy("lonepair.losses")
     nets = lazy("lonepair.nets")
     noise = lazy("lonepair.ops.noise")
     pyramid = lazy("lonepair.ops.pyramid")
-    patches = lazy("lonepair.patches")
+    distance = lazy("lonepair.patches.distance")
 
 AT_ONCE = 1 << 17
 """Generators of pictures of so many pixels are trained at the same time: larger ones fill cores, and memory, alone."""
@@ -132,7 +133,7 @@ class PatchMethod(Method):
             )
             self.nets[f"memory_{domain}"] = nets.Memory(plan.channels)
             self.nets[f"detail_{domain}"] = nets.Detail(plan.channels)
-        self._looks: dict[tuple[str, int], patches.PatchDistribution] = {}
+        self._looks: dict[tuple[str, int], distance.PatchDistribution] = {}
         """Of the current stage, by domain and frame."""
         self._making = threading.Lock()
 
@@ -198,11 +199,11 @@ class PatchMethod(Method):
                     self._looks[key] = self._new_look(*key)
             return self._looks[key].loss(drawn.float(), rng)
 
-    def _new_look(self, domain: str, frame: int) -> patches.PatchDistribution:
+    def _new_look(self, domain: str, frame: int) -> distance.PatchDistribution:
         c, filters = self.config, noise.RandomStream(_FILTERS, self.stage)
         detail = c.lambda_detail * self.is_fine
         target = self._memory(domain)(frame)
-        return patches.PatchDistribution(
+        return distance.PatchDistribution(
             target, c.patch_size, c.patch_scales, detail, c.lambda_nearest, filters, c.border_channel_weight
         )
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.ops.flow import estimate_flow, follow, reliable
+from lonepair.ops.flow import estimate_flow, reliable_mask, warp
 from lonepair.ops.resize import resize
 
 
@@ -45,9 +45,9 @@ def stability(
         sharp, frames = sharp + gradient(now[0]), frames + 1
         if before is not None:
             back, forth = estimate_flow(now[1], before[1]), estimate_flow(before[1], now[1])
-            mask = reliable(back, forth)
-            moved += _apart(now[0], follow(before[0], back), mask)
-            own += _apart(now[1], follow(before[1], back), mask)
+            mask = reliable_mask(back, forth)
+            moved += _apart(now[0], warp(before[0], back), mask)
+            own += _apart(now[1], warp(before[1], back), mask)
             counted, pixels = counted + float(mask.sum()), pixels + mask.numel()
         before = now
     contrast = sharp / max(1, frames) / max(gradient(target), 1e-9)

@@ -11,7 +11,7 @@ from lonepair.ops.noise import RandomStream
 Image = Float[Tensor, "1 c h w"]
 
 
-def recoloured(image: Image, rng: RandomStream) -> Image:
+def recolor(image: Image, rng: RandomStream) -> Image:
     """`image` with other colours, noise and one or two flat patches, as a pasted object might have (harmonization).
 
     Each channel is scaled by 0.7 to 1.3 and shifted by up to 0.3; one image in five loses its colour; noise has a
@@ -32,7 +32,7 @@ def recoloured(image: Image, rng: RandomStream) -> Image:
     return torch.cat([colour.clamp(-1, 1), alpha], 1)
 
 
-def rearranged(image: Image, rng: RandomStream) -> Image:
+def rearrange(image: Image, rng: RandomStream) -> Image:
     """`image` with one to five of its rectangles copied elsewhere, as in an edited picture.
 
     Their sides are a twelfth to a third of the shorter side.

@@ -47,7 +47,7 @@ def estimate_flow(frame: Float[Tensor, "1 c h w"], to: Float[Tensor, "1 c h w"])
     return torch.from_numpy(flow).permute(2, 0, 1)[None]
 
 
-def follow(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:
+def warp(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:
     """What each pixel's `flow` points to in `image`, bilinear; beyond the border, the border."""
     h, w = image.shape[-2:]
     x = (torch.arange(w, device=image.device) + flow[0, 0]) * 2 / max(1, w - 1) - 1
@@ -55,14 +55,14 @@ def follow(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> F
     return F.grid_sample(image, torch.stack([x, y], -1)[None], padding_mode="border", align_corners=True)
 
 
-def reliable(forward: Float[Tensor, "1 2 h w"], backward: Float[Tensor, "1 2 h w"]) -> Bool[Tensor, "1 1 h w"]:
+def reliable_mask(forward: Float[Tensor, "1 2 h w"], backward: Float[Tensor, "1 2 h w"]) -> Bool[Tensor, "1 1 h w"]:
     """Where `forward` may be followed: neither hidden in the other frame, nor at a motion boundary, nor outside.
 
     Ruder, Dosovitskiy, Brox, "Artistic style transfer for videos" (2016), after Sundaram et al. (ECCV 2010): with ŵ the
     backward flow at the place that w points to, a pixel is hidden where |w + ŵ|² > 0.01·(|w|² + |ŵ|²) + 0.5, and on a
     boundary where |∇u|² + |∇v|² > 0.01·|w|² + 0.002.
     """
-    back = follow(backward, forward)
+    back = warp(backward, forward)
     size = forward.square().sum(1, keepdim=True)
     hidden = (forward + back).square().sum(1, keepdim=True) > 0.01 * (size + back.square().sum(1, keepdim=True)) + 0.5
     dy, dx = torch.gradient(forward, dim=(2, 3))

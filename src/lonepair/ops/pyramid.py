@@ -54,7 +54,7 @@ def singan_factors(original: Size, full: Size, min_side: int, nominal: float = 0
 RULES: dict[str, Callable[[int, float], list[float]]] = {"consingan": consingan_factors, "geometric": geometric_factors}
 
 
-def scaled(size: Size, factor: float) -> Size:
+def scale_size(size: Size, factor: float) -> Size:
     """`size` times `factor`, each side rounded up (as the published code does) and at least 1."""
     return (max(1, math.ceil(size[0] * factor)), max(1, math.ceil(size[1] * factor)))
 
@@ -80,7 +80,7 @@ def shared_factors(full_sizes: Collection[Size], stages: int, min_side: int, rul
 def stage_sizes(full_sizes: Sequence[Size], stages: int, min_side: int, rule: str) -> list[list[Size]]:
     """The (h, w) of every stage, coarse first, for each of several images (see `shared_factors`)."""
     factors = shared_factors(full_sizes, stages, min_side, rule)
-    return [[scaled(size, factor) for factor in factors] for size in full_sizes]
+    return [[scale_size(size, factor) for factor in factors] for size in full_sizes]
 
 
 def pyramid(frames: Float[Tensor, "n c h w"], sizes: list[Size]) -> list[Tensor]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from lonepair.compute.engine import Engine
 from lonepair.methods.base import Method, SingleMethod
 from lonepair.ops.device import is_on_cpu
-from lonepair.ops.pyramid import scaled
+from lonepair.ops.pyramid import scale_size
 from lonepair.ops.resize import resize_image
 from lonepair.patches.distance import ColorWhitening
 from lonepair.patches.lattice import Lattice
@@ -182,7 +182,7 @@ class Synthesizer:
         image, known, found, before = drawn, None, None, None
         for scale, factor in enumerate(factors):
             texture = self._texture(factor, keep=scale in (0, len(factors) - 1))
-            lattice = Lattice(scaled((drawn.shape[-2], drawn.shape[-1]), factor), PATCH, STEP)
+            lattice = Lattice(scale_size((drawn.shape[-2], drawn.shape[-1]), factor), PATCH, STEP)
             kept = self._layout_of(resize_image(drawn, lattice.size), drawn)
             if known is None:
                 known = texture.knows(kept)
@@ -206,8 +206,10 @@ class Synthesizer:
     def frame_inputs(self, drawn: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> FrameInputs:
         """What `next` takes of a clip's frame, of which the networks drew `drawn`; `size` as in `finish`."""
         h, w = drawn.shape[-2:]
-        large = resize_image(drawn, scaled((h, w), (self._factors + self._beyond(drawn, size))[-1]))
-        known = self._texture(self._factors[0], keep=True).knows(resize_image(drawn, scaled((h, w), self._factors[0])))
+        large = resize_image(drawn, scale_size((h, w), (self._factors + self._beyond(drawn, size))[-1]))
+        known = self._texture(self._factors[0], keep=True).knows(
+            resize_image(drawn, scale_size((h, w), self._factors[0]))
+        )
         share = self._put_back * F.interpolate(known, large.shape[-2:], mode="bilinear")
         return FrameInputs(drawn, large, self._layout_of(large, drawn), share)
 
@@ -278,13 +280,13 @@ class Synthesizer:
 
     def _layout_of(self, image: Tensor, drawn: Tensor) -> Tensor:
         """The layout of `image`, at its own size: what can be kept of it at the layout's scale of `drawn`."""
-        return _reduced(image, scaled((drawn.shape[-2], drawn.shape[-1]), self._layout))
+        return _reduced(image, scale_size((drawn.shape[-2], drawn.shape[-1]), self._layout))
 
     def _texture(self, factor: float, keep: bool) -> _Texture:
         if factor in self._kept:
             return self._kept[factor]
         from_ = self._target if factor <= 1 else self._detail
-        texture = _Texture(resize_image(from_, scaled((self._target.shape[-2], self._target.shape[-1]), factor)))
+        texture = _Texture(resize_image(from_, scale_size((self._target.shape[-2], self._target.shape[-1]), factor)))
         if keep:
             self._kept[factor] = texture
         return texture

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.ops.device import cached
-from lonepair.ops.flow import follow
+from lonepair.ops.flow import warp
 
 WINDOW = 25
 """Side, in pixels, of the squares that are taken to move as one."""
@@ -60,4 +60,4 @@ def _window(size: int, device: torch.device) -> Float[Tensor, "{size} {size}"]:
 
 def carried(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:
     """`image` after it moved by `flow`, bilinear; what comes in from beyond the border is the border."""
-    return follow(image, -flow)
+    return warp(image, -flow)
