@@ -28,7 +28,7 @@ from lonepair.train.loop import Steps, add_stage
 
 def trained(
     name: str,
-    captures_graphs: bool | Callable[[torch.device], Recorder] | None,
+    records: bool | Callable[[torch.device], Recorder] | None,
     steps: int = 8,
     clip: bool = False,
     large: bool = False,
@@ -94,7 +94,7 @@ def test_a_way_that_was_gone_is_found_again_and_no_other() -> None:
     assert known == {(False,), (True, 0), (True, 1), (True, 2)}
 
 
-@pytest.mark.parametrize("ask", [lambda d: d.scalars(2), lambda d: d.some(2, 9)])
+@pytest.mark.parametrize("ask", [lambda d: d.host_uniform(2), lambda d: d.host_distinct(2, 9)])
 def test_numbers_that_cannot_be_met_again_are_no_way(ask: Any) -> None:
     rng, asked = RandomStream(0), []
     rng.told = asked.append
@@ -240,7 +240,7 @@ def fitted(seed: int, **settings: Any) -> Model:
 def test_trainings_together_give_what_each_gives_alone(tmp_path: Path) -> None:
     """On a GPU they run at the same time."""
     fits = [functools.partial(fitted, seed, out=tmp_path / str(seed)) for seed in range(2)]
-    for seed, model in enumerate(lonepair.together(fits)):
+    for seed, model in enumerate(lonepair.fit_many(fits)):
         alone = fitted(seed).method.nets.state_dict()
         for name, tensor in model.method.nets.state_dict().items():
             assert torch.equal(tensor, alone[name]), name

@@ -8,9 +8,9 @@ def test_the_same_keys_draw_the_same() -> None:
     first, second = RandomStream(3, 1, 4), RandomStream(3, 1, 4)
     for _ in range(2):
         assert torch.equal(first.normal(2, 3, 4), second.normal(2, 3, 4))
-        assert torch.equal(first.scalars(5), second.scalars(5))
-        assert first.coin(0.5) == second.coin(0.5)
-        assert first.below(1000) == second.below(1000)
+        assert torch.equal(first.host_uniform(5), second.host_uniform(5))
+        assert first.host_bernoulli(0.5) == second.host_bernoulli(0.5)
+        assert first.host_integer(1000) == second.host_integer(1000)
 
 
 def test_what_one_stream_kept_another_gives() -> None:
@@ -21,7 +21,7 @@ def test_what_one_stream_kept_another_gives() -> None:
         found.append([rng.normal(2, 3), rng.feature_noise(4, 5, 6)])
     plain = RandomStream(3, 1)
     assert all(one is other for one, other in zip(kept, (found[1][0],), strict=False))
-    for one, other, expected in zip(*found, [plain.normal(2, 3), plain.maps(4, 5, 6)], strict=True):
+    for one, other, expected in zip(*found, [plain.normal(2, 3), plain.feature_noise(4, 5, 6)], strict=True):
         assert torch.equal(one, expected)
         assert torch.equal(other, expected)
     assert len(kept) == 2
@@ -45,7 +45,7 @@ def test_a_draw_leaves_the_global_state_alone() -> None:
 def test_other_keys_draw_something_else(other: tuple[int, ...]) -> None:
     keys = (1, 2, 3)
     assert not torch.equal(RandomStream(*keys).normal(8), RandomStream(*other).normal(8))
-    assert not torch.equal(RandomStream(*keys).scalars(8), RandomStream(*other).scalars(8))
+    assert not torch.equal(RandomStream(*keys).host_uniform(8), RandomStream(*other).host_uniform(8))
 
 
 def test_keys_that_end_in_zeros_are_other_keys() -> None:
@@ -55,7 +55,7 @@ def test_keys_that_end_in_zeros_are_other_keys() -> None:
 def test_scalars_do_not_move_the_tensors() -> None:
     """What the host chooses comes from a stream of its own, so that a GPU's draws can differ and choices cannot."""
     plain, asked = RandomStream(7), RandomStream(7)
-    asked.scalars(3), asked.coin(0.5), asked.below(9)
+    asked.host_uniform(3), asked.host_bernoulli(0.5), asked.host_integer(9)
     assert torch.equal(plain.normal(4), asked.normal(4))
 
 
@@ -76,7 +76,7 @@ def test_draws_are_distributed_as_they_say() -> None:
     assert uniform.min() >= 0
     assert uniform.max() < 1
     assert uniform.mean().item() == pytest.approx(0.5, abs=0.01)
-    assert {draw.below(3) for _ in range(100)} == {0, 1, 2}
+    assert {rng.host_integer(3) for _ in range(100)} == {0, 1, 2}
     assert sum(rng.host_bernoulli(0.25) for _ in range(2000)) == pytest.approx(500, abs=80)
 
 
@@ -119,7 +119,7 @@ def test_a_picture_meets_no_numbers_of_the_training_under_its_seed() -> None:
 
 def test_a_large_map_is_the_same_whole_and_in_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lonepair.ops.noise.LARGE", 1000)
-    whole, lazy = (RandomStream(3, 1, lazy=lazily).maps(5, 90, 20) for lazily in (False, True))
+    whole, lazy = (RandomStream(3, 1, lazy=lazily).feature_noise(5, 90, 20) for lazily in (False, True))
     assert isinstance(lazy, LazyNoise)
     assert whole.shape == lazy.shape
     assert whole.std().item() == pytest.approx(1, abs=0.05)
@@ -128,4 +128,4 @@ def test_a_large_map_is_the_same_whole_and_in_rows(monkeypatch: pytest.MonkeyPat
     assert torch.equal((0.5 * lazy).rows(3, 9), 0.5 * whole[:, :, 3:9])
     rng = RandomStream(3, 1)
     assert not torch.equal(rng.feature_noise(5, 90, 20), rng.feature_noise(5, 90, 20))
-    assert isinstance(RandomStream(3, 1, lazy=True).maps(3, 90, 20), torch.Tensor)  # an image's own channels always fit
+    assert isinstance(RandomStream(3, 1, lazy=True).feature_noise(3, 90, 20), torch.Tensor)  # an image's own channels always fit

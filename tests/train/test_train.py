@@ -95,10 +95,10 @@ def test_networks_learn_in_the_processors_layout_and_draw_channels_last(
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
     chosen, net = choose_engine("cpu", dtype, engine=engine), torch.nn.Conv2d(4, 5, 3)
-    for own, layout in ((chosen, expected), (chosen.drawing, expected if chosen.plain else torch.channels_last)):
-        own.place(net)
+    for own, layout in ((chosen, expected), (chosen.for_inference, expected if chosen.plain else torch.channels_last)):
+        own.move(net)
         assert net.weight.is_contiguous(memory_format=layout)
-        assert own.put(torch.zeros(1, 3, 4, 5)).is_contiguous(memory_format=layout)
+        assert own.to_device(torch.zeros(1, 3, 4, 5)).is_contiguous(memory_format=layout)
 
 
 # -- a training that diverges -----------------------------------------------------------------------------------------

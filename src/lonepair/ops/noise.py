@@ -110,14 +110,14 @@ class RandomStream:
         """
         if h * w <= LARGE or channels <= 4:
             return self.normal(1, h, w, channels).permute(0, 3, 1, 2)
-        self.told(Choice("maps", channels, None))  # by generators of its own
+        self.told(Choice("feature_noise", channels, None))  # by generators of its own
         self._fields += 1
         field = LazyNoise((1, channels, h, w), (*self._keys, 1, self._fields), self._place)
         return field if self._lazy else field.whole()
 
     def host_uniform(self, *shape: int) -> Tensor:
         """Independent U(0, 1) numbers on the CPU, for choices that the host makes."""
-        self.told(Choice("scalars", len(shape), None))
+        self.told(Choice("host_uniform", len(shape), None))
         return torch.from_numpy(self._scalars.random(shape, dtype=np.float32))
 
     def uniform(self, *shape: int) -> Tensor:
@@ -135,19 +135,19 @@ class RandomStream:
     def host_bernoulli(self, probability: float) -> bool:
         """True with `probability`."""
         fell = bool(self._scalars.random() < probability)
-        self.told(Choice("coin", probability, fell))
+        self.told(Choice("host_bernoulli", probability, fell))
         return fell
 
     def host_integer(self, bound: int) -> int:
         """An integer in [0, bound), each equally likely."""
         fell = int(self._scalars.integers(bound))
         if bound > 1:
-            self.told(Choice("below", bound, fell))
+            self.told(Choice("host_integer", bound, fell))
         return fell
 
     def host_distinct(self, count: int, bound: int) -> Tensor:
         """`count` different integers in [0, bound), on the CPU."""
-        self.told(Choice("some", count, None))
+        self.told(Choice("host_distinct", count, None))
         return torch.from_numpy(self._scalars.choice(bound, count, replace=False))
 
 
