@@ -102,7 +102,8 @@ def _read_input(folder: RunFolder, domain: str, model: Model) -> Tensor:
             f"{path}: has {size[1]}x{size[0]} pixels, the model was trained at {wanted[1]}x{wanted[0]}; "
             "delete it and resume the run to have it written anew"
         )
-    detail = model.method.detail(domain)
+    exemplar = model.method.exemplar(domain)
+    detail = None if exemplar is None else exemplar.detail
     if detail is None:
         return image
     h, w = fit_inside((detail.shape[-2], detail.shape[-1]), MAX_MEASURED_SIDE)

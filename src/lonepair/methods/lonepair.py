@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Size, StepInputs
+from lonepair.patches.config import SynthesisConfig
 from lonepair.methods.patch_based import PatchConfig, PatchMethod
 
 if TYPE_CHECKING:
@@ -100,10 +101,11 @@ class Lonepair(PatchMethod):
 
     name = "lonepair"
     domains = ("a", "b")
-    inference_nets = ("g_a", "g_b", "memory_a", "memory_b", "detail_a", "detail_b")
+    inference_nets = ("g_a", "g_b", "exemplar_a", "exemplar_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
     config_class = LonepairConfig
+    synthesis = SynthesisConfig()
 
     config: LonepairConfig
 
@@ -140,7 +142,7 @@ class Lonepair(PatchMethod):
             if self.is_fine:
                 return lost
             # Rare in the target, not in what was drawn: there a white duck on black is as rare as a black one on white.
-            world = self._reduced(self.remembered(target))
+            world = self._reduced(self.exemplar(target)())
             alike = losses.correlation(losses.rarity(ours, world), losses.rarity(theirs, theirs))
             return lost + c.lambda_rarity * (1 - alike)
 

@@ -20,12 +20,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lonepair.ops.pyramid import scaled
+from lonepair.ops.pyramid import scale_size
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.lattice import Lattice
 from lonepair.patches.search import rows_and_columns
-from lonepair.patches.temporal import warp
+from lonepair.patches.temporal import move_along
 from lonepair.patches.texture import Function, SearchSettings, Texture
 
 
@@ -126,7 +126,7 @@ class Synthesizer:
         for number, factor in enumerate(factors):
             # The target, the prediction's layout and the current image at this scale.
             texture = self._texture(factor, cached=number in (0, len(factors) - 1))
-            lattice = Lattice(scaled((prediction.shape[-2], prediction.shape[-1]), factor), c.patch_size, c.patch_stride)
+            lattice = Lattice(scale_size((prediction.shape[-2], prediction.shape[-1]), factor), c.patch_size, c.patch_stride)
             layout = self._layout_of(resize_image(prediction, lattice.size), prediction)
             if similarity is None:
                 similarity = texture.similarity_map(layout)
@@ -155,8 +155,8 @@ class Synthesizer:
     ) -> FrameInputs:
         """What `next` takes of a clip's frame, from the networks' `prediction`; `size` as in `synthesize`."""
         h, w = prediction.shape[-2:]
-        enlarged = resize_image(prediction, scaled((h, w), (self.factors + self._growth_factors(prediction, size))[-1]))
-        coarsest = resize_image(prediction, scaled((h, w), self.factors[0]))
+        enlarged = resize_image(prediction, scale_size((h, w), (self.factors + self._growth_factors(prediction, size))[-1]))
+        coarsest = resize_image(prediction, scale_size((h, w), self.factors[0]))
         similarity = self._texture(self.factors[0], cached=True).similarity_map(coarsest)
         similarity = F.interpolate(similarity, enlarged.shape[-2:], mode="bilinear")
         return FrameInputs(prediction, enlarged, self._layout_of(enlarged, prediction), similarity)
@@ -200,7 +200,7 @@ class Synthesizer:
         added, size = mean_before - enlarged_before, lattice.size
         if flow is not None:
             flow = F.interpolate(flow, size, mode="bilinear") * (size[1] / flow.shape[-1])
-            added, matches = warp(added, flow), lattice.carried(matches, flow, texture.shape)
+            added, matches = move_along(added, flow), lattice.carried(matches, flow, texture.shape)
         image = (enlarged + added).clamp(-1, 1)
         # Restore the layout, then match and blend, as in `synthesize`.
         restoration = self.config.layout_restoration * similarity
@@ -230,7 +230,7 @@ class Synthesizer:
 
     def _layout_of(self, image: Tensor, prediction: Tensor) -> Tensor:
         """The layout of `image`, at its own size: what remains at the layout's scale of `prediction`."""
-        size = scaled((prediction.shape[-2], prediction.shape[-1]), self._layout_factor)
+        size = scale_size((prediction.shape[-2], prediction.shape[-1]), self._layout_factor)
         return resize_image(resize_image(image, size), (image.shape[-2], image.shape[-1]))
 
     def _texture(self, factor: float, cached: bool) -> Texture:
@@ -238,7 +238,7 @@ class Synthesizer:
         if factor in self._textures:
             return self._textures[factor]
         image = self._target if factor <= 1 else self._detail
-        size = scaled((self._target.shape[-2], self._target.shape[-1]), factor)
+        size = scale_size((self._target.shape[-2], self._target.shape[-1]), factor)
         texture = Texture(resize_image(image, size), self.config)
         if cached:
             self._textures[factor] = texture

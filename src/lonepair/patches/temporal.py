@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.ops.device import cached
-from lonepair.ops.flow import follow
+from lonepair.ops.flow import warp
 from lonepair.patches.config import SynthesisConfig
 
 
@@ -22,7 +22,7 @@ def estimate_flow(
     """
     flow = now.new_zeros(1, 2, *now.shape[-2:])
     for _ in range(config.flow_iterations):
-        warped = warp(before, flow)
+        warped = move_along(before, flow)
         dy, dx = torch.gradient(warped, dim=(2, 3))
         rest = now - warped
         # The normal equations of (Lucas and Kanade 1981, eq. 10), summed over each square; the damping keeps their
@@ -39,12 +39,12 @@ def frame_difference(
     before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]
 ) -> Float[Tensor, ""]:
     """Mean absolute difference of `now` and `before` moved by `flow`; above `cut_threshold` a cut lies between them."""
-    return (now - warp(before, flow)).abs().mean()
+    return (now - move_along(before, flow)).abs().mean()
 
 
-def warp(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:
+def move_along(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:
     """`image` moved by `flow`, bilinear; beyond its border the border repeats."""
-    return follow(image, -flow)
+    return warp(image, -flow)
 
 
 def _mean_around(values: Float[Tensor, "b c h w"], window: int) -> Float[Tensor, "b h w"]:

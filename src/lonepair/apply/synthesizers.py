@@ -1,0 +1,39 @@
+"""Patch synthesis for a method's predictions: a `Synthesizer` from the exemplar that a model keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lonepair.methods.base import Method
+from lonepair.patches.config import SynthesisConfig
+from lonepair.patches.synthesis import Synthesizer
+from lonepair.patches.texture import Function
+
+
+def can_synthesize(method: Method) -> bool:
+    """Whether `method` keeps exemplars, which patch synthesis needs."""
+    return method.synthesis is not None and method.exemplar(method.domains[0]) is not None
+
+
+def synthesizer_for(
+    method: Method,
+    domain: str,
+    config: SynthesisConfig | None = None,
+    start_stage: int = 0,
+    capture: Callable[[Function], Function] | None = None,
+) -> Synthesizer:
+    """Return the synthesizer of the newest stage's predictions of `domain`.
+
+    Args:
+        config: Settings of the synthesis; None: the model's own.
+        start_stage: First stage that predicts; the layout of the image that enters there is retained entirely.
+        capture: See `Synthesizer`.
+    """
+    exemplar = method.exemplar(domain)
+    config = config or method.synthesis
+    assert exemplar is not None
+    assert config is not None
+    # A model that was saved during its training ends below the planned finest stage: its scales are relative to its own.
+    factors = method.plan.factors[: method.stage + 1]
+    factors = [factor / factors[-1] for factor in factors]
+    return Synthesizer(exemplar(), factors, config, exemplar.detail, factors[start_stage], capture)
