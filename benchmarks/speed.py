@@ -67,7 +67,7 @@ class Training:
         self.job = Job.plan(pictures, name, preset, {**common, **settings})
         with seed_global(0):
             self.method: Method = self.job.method_class(self.job.config, self.job.layout)
-        self.method.keep_detail(self.job._details(self.method.detail_side))
+        self.method.remember_targets(self.job._details(self.method.exemplar_max_side))
         self._levels = self.job._levels()
         self._given = given
         self._steps: Any = None
@@ -180,7 +180,7 @@ def frames(name: str, size: Size, finish: bool) -> Callable[[argparse.Namespace]
         rng = torch.Generator().manual_seed(1)
         still = torch.nn.functional.interpolate(torch.rand(1, 3, 12, 12, generator=rng) * 2 - 1, size)
         clip = torch.cat([still.roll(index, 3) for index in range(10 + given.steps)])
-        made = Model(training.method, training.job.engine, {}).translate(clip, finish=finish).frames()
+        made = Model(training.method, training.job.engine, {}).translate(clip, synthesize=finish).frames()
         seconds = []
         for _ in range(len(clip)):
             start = time.perf_counter()
@@ -218,7 +218,7 @@ def large_sample(name: str, side: int) -> Callable[[argparse.Namespace], str]:
     def measure(given: argparse.Namespace) -> str:
         training = Training(name, (188, 250), given).grown()
         start = time.perf_counter()
-        sample(training.method, training.job.engine, 1, 0, (side, side), finish=False)
+        sample(training.method, training.job.engine, 1, 0, (side, side))
         return f"{time.perf_counter() - start:.1f} s"
 
     return measure

@@ -51,7 +51,7 @@ def test_below_the_start_stage_noise_is_the_reconstructions(name: str) -> None:
         amplitudes[start:] = 0  # no noise from `start` on: what is left to differ lies below
         try:
             rebuilt = reconstruction(single, model.engine)
-            drawn = model.sample(2, start=start, finish=False).images["a"]
+            drawn = model.sample(2, start=start, synthesize=False).images["a"]
         finally:
             amplitudes.copy_(kept)
         assert torch.allclose(drawn, rebuilt.expand_as(drawn), atol=1e-5)
@@ -88,11 +88,11 @@ def test_large_samples_are_drawn_in_bands_as_in_one_piece(name: str, monkeypatch
     # Large maps come of keys of their own, whoever draws them.
     monkeypatch.setattr("lonepair.ops.noise.LARGE", 700)
     monkeypatch.setattr("lonepair.apply.sampling._BATCH_PIXELS", 700)
-    whole = model.sample(2, size=(60, 50), finish=False)
+    whole = model.sample(2, size=(60, 50), synthesize=False)
     monkeypatch.setattr("lonepair.nets.growing.LARGE", 700)
     monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 700)
     monkeypatch.setattr("lonepair.nets.bands.BAND", 400)
-    banded = model.sample(2, size=(60, 50), finish=False)
+    banded = model.sample(2, size=(60, 50), synthesize=False)
     for domain, images in whole.images.items():
         assert torch.allclose(images, banded.images[domain], atol=1e-4 if model.engine.dtype == torch.float32 else 0.05)
 

@@ -521,7 +521,7 @@ def test_a_finished_run_is_resumed_to_redraw_again(here: Path) -> None:
 
 def test_a_model_redraws_unfinished_and_shows_every_entry(here: Path) -> None:
     translate("a.png", "b.png")
-    assert main(["translate", "a.png", "runs/a-to-b", "--no-finish", "--entries", "-o", "rough.png"]) == 0
+    assert main(["translate", "a.png", "runs/a-to-b", "--no-synthesize", "--entries", "-o", "rough.png"]) == 0
     assert not torch.equal(read_image("rough.png"), read_image("out.png"))
     assert json.loads(read_metadata("rough-sheet.png")["lonepair"])["use"] == "translate_stage_sheet"
 

@@ -264,7 +264,7 @@ def test_a_clips_frames_are_those_that_are_not_repeated(finish: bool) -> None:
     found = []
     for records in (False, True):
         own = Model(model.method, replace(model.engine, captures_graphs=records), {})
-        found.append([frame.image for frame in own.translate(clip, finish=finish).frames()])
+        found.append([frame.image for frame in own.translate(clip, synthesize=finish).frames()])
     for one, other in zip(*found, strict=True):
         assert float((one - other).abs().mean()) < 1e-3
 

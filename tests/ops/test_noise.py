@@ -128,4 +128,6 @@ def test_a_large_map_is_the_same_whole_and_in_rows(monkeypatch: pytest.MonkeyPat
     assert torch.equal((0.5 * lazy).rows(3, 9), 0.5 * whole[:, :, 3:9])
     rng = RandomStream(3, 1)
     assert not torch.equal(rng.feature_noise(5, 90, 20), rng.feature_noise(5, 90, 20))
-    assert isinstance(RandomStream(3, 1, lazy=True).feature_noise(3, 90, 20), torch.Tensor)  # an image's own channels always fit
+    assert isinstance(
+        RandomStream(3, 1, lazy=True).feature_noise(3, 90, 20), torch.Tensor
+    )  # an image's own channels always fit

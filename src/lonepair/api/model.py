@@ -12,6 +12,7 @@ from lonepair.apply.animate import Animation, animation
 from lonepair.apply.results import Picture, Samples
 from lonepair.apply.sampling import reconstruction, sample, sample_stage_sheet
 from lonepair.apply.superresolve import superresolve
+from lonepair.apply.synthesizers import can_synthesize
 from lonepair.apply.translation import DIRECTIONS, Translation
 from lonepair.compute.engine import Engine, choose_engine
 from lonepair.errors import UserError
@@ -21,6 +22,7 @@ from lonepair.media.sizes import check_min_side
 from lonepair.media.source import Source, open_source
 from lonepair.methods.base import Method, SingleMethod
 from lonepair.ops.resize import resize_image
+from lonepair.patches.config import SynthesisConfig
 from lonepair.train.checkpoint import SUFFIX, load_model, save_model
 
 
@@ -48,7 +50,8 @@ class Model:
         *,
         reverse: bool = False,
         start_stage: int | None = None,
-        finish: bool = True,
+        synthesize: bool = True,
+        synthesis: SynthesisConfig | None = None,
         size: tuple[int, int] | None = None,
         seed: int = 0,
     ) -> Translation:
@@ -59,8 +62,10 @@ class Model:
                 (n, c, h, w) in [-1, 1].
             start_stage: Stage at which each frame enters: 0 redraws large shapes, later stages only the texture. None: the
                 one trained for; the networks have seen no other.
-            finish: Finish pictures with the target's own patches (`apply.finish`), where the method remembers its
-                target: sharper, and slower.
+            synthesize: Whether patch synthesis replaces the networks' coarse prediction by patches of the target, where
+                the model keeps the target: sharper and slower.
+            synthesis: Settings of patch synthesis; None: the model's own. `model.method.synthesis.with_changes({...})`
+                changes some of them.
             size: (h, w) of the output in pixels; None: the source's own.
             seed: Of the noise that feeds fine texture; the same for all frames.
 
@@ -79,20 +84,26 @@ class Model:
         direction = DIRECTIONS[1] if reverse else DIRECTIONS[0]
         check_min_side(opened, self.method.config.min_side)
         _check_seed(seed, "the noise's seed")
-        finish = finish and self.method.remembers
+        synthesis = self._synthesis(synthesize, synthesis)
         settings = {
             **self.settings,
             "direction": direction,
             "start_stage": start_stage,
-            "finish": finish,
+            "synthesis": None if synthesis is None else synthesis.to_dict(),
             "noise_seed": seed,
         }
         return Translation(
-            self.method, self.engine, opened, size or opened.size, direction, start_stage, finish, seed, settings
+            self.method, self.engine, opened, size or opened.size, direction, start_stage, synthesis, seed, settings
         )
 
+    def _synthesis(self, synthesize: bool, synthesis: SynthesisConfig | None) -> SynthesisConfig | None:
+        """The settings of patch synthesis that a use takes; None where it takes none."""
+        if synthesis is not None and not can_synthesize(self.method):
+            raise UserError(f"synthesis: method '{self.method.name}' keeps no target to synthesize from; leave it out")
+        return (synthesis or self.method.synthesis) if synthesize and can_synthesize(self.method) else None
+
     def translate_stage_sheet(
-        self, source: object, *, reverse: bool = False, finish: bool = True, seed: int = 0
+        self, source: object, *, reverse: bool = False, synthesize: bool = True, seed: int = 0
     ) -> Picture:
         """A sheet of `source`, of a clip its first frame, redrawn from every start stage: new shapes to new texture.
 
@@ -102,7 +113,7 @@ class Model:
         first = next(open_source(source).frames()).image
         shown = [("source", first)]
         for start_stage in range(self.method.stage + 1):
-            redrawn = self.translate(first, reverse=reverse, start_stage=start_stage, finish=finish, seed=seed)
+            redrawn = self.translate(first, reverse=reverse, start_stage=start_stage, synthesize=synthesize, seed=seed)
             shown.append((f"start stage {start_stage}", redrawn.image))
         return Picture(contact_sheet([shown]), {**self.settings, "use": "translate_stage_sheet", "noise_seed": seed})
 
@@ -115,19 +126,22 @@ class Model:
         seed: int = 0,
         size: tuple[int, int] | None = None,
         start: int = 0,
-        finish: bool = True,
-        detail: bool = True,
+        synthesize: bool = True,
+        synthesis: SynthesisConfig | None = None,
+        full_size: bool = True,
     ) -> Samples:
         """`count` random images; of a pair, aligned random images of both domains.
 
         Args:
             seed: The same pictures whatever the count.
-            size: (h, w), any aspect, in pixels of the image as it was given where pictures are finished with its
-                detail, else of the training size; None: that size itself.
+            size: (h, w), any aspect. None: the full size of the training image with patch synthesis and `full_size`,
+                else the training size.
             start: Stage at which randomness begins; those below draw the training image's own layout. Single images
                 only; `sample_stage_sheet` shows all.
-            finish: Finish pictures with the learnt images' own patches, where the method remembers them.
-            detail: Finish them at the size of the images as they were given, rather than at the networks'.
+            synthesize: Whether patch synthesis replaces the networks' images by patches of the training images, where
+                the model keeps them: sharper and slower.
+            synthesis: Settings of patch synthesis; None: the model's own.
+            full_size: Whether synthesis enlarges images to the full size of the training images.
 
         Raises:
             UserError: for a count, size or stage that cannot be.
@@ -135,16 +149,22 @@ class Model:
         _check_seed(seed)
         if start:
             self._check_use("sample_stage_sheet")
-        finish = finish and self.method.remembers
-        images = sample(self.method, self.engine, count, seed, size, start, finish, detail)
-        settings = {"sample_seed": seed, "start": start, "finish": finish, "detail": detail}
+        synthesis = self._synthesis(synthesize, synthesis)
+        images = sample(self.method, self.engine, count, seed, size, start, synthesis, full_size)
+        settings = {
+            "sample_seed": seed,
+            "start": start,
+            "synthesis": None if synthesis is None else synthesis.to_dict(),
+            "full_size": full_size,
+        }
         return Samples(images, {**self.settings, **settings})
 
     def sample_stage_sheet(self, count: int = 4, *, seed: int = 0, size: tuple[int, int] | None = None) -> Picture:
         """A sheet of random images, every start stage in a row of its own."""
         self._check_use("sample_stage_sheet")
         _check_seed(seed)
-        return Picture(sample_stage_sheet(self.method, self.engine, count, seed, size), self.settings)
+        sheet = sample_stage_sheet(self.method, self.engine, count, seed, size, self._synthesis(True, None))
+        return Picture(sheet, self.settings)
 
     def animate(
         self,

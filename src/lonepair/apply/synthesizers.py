@@ -33,7 +33,7 @@ def synthesizer_for(
     config = config or method.synthesis
     assert exemplar is not None
     assert config is not None
-    # A model that was saved during its training ends below the planned finest stage: its scales are relative to its own.
+    # Scales are relative to the newest stage: a model that was saved during its training has no finer one.
     factors = method.plan.factors[: method.stage + 1]
     factors = [factor / factors[-1] for factor in factors]
     return Synthesizer(exemplar(), factors, config, exemplar.detail, factors[start_stage], capture)

@@ -20,8 +20,9 @@ from lonepair.apply.pipeline import FramePipeline, Prediction
 from lonepair.apply.thumbnails import Thumbnails
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
+from lonepair.media.container import Frame
 from lonepair.media.files import check_output
-from lonepair.media.frames import Frame, write_frames_folder
+from lonepair.media.frames import write_frames_folder
 from lonepair.media.image import WRITABLE as IMAGE_SUFFIXES
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
@@ -58,8 +59,8 @@ class FrameTrace:
     is_cut: bool
     """Whether a cut lies between this frame and the one before: synthesis started again here."""
     difference: float | None
-    """Mean absolute difference, in [0, 2], to the frame before after motion; above `cut_threshold` it is a cut. None for
-    the first frame."""
+    """Mean absolute difference, in [0, 2], to the frame before after motion; above `cut_threshold` it is a cut. None
+    for the first frame."""
     flow: Float[Tensor, "1 2 h w"] | None
     """(dx, dy) in pixels of the network's input by which each pixel's content moved since the frame before. None where
     synthesis started again."""
@@ -160,9 +161,7 @@ class Translation:
             trace(_trace(index, frame.time, prediction, state))
         return Frame(frame.time, pipeline.output(prediction, state))
 
-    def _run(
-        self, inputs: Iterator[tuple[Frame, Tensor]]
-    ) -> Iterator[tuple[Frame, Prediction, SynthesisState | None]]:
+    def _run(self, inputs: Iterator[tuple[Frame, Tensor]]) -> Iterator[tuple[Frame, Prediction, SynthesisState | None]]:
         """Predict and synthesize successive frames; the next frame is predicted while one is synthesized."""
         predictions = self._predictions(inputs)
         ahead, state = next(predictions, None), None
@@ -242,7 +241,7 @@ class Translation:
             return path
         assert self.source.rate is not None
         writer = ClipWriter(
-            path, self.size, self.source.rate, self.source.sound, metadata, overwrite, self.source.pixel_aspect
+            path, self.size, self.source.rate, self.source.audio_path, metadata, overwrite, self.source.pixel_aspect
         )
         with writer as clip:
             written = _written(clip, progress(self.frames()))

@@ -55,10 +55,10 @@ class Sample:
     """Size in pixels: WIDTHxHEIGHT, or the longest side alone. Default: as trained."""
     start: int = 0
     """Stage at which randomness begins; those below keep the training image's layout."""
-    finish: bool = True
-    """Finish pictures with the learnt images' own patches, where the method remembers them."""
-    detail: bool = True
-    """Finish them at the size of the images as they were given, rather than at the networks'."""
+    synthesize: bool = True
+    """Replace the networks' images by patches of the training images (patch synthesis), where the method can."""
+    full_size: bool = True
+    """Let patch synthesis enlarge them to the full size of the training images."""
     scales: bool = False
     """Also write scales.png: every start stage in a row of its own."""
     output: SampleOutput = field(default_factory=SampleOutput)
@@ -73,8 +73,8 @@ def run_sample(given: Sample) -> int:
         seed=given.seed,
         size=_size(model, given.size),
         start=given.start,
-        finish=given.finish,
-        detail=given.detail,
+        synthesize=given.synthesize,
+        full_size=given.full_size,
     )
     write_samples(samples, folder, given.output.overwrite)
     if given.scales:

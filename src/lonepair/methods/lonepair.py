@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Size, StepInputs
-from lonepair.patches.config import SynthesisConfig
 from lonepair.methods.patch_based import PatchConfig, PatchMethod
+from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     import torch

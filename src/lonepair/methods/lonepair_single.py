@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import SingleMethod, Size, StepInputs
-from lonepair.patches.config import SynthesisConfig
 from lonepair.methods.patch_based import PatchConfig, PatchMethod
+from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     import torch

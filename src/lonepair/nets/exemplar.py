@@ -52,7 +52,7 @@ class Exemplar(nn.Module):
         return self.detail_bytes.contiguous().float() / 127.5 - 1
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Make room for the state's frames: the plan of a training states neither their number nor the detail's size."""
+        """Make room for the state's frames: a plan states neither their number nor the size of the detail."""
         images, detail = state.get(f"{prefix}images"), state.get(f"{prefix}detail_bytes")
         if images is not None and images.shape[1:] == self.images.shape[1:]:
             self.images = self.images.new_empty(images.shape)

@@ -1,4 +1,4 @@
-"""Patches on a regular lattice: where they lie in an image, which matches neighbors suggest, and the image they blend to."""
+"""Patches on a regular lattice: their positions, the matches that neighbors suggest, and the image they blend to."""
 
 from __future__ import annotations
 

@@ -109,9 +109,7 @@ class Synthesizer:
     # -- images ---------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def synthesize(
-        self, prediction: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None
-    ) -> SynthesisState:
+    def synthesize(self, prediction: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> SynthesisState:
         """`prediction`, in [-1, 1], made of the target's patches, coarse to fine.
 
         At the coarsest scale each patch is compared with all of the target's; above it, with those that its neighbors
@@ -126,7 +124,9 @@ class Synthesizer:
         for number, factor in enumerate(factors):
             # The target, the prediction's layout and the current image at this scale.
             texture = self._texture(factor, cached=number in (0, len(factors) - 1))
-            lattice = Lattice(scale_size((prediction.shape[-2], prediction.shape[-1]), factor), c.patch_size, c.patch_stride)
+            lattice = Lattice(
+                scale_size((prediction.shape[-2], prediction.shape[-1]), factor), c.patch_size, c.patch_stride
+            )
             layout = self._layout_of(resize_image(prediction, lattice.size), prediction)
             if similarity is None:
                 similarity = texture.similarity_map(layout)
@@ -150,12 +150,12 @@ class Synthesizer:
     # -- clips ----------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def frame_inputs(
-        self, prediction: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None
-    ) -> FrameInputs:
+    def frame_inputs(self, prediction: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> FrameInputs:
         """What `next` takes of a clip's frame, from the networks' `prediction`; `size` as in `synthesize`."""
         h, w = prediction.shape[-2:]
-        enlarged = resize_image(prediction, scale_size((h, w), (self.factors + self._growth_factors(prediction, size))[-1]))
+        enlarged = resize_image(
+            prediction, scale_size((h, w), (self.factors + self._growth_factors(prediction, size))[-1])
+        )
         coarsest = resize_image(prediction, scale_size((h, w), self.factors[0]))
         similarity = self._texture(self.factors[0], cached=True).similarity_map(coarsest)
         similarity = F.interpolate(similarity, enlarged.shape[-2:], mode="bilinear")

@@ -16,7 +16,6 @@ from lonepair.patches.distance import ColorWhitening
 from lonepair.patches.lattice import Lattice
 from lonepair.patches.search import NearestPatches, copied_regions, flat_index, rows_and_columns
 
-
 Function = Callable[..., tuple[Tensor, ...]]
 """A function of tensors that an engine may capture as a graph."""
 

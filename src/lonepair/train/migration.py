@@ -106,7 +106,7 @@ def _with_exemplars(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of format 1, in which two modules held what `Exemplar` holds; its first files had no detail."""
     renamed = {}
     for name, tensor in tensors.items():
-        module, _, rest = name.partition(".")
+        module, _, _ = name.partition(".")
         kind, _, domain = module.partition("_")
         if kind == "memory":
             renamed[f"exemplar_{domain}.images"] = tensor
