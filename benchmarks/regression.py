@@ -184,7 +184,7 @@ def single_uses(model: lp.Model) -> dict[str, Callable[[], list[Tensor]]]:
         "animate loop": lambda: [frame.image for frame in model.animate(frames=4, loop=True, seed=2).frames()],
         "edit": lambda: [model.edit(shown, mask).image],
         "harmonize": lambda: [model.harmonize(shown, mask, original=picture(72, 88, 1), seed=1).image],
-        "paint": lambda: [model.paint(shown).image, model.paint(shown, colours=4).image],
+        "paint": lambda: [model.paint(shown).image, model.paint(shown, colors=4).image],
         "refine": lambda: [model.refine(picture(60, 60, 8)).image],
         "superresolve": lambda: [model.superresolve(2.5).image, model.superresolve(1.7, shown).image],
     }

@@ -190,7 +190,7 @@ def test_outputs_are_replaced_only_when_asked(here: Path, trained: Path, capsys:
     first = Path("o.png").read_bytes()
     assert main(["translate", "a.png", model, "-o", "o.png", "--noise-seed", "1"]) == 2
     assert capsys.readouterr().err.endswith(
-        "lonepair: o.png: the file exists already; give --overwrite to replace it, or another -o\n"
+        "lonepair: o.png: the file exists already; give --overwrite (in Python: overwrite=True) to replace it, or another -o\n"
     )
     assert Path("o.png").read_bytes() == first
     assert main(["translate", "a.png", model, "-o", "o.png", "--noise-seed", "1", "--overwrite"]) == 0
@@ -521,7 +521,7 @@ def test_a_finished_run_is_resumed_to_redraw_again(here: Path) -> None:
 
 def test_a_model_redraws_unfinished_and_shows_every_entry(here: Path) -> None:
     translate("a.png", "b.png")
-    assert main(["translate", "a.png", "runs/a-to-b", "--no-synthesize", "--entries", "-o", "rough.png"]) == 0
+    assert main(["translate", "a.png", "runs/a-to-b", "--no-finish", "--entries", "-o", "rough.png"]) == 0
     assert not torch.equal(read_image("rough.png"), read_image("out.png"))
     assert json.loads(read_metadata("rough-sheet.png")["lonepair"])["use"] == "translate_stage_sheet"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from lonepair.errors import UserError
 from lonepair.methods.base import Method
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.synthesis import Synthesizer
@@ -13,6 +15,25 @@ from lonepair.patches.texture import Function
 def can_synthesize(method: Method) -> bool:
     """Whether `method` keeps exemplars, which patch synthesis needs."""
     return method.synthesis is not None and method.exemplar(method.domains[0]) is not None
+
+
+def chosen_synthesis(
+    method: Method, synthesize: bool, synthesis: SynthesisConfig | Mapping[str, Any] | None
+) -> SynthesisConfig | None:
+    """The settings of patch synthesis that a use takes; None where it uses the networks' images.
+
+    Args:
+        synthesize: Whether to synthesize, if `method` keeps exemplars.
+        synthesis: All settings, or those that replace the model's own; None: the model's own.
+
+    Raises:
+        UserError: There are settings but no exemplars, or a setting does not exist or has a wrong value.
+    """
+    if synthesis and not can_synthesize(method):
+        raise UserError(f"synthesis: method {method.name!r} keeps no target to synthesize from; leave it out")
+    if not synthesize or method.synthesis is None:
+        return None
+    return synthesis if isinstance(synthesis, SynthesisConfig) else method.synthesis.with_changes(synthesis or {})
 
 
 def synthesizer_for(

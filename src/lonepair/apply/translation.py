@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lonepair.apply.pipeline import FramePipeline, Prediction
+from lonepair.apply.results import metadata_of, png_bytes
 from lonepair.apply.thumbnails import Thumbnails
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
@@ -98,14 +96,12 @@ class Translation:
     def _repr_png_(self) -> bytes:
         """The image, or of a clip its contact sheet where all frames were computed, else its first frame."""
         image = self.sheet() if self._thumbnails else self.image
-        buffer = io.BytesIO()
-        to_pil(image).save(buffer, "PNG")
-        return buffer.getvalue()
+        return png_bytes(image)
 
     @property
     def metadata(self) -> dict[str, str]:
         """How the images were made, as written into each file: {"lonepair": JSON}."""
-        return {"lonepair": json.dumps({"version": version("lonepair"), **self.settings}, sort_keys=True)}
+        return metadata_of(self.settings)
 
     # -- frames ---------------------------------------------------------------------------------------------------
 

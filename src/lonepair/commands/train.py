@@ -37,8 +37,8 @@ class Output:
     """Also write every frame of a clip as a numbered PNG into this folder."""
     reverse: bool = False
     """The other direction: TARGET in the look of SOURCE; with a model: SOURCE in the look of the model's own source."""
-    synthesize: bool = True
-    """Replace the networks' prediction by patches of the target, where the method can: sharper, slower."""
+    finish: bool = True
+    """Finish pictures with the target's own patches, where the method can: sharper, slower."""
     overwrite: bool = False
     """Replace output files that exist."""
 
@@ -215,7 +215,7 @@ def _redraw(
 
     size = parse_size(output.size, source.size)
     translation = pair.translate(
-        source, reverse=output.reverse, start_stage=start_stage, synthesize=output.synthesize, size=size, seed=seed
+        source, reverse=output.reverse, start_stage=start_stage, synthesize=output.finish, size=size, seed=seed
     )
     translation.save(
         out,
@@ -225,7 +225,7 @@ def _redraw(
     )
     target = None if look is None else next(look.frames()).image
     if entries:
-        pair.translate_stage_sheet(source, reverse=output.reverse, synthesize=output.synthesize, seed=seed).save(
+        pair.translate_stage_sheet(source, reverse=output.reverse, synthesize=output.finish, seed=seed).save(
             sheet_path(out), output.overwrite
         )
     else:

@@ -1,7 +1,7 @@
 """The model file: one .safetensors with the tensors, and in its header what is needed to use them.
 
-The header has one start_stage, `lonepair`: JSON with `format_version`, `method`, `config`, `plan`, `synthesis`, `stage`, `settings`,
-`licence`, and `sha256` over all that and the tensors. (One start_stage, since safetensors writes several in no
+The header has one entry, `lonepair`: JSON with `format_version`, `method`, `config`, `plan`, `synthesis`, `stage`,
+`settings`, `licence`, and `sha256` over all that and the tensors. (One entry, since safetensors writes several in no
 fixed order, and the same training should give the same file.) Nothing is ever unpickled.
 """
 
