@@ -1,40 +1,47 @@
 # Everything from a fresh clone, with only Python (3.11 or later) and make:
 #
-#   make demo    set up, then redraw coins as galaxies
-#   make test    set up, then ruff, mypy and the test suite
+#   make demo    set up, then translate a clip of coins into galaxies
+#   make test    set up, then run ruff, mypy and the test suite
+#   make docs    set up, then build the documentation site into docs/_build
 #
-# Without an NVIDIA GPU, PyTorch's CPU build saves several GB of download on Linux; pytorch.org ("Get started", CPU)
+# On Linux without an NVIDIA GPU, PyTorch's CPU build saves several GB of download. pytorch.org ("Get started", CPU)
 # names the index that carries it:
 #
 #   make TORCH_INDEX=... demo
 
 PYTHON ?= python3
-# An extra package index that carries the build of PyTorch you want; empty: whatever pip finds by itself.
+# An extra package index that carries the build of PyTorch you want. Empty: the index that pip uses by default.
 TORCH_INDEX ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Made anew whenever what is installed should change; a second `make` is quick.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+# The time of these files is the time of the last installation; make installs again when the versions change.
 STAMP := $(VENV)/installed
+DOCS_STAMP := $(VENV)/installed-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint clean
+.PHONY: help env demo test lint docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "also: make env (set up only), make lint, make clean (removes the environment and caches)"
+	@echo "also: make env (set up only), make lint, make clean (removes the environment, the site and caches)"
 
 env: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "lonepair: $(PYTHON) is not there; install Python 3.11 or later (Debian: sudo apt install python3 python3-venv)" >&2; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo "lonepair: $(PYTHON) is not installed; install Python 3.11 or later (Debian: sudo apt install python3 python3-venv)" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "lonepair: $$($(PYTHON) --version) is too old; install Python 3.11 or later and name it: make PYTHON=python3.11 ..." >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "lonepair: $(PYTHON) has no venv module; install it (Debian: sudo apt install python3-venv)" >&2; exit 2; }
 ifeq ($(strip $(TORCH_INDEX)),)
-	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then echo "no NVIDIA GPU seen: if pip starts to download CUDA (several GB), stop it and add TORCH_INDEX=..., the index that pytorch.org names for CPU builds"; fi
+	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then echo "no NVIDIA GPU was detected: if pip starts to download CUDA (several GB), stop it and add TORCH_INDEX=..., the index that pytorch.org names for CPU builds"; fi
 endif
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check $(addprefix --extra-index-url ,$(TORCH_INDEX)) -c constraints.txt -e '.[demo,dev]'
+	$(PIP) $(addprefix --extra-index-url ,$(TORCH_INDEX)) -e '.[demo,dev]'
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	$(PIP) $(addprefix --extra-index-url ,$(TORCH_INDEX)) -e '.[demo,dev,docs]'
 	@touch $@
 
 demo: env
@@ -48,7 +55,12 @@ lint: env
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# Runs and the demo's results are yours and stay.
+# A warning is an error: a link that leads nowhere, a page that no menu lists, a block of code that cannot be read.
+docs: $(DOCS_STAMP)
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+	@echo "the site is in docs/_build/index.html"
+
+# Your runs and the results of the demo stay.
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) build dist docs/_build .mypy_cache .ruff_cache .pytest_cache
+	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +

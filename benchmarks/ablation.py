@@ -25,7 +25,7 @@ import lonepair as lp
 from lonepair.apply.translation import DIRECTIONS
 from lonepair.commands.diagnosis import _cpu_name
 from lonepair.evaluate import Run, open_run
-from lonepair.evaluate.measure import of_translation
+from lonepair.evaluate.measure import translation_metrics
 from lonepair.media.files import atomic_write, check_writable
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
@@ -86,7 +86,7 @@ def run(given: argparse.Namespace) -> int:
             for way in DIRECTIONS:
                 source, target = of.inputs[way[0]], of.inputs[way[-1]]
                 output = drawn(of, variant, way)
-                values[variant][pair.title(way)] = of_translation(output, target, source)
+                values[variant][pair.title(way)] = translation_metrics(output, target, source)
                 sheet.setdefault(way, [("source", source), ("target", target)]).append((variant, output))
         write_image(given.out / f"{pair.name.replace('/', '-')}.png", contact_sheet([*sheet.values()]), overwrite=True)
         titles = list(values[given.variants[0]])

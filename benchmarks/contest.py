@@ -24,7 +24,7 @@ from lonepair.commands.diagnosis import _cpu_name
 from lonepair.evaluate import Run, open_run
 from lonepair.media.files import check_writable
 from lonepair.media.image import read_image
-from lonepair.media.source import fit_inside
+from lonepair.media.sizes import fit_inside
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
 from lonepair.train.loop import Diverged, Interrupted

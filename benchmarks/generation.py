@@ -20,7 +20,7 @@ from contest import Entrant, arguments, contest, entrants, find_image, heading, 
 from torch import Tensor
 
 import lonepair as lp
-from lonepair.evaluate.meanings import shown
+from lonepair.evaluate.definitions import format_value
 from lonepair.media.files import atomic_write
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
@@ -67,7 +67,7 @@ def measured(name: str, entrant: Entrant, seed: int, given: argparse.Namespace) 
 
 def means(found: Sequence[Measured]) -> list[str]:
     """The metrics' means, as cells."""
-    return [shown(metric, sum(each.values[metric] for each in found) / len(found)) for metric in METRICS]
+    return [format_value(metric, sum(each.values[metric] for each in found) / len(found)) for metric in METRICS]
 
 
 def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Namespace) -> str:

@@ -23,9 +23,9 @@ from torch import Tensor
 
 import lonepair as lp
 from lonepair.apply.translation import DIRECTIONS
-from lonepair.evaluate import Part
-from lonepair.evaluate.meanings import shown
-from lonepair.evaluate.measure import OUTPUT, PUBLISHED, direction
+from lonepair.evaluate import ReportSection
+from lonepair.evaluate.definitions import format_value
+from lonepair.evaluate.measure import OUTPUT, PUBLISHED, measure_direction
 from lonepair.media.files import atomic_write
 from lonepair.media.image import read_image, write_image
 from lonepair.media.sheet import contact_sheet
@@ -65,7 +65,7 @@ class Measured:
     """Of training."""
     redrawing: float
     """Seconds."""
-    part: Part
+    part: ReportSection
 
     def values(self, row: str) -> dict[str, float] | None:
         """Those of the row whose name begins so; None where there is none."""
@@ -101,7 +101,9 @@ def measured(pair: Pair, entrant: Entrant, seed: int, given: argparse.Namespace)
         began = time.perf_counter()
         assert run.model.translate(run.inputs[way[0]], reverse=way == DIRECTIONS[1], seed=0).image is not None
         redrawing = time.perf_counter() - began
-        found.append(Measured(pair, entrant.name, seed, run.seconds / 60, redrawing, direction(run, way, published)))
+        found.append(
+            Measured(pair, entrant.name, seed, run.seconds / 60, redrawing, measure_direction(run, way, published))
+        )
     return found
 
 
@@ -111,7 +113,7 @@ def measured(pair: Pair, entrant: Entrant, seed: int, given: argparse.Namespace)
 def means(rows: Iterable[dict[str, float] | None]) -> list[str]:
     """The metrics' means over `rows`, as cells."""
     known = [row for row in rows if row is not None]
-    return [shown(name, sum(row[name] for row in known) / len(known) if known else None) for name in METRICS]
+    return [format_value(name, sum(row[name] for row in known) / len(known) if known else None) for name in METRICS]
 
 
 def by_method(found: Sequence[Measured], names: Sequence[str]) -> list[str]:

@@ -38,8 +38,8 @@ import lonepair as lp
 from conftest import picture
 from lonepair.commands.main import main
 from lonepair.commands.train import by_inputs
-from lonepair.media.frames import ClipWriter
 from lonepair.media.image import write_image
+from lonepair.media.write import ClipWriter
 from lonepair.methods import DEFAULT, get_method, names
 from lonepair.train.checkpoint import fingerprint
 

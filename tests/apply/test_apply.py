@@ -21,7 +21,7 @@ from lonepair.api.model import Model
 from lonepair.apply import edit
 from lonepair.apply.animate import closed_walk, random_walk, walk_spread
 from lonepair.errors import UserError
-from lonepair.media.frames import Frame
+from lonepair.media.container import Frame
 from lonepair.media.source import open_source
 from tiny_models import OTHER, SIZE, methods_that, model_of
 

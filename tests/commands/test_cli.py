@@ -22,8 +22,9 @@ import lonepair.methods as methods
 from conftest import picture
 from lonepair.commands import COMMANDS
 from lonepair.commands.main import main
-from lonepair.media.frames import ClipWriter, decode, probe, read_clip_metadata
+from lonepair.media.frames import decode, probe
 from lonepair.media.image import read_image, read_metadata, write_image
+from lonepair.media.write import ClipWriter, read_clip_metadata
 from lonepair.methods.base import Method
 from lonepair.train.checkpoint import load_model
 from lonepair.train.events import Report
@@ -282,7 +283,7 @@ def test_a_clip(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     translate("clip.mp4", "b.png", "--save-frames", "frames")
     assert capsys.readouterr().out == "out.mp4\nout-sheet.png\n"
     before, after = probe("clip.mp4"), probe("out.mp4")
-    assert (after.size, after.rate, after.frames) == (before.size, before.rate, 5)
+    assert (after.size, after.rate, after.frame_count) == (before.size, before.rate, 5)
     assert names("frames") == {f"{index:06d}.png" for index in range(5)}
     frames = [frame.image for frame in decode("out.mp4")]
     for index, frame in enumerate(frames):
@@ -319,7 +320,7 @@ def test_a_folder_of_frames(here: Path) -> None:
         write_image(f"shots/shot{index}.png", picture(20, 24, seed=index))
     translate("shots", "b.png", "--reverse", "-o", "r.png")
     translate("shots", "b.png", "--save-frames", "frames")
-    assert probe("out.mp4").frames == 3
+    assert probe("out.mp4").frame_count == 3
     assert names("frames") == {"000000.png", "000001.png", "000002.png"}
     assert read_image("r.png").shape == (1, 3, 20, 26)
     assert names("runs").isdisjoint({"r.png"})

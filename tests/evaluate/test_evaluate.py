@@ -22,10 +22,10 @@ from lonepair.apply.sampling import reconstruction
 from lonepair.commands.main import main
 from lonepair.evaluate import Run, open_run
 from lonepair.evaluate.curves import loss_charts
-from lonepair.evaluate.measure import overlay
-from lonepair.media.frames import ClipWriter
+from lonepair.evaluate.measure import overlay_copies
 from lonepair.media.image import read_image, write_image
 from lonepair.media.source import open_source
+from lonepair.media.write import ClipWriter
 from lonepair.metrics import copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
 from lonepair.metrics.sifid import _LAYERS
 from lonepair.ops.resize import resize
@@ -196,7 +196,7 @@ def test_results_are_not_replaced_unasked(here: Path, capsys: pytest.CaptureFixt
 def test_the_copy_map_is_drawn_where_it_is() -> None:
     copied = torch.zeros(14, 24, dtype=torch.bool)  # of 20x30 pixels: patches have 7
     copied[:, :1] = True
-    drawn = overlay(torch.zeros(1, 1, 40, 60), copied)
+    drawn = overlay_copies(torch.zeros(1, 1, 40, 60), copied)
     red = drawn[0, 0] > 0
     assert red[:, :14].all()
     assert not red[:, 14:].any()
@@ -250,4 +250,4 @@ def test_a_run_without_losses(here: Path) -> None:
     Path("one/metrics.jsonl").unlink()
     run = open_run(Path("one"))
     assert isinstance(run, Run)
-    assert (run.seconds, run.steps(), run.single) == (0.0, [], True)
+    assert (run.seconds, run.steps(), run.is_single_image) == (0.0, [], True)

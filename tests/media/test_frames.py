@@ -12,9 +12,12 @@ import torch
 from PIL import Image
 
 from lonepair.errors import UserError
-from lonepair.media.frames import ClipWriter, Frame, decode, probe, read_clip_metadata, write_frames_folder
-from lonepair.media.image import match_channels, read_metadata, write_image
+from lonepair.media.container import Frame
+from lonepair.media.frames import decode, probe, write_frames_folder
+from lonepair.media.image import read_metadata, write_image
+from lonepair.media.write import ClipWriter, read_clip_metadata
 from lonepair.ops.arrays import from_integers
+from lonepair.ops.color import match_channels
 
 TIMES = [Fraction(0), Fraction(1, 25), Fraction(1, 10), Fraction(1, 5), Fraction(1, 2)]
 """A variable frame rate."""
@@ -58,7 +61,7 @@ def test_lossless_clips_are_bit_exact_at_any_size(tmp_path: Path, name: str, cha
 def test_viewing_formats_keep_times_and_look(tmp_path: Path, name: str, images: list[torch.Tensor]) -> None:
     path = write_clip(tmp_path / name, images, metadata={"method": "lonepair", "note": "grüße"})
     info, frames = probe(path), list(decode(path))
-    assert (info.size, info.channels, info.frames, info.has_audio) == ((32, 48), 3, 5, False)
+    assert (info.size, info.channels, info.frame_count, info.has_audio) == ((32, 48), 3, 5, False)
     assert [frame.time for frame in frames] == TIMES
     for frame, image in zip(frames, images, strict=True):
         assert (frame.image - image).abs().mean() * 127.5 < 4
@@ -236,7 +239,7 @@ def test_bad_outputs_are_named(tmp_path: Path, images: list[torch.Tensor], monke
     with pytest.raises(UserError, match=r"'\.xyz' is not a format .* use one of \.mp4"):
         ClipWriter(tmp_path / "a.xyz", (32, 48), Fraction(25))
     write_clip(path, images[:2], TIMES[:2], overwrite=True)
-    assert probe(path).frames == 2
+    assert probe(path).frame_count == 2
 
     def missing(name: str, mode: str) -> None:
         raise ValueError(name)
@@ -273,7 +276,7 @@ def test_a_folder_of_frames(tmp_path: Path) -> None:
         write_frames_folder(tmp_path / "f", frames)
     assert write_frames_folder(tmp_path / "f", frames[:2], overwrite=True, metadata={"by": "lonepair"}) == 2
     assert [read_metadata(tmp_path / "f" / f"00000{index}.png") for index in range(2)] == [{"by": "lonepair"}] * 2
-    assert probe(tmp_path / "f").frames == 2
+    assert probe(tmp_path / "f").frame_count == 2
     write_image(tmp_path / "f" / "odd.png", picture(9, 6, 3, 0))
     with pytest.raises(UserError, match=r"odd\.png: is 6x9 pixels but 000000\.png is 6x8; give frames of one size"):
         probe(tmp_path / "f")

@@ -13,17 +13,11 @@ from PIL import Image, ImageCms
 
 from lonepair.errors import UserError
 from lonepair.media.files import atomic_write, natural_order, next_free
-from lonepair.media.image import (
-    as_image,
-    common_channels,
-    contact_sheet,
-    match_channels,
-    read_image,
-    read_metadata,
-    to_pil,
-    to_uint8,
-    write_image,
-)
+from lonepair.media.image import read_image, read_metadata, write_image
+from lonepair.media.sheet import contact_sheet
+from lonepair.media.values import as_image
+from lonepair.ops.arrays import to_pil, to_uint8
+from lonepair.ops.color import common_channels, match_channels
 
 
 def pixels(h: int, w: int, c: int, seed: int = 0) -> np.ndarray:

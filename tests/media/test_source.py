@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from lonepair.errors import UserError
-from lonepair.media.frames import ClipWriter
-from lonepair.media.image import to_pil, write_image
-from lonepair.media.source import Clip, Still, fit_inside, open_source
+from lonepair.media.image import write_image
+from lonepair.media.sizes import fit_inside
+from lonepair.media.source import Clip, Still, open_source
+from lonepair.media.write import ClipWriter
+from lonepair.ops.arrays import to_pil
 
 
 def ramp(count: int, h: int = 6, w: int = 8, c: int = 3) -> torch.Tensor:
@@ -34,7 +36,13 @@ def test_a_still(tmp_path: Path) -> None:
     for value in (tmp_path / "a.png", str(tmp_path / "a.png"), image, image[0], to_pil(image), np.zeros((1, 6, 8, 3))):
         source = open_source(value)
         assert isinstance(source, Still)
-        assert (source.is_clip, source.size, source.channels, source.rate, source.count) == (False, (6, 8), 3, None, 1)
+        assert (source.is_clip, source.size, source.channels, source.rate, source.frame_count) == (
+            False,
+            (6, 8),
+            3,
+            None,
+            1,
+        )
         (frame,) = source.frames()
         assert frame.time == 0
         assert open_source(source) is source
@@ -47,7 +55,7 @@ def test_a_clip_file(tmp_path: Path, name: str) -> None:
     source = open_source(write_clip(tmp_path / name, ramp(160)[::40]))
     assert isinstance(source, Clip)
     assert (source.is_clip, source.size, source.channels, source.rate) == (True, (6, 8), 3, 25)
-    assert source.count in (4, None)
+    assert source.frame_count in (4, None)
     for _ in range(2):  # a pass may be repeated
         assert [frame.time for frame in source.frames()] == [Fraction(index, 25) for index in range(4)]
 
@@ -70,7 +78,7 @@ def test_values_and_folders_are_clips(tmp_path: Path) -> None:
     array = ((frames + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     for value in (frames, array, tmp_path / "f"):
         source = open_source(value, rate=Fraction(10))
-        assert (source.is_clip, source.rate, source.count) == (True, 10, 3)
+        assert (source.is_clip, source.rate, source.frame_count) == (True, 10, 3)
         assert torch.equal(torch.cat([frame.image for frame in source.frames()]), frames)
         assert [frame.time for frame in source.frames()] == [0, Fraction(1, 10), Fraction(1, 5)]
 
@@ -89,12 +97,12 @@ def test_sound_is_of_video_files_that_have_it(tmp_path: Path) -> None:
         container.mux(audio.encode(piece))
         container.mux(audio.encode())
     source = open_source(tmp_path / "sound.mp4")
-    assert (source.sound, source.pixel_aspect) == (tmp_path / "sound.mp4", Fraction(16, 11))
+    assert (source.audio_path, source.pixel_aspect) == (tmp_path / "sound.mp4", Fraction(16, 11))
     (tmp_path / "f").mkdir()
     write_image(tmp_path / "f" / "0.png", ramp(1))
     for value in (silent, write_clip(tmp_path / "a.gif", ramp(3)), tmp_path / "f", ramp(3), tmp_path / "f" / "0.png"):
         source = open_source(value)
-        assert (source.sound, source.pixel_aspect) == (None, 1)
+        assert (source.audio_path, source.pixel_aspect) == (None, 1)
 
 
 def test_bad_sources_are_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import lonepair.methods as methods
 from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.errors import UserError
-from lonepair.media.source import fit_inside
+from lonepair.media.sizes import fit_inside
 from lonepair.methods.base import Method, StepInputs
 from lonepair.nets import StageGenerator, StagewiseGenerator, widths_by_stage
 from lonepair.ops.noise import RandomStream, seed_global

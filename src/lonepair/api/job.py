@@ -23,7 +23,8 @@ import lonepair.methods as methods
 from lonepair.api.model import Model
 from lonepair.compute.engine import Engine, choose_engine
 from lonepair.errors import UserError
-from lonepair.media.source import Source, fit_inside, open_source, training_size
+from lonepair.media.sizes import fit_inside, training_size
+from lonepair.media.source import Source, open_source
 from lonepair.methods.base import Config, Method, Plan
 from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.noise import seed_global
@@ -300,8 +301,8 @@ class Job:
                     "%s: %dx%d is reduced to %dx%d for training", source.name, *reversed(source.size), *reversed(full)
                 )
             frames = source.training_frames(full, self.layout.channels, self.config.max_frames)
-            if source.count is not None and len(frames) < source.count:
-                logger.info("%s: trains on %d of its %d frames", source.name, len(frames), source.count)
+            if source.frame_count is not None and len(frames) < source.frame_count:
+                logger.info("%s: trains on %d of its %d frames", source.name, len(frames), source.frame_count)
             levels[domain] = [self.engine.to_device(level) for level in pyramid(frames, self.layout.sizes(full))]
         return levels
 

@@ -17,7 +17,8 @@ from lonepair.compute.engine import Engine, choose_engine
 from lonepair.errors import UserError
 from lonepair.media.files import check_output
 from lonepair.media.sheet import contact_sheet
-from lonepair.media.source import Source, check_not_small, open_source
+from lonepair.media.sizes import check_min_side
+from lonepair.media.source import Source, open_source
 from lonepair.methods.base import Method, SingleMethod
 from lonepair.ops.resize import resize_image
 from lonepair.train.checkpoint import SUFFIX, load_model, save_model
@@ -76,7 +77,7 @@ class Model:
         if size is not None and min(size) < 1:
             raise UserError(f"size is {size[1]}x{size[0]} (width x height): both sides need at least 1 pixel")
         direction = DIRECTIONS[1] if reverse else DIRECTIONS[0]
-        check_not_small(opened, self.method.config.min_side)
+        check_min_side(opened, self.method.config.min_side)
         _check_seed(seed, "the noise's seed")
         finish = finish and self.method.remembers
         settings = {

@@ -16,8 +16,8 @@ from lonepair.apply.results import finished, metadata_of
 from lonepair.apply.sampling import sizes_for
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
+from lonepair.media.container import Frame
 from lonepair.media.files import check_output
-from lonepair.media.frames import Frame
 from lonepair.media.write import WRITABLE, ClipWriter
 from lonepair.methods.base import SingleMethod, Size
 from lonepair.ops.noise import RandomStream

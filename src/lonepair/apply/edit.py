@@ -14,8 +14,9 @@ from torch import Tensor
 from lonepair.apply.results import finished
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
-from lonepair.media.image import as_image, read_image
-from lonepair.media.source import fit_inside
+from lonepair.media.image import read_image
+from lonepair.media.sizes import fit_inside
+from lonepair.media.values import as_image
 from lonepair.methods.base import Method
 from lonepair.ops.arrays import to_pil
 from lonepair.ops.color import match_channels

@@ -20,12 +20,14 @@ from torch import Tensor
 from lonepair.apply.results import finished
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
+from lonepair.media.container import Frame
 from lonepair.media.files import check_output
-from lonepair.media.frames import Frame, write_frames_folder
+from lonepair.media.frames import write_frames_folder
 from lonepair.media.image import WRITABLE as IMAGE_SUFFIXES
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
-from lonepair.media.source import Source, working_size
+from lonepair.media.sizes import working_size
+from lonepair.media.source import Source
 from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
 from lonepair.media.write import ClipWriter
 from lonepair.methods.base import Method
@@ -167,7 +169,7 @@ class Translation:
         """Every frame, redrawn, at its own time."""
         made, drawn = None, self._all_drawn()
         ahead = next(drawn, None)
-        wanted = self._moments(self.source.count or 1, MOMENTS)
+        wanted = self._moments(self.source.frame_count or 1, MOMENTS)
         for index in itertools.count():
             if ahead is None:
                 return
@@ -226,7 +228,7 @@ class Translation:
             return path
         assert self.source.rate is not None
         writer = ClipWriter(
-            path, self.size, self.source.rate, self.source.sound, metadata, overwrite, self.source.pixel_aspect
+            path, self.size, self.source.rate, self.source.audio_path, metadata, overwrite, self.source.pixel_aspect
         )
         with writer as clip:
             written = _written(clip, progress(self.frames()))

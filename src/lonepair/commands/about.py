@@ -33,7 +33,7 @@ class Info:
 
 
 def run_info(given: Info) -> int:
-    from lonepair.media.source import fit_inside
+    from lonepair.media.sizes import fit_inside
     from lonepair.train.checkpoint import load_model
 
     settings: dict[str, Any]

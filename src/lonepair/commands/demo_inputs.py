@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from lonepair.media import frames, image
+    from lonepair.media import image, values, write
 else:
     Image = lazy("PIL.Image")
-    frames = lazy("lonepair.media.frames")
     image = lazy("lonepair.media.image")
+    values = lazy("lonepair.media.values")
+    write = lazy("lonepair.media.write")
 
 SIZE = (96, 128)
 """(h, w) of all three inputs, in pixels: small enough to be learned in minutes, and even, as H.264 wants it."""
@@ -61,7 +62,7 @@ def demo_inputs(folder: Path) -> tuple[Path, Path, Path]:
     if not target.exists():
         image.write_image(target, _crop(galaxies, *GALAXIES))
     if not clip.exists():
-        with frames.ClipWriter(clip, SIZE, RATE) as writer:
+        with write.ClipWriter(clip, SIZE, RATE) as writer:
             for index in range(FRAMES):
                 writer.write(_crop(coins, *_camera(index)), index / RATE)
     return still, clip, target
@@ -81,4 +82,4 @@ def _crop(photo: Image.Image, left: float, top: float, width: float) -> Tensor:
     """A window of `photo` at SIZE, antialiased; its corner and width may lie between pixels."""
     height = width * SIZE[0] / SIZE[1]
     view = photo.resize((SIZE[1], SIZE[0]), Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))
-    return image.as_image(view)
+    return values.as_image(view)

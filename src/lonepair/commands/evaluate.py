@@ -13,7 +13,7 @@ from lonepair.commands.forms import Compute
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
-    from lonepair.evaluate import Run, Wanted
+    from lonepair.evaluate import EvaluationOptions, Run
     from lonepair.media.source import Source
 
 logger = logging.getLogger("lonepair")
@@ -61,7 +61,7 @@ class Eval:
 
 
 def run_eval(given: Eval) -> int:
-    from lonepair.evaluate import measure, open_run, text_table, write_report
+    from lonepair.evaluate import measure_run, open_run, text_table, write_report
 
     _check(given)
     folder = given.output.folder()
@@ -71,7 +71,7 @@ def run_eval(given: Eval) -> int:
     measured = []
     for run in runs:
         logger.info("measuring %s", run.path)
-        measured.append(measure(run, wanted))
+        measured.append(measure_run(run, wanted))
         print(text_table(run, measured[-1]))
     print(write_report(folder, runs, measured, wanted))
     return 0
@@ -93,9 +93,9 @@ def _check(given: Eval) -> None:
         raise UserError(f"seed is {given.seed}: choose 0 to {2**32 - 1}")
 
 
-def _wanted(given: Eval) -> Wanted:
+def _wanted(given: Eval) -> EvaluationOptions:
     """The files that the flags name, opened and checked."""
-    from lonepair.evaluate import Wanted
+    from lonepair.evaluate import EvaluationOptions
     from lonepair.media.image import read_image
     from lonepair.metrics.sifid import check_weights
 
@@ -104,7 +104,7 @@ def _wanted(given: Eval) -> Wanted:
         check_weights(weights)
     clip = None if given.source is None else _open_clip(given.source)
     published = None if given.published is None else read_image(given.published)
-    return Wanted(published, clip, weights, given.samples, given.seed)
+    return EvaluationOptions(published, clip, weights, given.samples, given.seed)
 
 
 def _open_clip(path: Path) -> Source:
@@ -124,7 +124,7 @@ def _check_use(given: Eval, runs: list[Run]) -> None:
     Raises:
         UserError: naming the flag.
     """
-    pairs, singles = [r for r in runs if not r.single], [r for r in runs if r.single]
+    pairs, singles = [r for r in runs if not r.is_single_image], [r for r in runs if r.is_single_image]
     for flag, value, able, kind in (
         ("--published", given.published, pairs, "a pair"),
         ("--source", given.source, pairs, "a pair"),

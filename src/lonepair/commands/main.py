@@ -19,7 +19,7 @@ from typing import Any
 from lonepair.commands import COMMANDS, Command
 from lonepair.commands.forms import flags
 from lonepair.errors import UserError
-from lonepair.media.files import reason
+from lonepair.media.files import error_reason
 
 logger = logging.getLogger("lonepair")
 
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if debug:
                 traceback.print_exc()
             where = f"{error.filename}: " if error.filename else ""
-            print(f"lonepair: {where}{reason(error)}; check names, permissions and free space", file=sys.stderr)
+            print(f"lonepair: {where}{error_reason(error)}; check names, permissions and free space", file=sys.stderr)
             return 2
         except Exception as error:
             if debug:

@@ -221,7 +221,7 @@ def _redraw(
         out,
         output.overwrite,
         output.save_frames,
-        lambda frames: iter(tqdm(frames, desc="redrawing", total=source.count, file=sys.stderr)),
+        lambda frames: iter(tqdm(frames, desc="redrawing", total=source.frame_count, file=sys.stderr)),
     )
     target = None if look is None else next(look.frames()).image
     if entries:

@@ -15,7 +15,8 @@ from lonepair.apply.sampling import reconstruction
 from lonepair.apply.translation import DIRECTIONS
 from lonepair.evaluate.runs import Run
 from lonepair.media.sheet import contact_sheet
-from lonepair.media.source import Source, working_size
+from lonepair.media.sizes import working_size
+from lonepair.media.source import Source
 from lonepair.metrics import copy_map, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
 from lonepair.metrics.copying import PATCH
 from lonepair.ops.color import match_channels
@@ -27,7 +28,7 @@ _RED = (1.0, -0.6, -0.6)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EvaluationOptions:
     """What to measure beyond the run itself."""
 
     published: Float[Tensor, "1 c h w"] | None = None
@@ -42,7 +43,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Row:
+class MetricRow:
     """What is measured of one picture (or of all samples)."""
 
     name: str
@@ -51,31 +52,32 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Part:
+class ReportSection:
     """One table of a report, and its pictures."""
 
     name: str
     """A direction, "samples" or "clip"."""
-    rows: list[Row]
+    rows: list[MetricRow]
     pictures: dict[str, Float[Tensor, "1 c h w"]] = field(default_factory=dict)
     """What is shown -> picture, [-1, 1]."""
 
     @property
-    def main(self) -> Row:
+    def main(self) -> MetricRow:
         """The row that the others are there for: the output's, or the samples'."""
         return next((row for row in self.rows if row.name == OUTPUT), self.rows[0])
 
 
-def measure(run: Run, wanted: Wanted) -> list[Part]:
+def measure_run(run: Run, wanted: EvaluationOptions) -> list[ReportSection]:
     """Everything that can be said of `run`: of a pair both directions, and the clip; of one image its samples.
 
     Raises:
         UserError: for weights that are none, or a clip that cannot be redrawn.
     """
-    if run.single:
+    if run.is_single_image:
         return [_samples(run, wanted)]
     parts = [
-        direction(run, name, wanted.published if name == DIRECTIONS[0] else None, wanted.seed) for name in DIRECTIONS
+        measure_direction(run, name, wanted.published if name == DIRECTIONS[0] else None, wanted.seed)
+        for name in DIRECTIONS
     ]
     return parts if wanted.clip is None else [*parts, _clip(run, wanted.clip, wanted.seed)]
 
@@ -83,27 +85,29 @@ def measure(run: Run, wanted: Wanted) -> list[Part]:
 # -- pairs ------------------------------------------------------------------------------------------------------------
 
 
-def direction(run: Run, name: str, published: Float[Tensor, "1 c h w"] | None = None, seed: int = 0) -> Part:
+def measure_direction(
+    run: Run, name: str, published: Float[Tensor, "1 c h w"] | None = None, seed: int = 0
+) -> ReportSection:
     """The run's own input redrawn at training size, with look, structure and copying, and what these are of the
     source, of the target and of a published picture."""
     source, target = run.inputs[name[0]], run.inputs[name[-1]]
     redrawn = run.model.translate(source, reverse=name == DIRECTIONS[1], seed=seed).image
     rows = [
-        Row("source", of_translation(source, target, source)),
-        Row("target", of_translation(target, target, source)),
-        Row(OUTPUT, of_translation(redrawn, target, source)),
+        MetricRow("source", translation_metrics(source, target, source)),
+        MetricRow("target", translation_metrics(target, target, source)),
+        MetricRow(OUTPUT, translation_metrics(redrawn, target, source)),
     ]
     pictures = {"source": source, "target": target, OUTPUT: redrawn}
     if published is not None:
         shown = match_channels(published, source.shape[1])
         rows += _beside_published(source, target, redrawn, shown)
         pictures[PUBLISHED] = shown
-    copied = overlay(redrawn, copy_map(redrawn, target))
+    copied = overlay_copies(redrawn, copy_map(redrawn, target))
     sheet = contact_sheet([[*pictures.items(), ("copied from the target", copied)]])
-    return Part(name, rows, {"sheet": sheet, OUTPUT: redrawn, "copied": copied})
+    return ReportSection(name, rows, {"sheet": sheet, OUTPUT: redrawn, "copied": copied})
 
 
-def of_translation(image: Tensor, target: Tensor, source: Tensor) -> dict[str, float]:
+def translation_metrics(image: Tensor, target: Tensor, source: Tensor) -> dict[str, float]:
     """Look, structure and copying of `image`, which is to have the look of `target` and the structure of `source`."""
     return {
         "look": look(image, target, source),
@@ -112,7 +116,7 @@ def of_translation(image: Tensor, target: Tensor, source: Tensor) -> dict[str, f
     }
 
 
-def _beside_published(source: Tensor, target: Tensor, redrawn: Tensor, published: Tensor) -> list[Row]:
+def _beside_published(source: Tensor, target: Tensor, redrawn: Tensor, published: Tensor) -> list[MetricRow]:
     """All at the published picture's longest side, each aspect kept: metrics of unequal sizes do not compare."""
     longest = min(max(published.shape[-2:]), max(source.shape[-2:]))
     factor = longest / max(source.shape[-2:])
@@ -121,9 +125,9 @@ def _beside_published(source: Tensor, target: Tensor, redrawn: Tensor, published
     # Some published pictures are squares of a source that is none: it is drawn out as theirs is.
     stretched = resize_image(source, (theirs.shape[-2], theirs.shape[-1]))
     return [
-        Row(f"source, {longest} px", of_translation(small, aim, small)),
-        Row(f"{OUTPUT}, {longest} px", of_translation(ours, aim, small)),
-        Row(f"{PUBLISHED}, {longest} px", of_translation(theirs, aim, stretched)),
+        MetricRow(f"source, {longest} px", translation_metrics(small, aim, small)),
+        MetricRow(f"{OUTPUT}, {longest} px", translation_metrics(ours, aim, small)),
+        MetricRow(f"{PUBLISHED}, {longest} px", translation_metrics(theirs, aim, stretched)),
     ]
 
 
@@ -132,7 +136,7 @@ def _scaled(image: Tensor, factor: float) -> Tensor:
     return resize_image(image, (max(PATCH, round(h * factor)), max(PATCH, round(w * factor))))
 
 
-def overlay(output: Float[Tensor, "1 c h w"], copied: Bool[Tensor, "h2 w2"]) -> Float[Tensor, "1 3 h w"]:
+def overlay_copies(output: Float[Tensor, "1 c h w"], copied: Bool[Tensor, "h2 w2"]) -> Float[Tensor, "1 3 h w"]:
     """`output`, [-1, 1], half red wherever a patch that `copy_map` marks lies."""
     covered = F.max_pool2d(F.pad(copied[None, None].float(), [PATCH - 1] * 4), PATCH, 1)
     mask = F.interpolate(covered, (output.shape[-2], output.shape[-1]), mode="nearest")
@@ -141,7 +145,7 @@ def overlay(output: Float[Tensor, "1 c h w"], copied: Bool[Tensor, "h2 w2"]) -> 
     return torch.where(mask > 0, (shown + red) / 2, shown)
 
 
-def _clip(run: Run, clip: Source, seed: int) -> Part:
+def _clip(run: Run, clip: Source, seed: int) -> ReportSection:
     config = run.model.method.config
     # At the size at which the target is measured, so that the sharpness of both is of the same pixels.
     h, w = working_size(clip.size, config.min_side, config.max_side)
@@ -150,13 +154,13 @@ def _clip(run: Run, clip: Source, seed: int) -> Part:
     channels = run.model.method.plan.channels
     source = (match_channels(frame.image, channels) for frame in clip.frames())
     found = stability((frame.image for frame in translation.frames()), source, run.inputs["b"])
-    return Part("clip", [Row(OUTPUT, dict(vars(found)))], {"sheet": translation.sheet(run.inputs["b"])})
+    return ReportSection("clip", [MetricRow(OUTPUT, dict(vars(found)))], {"sheet": translation.sheet(run.inputs["b"])})
 
 
 # -- one image --------------------------------------------------------------------------------------------------------
 
 
-def _samples(run: Run, wanted: Wanted) -> Part:
+def _samples(run: Run, wanted: EvaluationOptions) -> ReportSection:
     """Samples and the reconstruction, each beside the image that was learnt."""
     model, image = run.model, run.inputs["a"]
     samples = model.sample(wanted.samples, seed=wanted.seed)
@@ -177,9 +181,9 @@ def _samples(run: Run, wanted: Wanted) -> Part:
     if wanted.weights is not None:
         of_samples["sifid"] = _mean([sifid(sample, image, wanted.weights) for sample in drawn])
         of_rebuilt["sifid"] = sifid(rebuilt, learnt, wanted.weights)
-    rows = [Row("samples", of_samples), Row("reconstruction", of_rebuilt)]
+    rows = [MetricRow("samples", of_samples), MetricRow("reconstruction", of_rebuilt)]
     sheet = contact_sheet([[("image", image), ("reconstruction", rebuilt)]])
-    return Part("samples", rows, {"sheet": sheet, "samples": samples.sheet()})
+    return ReportSection("samples", rows, {"sheet": sheet, "samples": samples.sheet()})
 
 
 def _of_one_size(image: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:

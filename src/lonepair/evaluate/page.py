@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from lonepair.evaluate.curves import loss_charts
-from lonepair.evaluate.meanings import MEANINGS, ROWS, columns, shown
-from lonepair.evaluate.measure import Part
+from lonepair.evaluate.definitions import DEFINITIONS, REFERENCE_ROWS, format_value, metric_columns
+from lonepair.evaluate.measure import ReportSection
 from lonepair.evaluate.runs import Run
 
 _STYLE = """
@@ -30,7 +30,9 @@ CAPTIONS = {
 """Picture -> what is said below it."""
 
 
-def page(runs: Sequence[Run], parts: Sequence[Sequence[Part]], files: Sequence[Sequence[dict[str, str]]]) -> str:
+def page(
+    runs: Sequence[Run], parts: Sequence[Sequence[ReportSection]], files: Sequence[Sequence[dict[str, str]]]
+) -> str:
     """The report of `runs`, given each one's parts and, for each part, picture -> its link."""
     sections = [_run(run, mine, links) for run, mine, links in zip(runs, parts, files, strict=True)]
     return (
@@ -43,26 +45,33 @@ def page(runs: Sequence[Run], parts: Sequence[Sequence[Part]], files: Sequence[S
     )
 
 
-def _summary(runs: Sequence[Run], parts: Sequence[Sequence[Part]]) -> str:
+def _summary(runs: Sequence[Run], parts: Sequence[Sequence[ReportSection]]) -> str:
     """All runs in one table: of each part its main row."""
     rows = [(run, part, part.main) for run, mine in zip(runs, parts, strict=True) for part in mine]
-    names = columns([row.values for _, _, row in rows])
+    names = metric_columns([row.values for _, _, row in rows])
     body = [
-        [str(run.path), str(run.model.settings.get("method")), part.name, *(shown(n, row.values.get(n)) for n in names)]
+        [
+            str(run.path),
+            str(run.model.settings.get("method")),
+            part.name,
+            *(format_value(n, row.values.get(n)) for n in names),
+        ]
         for run, part, row in rows
     ]
     return _table(["run", "method", "", *map(_headed, names)], body, 3)
 
 
-def _run(run: Run, parts: Sequence[Part], links: Sequence[dict[str, str]]) -> str:
+def _run(run: Run, parts: Sequence[ReportSection], links: Sequence[dict[str, str]]) -> str:
     text = [f"<h2>{escape(str(run.path))}</h2>"]
     for part, files in zip(parts, links, strict=True):
-        names = columns([row.values for row in part.rows])
-        body = [[row.name, *(shown(name, row.values.get(name)) for name in names)] for row in part.rows]
+        names = metric_columns([row.values for row in part.rows])
+        body = [[row.name, *(format_value(name, row.values.get(name)) for name in names)] for row in part.rows]
         text.append(f"<h3>{escape(part.name)}</h3>")
         text.append(_table(["", *map(_headed, names)], body, 1))
         text += [
-            f'<p class="foot">{name}: {says}.</p>' for name, says in ROWS.items() if name in [r.name for r in part.rows]
+            f'<p class="foot">{name}: {says}.</p>'
+            for name, says in REFERENCE_ROWS.items()
+            if name in [r.name for r in part.rows]
         ]
         text += [_figure(link, CAPTIONS[picture]) for picture, link in files.items()]
     text += ["<h3>losses</h3>", loss_charts(run.history) or "<p>None were logged.</p>"]
@@ -95,14 +104,14 @@ def _listed(value: Any) -> str:
     return str(value)
 
 
-def _glossary(parts: Sequence[Sequence[Part]]) -> str:
-    names = columns([row.values for mine in parts for part in mine for row in part.rows])
-    body = [[name, MEANINGS[name].better, MEANINGS[name].says] for name in names]
+def _glossary(parts: Sequence[Sequence[ReportSection]]) -> str:
+    names = metric_columns([row.values for mine in parts for part in mine for row in part.rows])
+    body = [[name, DEFINITIONS[name].better, DEFINITIONS[name].says] for name in names]
     return "<h2>How to read it</h2>\n" + _table(["", "better", ""], body, 3)
 
 
 def _headed(name: str) -> str:
-    arrow = {"lower": " ↓", "higher": " ↑"}.get(MEANINGS[name].better, "")
+    arrow = {"lower": " ↓", "higher": " ↑"}.get(DEFINITIONS[name].better, "")
     return name + arrow
 
 

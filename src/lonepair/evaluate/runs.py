@@ -14,15 +14,15 @@ from torch import Tensor
 
 from lonepair.api.model import Model, load
 from lonepair.errors import UserError
-from lonepair.media.files import reason
+from lonepair.media.files import error_reason
 from lonepair.media.image import read_image
-from lonepair.media.source import fit_inside
+from lonepair.media.sizes import fit_inside
 from lonepair.methods.base import SingleMethod
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
 from lonepair.train.run import RunFolder
 
-MEASURED = 256
+MAX_MEASURED_SIDE = 256
 """Longest side, in pixels, at which what grows beyond the networks' size is measured."""
 
 
@@ -34,12 +34,12 @@ class Run:
     model: Model
     inputs: dict[str, Float[Tensor, "1 c h w"]]
     """Domain -> its first frame, [-1, 1], with the model's channels: at training size, or as far as the model knows it
-    in more detail, up to `MEASURED` pixels."""
+    in more detail, up to `MAX_MEASURED_SIDE` pixels."""
     history: list[dict[str, float]]
     """The lines of metrics.jsonl: stage, step, seconds, and each loss under its name."""
 
     @property
-    def single(self) -> bool:
+    def is_single_image(self) -> bool:
         """Whether it learnt from one image, not from a pair."""
         return isinstance(self.model.method, SingleMethod)
 
@@ -89,7 +89,7 @@ def open_run(path: Path, load_model: Callable[[Path], Model] = load) -> Run:
 
 
 def _read_input(folder: RunFolder, domain: str, model: Model) -> Tensor:
-    """What was learnt from `domain`: at training size, or up to `MEASURED` pixels where pictures grow beyond it."""
+    """What was learnt from `domain`: at training size, or up to `MAX_MEASURED_SIDE` pixels where pictures grow beyond it."""
     path = folder.inputs / f"{domain}.png"
     if not path.exists():
         raise UserError(
@@ -105,7 +105,7 @@ def _read_input(folder: RunFolder, domain: str, model: Model) -> Tensor:
     detail = model.method.detail(domain)
     if detail is None:
         return image
-    h, w = fit_inside((detail.shape[-2], detail.shape[-1]), MEASURED)
+    h, w = fit_inside((detail.shape[-2], detail.shape[-1]), MAX_MEASURED_SIDE)
     return image if max(h, w) <= max(size) else resize_image(detail.cpu(), (h, w))
 
 
@@ -120,7 +120,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({reason(error)}); check its permissions") from error
+        raise UserError(f"{path}: cannot be read ({error_reason(error)}); check its permissions") from error
     return [_parse(path, number, line) for number, line in enumerate(lines, 1)]
 
 

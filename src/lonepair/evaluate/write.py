@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from lonepair.errors import UserError
-from lonepair.evaluate.meanings import columns, shown
-from lonepair.evaluate.measure import Part, Wanted
+from lonepair.evaluate.definitions import format_value, metric_columns
+from lonepair.evaluate.measure import EvaluationOptions, ReportSection
 from lonepair.evaluate.page import page
 from lonepair.evaluate.runs import Run
-from lonepair.media.files import atomic_write, reason
+from lonepair.media.files import atomic_write, error_reason
 from lonepair.media.image import write_image
 
 
-def text_table(run: Run, parts: Sequence[Part]) -> str:
+def text_table(run: Run, parts: Sequence[ReportSection]) -> str:
     """The parts of one run as aligned plain text."""
     kept = run.model.settings
     lines = [f"{run.path}: {kept.get('method')}, {kept.get('preset')}, seed {kept.get('seed')}, {run.seconds:.0f} s"]
     for part in parts:
-        names = columns([row.values for row in part.rows])
+        names = metric_columns([row.values for row in part.rows])
         rows = [[part.name, *names]]
-        rows += [[row.name, *(shown(name, row.values.get(name)) for name in names)] for row in part.rows]
+        rows += [[row.name, *(format_value(name, row.values.get(name)) for name in names)] for row in part.rows]
         widths = [max(len(row[i]) for row in rows) for i in range(len(names) + 1)]
         for first, *others in rows:
             cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
@@ -34,7 +34,9 @@ def text_table(run: Run, parts: Sequence[Part]) -> str:
     return "\n".join(lines)
 
 
-def write_report(folder: Path, runs: Sequence[Run], parts: Sequence[Sequence[Part]], wanted: Wanted) -> Path:
+def write_report(
+    folder: Path, runs: Sequence[Run], parts: Sequence[Sequence[ReportSection]], wanted: EvaluationOptions
+) -> Path:
     """FOLDER/results.json, FOLDER/RUN/*.png and, last, FOLDER/report.html, whose path is returned.
 
     Raises:
@@ -54,7 +56,7 @@ def write_report(folder: Path, runs: Sequence[Run], parts: Sequence[Sequence[Par
     return folder / "report.html"
 
 
-def _plain(run: Run, parts: Sequence[Part]) -> dict[str, Any]:
+def _plain(run: Run, parts: Sequence[ReportSection]) -> dict[str, Any]:
     """What results.json holds of a run; null for a value that is infinite."""
     measured = {
         part.name: {
@@ -66,7 +68,7 @@ def _plain(run: Run, parts: Sequence[Part]) -> dict[str, Any]:
     return {**run.settings(), "measured": measured}
 
 
-def _write_pictures(folder: Path, name: str, part: Part) -> dict[str, str]:
+def _write_pictures(folder: Path, name: str, part: ReportSection) -> dict[str, str]:
     """Picture -> its link from the page."""
     links = {picture: f"{name}/{part.name}-{picture}.png" for picture in part.pictures}
     for picture, link in links.items():
@@ -91,4 +93,4 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({reason(error)}); choose another folder with -o") from error
+        raise UserError(f"{folder}: cannot be made ({error_reason(error)}); choose another folder with -o") from error

@@ -46,7 +46,7 @@ def probe_animated(path: Path) -> ClipInfo:
         seconds += duration
         opaque = opaque and picture.getchannel("A").getextrema() == (255, 255)
         size = (picture.height, picture.width)
-    return ClipInfo(size=size, rate=count / seconds, frames=count, has_audio=False, channels=3 if opaque else 4)
+    return ClipInfo(size=size, rate=count / seconds, frame_count=count, has_audio=False, channels=3 if opaque else 4)
 
 
 def decode_animated(path: Path, channels: int) -> Iterator[Frame]:
@@ -121,7 +121,7 @@ def _hard_alpha(picture: Image.Image) -> Image.Image:
     return hard
 
 
-def read_note(path: Path) -> str:
+def read_comment(path: Path) -> str:
     """The comment that `save_animated` wrote; empty where there is none."""
     with open_image(path) as image:
         image.load()

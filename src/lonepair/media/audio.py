@@ -15,7 +15,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from lonepair.errors import UserError
-from lonepair.media.container import open_video, origin
+from lonepair.media.container import open_video, start_time
 
 if TYPE_CHECKING:
     _Packet = Packet[AudioStream]
@@ -42,7 +42,7 @@ class AudioTrack:
             container, video = self._open.enter_context(open_video(path))
             if not container.streams.audio:
                 return
-            source, start = container.streams.audio[0], origin(video)
+            source, start = container.streams.audio[0], start_time(video)
             if source.codec_context.name in copyable:
                 copy = output.add_stream_from_template(source)
                 self._packets = _copied(container, source, copy, start)

@@ -21,10 +21,10 @@ from lonepair.media.files import check_file
 DEFAULT_RATE = Fraction(25)
 """Frames per second where nothing says it: folders of frames, tensors, files without times."""
 
-ASPECT_TAG = "pixel_aspect"
+PIXEL_ASPECT_TAG = "pixel_aspect"
 """Where `ClipWriter` notes the shape of pixels in .mkv: PyAV cannot set Matroska's own field."""
 
-EXPECTED = "a video (mp4, mov, mkv, webm, avi), an image, or a folder of frames"
+SUPPORTED_INPUTS = "a video (mp4, mov, mkv, webm, avi), an image, or a folder of frames"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ClipInfo:
     """(h, w) in pixels, as shown (turned as the file says)."""
     rate: Fraction
     """Average frames per second; each frame still has its own time."""
-    frames: int | None
+    frame_count: int | None
     """How many, where the file says it. A damaged file may hold fewer."""
     has_audio: bool
     channels: int
@@ -66,7 +66,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         NotAVideoError: the file is of another kind.
         UserError: the file is missing, empty, a folder, damaged, or holds no pictures.
     """
-    check_file(path, EXPECTED)
+    check_file(path, SUPPORTED_INPUTS)
     try:
         # An absolute name is never taken for a URL ("a:b.mp4"), and a playlist may not reach into the network.
         options = {"protocol_whitelist": "file"}
@@ -76,18 +76,20 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             start = file.read(12)
         if start[4:8] in (b"ftyp", b"moov", b"mdat") or start[:4] in (b"RIFF", b"\x1aE\xdf\xa3"):
             raise UserError(f"{path}: the video is damaged or cut short; give a whole copy of the file") from error
-        raise NotAVideoError(f"{path}: is neither an image nor a video that can be read; give {EXPECTED}") from error
+        raise NotAVideoError(
+            f"{path}: is neither an image nor a video that can be read; give {SUPPORTED_INPUTS}"
+        ) from error
     with container:
         # FFmpeg "plays" text files (tty), and pictures one by one, which is Pillow's work here.
         if container.format.name in ("tty", "image2") or container.format.name.endswith("_pipe"):
-            raise NotAVideoError(f"{path}: is neither an image nor a video that can be read; give {EXPECTED}")
+            raise NotAVideoError(f"{path}: is neither an image nor a video that can be read; give {SUPPORTED_INPUTS}")
         streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]  # no covers
         if not streams:
             what = "holds only sound" if container.streams.audio else "holds no pictures"
-            raise UserError(f"{path}: the file {what}; give {EXPECTED}")
+            raise UserError(f"{path}: the file {what}; give {SUPPORTED_INPUTS}")
         yield container, streams[0]
 
 
-def origin(stream: VideoStream) -> Fraction:
+def start_time(stream: VideoStream) -> Fraction:
     """The time in the file, in seconds, that is our 0: where the pictures start."""
     return Fraction(stream.start_time or 0) * (stream.time_base or 0)

@@ -13,7 +13,7 @@ from pathlib import Path
 from lonepair.errors import UserError
 
 
-def reason(error: OSError) -> str:
+def error_reason(error: OSError) -> str:
     """The system's own words for `error`, in lower case and without the file's name: "no space left on device"."""
     return (error.strerror or str(error) or type(error).__name__).rstrip(".").lower()
 
@@ -33,7 +33,9 @@ def check_file(path: Path, expected: str) -> None:
             if not file.read(1):
                 raise UserError(f"{path}: the file is empty (0 bytes); give {expected}")
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({reason(error)}); check the file and its permissions") from error
+        raise UserError(
+            f"{path}: cannot be read ({error_reason(error)}); check the file and its permissions"
+        ) from error
 
 
 def check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
@@ -45,7 +47,7 @@ def check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
     try:
         _check_output(path, suffixes, overwrite)
     except OSError as error:  # such as a name that is too long
-        raise UserError(f"{path}: cannot be written ({reason(error)}); give another -o") from error
+        raise UserError(f"{path}: cannot be written ({error_reason(error)}); give another -o") from error
 
 
 def _check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
@@ -72,7 +74,7 @@ def check_frames_folder(folder: Path, overwrite: bool) -> None:
         if folder.is_dir() and not overwrite and any(folder.iterdir()):
             raise UserError(f"{folder}: the folder is not empty; give --overwrite to write into it, or another folder")
     except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({reason(error)}); choose another folder") from error
+        raise UserError(f"{folder}: cannot be read ({error_reason(error)}); choose another folder") from error
 
 
 def check_writable(folder: Path) -> None:
@@ -86,7 +88,9 @@ def check_writable(folder: Path) -> None:
             file.write(b"\0" * 65536)
             file.flush()
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written to ({reason(error)}); choose another folder with -o") from error
+        raise UserError(
+            f"{folder}: cannot be written to ({error_reason(error)}); choose another folder with -o"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -107,7 +111,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         _flush(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({reason(error)}); {_remedy(error, path)}") from error
+        raise UserError(f"{path}: cannot be written ({error_reason(error)}); {_remedy(error, path)}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -132,16 +136,16 @@ def _remedy(error: OSError, path: Path) -> str:
     return "free some space, or choose another place"
 
 
-def next_free(path: str | Path, with_it: Callable[[Path], Iterable[Path]] = lambda path: (path,)) -> Path:
+def next_free(path: str | Path, required_paths: Callable[[Path], Iterable[Path]] = lambda path: (path,)) -> Path:
     """`path` if nothing is there, else the first free one of name-2, name-3, ... (before a file's suffix).
 
-    `with_it`: All that must be free for a name to be, itself included.
+    `required_paths`: All that must be free for a name to be, itself included.
     """
     path = Path(path)
     # A folder's name may hold a dot that starts no suffix: "run.v1" continues as "run.v1-2".
     stem, suffix = (path.name, "") if path.is_dir() else (path.stem, path.suffix)
     free, number = path, 1
-    while any(each.exists() or each.is_symlink() for each in with_it(free)):
+    while any(each.exists() or each.is_symlink() for each in required_paths(free)):
         number += 1
         free = path.with_name(f"{stem}-{number}{suffix}")
     return free

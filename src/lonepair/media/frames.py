@@ -22,24 +22,19 @@ from PIL import ExifTags, Image
 
 from lonepair.errors import UserError
 from lonepair.media.animated import decode_animated, is_animated, probe_animated
-from lonepair.media.container import ASPECT_TAG, DEFAULT_RATE, EXPECTED, ClipInfo, Frame, open_video, origin
-from lonepair.media.files import natural_order, reason
+from lonepair.media.container import (
+    DEFAULT_RATE,
+    PIXEL_ASPECT_TAG,
+    SUPPORTED_INPUTS,
+    ClipInfo,
+    Frame,
+    open_video,
+    start_time,
+)
+from lonepair.media.files import error_reason, natural_order
 from lonepair.media.image import NotAnImageError, open_image, read_image, write_image
-from lonepair.media.write import ClipWriter, read_clip_metadata
 from lonepair.ops.arrays import from_integers
 from lonepair.ops.color import match_channels
-
-__all__ = [
-    "DEFAULT_RATE",
-    "ClipInfo",
-    "ClipWriter",
-    "Frame",
-    "decode",
-    "folder_frames",
-    "probe",
-    "read_clip_metadata",
-    "write_frames_folder",
-]
 
 log = logging.getLogger("lonepair")
 
@@ -72,7 +67,7 @@ def probe(path: str | Path, rate: Fraction = DEFAULT_RATE) -> ClipInfo:
             return ClipInfo(
                 size=array.shape[:2],
                 rate=_rate(stream),
-                frames=stream.frames or None,
+                frame_count=stream.frames or None,
                 has_audio=bool(container.streams.audio),
                 channels=1 if array.ndim == 2 else array.shape[2],
                 pixel_aspect=_pixel_aspect(stream, frame),
@@ -92,7 +87,7 @@ def decode(path: str | Path, rate: Fraction = DEFAULT_RATE, info: ClipInfo | Non
     path = Path(path).expanduser()
     if path.is_dir():
         info = info or _probe_folder(path, rate)
-        for index, file in enumerate(folder_frames(path)):
+        for index, file in enumerate(frame_files(path)):
             yield Frame(index / rate, match_channels(read_image(file), info.channels))
     elif _is_picture(path):
         yield from decode_animated(path, (info or probe_animated(path)).channels)
@@ -115,7 +110,7 @@ def _is_picture(path: Path) -> bool:
 def _decode_video(path: Path) -> Iterator[Frame]:
     count, time, last_size = 0, Fraction(-1), None
     with open_video(path) as (container, stream):
-        step, start = 1 / _rate(stream), origin(stream)
+        step, start = 1 / _rate(stream), start_time(stream)
         for frame in _video_frames(path, container, stream):
             following = time + step if count else Fraction(0)
             own = None if frame.pts is None else frame.pts * Fraction(frame.time_base or 0) - start
@@ -161,7 +156,7 @@ def _pixel_aspect(stream: VideoStream, frame: av.VideoFrame) -> Fraction:
     """Width over height of a pixel of `frame` turned upright; 1 where the file does not say."""
     aspect = Fraction(stream.sample_aspect_ratio or 0)
     if not aspect:
-        note = {key.lower(): text for key, text in stream.metadata.items()}.get(ASPECT_TAG, "")
+        note = {key.lower(): text for key, text in stream.metadata.items()}.get(PIXEL_ASPECT_TAG, "")
         with contextlib.suppress(ValueError, ZeroDivisionError):
             aspect = Fraction(note)
     if aspect <= 0:
@@ -194,7 +189,7 @@ def _no_frames(path: Path) -> UserError:
 # Folders of frames
 
 
-def folder_frames(folder: Path) -> list[Path]:
+def frame_files(folder: Path) -> list[Path]:
     """The image files of `folder` in natural order; hidden files and other kinds are left out.
 
     Raises:
@@ -203,15 +198,15 @@ def folder_frames(folder: Path) -> list[Path]:
     try:
         files = [f for f in folder.iterdir() if f.suffix.lower() in _FRAME_SUFFIXES and not f.name.startswith(".")]
     except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({reason(error)}); check the folder's permissions") from error
+        raise UserError(f"{folder}: cannot be read ({error_reason(error)}); check the folder's permissions") from error
     if not files:
-        raise UserError(f"{folder}: the folder holds no images; give {EXPECTED}")
+        raise UserError(f"{folder}: the folder holds no images; give {SUPPORTED_INPUTS}")
     return natural_order(files)
 
 
 def _probe_folder(folder: Path, rate: Fraction) -> ClipInfo:
     """What the frames of `folder` are; all are opened, so that an odd one is named before any work is done."""
-    files = folder_frames(folder)
+    files = frame_files(folder)
     size, channels, odd_alpha = None, 1, []
     for file in files:
         with open_image(file) as image:
@@ -228,7 +223,7 @@ def _probe_folder(folder: Path, rate: Fraction) -> ClipInfo:
     if any(read_image(file).shape[1] == 4 for file in odd_alpha):
         channels = 4
     assert size is not None
-    return ClipInfo(size=size, rate=rate, frames=len(files), has_audio=False, channels=channels)
+    return ClipInfo(size=size, rate=rate, frame_count=len(files), has_audio=False, channels=channels)
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
@@ -254,7 +249,7 @@ def write_frames_folder(
         if not overwrite and any(folder.iterdir()):
             raise UserError(f"{folder}: the folder is not empty; give --overwrite to write into it, or another folder")
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({reason(error)}); choose another folder") from error
+        raise UserError(f"{folder}: cannot be written ({error_reason(error)}); choose another folder") from error
     count = 0
     for frame in frames:
         write_image(folder / f"{count:06d}.png", frame.image, metadata, overwrite)

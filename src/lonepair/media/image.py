@@ -19,22 +19,8 @@ from torch import Tensor
 
 from lonepair.errors import UserError
 from lonepair.media.files import atomic_write, check_file, check_output
-from lonepair.media.sheet import contact_sheet
-from lonepair.ops.arrays import from_integers, to_pil, to_uint8
-from lonepair.ops.color import CHANNELS, common_channels, match_channels
-
-__all__ = [
-    "as_image",
-    "common_channels",
-    "contact_sheet",
-    "match_channels",
-    "open_image",
-    "read_image",
-    "read_metadata",
-    "to_pil",
-    "to_uint8",
-    "write_image",
-]
+from lonepair.ops.arrays import from_integers, to_pil
+from lonepair.ops.color import match_channels
 
 log = logging.getLogger("lonepair")
 
@@ -44,8 +30,6 @@ WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 _EXPECTED = "an image file such as PNG or JPEG"
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
 """First bytes of the common formats: a file that has them and cannot be opened is damaged, not of another kind."""
-_RANGE_MARGIN = 1e-3
-"""How far outside [-1, 1] a floating point image may lie (rounding); beyond, it is in other units."""
 
 
 class NotAnImageError(UserError):
@@ -104,8 +88,8 @@ def read_image(path: str | Path) -> Float[Tensor, "1 c h w"]:
     path = Path(path).expanduser()
     with open_image(path) as image:
         deep = _read_deep(path, image)
-        tensor = deep if deep is not None else _from_pil(image, str(path))
-    return _drop_opaque(tensor)
+        tensor = deep if deep is not None else from_pil(image, str(path))
+    return drop_opaque_alpha(tensor)
 
 
 def _read_deep(path: Path, image: Image.Image) -> Float[Tensor, "1 c h w"] | None:
@@ -125,7 +109,7 @@ def _read_deep(path: Path, image: Image.Image) -> Float[Tensor, "1 c h w"] | Non
     return from_integers(array)
 
 
-def _from_pil(image: Image.Image, name: str) -> Float[Tensor, "1 c h w"]:
+def from_pil(image: Image.Image, name: str) -> Float[Tensor, "1 c h w"]:
     """Any Pillow image as a tensor; `name` is what errors call it."""
     with contextlib.suppress(ValueError, TypeError, KeyError, SyntaxError):  # a broken EXIF block is no reason to stop
         image.load()
@@ -177,82 +161,9 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     return image if converted is None else converted
 
 
-def _drop_opaque(image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:
+def drop_opaque_alpha(image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:
     """RGBA without its alpha where that is opaque everywhere; any other image itself."""
     return image[:, :3].contiguous() if image.shape[1] == 4 and bool((image[:, 3] == 1).all()) else image
-
-
-def as_image(value: object) -> Float[Tensor, "1 c h w"]:
-    """One image from whatever holds one.
-
-    A path or a Pillow image is read as `read_image` does. An array is (h, w) or (h, w, c), a tensor (h, w), (c, h, w)
-    or (1, c, h, w), c = 1, 3 or 4. Integers are uint8 (0..255) or uint16 (0..65535); *floating point values are taken
-    as they are, in [-1, 1]*, never as 0..1. A tensor stays on its device.
-
-    Raises:
-        UserError: none of these, another shape or type, values that are not finite or outside [-1, 1], no pixels.
-    """
-    if isinstance(value, str | Path):
-        return read_image(value)
-    if isinstance(value, Image.Image):
-        if 0 in value.size:
-            raise UserError(f"the Pillow image has no pixels ({value.width}x{value.height}); give another")
-        return _drop_opaque(_from_pil(value, "the Pillow image"))
-    if isinstance(value, np.ndarray):
-        return _from_array(value)
-    if isinstance(value, Tensor):
-        return _from_tensor(value)
-    raise UserError(f"a {type(value).__name__} is not an image; give a path, a Pillow image, an array or a tensor")
-
-
-def _from_array(array: np.ndarray) -> Float[Tensor, "1 c h w"]:
-    name = f"the array of shape {array.shape}"
-    if array.ndim == 3 and array.shape[2] not in CHANNELS and array.shape[0] in CHANNELS and min(array.shape[1:]) > 4:
-        raise UserError(f"{name} has its channels first; arrays are (h, w, c): give array.transpose(1, 2, 0)")
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in CHANNELS):
-        raise UserError(f"{name} is not an image; give (h, w) or (h, w, c) with c = 1, 3 or 4")
-    if array.size == 0:
-        raise UserError(f"{name} has no pixels; give at least 1x1")
-    if array.dtype in (np.uint8, np.uint16):
-        return from_integers(array)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise UserError(f"{name} holds {array.dtype}; give uint8, uint16, or floating point in [-1, 1]")
-    planes = array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
-    return _in_range(torch.from_numpy(np.array(planes[None], dtype=np.float32)), name)
-
-
-def _from_tensor(tensor: Tensor) -> Float[Tensor, "1 c h w"]:
-    shape = tuple(tensor.shape)
-    name = f"the tensor of shape {shape}"
-    if len(shape) == 3 and shape[0] not in CHANNELS and shape[2] in CHANNELS and min(shape[:2]) > 4:
-        raise UserError(f"{name} has its channels last; tensors are (c, h, w): give tensor.permute(2, 0, 1)")
-    if len(shape) == 4 and shape[0] > 1:
-        raise UserError(f"{name} is {shape[0]} images; give one: tensor[:1]")
-    image = tensor.reshape(-1, *shape[-2:])[None] if len(shape) in (2, 3, 4) and tensor.numel() else tensor
-    if image.ndim != 4 or image.shape[1] not in CHANNELS:
-        raise UserError(f"{name} is not an image; give (h, w), (c, h, w) or (1, c, h, w) with c = 1, 3 or 4")
-    if tensor.dtype == torch.uint8:
-        return image.float() / 127.5 - 1
-    if tensor.dtype == torch.uint16:
-        return image.float() / 32767.5 - 1
-    if not tensor.is_floating_point():
-        raise UserError(f"{name} holds {tensor.dtype}; give torch.uint8, or floating point in [-1, 1]")
-    return _in_range(image.float(), name)
-
-
-def _in_range(image: Float[Tensor, "1 c h w"], name: str) -> Float[Tensor, "1 c h w"]:
-    """`image`, a floating point one, checked to be finite and in [-1, 1]."""
-    low, high = float(image.min()), float(image.max())
-    if not bool(torch.isfinite(image).all()):
-        raise UserError(f"{name} holds values that are not finite (NaN or infinity); replace them first")
-    if low < -1 - _RANGE_MARGIN or high > 1 + _RANGE_MARGIN:
-        remedy = "give uint8 0..255, or divide by 127.5 and subtract 1" if high > 2 else "rescale it, or clamp it"
-        raise UserError(f"{name} has values from {low:g} to {high:g}, not in [-1, 1]; {remedy}")
-    if low >= 0 and low < high:
-        log.warning(
-            "%s has values from %g to %g, taken as in [-1, 1]; if they are 0..1, give 2 * x - 1", name, low, high
-        )
-    return image.clamp(-1, 1)
 
 
 def write_image(

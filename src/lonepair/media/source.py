@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -17,10 +16,12 @@ from torch import Tensor
 
 from lonepair.errors import UserError
 from lonepair.media.animated import is_animated
-from lonepair.media.container import EXPECTED
+from lonepair.media.container import DEFAULT_RATE, SUPPORTED_INPUTS, ClipInfo, Frame
 from lonepair.media.files import check_file
-from lonepair.media.frames import DEFAULT_RATE, ClipInfo, Frame, decode, folder_frames, probe
-from lonepair.media.image import NotAnImageError, as_image, common_channels, match_channels, read_image
+from lonepair.media.frames import decode, frame_files, probe
+from lonepair.media.image import NotAnImageError, read_image
+from lonepair.media.values import as_image
+from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.resize import resize_image
 
 _CHUNK_BYTES = 1 << 20
@@ -42,11 +43,11 @@ class Source(ABC):
     """1, 3 or 4."""
     rate: Fraction | None
     """Average frames per second; None for a still."""
-    count: int | None
+    frame_count: int | None
     """How many frames, where that is known before decoding."""
     pixel_aspect: Fraction
     """Width of a pixel over its height; other than 1 in anamorphic video."""
-    sound: Path | None
+    audio_path: Path | None
     """The video file that holds its sound; None where there is none."""
 
     @abstractmethod
@@ -93,9 +94,9 @@ class Still(Source):
         self.size = (image.shape[-2], image.shape[-1])
         self.channels = image.shape[1]
         self.rate = None
-        self.count = 1
+        self.frame_count = 1
         self.pixel_aspect = Fraction(1)
-        self.sound = None
+        self.audio_path = None
         self._image = image
 
     def frames(self) -> Iterator[Frame]:
@@ -122,9 +123,9 @@ class Clip(Source):
         self.size = info.size
         self.channels = info.channels
         self.rate = info.rate
-        self.count = info.frames
+        self.frame_count = info.frame_count
         self.pixel_aspect = info.pixel_aspect
-        self.sound = path if info.has_audio else None
+        self.audio_path = path if info.has_audio else None
         self._frames = frames
 
     def frames(self) -> Iterator[Frame]:
@@ -135,7 +136,7 @@ class Clip(Source):
         """SHA-256 of the file's bytes, of a folder's files in order, or of the pixels where there is no file."""
         if self.path is None:
             return _hash_frames(self.frames())
-        return _hash_files(folder_frames(self.path) if self.path.is_dir() else [self.path])
+        return _hash_files(frame_files(self.path) if self.path.is_dir() else [self.path])
 
 
 def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
@@ -186,7 +187,7 @@ def _several(values: Sequence[object]) -> Clip:
 
 def _open_path(path: Path, rate: Fraction) -> Source:
     if not path.is_dir():
-        check_file(path, EXPECTED)
+        check_file(path, SUPPORTED_INPUTS)
         try:
             if not is_animated(path):
                 return Still(read_image(path), path.name, path)
@@ -207,7 +208,7 @@ def _clip_of(images: list[Tensor], name: str, rate: Fraction) -> Clip:
     if not images:
         raise UserError(f"{name} holds no frames; give at least one")
     size = (images[0].shape[-2], images[0].shape[-1])
-    info = ClipInfo(size=size, rate=rate, frames=len(images), has_audio=False, channels=images[0].shape[1])
+    info = ClipInfo(size=size, rate=rate, frame_count=len(images), has_audio=False, channels=images[0].shape[1])
     return Clip(info, lambda: (Frame(index / rate, image) for index, image in enumerate(images)), name)
 
 
@@ -227,53 +228,3 @@ def _hash_frames(frames: Iterator[Frame]) -> str:
         digest.update(f"{frame.time} {tuple(frame.image.shape)}".encode())
         digest.update(frame.image.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def fit_inside(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """`size` = (h, w) scaled so that its longest side is at most `longest` pixels; never enlarged, no side below 1."""
-    assert longest >= 1, longest
-    scale = min(1.0, longest / max(size))
-    # Rounded up, as the published code has it; the slack keeps an integer's rounding error from adding a pixel.
-    return max(1, math.ceil(size[0] * scale - 1e-9)), max(1, math.ceil(size[1] * scale - 1e-9))
-
-
-def check_not_small(source: Source, min_side: int) -> None:
-    """Refuse a `source` whose shortest side has fewer than `min_side` pixels.
-
-    Raises:
-        UserError: where it does.
-    """
-    h, w = source.size
-    if min(h, w) < min_side:
-        raise UserError(
-            f"{source.name}: {w}x{h} pixels are too few: the shortest side needs {min_side} (min_side); "
-            "give a larger image, or train with a smaller --min-side (12 at least)"
-        )
-
-
-def training_size(source: Source, min_side: int, max_side: int) -> tuple[int, int]:
-    """(h, w) at which `source` is trained on: within `max_side` pixels, its shortest side at least `min_side`.
-
-    Raises:
-        UserError: where it is too small, or so long and narrow that it becomes too small.
-    """
-    check_not_small(source, min_side)
-    h, w = source.size
-    reduced = fit_inside(source.size, max_side)
-    if min(reduced) < min_side:
-        enough = math.ceil(min_side * max(h, w) / min(h, w))
-        raise UserError(
-            f"{source.name}: {w}x{h} pixels, reduced to {max_side} (max_side), leave {min(reduced)} on the shortest "
-            f"side, of {min_side} (min_side) that are needed; crop it, or give --max-side {enough}"
-        )
-    return reduced
-
-
-def working_size(size: tuple[int, int], min_side: int, max_side: int) -> tuple[int, int]:
-    """(h, w) at which a trained model sees an image of `size`: within `max_side`, but never below `min_side`.
-
-    A panorama may be longer than anything in the training: the networks see patches.
-    """
-    h, w = fit_inside(size, max_side)
-    scale = min_side / min(size)
-    return (h, w) if min(h, w) >= min_side else (round(size[0] * scale), round(size[1] * scale))

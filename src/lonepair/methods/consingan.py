@@ -224,7 +224,7 @@ class ConSinGAN(SingleMethod):
             return {"adv_rec": inputs.fakes()}
         adversarial = -critic(inputs.fakes).mean()
         if self.stage > 0 and c.pieces and c.normalization == "none":
-            # Enough to tell whether pixels are right, but not to learn to convince (docs/performance.md).
+            # Enough to tell whether pixels are right, but not to learn to convince.
             sizes = nets.crops(nets.whole(sizes), c.pieces, 1, inputs.rng)
         rebuilt = self._rebuild(inputs.real["a"][0], sizes)
         reconstruction = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, inputs.real["a"][-1]))

@@ -19,7 +19,7 @@ converges at the other's cost.
 The model keeps what it learnt from beside its weights, a clip's in eight frames: these say what a domain looks like,
 and `apply.finish` makes what the networks draw of their patches.
 
-docs/lonepair.md has what was tried and measured.
+docs/notes/2026-11-25-lonepair.md has what was tried and measured.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
-from lonepair.media.files import atomic_write, natural_order, next_free, reason
+from lonepair.media.files import atomic_write, error_reason, natural_order, next_free
 from lonepair.media.image import write_image
 from lonepair.methods.base import Method
 from lonepair.ops.noise import seed_global
@@ -67,7 +67,7 @@ class RunFolder:
             run.previews.mkdir()
         except OSError as error:
             raise UserError(
-                f"{path}: cannot make the run's folder ({reason(error)}); choose another place with --run"
+                f"{path}: cannot make the run's folder ({error_reason(error)}); choose another place with --run"
             ) from error
         return run
 
@@ -156,7 +156,7 @@ class RunFolder:
         try:
             self.inputs.mkdir(exist_ok=True)
         except OSError as error:
-            raise UserError(f"{self.inputs}: cannot be made ({reason(error)}); choose another place") from error
+            raise UserError(f"{self.inputs}: cannot be made ({error_reason(error)}); choose another place") from error
         for domain, image in first.items():
             path = self.inputs / f"{domain}.png"
             if not path.exists():

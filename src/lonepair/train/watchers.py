@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
-from lonepair.media.files import reason
+from lonepair.media.files import error_reason
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
 from lonepair.methods.base import Method
@@ -88,7 +88,7 @@ class MetricsFile(Watcher):
             self._file.flush()
         except OSError as error:
             raise UserError(
-                f"{self._path}: cannot be written ({reason(error)}); free some space, then go on with --resume"
+                f"{self._path}: cannot be written ({error_reason(error)}); free some space, then go on with --resume"
             ) from error
 
     def finished(self) -> None:

@@ -13,7 +13,7 @@ class Meaning(NamedTuple):
     says: str
 
 
-MEANINGS = {
+DEFINITIONS = {
     "look": Meaning(
         "lower", "Distance of the patches to the target's, over the untranslated source's: 0 to 1, or more."
     ),
@@ -47,19 +47,19 @@ MEANINGS = {
 }
 """Metric -> its meaning; the order is that of a table's columns."""
 
-ROWS = {
+REFERENCE_ROWS = {
     "source": "the untranslated source: look 1, structure 1, copying by chance",
     "target": "the target itself: look 0, copying 1, and its structure by chance",
 }
 """References among a table's rows, for its foot."""
 
 
-def columns(values: list[dict[str, float]]) -> list[str]:
-    """The metrics that any of `values` has, in the order of `MEANINGS`."""
-    return [name for name in MEANINGS if any(name in row for row in values)]
+def metric_columns(values: list[dict[str, float]]) -> list[str]:
+    """The metrics that any of `values` has, in the order of `DEFINITIONS`."""
+    return [name for name in DEFINITIONS if any(name in row for row in values)]
 
 
-def shown(name: str, value: float | None) -> str:
+def format_value(name: str, value: float | None) -> str:
     """A value as a table shows it; "-" for none, and for an infinite one."""
     if value is None or value in (float("inf"), float("-inf")):
         return "-"
