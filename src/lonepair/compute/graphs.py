@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,17 +35,20 @@ Losses = dict[str, Tensor]
 Shapes = tuple[torch.Size, ...]
 
 
-class Step(Protocol):
+class Step(ABC):
     """A training step whose inputs are prepared and whose random choices are drawn."""
 
     @property
+    @abstractmethod
     def branch(self) -> tuple[Any, ...] | None:
         """The step's random choices; None where they are too many to capture each."""
 
     @property
+    @abstractmethod
     def rng(self) -> RandomStream:
         """Source of all random tensors of the step."""
 
+    @abstractmethod
     def run(self) -> Losses:
         """Compute the step. Nothing in it may depend on host decisions other than `branch`."""
 

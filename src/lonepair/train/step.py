@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lonepair.compute.engine import Engine
-from lonepair.compute.graphs import Recorder
+from lonepair.compute.graphs import Recorder, Step
 from lonepair.methods.base import Branch, Method, StepInputs
 from lonepair.ops.noise import RandomStream
 
@@ -51,10 +51,10 @@ class Steps:
         self._rate: float | None = None
         self._independent = schedule.independent_players
         order = list(schedule.update_order)
-        self._groups = [[player] for player in order] if self._independent else [order]
+        self.groups: list[list[str]] = [[player] for player in order] if self._independent else [order]
         if new_recorder is None and engine.captures_graphs:
             new_recorder = Recorder
-        self._recorders = [new_recorder(engine.device) for _ in self._groups] if new_recorder else []
+        self._recorders = [new_recorder(engine.device) for _ in self.groups] if new_recorder else []
         self._static_frames: dict[str, list[Tensor]] = {}
         """Domain -> tensors that frames are copied to, since a replayed step reads fixed addresses."""
 
@@ -72,9 +72,9 @@ class Steps:
             self._rate = rate
             for optimizer in self._optimizers.values():
                 self._engine.set_rate(optimizer, rate)
-        frames = self._frames(number)
+        frames = self.frames(number)
         losses = self._engine.run_parallel(
-            [functools.partial(self._update_group, index, number, frames) for index in range(len(self._groups))]
+            [functools.partial(self._update_group, index, number, frames) for index in range(len(self.groups))]
         )
         return {name: value for group in losses for name, value in group.items()}
 
@@ -89,7 +89,7 @@ class Steps:
         rng = RandomStream(self._seed, self._method.stage, number, device=self._engine.device, generator=generator)
         return rng, {domain: rng.host_integer(len(stages[0])) for domain, stages in self._levels.items()}
 
-    def _frames(self, number: int) -> dict[str, list[Tensor]]:
+    def frames(self, number: int) -> dict[str, list[Tensor]]:
         """Domain -> (1, c, h, w) frame of this step at every stage up to the current one."""
         stages, (_, indices) = self._method.stage + 1, self._stream(number)
         frames = {}
@@ -102,7 +102,7 @@ class Steps:
                 frames[domain] = static
         return frames
 
-    def _inputs(
+    def inputs(
         self, index: int, number: int, frames: Mapping[str, list[Tensor]], generator: torch.Generator | None = None
     ) -> StepInputs:
         """The inputs of group `index` at step `number`."""
@@ -113,18 +113,18 @@ class Steps:
 
     def _update_group(self, index: int, number: int, frames: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
         """Update the players of group `index` in order; returns their losses."""
-        players = self._groups[index]
+        players = self.groups[index]
 
         def draw_branches(inputs: StepInputs) -> Iterator[Branch]:
             return (self._method.branch(player, inputs.rng) for player in players)
 
         if not self._recorders:
             # Draw each player's branch when its turn comes: on the CPU tensors and choices share one random source.
-            inputs = self._inputs(index, number, frames)
+            inputs = self.inputs(index, number, frames)
             return _GroupStep(players, inputs, draw_branches(inputs), self._update).run()
 
         def prepare(generator: torch.Generator) -> _GroupStep:
-            inputs = self._inputs(index, number, frames, generator)
+            inputs = self.inputs(index, number, frames, generator)
             return _GroupStep(players, inputs, list(draw_branches(inputs)), self._update)
 
         return self._recorders[index](prepare)
@@ -142,7 +142,7 @@ class Steps:
 
 
 @dataclass
-class _GroupStep:
+class _GroupStep(Step):
     """One update of each player of a group."""
 
     players: Sequence[str]
@@ -164,8 +164,9 @@ class _GroupStep:
 
     def run(self) -> dict[str, Tensor]:
         """Update the players in order."""
-        losses = {}
-        for player, self.inputs.branch in zip(self.players, self.branches, strict=True):
+        losses: dict[str, Tensor] = {}
+        for player, branch in zip(self.players, self.branches, strict=True):
+            self.inputs.branch = branch
             losses |= self.update(player, self.inputs)
         return losses
 
