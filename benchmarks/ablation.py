@@ -68,7 +68,7 @@ def drawn(run: Run, variant: str, way: str) -> Tensor:
         spread = target.std((2, 3), keepdim=True) / source.std((2, 3), keepdim=True).clamp(min=1e-3)
         matched = (source - source.mean((2, 3), keepdim=True)) * spread + target.mean((2, 3), keepdim=True)
         return Synthesizer.of(run.model.method, way[-1]).synthesize(matched.clamp(-1, 1)).image
-    output = run.model.translate(source, reverse=way == DIRECTIONS[1], finish=variant != "unfinished").image
+    output = run.model.translate(source, reverse=way == DIRECTIONS[1], synthesize=variant != "unfinished").image
     assert output is not None
     return output
 

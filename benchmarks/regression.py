@@ -159,11 +159,13 @@ def pair_uses(model: lp.Model) -> dict[str, Callable[[], list[Tensor]]]:
     uses: dict[str, Callable[[], list[Tensor]]] = {
         "translate": lambda: [model.translate(source).image],
         "translate reverse": lambda: [model.translate(source, reverse=True, seed=4).image],
-        "translate without synthesis": lambda: [model.translate(source, finish=False).image],
+        "translate without synthesis": lambda: [model.translate(source, synthesize=False).image],
         "translate start stage": lambda: [model.translate(source, start_stage=1).image],
         "translate size": lambda: [model.translate(source, size=(200, 161)).image],
         "translate clip": lambda: [frame.image for frame in model.translate(clip()).frames()],
-        "translate clip without synthesis": lambda: [f.image for f in model.translate(clip(), finish=False).frames()],
+        "translate clip without synthesis": lambda: [
+            f.image for f in model.translate(clip(), synthesize=False).frames()
+        ],
         "sample": lambda: [image for pair in model.sample(2, seed=1) for image in pair.values()],
     }
     return uses
@@ -182,7 +184,7 @@ def single_uses(model: lp.Model) -> dict[str, Callable[[], list[Tensor]]]:
         "animate loop": lambda: [frame.image for frame in model.animate(frames=4, loop=True, seed=2).frames()],
         "edit": lambda: [model.edit(shown, mask).image],
         "harmonize": lambda: [model.harmonize(shown, mask, original=picture(72, 88, 1), seed=1).image],
-        "paint": lambda: [model.paint(shown).image, model.paint(shown, colours=4).image],
+        "paint": lambda: [model.paint(shown).image, model.paint(shown, colors=4).image],
         "refine": lambda: [model.refine(picture(60, 60, 8)).image],
         "superresolve": lambda: [model.superresolve(2.5).image, model.superresolve(1.7, shown).image],
     }
@@ -211,7 +213,7 @@ def large_sample() -> list[Tensor]:
         model = train(method, 1, {**settings, "width": 4, "steps": 2, "min_side": 16, "max_side": 24})
         sizes: dict[str, Any] = {"size": (1030, 1100)}
         if method == "lonepair-single":
-            sizes |= {"finish": False, "detail": False}
+            sizes |= {"synthesize": False, "full_size": False}
         found += [image for item in model.sample(1, **sizes) for image in item.values()]
     return found
 

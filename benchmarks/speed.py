@@ -181,7 +181,7 @@ def frames(name: str, size: Size, finish: bool) -> Callable[[argparse.Namespace]
         rng = torch.Generator().manual_seed(1)
         still = torch.nn.functional.interpolate(torch.rand(1, 3, 12, 12, generator=rng) * 2 - 1, size)
         clip = torch.cat([still.roll(index, 3) for index in range(10 + given.steps)])
-        made = Model(training.method, training.job.engine, {}).translate(clip, finish=finish).frames()
+        made = Model(training.method, training.job.engine, {}).translate(clip, synthesize=finish).frames()
         seconds = []
         for _ in range(len(clip)):
             start = time.perf_counter()

@@ -420,7 +420,7 @@ CASES = [
     Case(
         "a damaged frame among good ones",
         "lonepair translate frames b.png",
-        "1.jpg: the image is damaged",
+        "1.jpg: the image cannot be decoded",
         cut_frame,
         keeps="nothing",
     ),

@@ -4,6 +4,7 @@ Everything the user can mend (a file, a flag, a size) is a `UserError`: one line
 and the remedy. The command line prints that line and exits with status 2. Our own broken invariants are `assert`s.
 """
 
+import dataclasses
 import typing
 from typing import Any
 
@@ -18,10 +19,13 @@ def wrong_types(settings: Any) -> list[str]:
     Python does not check; the command line does, but a keyword or a model file may hold anything.
     """
     found = []
-    for name, kind in typing.get_type_hints(type(settings)).items():
-        if typing.get_origin(kind) is typing.ClassVar:
-            continue
-        value = getattr(settings, name)
+    kinds = typing.get_type_hints(type(settings))
+    for name in (field.name for field in dataclasses.fields(settings)):
+        kind, value = kinds[name], getattr(settings, name)
+        if type(None) in typing.get_args(kind):
+            if value is None:
+                continue
+            kind = next((part for part in typing.get_args(kind) if part is not type(None)), kind)
         if typing.get_origin(kind) is typing.Literal:
             choices = typing.get_args(kind)
             if value not in choices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,13 @@ def test_below_the_start_stage_noise_is_the_reconstructions(name: str) -> None:
         amplitudes[start:] = 0  # no noise from `start` on: what is left to differ lies below
         try:
             rebuilt = reconstruction(single, model.engine)
-            drawn = model.sample(2, start=start, finish=False).images["a"]
+            drawn = model.sample(2, start_stage=start, synthesize=False).images["a"]
         finally:
             amplitudes.copy_(kept)
         assert torch.allclose(drawn, rebuilt.expand_as(drawn), atol=1e-5)
     for start in (-1, single.stage + 1):
         with pytest.raises(UserError, match=f"{single.stage + 1} stages: choose 0 to {single.stage}"):
-            model.sample(1, start=start)
+            model.sample(1, start_stage=start)
 
 
 @methods_that("sample_stage_sheet")
@@ -88,11 +89,11 @@ def test_large_samples_are_drawn_in_bands_as_in_one_piece(name: str, monkeypatch
     # Large maps come of keys of their own, whoever draws them.
     monkeypatch.setattr("lonepair.ops.noise.LARGE", 700)
     monkeypatch.setattr("lonepair.apply.sampling._BATCH_PIXELS", 700)
-    whole = model.sample(2, size=(60, 50), finish=False)
+    whole = model.sample(2, size=(60, 50), synthesize=False)
     monkeypatch.setattr("lonepair.nets.growing.LARGE", 700)
     monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 700)
     monkeypatch.setattr("lonepair.nets.bands.BAND", 400)
-    banded = model.sample(2, size=(60, 50), finish=False)
+    banded = model.sample(2, size=(60, 50), synthesize=False)
     for domain, images in whole.images.items():
         assert torch.allclose(images, banded.images[domain], atol=1e-4 if model.engine.dtype == torch.float32 else 0.05)
 
@@ -108,7 +109,7 @@ def test_samples_are_a_sequence_and_save_as_numbered_files(name: str, tmp_path: 
     domains = len(model.method.domains)
     assert len(files) == 3 * domains
     assert files[0].name == ("000.png" if domains == 1 else "000-a.png")
-    assert "sample_seed" in read_metadata(files[0])["lonepair"]
+    assert json.loads(read_metadata(files[0])["lonepair"])["use"]["seed"] == 0
     with pytest.raises(UserError, match=r"000.*overwrite"):
         samples.save(tmp_path / "out")
     samples.save(tmp_path / "out", overwrite=True)

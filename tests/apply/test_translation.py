@@ -50,13 +50,13 @@ def test_an_entry_sheet_shows_the_source_and_every_stage(name: str) -> None:
     sheet, one = model.translate_stage_sheet(picture(*SIZE)), model.translate(picture(*SIZE)).sheet()
     pictures = model.method.stage + 2
     assert sheet.image.shape[-1] / one.shape[-1] == pytest.approx(pictures / 2, rel=0.2)
-    assert sheet.settings["use"] == "translate_stage_sheet"
+    assert sheet.settings["use"]["name"] == "translate_stage_sheet"
 
 
 @methods_that("translate")
 def test_images_are_finished_where_the_method_can_unless_told(name: str) -> None:
     model = model_of(name)
-    told = {wish: model.translate(picture(*SIZE), finish=wish).image for wish in (True, False)}
+    told = {wish: model.translate(picture(*SIZE), synthesize=wish).image for wish in (True, False)}
     assert torch.equal(told[True], model.translate(picture(*SIZE)).image)
     assert torch.equal(told[True], told[False]) != model.method.remembers
 
@@ -141,7 +141,7 @@ def test_pictures_grow_to_the_detail_of_what_was_given(name: str) -> None:
         fine, rough = (each.translate(picture(48, 60)).image for each in (model, flat))
         assert fine.shape == rough.shape == (1, 3, 48, 60)
         assert look_distance(fine, kept) < 0.7 * look_distance(rough, kept)
-    small = model.sample(1, detail=False).images[domain]
+    small = model.sample(1, full_size=False).images[domain]
     assert small.shape == flat.sample(1).images[domain].shape
     large = model.sample(1).images[domain]
     larger = min(max(model.method.detail(d).shape) / max(model.method.sizes[d][-1]) for d in model.method.domains)  # type: ignore[union-attr]

@@ -270,7 +270,7 @@ def test_accelerated_frames_equal_direct_frames(synthesize: bool) -> None:
     results = []
     for captures in (False, True):
         own = Model(model.method, replace(model.engine, captures_graphs=captures), {})
-        results.append([frame.image for frame in own.translate(clip, finish=synthesize).frames()])
+        results.append([frame.image for frame in own.translate(clip, synthesize=synthesize).frames()])
     for one, other in zip(*results, strict=True):
         assert float((one - other).abs().mean()) < 1e-3
 

@@ -80,7 +80,7 @@ def test_trains_and_redraws_at_the_source_size(name: str, size: tuple[int, int])
 @pytest.mark.parametrize("size", SIDES)
 def test_trains_and_samples_at_the_training_size(name: str, size: tuple[int, int]) -> None:
     ready = job(name, {"a": picture(*size, seed=1), "b": picture(20, 26, seed=2)})
-    drawn = ready.run().sample(2, detail=False).images
+    drawn = ready.run().sample(2, full_size=False).images
     assert {d: tuple(images.shape) for d, images in drawn.items()} == dict.fromkeys(
         ready.plan.full_sizes, (2, 3, *ready.plan.full_sizes["a"])
     )
@@ -91,7 +91,7 @@ def test_trains_and_samples_at_the_training_size(name: str, size: tuple[int, int
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_channels(name: str, channels: int) -> None:
     pair = job(name, {"a": picture(21, 17, channels), "b": picture(16, 23, channels)}).run()
-    assert pair.sample(1, detail=False)[0]["a"].shape == (1, channels, 20, 17)
+    assert pair.sample(1, full_size=False)[0]["a"].shape == (1, channels, 20, 17)
     if "translate" in pair.method.uses:
         assert pair.translate(picture(33, 19, channels)).image.shape == (1, channels, 33, 19)
     elif "refine" in pair.method.uses:

@@ -1,7 +1,8 @@
-"""What the applications give back: one image, or many, with how they were made."""
+"""Results of uses: one picture, or samples, each with the settings that made it."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,28 +21,42 @@ from lonepair.ops.arrays import to_pil
 
 
 def metadata_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """How a picture was made, as written into its file: {"lonepair": JSON}."""
+    """The text metadata of a saved file, {"lonepair": JSON}: the version of this package and `settings`."""
     return {"lonepair": json.dumps({"version": version("lonepair"), **settings}, sort_keys=True)}
 
 
-@dataclass(frozen=True)
+def png_bytes(image: Float[Tensor, "1 c h w"]) -> bytes:
+    """`image`, in [-1, 1], as the bytes of a PNG file."""
+    data = io.BytesIO()
+    to_pil(image).save(data, "PNG")
+    return data.getvalue()
+
+
+@dataclass(frozen=True, repr=False)
 class Picture:
-    """One image."""
+    """One image, and the settings that made it. A notebook shows the image."""
 
     image: Float[Tensor, "1 c h w"]
     """In [-1, 1], on the CPU."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Written into the metadata of what is saved."""
+    """Written into the metadata of the saved file."""
+
+    def __repr__(self) -> str:
+        h, w = self.image.shape[-2:]
+        return f"Picture({w}x{h} pixels, {self.image.shape[1]} channels)"
+
+    def _repr_png_(self) -> bytes:
+        return png_bytes(self.image)
 
     def pil(self) -> Any:
         """`image` as a PIL image."""
         return to_pil(self.image)
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
-        """Write PNG, JPEG, WebP or TIFF.
+        """Write PNG, JPEG, WebP or TIFF, by the suffix of `path`.
 
         Raises:
-            UserError: where it cannot be written, or something is there and `overwrite` is off.
+            UserError: where the file cannot be written, or exists and `overwrite` is off.
         """
         path = Path(path).expanduser()
         check_output(path, WRITABLE, overwrite)
@@ -49,13 +64,24 @@ class Picture:
         return path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Samples(Sequence[dict[str, Tensor]]):
-    """Random images: an item is domain -> (1, c, h, w) in [-1, 1], on the CPU; those of a pair are aligned."""
+    """Random images. An item maps a domain to (1, c, h, w) in [-1, 1], on the CPU; a pair's images are aligned.
+
+    A notebook shows the contact sheet.
+    """
 
     images: dict[str, Float[Tensor, "n c h w"]]
+    """Domain -> all images, in [-1, 1], on the CPU."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Written into the metadata of what is saved."""
+    """Written into the metadata of saved files."""
+
+    def __repr__(self) -> str:
+        h, w = next(iter(self.images.values())).shape[-2:]
+        return f"Samples({len(self)} of {w}x{h} pixels, domains {', '.join(self.images)})"
+
+    def _repr_png_(self) -> bytes:
+        return png_bytes(self.sheet())
 
     def __len__(self) -> int:
         return len(next(iter(self.images.values())))
@@ -82,26 +108,26 @@ class Samples(Sequence[dict[str, Tensor]]):
         return Picture(next(iter(self[index].values())), {**self.settings, "index": index})
 
     def sheet(self, columns: int = 4) -> Float[Tensor, "1 3 h w"]:
-        """Contact sheet of all, `columns` in a row."""
-        many = len(self.images) > 1
+        """A contact sheet of all images, `columns` in a row."""
+        has_pairs = len(self.images) > 1
         labelled = [
-            (f"{index} {domain}" if many else str(index), image)
+            (f"{index} {domain}" if has_pairs else str(index), image)
             for index, images in enumerate(self)
             for domain, image in images.items()
         ]
         return contact_sheet([labelled[i : i + columns] for i in range(0, len(labelled), columns)])
 
     def save(self, folder: str | Path, overwrite: bool = False) -> list[Path]:
-        """Write each as folder/NUMBER.png (of a pair, NUMBER-a.png and NUMBER-b.png).
+        """Write each image as folder/NUMBER.png (of a pair, NUMBER-a.png and NUMBER-b.png).
 
         Raises:
-            UserError: where one of them is there already and `overwrite` is off, or cannot be written.
+            UserError: where a file cannot be written, or exists and `overwrite` is off.
         """
         folder = Path(folder).expanduser()
         check_writable(folder if folder.is_dir() else folder.parent)
-        many = len(self.images) > 1
+        has_pairs = len(self.images) > 1
         named = {
-            folder / (f"{index:03}-{domain}.png" if many else f"{index:03}.png"): image
+            folder / (f"{index:03}-{domain}.png" if has_pairs else f"{index:03}.png"): image
             for index, images in enumerate(self)
             for domain, image in images.items()
         }

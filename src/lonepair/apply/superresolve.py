@@ -1,53 +1,90 @@
-"""Super-resolution: the finest stage, trained to add the detail of one step in size, applied again and again."""
+"""Super-resolution: the finest stage, trained to add the detail of one step in size, is applied repeatedly."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
-from lonepair.compute.engine import Engine
+from lonepair.apply.base import ImageInput, TrainedModel, Use, read_still
 from lonepair.errors import UserError
-from lonepair.methods.base import SingleMethod
-from lonepair.ops.color import match_channels
-from lonepair.ops.noise import RandomStream
-from lonepair.ops.resize import resize_image
+from lonepair.lazy import lazy
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lonepair.apply import results, sampling
+    from lonepair.apply.results import Picture
+    from lonepair.ops import color, noise, resize
+else:
+    torch = lazy("torch")
+    color = lazy("lonepair.ops.color")
+    noise = lazy("lonepair.ops.noise")
+    resize = lazy("lonepair.ops.resize")
+    results = lazy("lonepair.apply.results")
+    sampling = lazy("lonepair.apply.sampling")
 
 MAX_PIXELS = 8192 * 8192
+"""Largest number of pixels of the result, so that a mistyped factor does not exhaust the memory."""
+DEFAULT_RATIO = 1.26
+"""Enlargement of a step where the model has one stage: SinGAN's ratio for super-resolution, 1 / 0.794."""
 
 
-@torch.no_grad()
-def superresolve(
-    method: SingleMethod, engine: Engine, image: Float[Tensor, "1 c h w"], factor: float, seed: int
-) -> Float[Tensor, "1 c2 h2 w2"]:
-    """`image` enlarged by `factor` (SinGAN, sec. 4): k steps of factor^(1/k), k so that each is near the model's own
-    ratio between its last two stages; after each the last generator adds its detail, with fresh noise.
+@dataclass(frozen=True)
+class Superresolve(Use["Picture"]):
+    """Enlarge an image and add the detail that the model has learned."""
+
+    name = "superresolve"
+    summary = "enlarge an image and add learned detail"
+
+    factor: float = 4.0
+    """Enlargement of each side, above 1. The result has at most 67 megapixels."""
+    image: ImageInput | None = None
+    """The image. If omitted, the model's reconstruction of its training image."""
+    _: KW_ONLY
+    seed: int = 0
+    """Random seed of the noise."""
+
+    def problems(self) -> list[str]:
+        is_valid = self.factor > 1 and math.isfinite(self.factor)
+        return [] if is_valid else [f"factor is {self.factor:g}: choose a number above 1, such as 2 or 4"]
+
+    def run(self, model: TrainedModel) -> Picture:
+        is_own = self.image is None
+        image = sampling.reconstruction(model.method, model.engine) if is_own else read_still(self.image)
+        return results.Picture(enlarge(model, image, self.factor, self.seed), self.metadata(model))
+
+
+def enlarge(model: TrainedModel, image: Tensor, factor: float, seed: int) -> Tensor:
+    """`image` (1, c, h, w) enlarged by `factor`, in [-1, 1] on the CPU (SinGAN, sec. 4).
+
+    The enlargement has k steps of factor^(1/k) each; k is such that a step is near the model's own ratio between its
+    last two stages. After each step the last generator adds detail, with new noise.
 
     Raises:
-        UserError: for a factor that is not above 1, or a result of more than 67 megapixels.
+        UserError: for a result of more than `MAX_PIXELS`.
     """
-    if not factor > 1:
-        raise UserError(f"factor is {factor:g}: choose a number above 1, such as 2 or 4")
+    method, engine = model.method, model.engine
     h, w = image.shape[-2:]
     if h * w * factor**2 > MAX_PIXELS:
-        raise UserError(f"{w}x{h} pixels times {factor:g} are more than {MAX_PIXELS / 1e6:.0f} megapixels; choose less")
+        raise UserError(
+            f"factor is {factor:g}: {w}x{h} pixels would become more than {MAX_PIXELS / 1e6:.0f} megapixels; "
+            "choose a smaller factor"
+        )
     factors = method.plan.factors[: method.stage + 1]
-    own = factors[-1] / factors[-2] if len(factors) > 1 else 1.26
-    steps = max(1, round(math.log(factor) / math.log(own)))
-    drawn = engine.to_device(match_channels(image, method.plan.channels))
-    last = method.stage
-    for step in range(1, steps + 1):
-        scale = factor ** (step / steps)
-        size = (round(h * scale), round(w * scale))
-        large = resize_image(drawn, size)
-        sizes = [size] * (last + 1)
-        with engine.autocast():
-            # The last stage sees the enlarged image itself: what lies below it is the image that is given.
-            drawn = (
-                method.translate(large, sizes, "a", last, RandomStream.for_sample(seed, step, engine.device))
-                .float()
-                .clamp(-1, 1)
-            )
-    return drawn.cpu().contiguous()
+    ratio = factors[-1] / factors[-2] if len(factors) > 1 else DEFAULT_RATIO
+    steps = max(1, round(math.log(factor) / math.log(ratio)))
+    with torch.no_grad():
+        prediction = engine.to_device(color.match_channels(image, method.plan.channels))
+        for step in range(1, steps + 1):
+            scale = factor ** (step / steps)
+            size = (round(h * scale), round(w * scale))
+            large = resize.resize_image(prediction, size)
+            # All stages have one size, so that the last stage receives the enlarged image itself.
+            sizes = [size] * (method.stage + 1)
+            rng = noise.RandomStream.for_sample(seed, step, engine.device)
+            with engine.autocast():
+                output = method.translate(large, sizes, "a", method.stage, rng)
+            prediction = output.float().clamp(-1, 1)
+    return prediction.cpu().contiguous()

@@ -215,7 +215,7 @@ def _redraw(
 
     size = parse_size(output.size, source.size)
     translation = pair.translate(
-        source, reverse=output.reverse, start_stage=start_stage, finish=output.finish, size=size, seed=seed
+        source, reverse=output.reverse, start_stage=start_stage, synthesize=output.finish, size=size, seed=seed
     )
     translation.save(
         out,
@@ -225,7 +225,7 @@ def _redraw(
     )
     target = None if look is None else next(look.frames()).image
     if entries:
-        pair.translate_stage_sheet(source, reverse=output.reverse, finish=output.finish, seed=seed).save(
+        pair.translate_stage_sheet(source, reverse=output.reverse, synthesize=output.finish, seed=seed).save(
             sheet_path(out), output.overwrite
         )
     else:

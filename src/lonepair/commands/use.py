@@ -72,9 +72,9 @@ def run_sample(given: Sample) -> int:
         given.count,
         seed=given.seed,
         size=_size(model, given.size),
-        start=given.start,
-        finish=given.finish,
-        detail=given.detail,
+        start_stage=given.start,
+        synthesize=given.finish,
+        full_size=given.detail,
     )
     write_samples(samples, folder, given.output.overwrite)
     if given.scales:
@@ -111,7 +111,7 @@ class Retarget:
 def run_retarget(given: Retarget) -> int:
     out = given.output.path()
     model = given.compute.load(given.model)
-    samples = model.sample(1, seed=given.seed, size=_size(model, given.size), start=given.start)
+    samples = model.sample(1, seed=given.seed, size=_size(model, given.size), start_stage=given.start)
     return _written(samples.picture(), out, given.output.overwrite)
 
 
@@ -156,7 +156,7 @@ def run_animate(given: Animate) -> int:
         rate=given.rate,
         alpha=given.alpha,
         beta=given.beta,
-        start=given.start,
+        start_stage=given.start,
         loop=given.loop,
         seed=given.seed,
         size=_size(model, given.size),
@@ -210,7 +210,7 @@ def run_edit(given: Edit) -> int:
         given.image,
         given.mask,
         original=given.original,
-        start=given.start,
+        start_stage=given.start,
         dilate=given.dilate,
         feather=given.feather,
         seed=given.seed,
@@ -241,7 +241,9 @@ class Paint:
 def run_paint(given: Paint) -> int:
     out = given.output.path()
     model = given.compute.load(given.model)
-    picture = model.paint(given.image, start=given.start, colours=given.colours, palette=given.palette, seed=given.seed)
+    picture = model.paint(
+        given.image, start_stage=given.start, colors=given.colours, palette=given.palette, seed=given.seed
+    )
     return _written(picture, out, given.output.overwrite)
 
 
@@ -286,7 +288,7 @@ class Refine:
 def run_refine(given: Refine) -> int:
     out = given.output.path()
     model = given.compute.load(given.model)
-    return _written(model.refine(given.image, start=given.start, seed=given.seed), out, given.output.overwrite)
+    return _written(model.refine(given.image, start_stage=given.start, seed=given.seed), out, given.output.overwrite)
 
 
 def _size(model: Model, text: str) -> tuple[int, int] | None:

@@ -1,0 +1,152 @@
+"""The animation of a still: walks through the noise around the maps that reconstruct the image, and their frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lonepair.apply.results import finished, metadata_of, png_bytes
+from lonepair.compute.engine import Engine
+from lonepair.media.container import Frame
+from lonepair.media.files import check_output
+from lonepair.media.write import WRITABLE, ClipWriter
+from lonepair.methods.base import SingleMethod, Size
+from lonepair.ops.noise import RandomStream
+from lonepair.ops.resize import resize_image
+
+Maps = Sequence[Tensor]
+"""One map of noise for each stage."""
+
+
+def random_walk(fixed: Maps, count: int, alpha: float, beta: float, random: Callable[[int], Maps]) -> Iterator[Maps]:
+    """SinGAN's walk (supplementary, sec. 4) around the maps `fixed`.
+
+    With r ~ N(0, 1): z₁ = 0.95·z* + 0.05·r; Δ = β·(z_t - z_{t-1}) + (1 - β)·r; z_{t+1} = α·z* + (1 - α)·(z_t + Δ).
+    α pulls the walk back to the image, β keeps its direction.
+
+    Args:
+        fixed: z*, the maps that reconstruct the image.
+        count: Number of steps.
+        alpha: α, between 0 and 1.
+        beta: β, between 0 and 1.
+        random: Index -> the maps r of that step.
+    """
+    previous = list(fixed)
+    current = [0.95 * z + 0.05 * r for z, r in zip(fixed, random(0), strict=True)]
+    for index in range(1, count + 1):
+        yield current
+        following = [
+            alpha * star + (1 - alpha) * (z + beta * (z - old) + (1 - beta) * r)
+            for star, z, old, r in zip(fixed, current, previous, random(index), strict=True)
+        ]
+        previous, current = current, following
+
+
+def closed_walk(fixed: Maps, count: int, alpha: float, beta: float, random: Callable[[int], Maps]) -> Iterator[Maps]:
+    """A walk like `random_walk` whose end leads back to its beginning, for seamless loops. Not in the paper.
+
+    A point moves once around an ellipse in noise, whose two axes are random maps. Its standard deviation is the one
+    that the open walk converges to, so that `alpha` and `beta` have the same meaning.
+    """
+    spread = walk_spread(alpha, beta)
+    axes = list(zip(fixed, random(0), random(1), strict=True))
+    for index in range(count):
+        angle = 2 * math.pi * index / count
+        yield [z + spread * (math.cos(angle) * one + math.sin(angle) * other) for z, one, other in axes]
+
+
+def walk_spread(alpha: float, beta: float) -> float:
+    """Standard deviation about z* that `random_walk` converges to.
+
+    With y = z - z*: y_{t+1} = (1 - α)·((1 + β)·y_t - β·y_{t-1} + (1 - β)·r), an autoregression of second order, whose
+    variance is (1 - φ₂)·σ² / ((1 + φ₂)·((1 - φ₂)² - φ₁²)) with φ₁ = (1-α)(1+β), φ₂ = -(1-α)β, σ = (1-α)(1-β). (The
+    pull α·z* leaves the mean at z*: α·z* + (1 - α)·z* = z*.)
+    """
+    first, second = (1 - alpha) * (1 + beta), -(1 - alpha) * beta
+    noise = ((1 - alpha) * (1 - beta)) ** 2
+    return math.sqrt((1 - second) * noise / ((1 + second) * ((1 - second) ** 2 - first**2)))
+
+
+@dataclass(frozen=True)
+class Animation:
+    """A clip made from a still. Frames are computed when they are requested."""
+
+    method: SingleMethod
+    engine: Engine
+    size: Size
+    """(h, w) of the frames."""
+    count: int
+    """Number of frames."""
+    rate: Fraction
+    """Frames per second."""
+    alpha: float
+    """Pull towards the image, between 0 and 1."""
+    beta: float
+    """Persistence of the walk's direction, between 0 and 1."""
+    start_stage: int
+    """Stage at which movement begins; the stages below keep the image's layout."""
+    loop: bool
+    """Whether the end leads back to the beginning."""
+    seed: int
+    """Random seed of the walk."""
+    settings: Mapping[str, Any]
+    """Written into the metadata of saved files."""
+
+    def __repr__(self) -> str:
+        return (
+            f"Animation({self.count} frames of {self.size[1]}x{self.size[0]} pixels, {float(self.rate):g} per second)"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """The first frame as PNG, for notebooks."""
+        return png_bytes(next(self.frames()).image)
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame with its time."""
+        sizes = self.method.sizes["a"]
+        fixed = self.method.reconstruction_maps(sizes)
+        walk = closed_walk if self.loop else random_walk
+        maps = walk(fixed, self.count, self.alpha, self.beta, self._noise_maps)
+        for index, moved in enumerate(maps):
+            image = self._render([*fixed[: self.start_stage], *moved[self.start_stage :]], sizes)
+            yield Frame(index / self.rate, image)
+
+    def _noise_maps(self, index: int) -> Maps:
+        rng = RandomStream.for_sample(self.seed, index, self.engine.device)
+        return self.method.noise_maps(self.method.sizes["a"], rng)
+
+    @torch.no_grad()
+    def _render(self, maps: Maps, sizes: Sequence[Size]) -> Tensor:
+        with self.engine.autocast():
+            image = self.method.render(maps, sizes)
+        return resize_image(finished(image), self.size)
+
+    def save(
+        self,
+        path: str | Path,
+        overwrite: bool = False,
+        progress: Callable[[Iterator[Frame]], Iterable[Frame]] = iter,
+    ) -> Path:
+        """Write GIF, APNG (.png, .apng), WebP, MP4 or lossless MKV, by the suffix of `path`.
+
+        Args:
+            path: File to write.
+            overwrite: Replace an existing file.
+            progress: Receives the frames and passes them on, such as `tqdm`.
+
+        Raises:
+            UserError: where the file cannot be written, before anything is computed.
+        """
+        path = Path(path).expanduser()
+        check_output(path, WRITABLE, overwrite)
+        with ClipWriter(path, self.size, self.rate, None, metadata_of(self.settings), overwrite) as clip:
+            for frame in progress(self.frames()):
+                clip.write(frame.image, frame.time)
+        return path

@@ -1,0 +1,105 @@
+"""Translate: a source in the style of the target, and sheets that compare start stages."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING
+
+from lonepair.apply.base import SizeInput, SourceInput, TrainedModel, Use
+from lonepair.errors import UserError
+from lonepair.lazy import lazy
+
+if TYPE_CHECKING:
+    from lonepair.apply import results, translation
+    from lonepair.apply.results import Picture
+    from lonepair.apply.translation import Translation
+    from lonepair.media import sheet, sizes, source
+else:
+    results = lazy("lonepair.apply.results")
+    sheet = lazy("lonepair.media.sheet")
+    sizes = lazy("lonepair.media.sizes")
+    source = lazy("lonepair.media.source")
+    translation = lazy("lonepair.apply.translation")
+
+
+@dataclass(frozen=True)
+class Translate(Use["Translation"]):
+    """Translate an image or a clip into the style of the target that the model was trained on."""
+
+    name = "translate"
+    summary = "translate a source into the style of the target"
+
+    source: SourceInput
+    """The image, video or folder of frames to translate."""
+    _: KW_ONLY
+    reverse: bool = False
+    """Translate into the style of the source that the model was trained on."""
+    start_stage: int | None = None
+    """Stage at which each frame enters: 0 changes large shapes, a larger value only texture, -1 is the last stage. If
+    omitted, the stage that the method was trained for."""
+    synthesize: bool = True
+    """Replace the patches of the prediction by patches of the target, if the method stores it. Sharper, and slower."""
+    size: SizeInput | None = None
+    """Size of the output in pixels. If omitted, the source's own."""
+    seed: int = 0
+    """Random seed of the noise, the same for all frames."""
+
+    def problems(self) -> list[str]:
+        if self.size is not None and min(self.size) < 1:
+            h, w = self.size
+            return [f"size is {w}x{h} (width x height): both sides need at least 1 pixel"]
+        return []
+
+    def run(self, model: TrainedModel) -> Translation:
+        method = model.method
+        opened = source.open_source(self.source)
+        stages = method.stage + 1
+        if self.start_stage is not None and not -1 <= self.start_stage < stages:
+            raise UserError(
+                f"start_stage is {self.start_stage}, the model has {stages} stages: choose -1 (the last) or 0 to "
+                f"{stages - 1}"
+            )
+        sizes.check_min_side(opened, method.config.min_side)
+        direction = translation.DIRECTIONS[1] if self.reverse else translation.DIRECTIONS[0]
+        synthesize = self.synthesize and method.remembers
+        return translation.Translation(
+            method,
+            model.engine,
+            opened,
+            self.size or opened.size,
+            direction,
+            self.start_stage,
+            synthesize,
+            self.seed,
+            self.metadata(model, direction=direction, synthesize=synthesize),
+        )
+
+
+@dataclass(frozen=True)
+class TranslateStageSheet(Use["Picture"]):
+    """Compare start stages: a contact sheet of one frame, translated from each start stage."""
+
+    name = "translate_stage_sheet"
+    summary = "compare the start stages of a translation"
+    requires = "translate"
+    has_command = False
+
+    source: SourceInput
+    """The image; of a clip, its first frame."""
+    _: KW_ONLY
+    reverse: bool = False
+    """Translate into the style of the source that the model was trained on."""
+    synthesize: bool = True
+    """Replace the patches of the predictions by patches of the target, if the method stores it."""
+    seed: int = 0
+    """Random seed of the noise."""
+
+    def run(self, model: TrainedModel) -> Picture:
+        first = next(source.open_source(self.source).frames()).image
+        row = [("source", first)]
+        for start_stage in range(model.method.stage + 1):
+            translate = Translate(
+                first, reverse=self.reverse, start_stage=start_stage, synthesize=self.synthesize, seed=self.seed
+            )
+            row.append((f"start stage {start_stage}", translate.run(model).image))
+        return results.Picture(sheet.contact_sheet([row]), self.metadata(model))
