@@ -232,7 +232,11 @@ def test_graphs_are_deterministic(name: str) -> None:
 
 
 CROPPED: list[tuple[str, dict[str, Any]]] = [
-    *[(name, {"crop_size": 50, "min_side": 25}) for name in methods.names()],
+    *[
+        (name, {"crop_size": 50, "min_side": 25})
+        for name in methods.names()
+        if name not in ("singan", "structural-analogy")
+    ],
     ("consingan", {"crop_size": 50, "min_side": 25, "task": "retargeting"}),
 ]
 
