@@ -119,7 +119,7 @@ def whole_beside_plain(name: str, size: Size, **settings: Any) -> Callable[[argp
 
     def measure(given: argparse.Namespace) -> str:
         fast = Training(name, size, given, "auto", **settings)
-        whole = {setting: 0 for setting in ("crop", "pieces") if hasattr(fast.job.config, setting)}
+        whole = {setting: 0 for setting in ("crop_size",) if setting in fast.job.config.to_dict()}
         plain = Training(name, size, given, "plain", **{**settings, **whole})
         minutes, by_stage = [0.0, 0.0], []
         for stage in range(fast.job.layout.stages):
@@ -291,12 +291,6 @@ ROWS = {
         "4 times",
         "6 times",
         whole_beside_plain("consingan", (188, 250)),
-    ),
-    "pieces-consingan": Row(
-        "the same as whole-consingan, with `--pieces 96`",
-        "4 times",
-        "6 times",
-        whole_beside_plain("consingan", (188, 250), pieces=96),
     ),
     "whole-structural-analogy": Row(
         "`structural-analogy`, 220x220, a step at all stages",

@@ -205,7 +205,7 @@ def test_singan_reconstructs_from_z_star_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rounds", "steps", "decay_at", "rates"),
+    ("name", "update_order", "steps", "lr_drop_at", "rates"),
     [
         ("singan", ["critic"] * 3 + ["generator"] * 3, 2000, 0.8, {"critic": 5e-4, "generator": 5e-4}),
         ("consingan", ["critic"] * 3 + ["generator"], 2000, 0.8, {"critic": 5e-4, "generator": 5e-4}),
@@ -213,15 +213,15 @@ def test_singan_reconstructs_from_z_star_and_nothing_else() -> None:
     ],
 )
 def test_schedules_and_adam(
-    name: str, update_order: list[str], steps: int, decay_at: float, rates: dict[str, float]
+    name: str, update_order: list[str], steps: int, lr_drop_at: float, rates: dict[str, float]
 ) -> None:
     method = grown(planned(name, *[(220, 220)] * len(methods.get_method(name).domains)), 1)
     schedule = method.schedule(0)
-    assert (list(schedule.update_order), schedule.steps, schedule.decay_at) == (update_order, steps, decay_at)
+    assert (list(schedule.update_order), schedule.steps, schedule.lr_drop_at) == (update_order, steps, lr_drop_at)
     players = method.players()
     assert {player: made.groups[0]["lr"] for player, made in players.items()} == rates
     assert {made.betas for made in players.values()} == {(0.5, 0.999)}
-    if decay_at < 1:
+    if lr_drop_at < 1:
         last_fast = (1600 - 1) / 2000
         assert (schedule.rate(last_fast), schedule.rate(1600 / 2000)) == (1.0, 0.1)
 
@@ -396,7 +396,7 @@ def test_structural_analogy_critic_terms() -> None:
     found = method.losses("critic", step)
     for domain in "ab":
         real = step.real[domain][-1]
-        fakes = [step.fakes.translated[domain].image, step.fakes.random[domain].image]
+        fakes = [step.fakes.translated[domain], step.fakes.random[domain]]
         expected = 3 * sum(fake[:, 0].mean().item() for fake in fakes) - 2 * 3 * real[:, 0].mean().item()
         assert found[f"d_{domain}"].item() == pytest.approx(expected, abs=1e-4)
         assert found[f"gp_{domain}"].item() == pytest.approx(0.1 * 2 * (3 - 1) ** 2, abs=1e-3)
@@ -452,7 +452,7 @@ def test_released_ways_draw_z_star_anew(name: str) -> None:
 
 
 def test_a_released_step_of_consingan_moves_thrice_along_one_gradient() -> None:
-    update_order = grown(planned("consingan", (188, 250), as_released=True), 1).schedule(0).rounds
+    update_order = grown(planned("consingan", (188, 250), as_released=True), 1).schedule(0).update_order
     assert list(update_order) == ["critic"] * 3 + ["generator"] * 3
 
 

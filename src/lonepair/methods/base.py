@@ -137,8 +137,6 @@ class AdversarialConfig(Config):
     """Factor of that drop."""
     lambda_gp: float = 0.1
     """Weight of the critic's gradient penalty."""
-    penalty_every: int = 1
-    """The penalty is taken at one of so many of the critic's updates, at random, so many times as heavy."""
     lambda_rec: float = 10.0
     """Weight of reconstructing the real image."""
     noise_scale: float = 0.1
@@ -147,7 +145,7 @@ class AdversarialConfig(Config):
     def problems(self) -> list[str]:
         return (
             super().problems()
-            + self.too_small(1, "steps", "penalty_every")
+            + self.too_small(1, "steps")
             + self.no_rate("lr_g", "lr_d")
             + self.no_share("beta1", "beta2", "lr_drop_at", "lr_drop_factor")
             + self.too_small(0, "leaky_slope", "lambda_gp", "lambda_rec", "noise_scale")
@@ -325,15 +323,13 @@ class Method(ABC):
             inputs.visible[domain] = nets.crops(self.sizes[domain], self.config.crop_side, self.patch_size, inputs.rng)
         return inputs.visible[domain]
 
-    def pixels_per_step(self, stage: int, pieces: int = 0) -> int:
-        """So many of all domains' pixels a step, or an update that sees `pieces`, looks at: `stage` is the newest."""
+    def pixels_per_step(self, stage: int) -> int:
+        """Number of pixels that a step processes when `stage` is the newest, over all domains."""
         total = 0
         for domain in self.plan.full_sizes:
             h, w = self.plan.sizes(self.visible_size(domain))[stage]
-            seen = h * w
-            for side in (self.config.crop_side if stage else 0, pieces):
-                seen = side**2 if regions.is_cropped(seen, side) else seen
-            total += seen
+            side = self.config.crop_side if stage else 0
+            total += side**2 if regions.is_cropped(h * w, side) else h * w
         return total
 
     def visible_size(self, domain: str) -> Size:

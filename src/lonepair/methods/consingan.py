@@ -216,16 +216,11 @@ class ConSinGAN(SingleMethod):
         if player == "critic":
             real = nets.cut(sizes, inputs.real["a"][-1])
             fake = inputs.fakes.detach()
-            wasserstein, penalty = losses.critic_losses(
-                critic, real, [fake], inputs.rng, c.penalty_every, patch=critic.patch, side=c.pieces
-            )
+            wasserstein, penalty = losses.critic_losses(critic, real, [fake], inputs.rng, shared_forward=True)
             return {"d": wasserstein, "gp": c.lambda_gp * penalty}
         if callable(inputs.fakes):
             return {"adv_rec": inputs.fakes()}
         adversarial = -critic(inputs.fakes).mean()
-        if self.stage > 0 and c.pieces and c.normalization == "none":
-            # Enough to tell whether pixels are right, but not to learn to convince.
-            sizes = nets.crops(nets.whole(sizes), c.pieces, 1, inputs.rng)
         rebuilt = self._rebuild(inputs.real["a"][0], sizes)
         reconstruction = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, inputs.real["a"][-1]))
         if c.as_released:

@@ -53,17 +53,13 @@ class GrowingConfig(GeneratorConfig, AdversarialConfig):
 
     critic_steps: int = 3
     """Critic updates a step."""
-    pieces: int = 0
-    """Above two squares of so many pixels a side, critics, and of one image the reconstruction, learn from four
-    pieces of each picture that have one square's pixels, new at each update; 0: never. Try 96: twice as fast at 250
-    pixels, and less fine."""
 
     def problems(self) -> list[str]:
-        return super().problems() + self.too_small(1, "critic_steps") + self.too_small(0, "pieces")
+        return super().problems() + self.too_small(1, "critic_steps")
 
 
 def step_work(method: Method, config: GrowingConfig, stage: int) -> float:
     """Cost of a step at `stage`: all stages' generators, as every update sends its images through all of them, and as
     much again for a critic's update of as many pixels (as measured)."""
     drawn = sum(map(method.pixels_per_step, range(stage + 1)))
-    return float(drawn + config.critic_steps * method.pixels_per_step(stage, config.pieces))
+    return float(drawn + config.critic_steps * method.pixels_per_step(stage))

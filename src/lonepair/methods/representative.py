@@ -283,9 +283,7 @@ class Representative(Method):
                 real,
                 fakes,
                 inputs.rng,
-                self.config.penalty_every,
-                patch=critic.patch,
-                side=self.config.pieces,
+                shared_forward=True,
             )
             found[f"d_{domain}"] = wasserstein
             found[f"gp_{domain}"] = self.config.lambda_gp * penalty

@@ -28,6 +28,10 @@ class StagewiseConfig(AdversarialConfig):
     convolutions: int = 5
     """Convolutions of each network."""
 
+    @property
+    def crop_side(self) -> int:
+        return 0
+
     def problems(self) -> list[str]:
         found = super().problems()
         if not 0.5 <= self.pyramid_ratio <= 0.95:

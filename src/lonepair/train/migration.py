@@ -45,7 +45,7 @@ _SETTINGS_OF_1 = {
     "window": "window_fraction",
 }
 """Setting in a file of format 1 -> its present name."""
-_DROPPED_SINCE_1 = frozenset[str]()
+_DROPPED_SINCE_1 = frozenset({"pieces", "penalty_every"})
 """Settings of format 1 that no longer exist; none of them has an effect on the use of a model."""
 
 
