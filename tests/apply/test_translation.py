@@ -44,7 +44,9 @@ def test_synthesis_of_samples_starts_at_the_start_stage_and_of_translations_at_t
         inputs = {"a": picture(40, 40, seed=1), "b": picture(40, 40, seed=2)}
         settings = tiny(name, max_side=40, min_side=12, stages=4)
         of = {domain: inputs[domain] for domain in methods.get_method(name).domains}
-        return synthesizer_for(Job.plan(of, name, "standard", settings).run().method, "a", start_stage=start).factors[0]
+        return synthesizer_for(
+            Job.prepare(of, name, "standard", settings).run().method, "a", start_stage=start
+        ).factors[0]
 
     assert begins("lonepair-single") == pytest.approx(12 / 40)
     assert begins("lonepair-single", 2) == pytest.approx((12 / 40) ** (1 / 3), abs=0.02)
@@ -130,7 +132,7 @@ def _detailed(name: str, side: int = 22, **settings: Any) -> Model:
     """A tiny model of what is larger than its networks rng: noise, so that no enlarged picture has its detail."""
     noise = torch.rand(1, 3, 60, 44, generator=torch.Generator().manual_seed(0)) * 2 - 1
     inputs = {"a": picture(48, 60), "b": noise} if "b" in methods.get_method(name).domains else {"a": noise}
-    return Job.plan(inputs, name, "standard", tiny(name, max_side=side, **settings)).run()
+    return Job.prepare(inputs, name, "standard", tiny(name, max_side=side, **settings)).run()
 
 
 with_exemplars = pytest.mark.parametrize("name", [n for n in methods.names() if methods.get_method(n).synthesis])

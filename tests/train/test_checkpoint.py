@@ -29,9 +29,9 @@ SETTINGS = {"seed": 7, "inputs": {"a": {"name": "grüße.png"}}}
 def method() -> Method:
     """Grown to its last stage, untrained."""
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
-    job = Job.plan(inputs, methods.DEFAULT, "standard", {**TINY, "width": 4})
+    job = Job.prepare(inputs, methods.DEFAULT, "standard", {**TINY, "width": 4})
     torch.manual_seed(0)
-    method = job.method_class(job.config, job.layout)
+    method = job.method_class(job.config, job.plan)
     for _ in range(method.plan.stages):
         method.add_stage()
     return method

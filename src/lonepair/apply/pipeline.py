@@ -64,9 +64,11 @@ class FramePipeline:
     def network_input(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
         """`image` at the size and with the channels that the networks take, on the device."""
         method = self.method
-        full = working_size((image.shape[-2], image.shape[-1]), method.config.min_side, method.config.max_side)
+        full = working_size(
+            (image.shape[-2], image.shape[-1]), method.config.size.min_side, method.config.size.max_side
+        )
         if method.plan.square:
-            full = (method.config.max_side, method.config.max_side)
+            full = (method.config.size.max_side, method.config.size.max_side)
         h, w = method.plan.sizes(full)[method.stage]
         return self.engine.to_device(resize_image(match_channels(image, method.plan.channels), (h, w)))
 
@@ -97,11 +99,11 @@ class FramePipeline:
 
     @cached_property
     def _predict_only(self) -> Callable[..., tuple[Tensor, ...]]:
-        return self.engine.captured(lambda network_input: (self._run_networks(network_input),))
+        return self.engine.accelerate(lambda network_input: (self._run_networks(network_input),))
 
     @cached_property
     def _predict_frame(self) -> Callable[..., tuple[Tensor, ...]]:
-        return self.engine.captured(self._frame_tensors)
+        return self.engine.accelerate(self._frame_tensors)
 
     def _frame_tensors(self, network_input: Tensor, before: Tensor | None = None) -> tuple[Tensor, ...]:
         """The fields of `FrameInputs` and, after another frame, the flow and the difference to it."""
@@ -118,13 +120,14 @@ class FramePipeline:
         """The networks' prediction, in [-1, 1]."""
         method, stages, (h, w) = self.method, self.method.stage + 1, network_input.shape[-2:]
         # Mirror outward by the method's share, and cut that off again in the end.
-        top, left = round(method.config.reflect_pad_fraction * h), round(method.config.reflect_pad_fraction * w)
+        fraction = method.config.to_dict().get("reflect_pad_fraction", 0.0)
+        top, left = round(fraction * h), round(fraction * w)
         padded = self.engine.to_device(F.pad(network_input, (left, left, top, top), mode="reflect"))
         # A model that was saved during its training ends below the planned finest stage.
         factor = method.plan.factors[stages - 1]
         sizes = method.plan.sizes((round((h + 2 * top) / factor), round((w + 2 * left) / factor)))[:stages]
         sizes[-1] = (h + 2 * top, w + 2 * left)
-        rng = RandomStream(self.seed, place=self.engine.device, lazy=True, kept=self._noise.setdefault((h, w), []))
+        rng = RandomStream(self.seed, place=self.engine.device, lazy=True, reuse=self._noise.setdefault((h, w), []))
         with self.engine.autocast():
             prediction = method.translate(padded, sizes, self.domain, self.start_stage, rng)
         return prediction[:, :, top : top + h, left : left + w].float().clamp(-1, 1)
@@ -144,7 +147,7 @@ class FramePipeline:
 
     @cached_property
     def synthesizer(self) -> Synthesizer:
-        return synthesizer_for(self.method, self.domain, self.synthesis, capture=self.engine.captured)
+        return synthesizer_for(self.method, self.domain, self.synthesis, capture=self.engine.accelerate)
 
     def output(self, prediction: Prediction, state: SynthesisState | None) -> Float[Tensor, "1 c h w"]:
         """The frame at the output's size: float32 in [-1, 1] on the CPU."""

@@ -35,7 +35,7 @@ def sizes_for(method: Method, domain: str, size: Size | None, growth: float = 1.
     """
     if size is None:
         return method.sizes[domain]
-    smallest = math.ceil(method.config.min_side * growth)
+    smallest = math.ceil(method.config.size.min_side * growth)
     if min(size) < smallest:
         remedy = " at full size; sample a larger image and reduce it, or give full_size=False)" if growth > 1 else ")"
         text = f"size is {size[1]}x{size[0]} (width x height)"
