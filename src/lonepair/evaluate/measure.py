@@ -148,7 +148,7 @@ def overlay_copies(output: Float[Tensor, "1 c h w"], copied: Bool[Tensor, "h2 w2
 def _clip(run: Run, clip: Source, seed: int) -> ReportSection:
     config = run.model.method.config
     # At the size at which the target is measured, so that the sharpness of both is of the same pixels.
-    h, w = working_size(clip.size, config.min_side, config.max_side)
+    h, w = working_size(clip.size, config.size.min_side, config.size.max_side)
     larger = max(run.inputs["b"].shape[-2:]) / max(run.model.method.plan.full_sizes["b"])
     translation = run.model.translate(clip, seed=seed, size=(round(larger * h), round(larger * w)))
     channels = run.model.method.plan.channels
