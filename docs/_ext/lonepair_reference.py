@@ -1,6 +1,7 @@
 """A Sphinx extension that writes the reference from the code: settings, commands and the Python interface.
 
-Three directives, each without content: `lonepair-settings METHOD`, `lonepair-commands` and `lonepair-api`. All read the
+Four directives, each without content: `lonepair-settings METHOD`, `lonepair-synthesis-settings`,
+`lonepair-commands` and `lonepair-api`. All read the
 installed package when the site is built, so that a new method, flag or public name is documented by its own text. No
 module of the package is named here but the tables that list methods, commands and public names.
 """
@@ -13,6 +14,7 @@ import dataclasses
 import importlib
 import inspect
 import io
+import itertools
 import os
 import re
 import textwrap
@@ -59,6 +61,15 @@ class Settings(MarkdownDirective):
             changes = ", ".join(f"`{key}={value!r}`" for key, value in values.items())
             text.append(f"| `{name}` | {changes or 'nothing: the defaults above'} |")
         return "\n".join(text)
+
+
+class SynthesisSettings(MarkdownDirective):
+    """All settings of patch synthesis: name, default and effect."""
+
+    def markdown(self) -> str:
+        config = importlib.import_module("lonepair.patches.config").SynthesisConfig
+        text = ["| setting | default | effect |", "| --- | --- | --- |"]
+        return "\n".join(text + [f"| `{name}` | `{default}` | {effect} |" for name, default, effect in rows(config)])
 
 
 class Commands(MarkdownDirective):
@@ -119,10 +130,10 @@ def field_texts(config: type) -> dict[str, str]:
         except (OSError, TypeError):
             continue
         body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-        for field, below in zip(body, body[1:], strict=False):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                    texts[field.target.id] = inspect.cleandoc(str(below.value.value))
+        for field, below in itertools.pairwise(body):
+            is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+            if is_text and isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                texts[field.target.id] = inspect.cleandoc(str(below.value.value))
     return texts
 
 
@@ -228,6 +239,7 @@ def docstring(value: Any) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("lonepair-settings", Settings)
+    app.add_directive("lonepair-synthesis-settings", SynthesisSettings)
     app.add_directive("lonepair-commands", Commands)
     app.add_directive("lonepair-api", Api)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
