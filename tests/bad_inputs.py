@@ -439,7 +439,7 @@ CASES = [
     Case("negative seed", f"{AB} --seed -1", "seed is -1"),
     Case("flag without a value", f"{AB} --steps", "--steps needs a value"),
     Case("unknown choice", f"{AB} --dtype half", "choose one of auto, float32, bfloat16"),
-    Case("absent device", f"{AB} --device {absent_device()}", "is not available here"),
+    Case("absent device", f"{AB} --device {absent_device()}", "is not available"),
     Case("size that is none", f"{AB} --size big", "--size big: not a size"),
     Case("size of zero", f"{AB} --size 0x10", "--size 0x10: both sides"),
     Case("size too large", f"{AB} --size 99999", "--size 99999: both sides"),

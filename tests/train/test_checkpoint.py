@@ -31,9 +31,9 @@ SETTINGS = {"seed": 7, "inputs": {"a": {"name": "grüße.png"}}}
 def method() -> Method:
     """Grown to its last stage, untrained."""
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
-    job = Job.plan(inputs, methods.DEFAULT, "standard", {**TINY, "width": 4})
+    job = Job.prepare(inputs, methods.DEFAULT, "standard", {**TINY, "width": 4})
     torch.manual_seed(0)
-    method = job.method_class(job.config, job.layout)
+    method = job.method_class(job.config, job.plan)
     for _ in range(method.plan.stages):
         method.add_stage()
     return method
@@ -238,7 +238,7 @@ def test_model_file_of_2026_11_23_gives_the_values_of_its_time() -> None:
 def test_files_of_todays_format_round_trip(name: str, tmp_path: Path) -> None:
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
     domains = methods.get_method(name).domains
-    model = Job.plan({d: inputs[d] for d in domains}, name, "standard", tiny(name, steps=1)).run()
+    model = Job.prepare({d: inputs[d] for d in domains}, name, "standard", tiny(name, steps=1)).run()
     path = model.save(tmp_path / "m.safetensors")
     assert read_header(path)["format_version"] == FORMAT_VERSION == 2
     again = load(path, "cpu", "float32")

@@ -117,11 +117,11 @@ class Translation:
 
     @cached_property
     def _draw(self) -> Callable[..., tuple[Tensor, ...]]:
-        return self.engine.captured(lambda ready: (self._redrawn(ready),))
+        return self.engine.accelerate(lambda ready: (self._redrawn(ready),))
 
     @cached_property
     def _draw_and_sketch(self) -> Callable[..., tuple[Tensor, ...]]:
-        return self.engine.captured(self._sketched)
+        return self.engine.accelerate(self._sketched)
 
     def _sketched(self, ready: Tensor, before: Tensor | None = None) -> tuple[Tensor, ...]:
         """What networks draw of a frame, the rest of its sketch and, after another, its motion and unlikeness."""
@@ -145,7 +145,7 @@ class Translation:
         shrunk = method.plan.factors[stages - 1]  # a model that was cut short has not reached the finest stage
         sizes = method.plan.sizes((round((h + 2 * top) / shrunk), round((w + 2 * left) / shrunk)))[:stages]
         sizes[-1] = (h + 2 * top, w + 2 * left)
-        rng = RandomStream(self.seed, place=self.engine.device, lazy=True, kept=self._noise.setdefault((h, w), []))
+        rng = RandomStream(self.seed, place=self.engine.device, lazy=True, reuse=self._noise.setdefault((h, w), []))
         with self.engine.autocast():
             redrawn = method.translate(padded, sizes, self.direction[-1], self.start_stage, rng)
         return redrawn[:, :, top : top + h, left : left + w].float().clamp(-1, 1)

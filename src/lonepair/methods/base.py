@@ -31,6 +31,8 @@ else:
     regions = lazy("lonepair.ops.regions")
 
 Size = tuple[int, int]
+Branch = tuple[int, ...] | None
+"""The random choices of one update; None where there are too many to enumerate."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class StepInputs:
     rng: RandomStream
     visible: dict[str, StageSizes] = field(default_factory=dict)
     """Domain -> what of its pictures this step looks at, where it is not all."""
+    branch: Branch = ()
+    """What `Method.branch` drew for this update."""
     fakes: Any = None
     """What a method wants to hand from one update of the step to the next."""
 
@@ -158,6 +162,14 @@ class Method(ABC):
     @abstractmethod
     def schedule(self, stage: int) -> Schedule:
         """How `stage` is trained."""
+
+    def branch(self, player: str, rng: RandomStream) -> Branch:
+        """Draw, with `rng.host_*`, every random choice by which the host decides what this update computes.
+
+        Called before each `losses`, which reads the result from `inputs.branch` and draws no such choice itself. On a
+        GPU each value is captured as a CUDA graph of its own; None turns that off for the stage.
+        """
+        return ()
 
     @abstractmethod
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Schedule, SingleMethod, Size, StepInputs
+from lonepair.methods.base import Branch, Plan, Player, Schedule, SingleMethod, Size, StepInputs
 from lonepair.methods.config import (
     AdamConfig,
     AdversarialConfig,
@@ -229,6 +229,10 @@ class ConSinGAN(SingleMethod):
         if self.fine_tunes and stage < self.plan.stages - 1:
             return Schedule(0, update_order, 0.0)
         return Schedule(c.steps, update_order, step_work(self, c.critic_steps, stage), c.lr_drop_at, c.lr_drop_factor)
+
+    def branch(self, player: str, rng: RandomStream) -> Branch:
+        """None where the input is augmented, since `augment` draws on the host."""
+        return None if self.config.task in ("harmonization", "editing") and not self.fine_tunes else ()
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         if inputs.fakes is None:

@@ -61,6 +61,8 @@ else:
     resize = lazy("lonepair.ops.resize")
 
 OTHER = {"a": "b", "b": "a"}
+RANDOM_IMAGE = -1
+"""In a branch, instead of a start stage: the update generates a random image."""
 
 
 @dataclass(frozen=True)
@@ -121,23 +123,30 @@ class Lonepair(PatchMethod):
 
     config: LonepairConfig
 
-    def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
-        rng, c, target = inputs.rng, self.config, player.removeprefix("g_")
+    def branch(self, player: str, rng: RandomStream) -> tuple[int, int]:
+        """The stage at which the real image starts, or `RANDOM_IMAGE`, and the stored frame of the target."""
+        c = self.config
         if rng.host_bernoulli(c.random_image_probability):
+            start_stage = RANDOM_IMAGE
+        elif rng.host_bernoulli(c.random_start_probability):
+            start_stage = rng.host_integer(self.stage + 1)
+        else:
+            start_stage = min(c.start_stage, self.stage)
+        return start_stage, self.draw_frame(player.removeprefix("g_"), rng)
+
+    def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
+        assert inputs.branch
+        rng, target, (start_stage, frame) = inputs.rng, player.removeprefix("g_"), inputs.branch
+        if start_stage == RANDOM_IMAGE:
             drawn = self.random(target, self.visible_sizes(target, inputs), rng)
-            return {f"look_{target}": self.look(target, drawn, rng)}
+            return {f"look_{target}": self.look(target, drawn, rng, frame)}
         source = OTHER[target]
-        start_stage = (
-            rng.host_integer(self.stage + 1)
-            if rng.host_bernoulli(c.random_start_probability)
-            else min(c.start_stage, self.stage)
-        )
         real, sizes = inputs.real[source][-1], self.visible_sizes(source, inputs)
         # Of a large picture the level below is as good as what in use is reduced to it, and there already.
         shown = inputs.real[source][start_stage] if isinstance(sizes, nets.Crops) else real
         drawn = self.translate(shown, sizes, target, start_stage, rng)
         return {
-            f"look_{source}{target}": self.look(target, drawn, rng),
+            f"look_{source}{target}": self.look(target, drawn, rng, frame),
             f"structure_{source}{target}": self._lost(drawn, nets.cut(sizes, real), target),
         }
 

@@ -174,11 +174,14 @@ class PatchMethod(Method):
         at_once = self.pixels_per_step(stage) <= len(update_order) * AT_ONCE
         return Schedule(steps, update_order, work, c.lr_drop_at, c.lr_drop_factor, at_once)
 
-    def look(self, domain: str, drawn: Tensor, rng: RandomStream) -> Tensor:
-        """Distance of the patches of `drawn`, a picture or crops of one, to those of `domain`'s image, of a clip to
-        those of a kept frame."""
-        kept = len(self._memory(domain).images)
-        key = (domain, rng.host_integer(kept) if kept > 1 else 0)
+    def draw_frame(self, domain: str, rng: RandomStream) -> int:
+        """Index of the stored frame of `domain` that an update compares with: a random one of a clip's."""
+        count = len(self._memory(domain).images)
+        return rng.host_integer(count) if count > 1 else 0
+
+    def look(self, domain: str, drawn: Tensor, rng: RandomStream, frame: int = 0) -> Tensor:
+        """Distance of the patches of `drawn`, an image or its crops, to those of stored frame `frame` of `domain`."""
+        key = (domain, frame)
         with torch.autocast(drawn.device.type, enabled=False):
             if key not in self._looks:
                 with self._making:  # one after the other: of a large target that takes much memory

@@ -235,6 +235,10 @@ class Representative(Method):
         update_order = ["critic"] * c.critic_steps + ["generator"]
         return Schedule(steps, update_order, step_work(self, c.critic_steps, stage), c.lr_drop_at, c.lr_drop_factor)
 
+    def branch(self, player: str, rng: RandomStream) -> tuple[int, ...]:
+        """Whether the critics' round translates the real images, or random ones."""
+        return (int(rng.host_bernoulli(self.config.real_image_probability)),) if player == "critic" else ()
+
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         if player == "critic":
             # The generator moves after the critics, so that the last fakes they saw are still its own.
@@ -243,7 +247,7 @@ class Representative(Method):
         return self._generator_losses(inputs)
 
     def _imagine(self, inputs: StepInputs) -> Imagined:
-        redraws_real = inputs.rng.host_bernoulli(self.config.real_image_probability)
+        redraws_real = inputs.branch == (1,)
         crop, rng = self.config.crop_side, inputs.rng
         # The coarsest stage is small.
         side = crop if self.stage else 0
