@@ -101,15 +101,20 @@ class Api(MarkdownDirective):
         return "\n\n".join(text)
 
 
-def rows(config: type, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def is_method_config(config: Any) -> bool:
+    """Whether settings of the dataclass `config` are named without their group."""
+    return hasattr(config, "setting_names")
+
+
+def rows(config: Any, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """(name, default, effect) of every field of the dataclass `config`; parts that are dataclasses are opened."""
-    texts = field_texts(config)
+    texts = field_texts(config if isinstance(config, type) else type(config))
     for field in dataclasses.fields(config):
-        default = field.default
+        default = field.default if isinstance(config, type) else getattr(config, field.name)
         if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         if dataclasses.is_dataclass(default) and not isinstance(default, type):
-            yield from rows(type(default), f"{prefix}{field.name}.")
+            yield from rows(default, "" if is_method_config(config) else f"{prefix}{field.name}.")
         elif field.init:
             shown = "required" if default is dataclasses.MISSING else repr(default)
             effect = texts.get(field.name) or str(field.metadata.get("help", ""))
@@ -202,15 +207,35 @@ def signature(name: str, value: Any) -> str:
         parameters = inspect.signature(value)
     except (TypeError, ValueError):
         return f"```python\n{name}\n```"
-    kept = [p for p in parameters.parameters.values() if p.name not in ("self", "cls")]
-    shown = ", ".join(str(p).replace("'", "").replace('"', "") if "<" not in str(p) else p.name for p in kept)
-    line = f"{name}({shown})"
-    if parameters.return_annotation not in (inspect.Signature.empty, None, "None") and not isinstance(value, type):
-        line += f" -> {str(parameters.return_annotation).strip(chr(39))}"
+    shown = [parameter_text(p) for p in parameters.parameters.values() if p.name not in ("self", "cls")]
+    kinds = [p.kind for p in parameters.parameters.values() if p.name not in ("self", "cls")]
+    if inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        shown.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "*")
+    result = "" if isinstance(value, type) else annotation_text(parameters.return_annotation)
+    end = f") -> {result}" if result else ")"
+    line = f"{name}({', '.join(shown)}{end}"
     if len(line) > 100:
-        pieces = "".join(f"    {str(p).replace(chr(39), '') if '<' not in str(p) else p.name},\n" for p in kept)
-        line = f"{name}(\n{pieces})"
+        line = f"{name}(\n" + "".join(f"    {text},\n" for text in shown) + end
     return f"```python\n{line}\n```"
+
+
+def annotation_text(annotation: Any) -> str:
+    """An annotation as the source writes it; empty where there is none."""
+    if annotation in (inspect.Signature.empty, None):
+        return ""
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+
+
+def parameter_text(parameter: inspect.Parameter) -> str:
+    """NAME: TYPE = DEFAULT, with the stars of collected arguments."""
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    kind = annotation_text(parameter.annotation)
+    text = stars + parameter.name + (f": {kind}" if kind else "")
+    if parameter.default is inspect.Parameter.empty:
+        return text
+    # A default without a literal form, such as a lazily imported object, has an address in its repr.
+    default = "..." if "<" in repr(parameter.default) else repr(parameter.default)
+    return f"{text} = {default}" if kind else f"{text}={default}"
 
 
 def docstring(value: Any) -> str:

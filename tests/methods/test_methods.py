@@ -19,11 +19,12 @@ from lonepair.api.job import Job
 from lonepair.api.model import Model, load
 from lonepair.errors import UserError
 from lonepair.methods.base import Method, StepInputs
-from lonepair.ops.noise import Choice, RandomStream, seed_global
+from lonepair.ops.noise import RandomStream, seed_global
 from lonepair.train.checkpoint import load_model, save_model
 from lonepair.train.events import Report, Watcher
-from lonepair.train.loop import Interrupted, Progress, Steps, add_stage
+from lonepair.train.loop import Interrupted, Progress, add_stage
 from lonepair.train.run import RunFolder
+from lonepair.train.step import Steps
 
 every_method = pytest.mark.parametrize("name", methods.names())
 
@@ -34,7 +35,7 @@ def methods_that(use: str) -> Any:
 
 
 def has(name: str, setting: str) -> bool:
-    return any(field.name == setting for field in dataclasses.fields(methods.get_method(name).config_class))
+    return setting in methods.get_method(name).config_class.setting_names()
 
 
 def output(model: Model, image: torch.Tensor) -> torch.Tensor:
@@ -45,7 +46,7 @@ def output(model: Model, image: torch.Tensor) -> torch.Tensor:
 def job(name: str, inputs: dict[str, Any] | None = None, **settings: Any) -> Job:
     inputs = inputs or {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
     domains = methods.get_method(name).domains
-    return Job.plan({d: inputs[d] for d in domains}, name, "standard", tiny(name, **settings))
+    return Job.prepare({d: inputs[d] for d in domains}, name, "standard", tiny(name, **settings))
 
 
 def weights(pair: Model) -> dict[str, torch.Tensor]:
@@ -61,7 +62,7 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
 MEASURED = ("amplitudes", "anchor", "memory", "detail")
 """In the names of what a stage takes from its data, whatever it starts from."""
 
-CROPPING = [name for name in methods.names() if name not in ("singan", "structural-analogy")]
+CROPPING = [name for name in methods.names() if has(name, "crop_size")]
 """Methods that train on crops of large images."""
 
 SIDES = [(24, 20), (19, 26), (20, 20)]
@@ -84,7 +85,7 @@ def test_trains_and_samples_at_the_training_size(name: str, size: tuple[int, int
     ready = job(name, {"a": picture(*size, seed=1), "b": picture(20, 26, seed=2)})
     drawn = ready.run().sample(2, full_size=False).images
     assert {d: tuple(images.shape) for d, images in drawn.items()} == dict.fromkeys(
-        ready.layout.full_sizes, (2, 3, *ready.layout.full_sizes["a"])
+        ready.plan.full_sizes, (2, 3, *ready.plan.full_sizes["a"])
     )
     assert all(images.isfinite().all() and images.abs().max() <= 1 for images in drawn.values())
 
@@ -224,8 +225,8 @@ def grown(name: str, stage: int, **settings: Any) -> tuple[Method, StepInputs]:
     settings = {key: value for key, value in {"stages": 4, "pyramid_ratio": 0.75, **settings}.items() if has(name, key)}
     ready = job(name, **{**settings, "max_side": 26})
     with seed_global(0):
-        method = ready.method_class(ready.config, ready.layout)
-        levels = ready._levels()
+        method = ready.method_class(ready.config, ready.plan)
+        levels = ready.levels()
         for _ in range(stage + 1):
             method.add_stage()
             with torch.no_grad():
@@ -242,6 +243,7 @@ def test_gradient_reaches_every_trained_parameter_and_no_other(name: str, stage:
     trained = {id(p) for player in players.values() for group in player.groups for p in group["params"]}
     for player in dict.fromkeys(method.schedule(stage).update_order):
         own = [p for group in players[player].groups for p in group["params"]]
+        inputs.branch = method.branch(player, inputs.rng)
         loss = torch.stack(list(method.losses(player, inputs).values())).sum()
         for parameter, gradient in zip(own, torch.autograd.grad(loss, own, allow_unused=True), strict=True):
             assert gradient is not None, (player, parameter.shape)
@@ -265,9 +267,9 @@ def large_job(name: str, **settings: Any) -> Job:
 def test_a_step_sees_crops_of_a_large_picture(name: str) -> None:
     ready = large_job(name)
     with seed_global(0):
-        method = ready.method_class(ready.config, ready.layout)
-    levels = ready._levels()
-    for _ in range(ready.layout.stages):
+        method = ready.method_class(ready.config, ready.plan)
+    levels = ready.levels()
+    for _ in range(ready.plan.stages):
         add_stage(method, levels, ready.engine, 0, {})
     seen: list[int] = []
     for part in method.nets.modules():
@@ -280,6 +282,7 @@ def test_a_step_sees_crops_of_a_large_picture(name: str) -> None:
         for index, players in enumerate(steps.groups):
             inputs = steps.inputs(index, step, steps.frames(step))
             for player in dict.fromkeys(players):
+                inputs.branch = method.branch(player, inputs.rng)
                 losses = method.losses(player, inputs)
                 assert all(value.isfinite() for value in losses.values()), losses
     # Four crops of 28 x 28 pixels together, each with what its borders hang on; not 160 x 150.
@@ -322,26 +325,27 @@ class Unasked(TorchDispatchMode):
 @pytest.mark.usefixtures("unread")
 @pytest.mark.parametrize(("name", "settings"), CROPPED, ids=[f"{n}-{'-'.join(map(str, s))}" for n, s in CROPPED])
 def test_a_step_on_crops_can_be_recorded(name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host neither reads a tensor, nor is given numbers but such as a step can meet again."""
+    """The host neither reads a tensor, nor draws a number that `Method.branch` does not return."""
 
     def read(*given: Any) -> None:
         raise AssertionError("the host reads a tensor")
 
     ready = large_job(name, **settings)
     with seed_global(0):
-        method = ready.method_class(ready.config, ready.layout)
-    levels = ready._levels()
-    for _ in range(ready.layout.stages):
+        method = ready.method_class(ready.config, ready.plan)
+    levels = ready.levels()
+    for _ in range(ready.plan.stages):
         add_stage(method, levels, ready.engine, 0, {})
-    steps, asked = Steps(method, levels, ready.engine, 0), list[Choice]()
+    steps = Steps(method, levels, ready.engine, 0)
     players, cropped = method.players(), 0
 
     def take(number: int) -> None:
         nonlocal cropped
         for index, group in enumerate(steps.groups):
             inputs = steps.inputs(index, number, frames[number])
-            inputs.rng.told = asked.append
-            for player in group:
+            branches = [method.branch(player, inputs.rng) for player in group]
+            inputs.rng.forbid_host_draws()
+            for player, inputs.branch in zip(group, branches, strict=True):
                 own = [parameter for part in players[player].groups for parameter in part["params"]]
                 loss = torch.stack(list(method.losses(player, inputs).values())).sum()
                 loss.backward(inputs=own)  # type: ignore[no-untyped-call]
@@ -355,7 +359,6 @@ def test_a_step_on_crops_can_be_recorded(name: str, settings: dict[str, Any], mo
             patch.setattr(torch.Tensor, "tolist", read)
             take(number)
     assert cropped >= 6
-    assert all(choice.fell is not None for choice in asked), asked
 
 
 @pytest.mark.parametrize("name", CROPPING)
@@ -384,8 +387,8 @@ def test_work_does_not_grow_with_what_crops_leave_out(name: str) -> None:
     small, large, whole = (large_job(name, **more) for more in ({"max_side": 40}, {}, {"crop_size": 0}))
     work = []
     for each in (small, large, whole):
-        method = each.method_class(each.config, each.layout)
-        work.append([method.schedule(stage).work for stage in range(each.layout.stages)])
+        method = each.method_class(each.config, each.plan)
+        work.append([method.schedule(stage).work for stage in range(each.plan.stages)])
     assert work[1][-1] < 0.5 * work[2][-1]
     assert work[1][0] == work[2][0]
     assert work[0] == sorted(work[0])
@@ -402,8 +405,8 @@ def test_what_windows_leave_out_is_not_cropped_again() -> None:
             min_side=40,
             crop_size=crop,
         )
-        method = ready.method_class(ready.config, ready.layout)
-        found.append([method.schedule(stage).work for stage in range(ready.layout.stages)])
+        method = ready.method_class(ready.config, ready.plan)
+        found.append([method.schedule(stage).work for stage in range(ready.plan.stages)])
     assert found[0] == found[1]
 
 
@@ -459,11 +462,13 @@ def test_every_setting_has_a_sentence_of_help(name: str) -> None:
     import ast
     import inspect
 
-    for owner in methods.get_method(name).config_class.__mro__[:-1]:
-        tree = ast.parse(inspect.getsource(owner).strip()).body[0]
+    config = methods.get_method(name).config_class()
+    for part in (config, *config.groups().values()):
+        tree = ast.parse(inspect.getsource(type(part)).strip()).body[0]
         assert isinstance(tree, ast.ClassDef)
+        own = {field.name for field in dataclasses.fields(part)} - set(config.groups())
         for field, following in itertools.pairwise([*tree.body, ast.Pass()]):
-            if isinstance(field, ast.AnnAssign):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.target.id in own:
                 assert isinstance(following, ast.Expr), ast.unparse(field)
                 assert isinstance(following.value, ast.Constant), ast.unparse(field)
 
@@ -509,7 +514,7 @@ def test_a_wrong_number_of_inputs_names_the_methods_that_fit(name: str) -> None:
     inputs = wrong or {"a": picture(20, 20), "b": picture(20, 20)}
     fitting = [n for n in methods.names() if len(methods.get_method(n).domains) == len(inputs)]
     with pytest.raises(UserError, match=", ".join(fitting)):
-        Job.plan(inputs, name, "standard", tiny(name))
+        Job.prepare(inputs, name, "standard", tiny(name))
 
 
 @every_method
@@ -520,7 +525,7 @@ def test_several_images_are_one_domain_or_are_refused(name: str) -> None:
             job(name, {"a": several, "b": picture(20, 20)})
         return
     ready = job(name, {"a": several, "b": picture(20, 20)})
-    assert [len(level) for level in ready._levels()["a"]] == [3] * ready.layout.stages
+    assert [len(level) for level in ready.levels()["a"]] == [3] * ready.plan.stages
     assert output(ready.run(), several[0]).isfinite().all()
 
 
@@ -539,7 +544,7 @@ def test_a_warm_start_begins_where_the_model_ended(name: str, tmp_path: Path) ->
     inputs = {d: picture(24, 20, seed=i) for i, d in enumerate(domains, 1)}
     for start in (tmp_path / "run", RunFolder(tmp_path / "run").model):
         seen.clear()
-        again = Job.plan(inputs, name, "standard", tiny(name), warm_start=start)
+        again = Job.prepare(inputs, name, "standard", tiny(name), warm_start=start)
         again.run(callbacks=[Look()])
         known = weights(ended)
         if start.suffix:
@@ -552,7 +557,7 @@ def test_a_warm_start_begins_where_the_model_ended(name: str, tmp_path: Path) ->
 def test_a_warm_start_is_of_the_same_method(tmp_path: Path) -> None:
     model = job("consingan").run().save(tmp_path / "m.safetensors")
     with pytest.raises(UserError, match=r"'consingan'.*'singan'"):
-        Job.plan({"a": picture(24, 20)}, "singan", "standard", tiny("singan"), warm_start=model)
+        Job.prepare({"a": picture(24, 20)}, "singan", "standard", tiny("singan"), warm_start=model)
 
 
 # Options: every way of training keeps the contract
@@ -596,10 +601,10 @@ def test_every_way_of_training_resumes_bit_for_bit_and_can_be_used(
 @pytest.mark.parametrize("task", ["harmonization", "editing"])
 def test_fine_tuning_trains_on_at_the_last_resolution_alone(task: str, tmp_path: Path) -> None:
     settings = tiny("consingan", task=task, stages=3)
-    first = Job.plan({"a": picture(24, 20, seed=1)}, "consingan", "standard", settings)
+    first = Job.prepare({"a": picture(24, 20, seed=1)}, "consingan", "standard", settings)
     before = weights(first.run(first.folder(tmp_path / "run", False)))
     inputs = {"a": picture(24, 20, seed=1), "composite": picture(24, 20, seed=5)}
-    job = Job.plan(inputs, "consingan", "standard", settings, warm_start=tmp_path / "run")
+    job = Job.prepare(inputs, "consingan", "standard", settings, warm_start=tmp_path / "run")
     tuned = job.run()
     assert [tuned.method.schedule(stage).steps for stage in range(3)] == [0, 0, settings["steps"]]
     after = weights(tuned)
@@ -612,12 +617,12 @@ def test_fine_tuning_trains_on_at_the_last_resolution_alone(task: str, tmp_path:
 def test_fine_tuning_wants_a_model_a_task_and_the_same_aspect(tmp_path: Path) -> None:
     inputs = {"a": picture(24, 20), "composite": picture(24, 20)}
     with pytest.raises(UserError, match="--warm-start"):
-        Job.plan(inputs, "consingan", "standard", tiny("consingan", task="editing"))
+        Job.prepare(inputs, "consingan", "standard", tiny("consingan", task="editing"))
     model = job("consingan").run().save(tmp_path / "m.safetensors")
     with pytest.raises(UserError, match="harmonization and editing"):
-        Job.plan(inputs, "consingan", "standard", tiny("consingan"), warm_start=model)
+        Job.prepare(inputs, "consingan", "standard", tiny("consingan"), warm_start=model)
     wide = {"a": picture(24, 20), "composite": picture(20, 24)}
     with pytest.raises(UserError, match="24x20 pixels, the image 20x24"):
-        Job.plan(wide, "consingan", "standard", tiny("consingan", task="editing"), warm_start=model)
+        Job.prepare(wide, "consingan", "standard", tiny("consingan", task="editing"), warm_start=model)
     with pytest.raises(UserError, match="consingan"):
-        Job.plan(inputs, "singan", "standard", tiny("singan"), warm_start=model)
+        Job.prepare(inputs, "singan", "standard", tiny("singan"), warm_start=model)

@@ -48,9 +48,9 @@ def small(name: str, **settings: Any) -> Method:
     """A tiny method, grown to stage 1, whose inputs are 24x20 and 20x24."""
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 24, seed=2)}
     wanted = {domain: inputs[domain] for domain in methods.get_method(name).domains}
-    job = Job.plan(wanted, name, "standard", tiny(name, **{"max_side": 24, **settings}))
-    method = job.method_class(job.config, job.layout)
-    levels = job._levels()
+    job = Job.prepare(wanted, name, "standard", tiny(name, **{"max_side": 24, **settings}))
+    method = job.method_class(job.config, job.plan)
+    levels = job.levels()
     with seed_global(0), torch.no_grad():
         for stage in range(2):
             method.add_stage()
@@ -434,9 +434,9 @@ def test_released_ways_draw_z_star_anew(name: str) -> None:
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 24, seed=2)}
     kept = {}
     for released in (False, True):
-        job = Job.plan({d: inputs[d] for d in wanted}, name, "standard", tiny(name, as_released=released))
-        method = job.method_class(job.config, job.layout)
-        levels = job._levels()
+        job = Job.prepare({d: inputs[d] for d in wanted}, name, "standard", tiny(name, as_released=released))
+        method = job.method_class(job.config, job.plan)
+        levels = job.levels()
         with seed_global(0), torch.no_grad():
             method.add_stage()
             method.calibrate_noise({d: images[:1] for d, images in levels.items()})
@@ -480,4 +480,4 @@ def test_a_critics_score_sees_11_pixels(name: str) -> None:
 def test_an_image_below_the_coarsest_stage_is_refused(name: str) -> None:
     inputs = {domain: picture(10, 40) for domain in methods.get_method(name).domains}
     with pytest.raises(UserError, match="min_side"):
-        Job.plan(inputs, name, "standard", tiny(name))
+        Job.prepare(inputs, name, "standard", tiny(name))

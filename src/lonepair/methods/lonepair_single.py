@@ -10,12 +10,25 @@ finished with the image's own patches (`apply.finish`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import SingleMethod, Size, StepInputs
-from lonepair.methods.patch_based import PatchConfig, PatchMethod
+from lonepair.methods.config import (
+    AdamConfig,
+    BorderConfig,
+    Config,
+    CropConfig,
+    FinestStepsConfig,
+    GrowthConfig,
+    NetworkConfig,
+    ReconstructionConfig,
+    ScheduleConfig,
+    SizeConfig,
+)
+from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
+from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +46,7 @@ else:
 
 
 @dataclass(frozen=True)
-class LonepairSingleConfig(PatchConfig):
+class LonepairSingleConfig(Config):
     """Settings of `lonepair-single`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -43,33 +56,31 @@ class LonepairSingleConfig(PatchConfig):
     }
     """draft, standard and full: longer from one to the next."""
 
-    max_side: int = 64
-    """Longest side of the finest stage, in pixels: what is where is decided there, the rest is finished."""
-    stages: int = 4
-    """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions."""
-    steps: int = 300
-    """Training steps of the coarsest stage."""
-    finest_steps: int = 100
-    """Training steps of the finest stage; those between lie on a geometric line."""
-    border_padding: Literal["zeros", "reflect"] = "zeros"
-    """What the generators' convolutions see beyond the image's border."""
-    border_channel_weight: float = 1.0
-    """How much it counts, in standard deviations of colour, where in a patch the image's border is; 0: not at all."""
-    lambda_rec: float = 1.0
-    """Weight of drawing the image itself from its coarsest size."""
+    size: SizeConfig = SizeConfig(max_side=64, min_side=24)
+    growth: GrowthConfig = replace(PATCH_GROWTH, stages=4)
+    border: BorderConfig = BorderConfig()
+    schedule: ScheduleConfig = PATCH_SCHEDULE
+    finest: FinestStepsConfig = FinestStepsConfig(100)
+    network: NetworkConfig = NetworkConfig()
+    patches: PatchConfig = PatchConfig(border_channel_weight=1.0)
+    reconstruction: ReconstructionConfig = ReconstructionConfig(1.0)
+    adam: AdamConfig = PATCH_ADAM
+    crop: CropConfig = CropConfig()
 
     def problems(self) -> list[str]:
-        return super().problems() + self.too_small(0, "lambda_rec")
+        return self.patches.size_problems(self.size.min_side)
 
 
 class LonepairSingle(PatchMethod, SingleMethod):
     """One growing generator G."""
 
     name = "lonepair-single"
-    inference_nets = ("g_a", "memory_a", "detail_a")
+    inference_nets = ("g_a", "exemplar_a")
     uses = frozenset({"sample", "sample_stage_sheet"})
     accepts_several = False
     config_class = LonepairSingleConfig
+    # A sample has no source: it keeps only where its large masses lie, and objects may become those of the target.
+    synthesis = SynthesisConfig(layout_scale=1.0, layout_restoration=0.3)
 
     config: LonepairSingleConfig
 
@@ -78,7 +89,9 @@ class LonepairSingle(PatchMethod, SingleMethod):
         found = {"look": self.look("a", self.random("a", sizes, inputs.rng), inputs.rng)}
         if self.config.lambda_rec:
             rebuilt = self.render(self.reconstruction_maps(sizes), sizes)
-            found["rec"] = self.config.lambda_rec * losses.mean_squared_error(rebuilt, nets.crop_image(sizes, inputs.real["a"][-1]))
+            found["rec"] = self.config.lambda_rec * losses.mean_squared_error(
+                rebuilt, nets.crop_image(sizes, inputs.real["a"][-1])
+            )
         return found
 
     def noise_maps(self, sizes: StageSizes, rng: RandomStream) -> list[Tensor]:
@@ -86,7 +99,7 @@ class LonepairSingle(PatchMethod, SingleMethod):
 
     def reconstruction_maps(self, sizes: StageSizes) -> list[Tensor]:
         """The image itself at the coarsest size, and no noise after."""
-        first = resize.resize_image(self.remembered("a"), sizes[0])
+        first = resize.resize_image(self.exemplar("a")(), sizes[0])
         shapes = [self.generator("a").noise_shape(sizes, stage) for stage in range(len(sizes))]
         return [first, *(first.new_zeros(1, 1, 1, 1).expand(shape) for shape in shapes[1:])]
 

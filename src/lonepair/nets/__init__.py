@@ -8,8 +8,7 @@ from lonepair.nets.crops import StageSizes as StageSizes
 from lonepair.nets.crops import choose_crops as choose_crops
 from lonepair.nets.crops import crop_image as crop_image
 from lonepair.nets.crops import full_sizes as full_sizes
-from lonepair.nets.exemplar import Detail as Detail
-from lonepair.nets.exemplar import Memory as Memory
+from lonepair.nets.exemplar import Exemplar as Exemplar
 from lonepair.nets.growing import GrowingGenerator as GrowingGenerator
 from lonepair.nets.stage import BorderMode as BorderMode
 from lonepair.nets.stagewise import StageGenerator as StageGenerator

@@ -217,7 +217,7 @@ class GrowingGenerator(nn.Module):
 
 
 def _full_noise(noise: Tensor | LazyNoise) -> Tensor:
-    return noise.whole() if isinstance(noise, LazyNoise) else noise
+    return noise.materialize() if isinstance(noise, LazyNoise) else noise
 
 
 def _select(noises: Noises, index: int, images: Tensor) -> Noises:
