@@ -202,15 +202,35 @@ def signature(name: str, value: Any) -> str:
         parameters = inspect.signature(value)
     except (TypeError, ValueError):
         return f"```python\n{name}\n```"
-    kept = [p for p in parameters.parameters.values() if p.name not in ("self", "cls")]
-    shown = ", ".join(str(p).replace("'", "").replace('"', "") if "<" not in str(p) else p.name for p in kept)
-    line = f"{name}({shown})"
-    if parameters.return_annotation not in (inspect.Signature.empty, None, "None") and not isinstance(value, type):
-        line += f" -> {str(parameters.return_annotation).strip(chr(39))}"
+    shown = [parameter_text(p) for p in parameters.parameters.values() if p.name not in ("self", "cls")]
+    kinds = [p.kind for p in parameters.parameters.values() if p.name not in ("self", "cls")]
+    if inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        shown.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "*")
+    result = "" if isinstance(value, type) else annotation_text(parameters.return_annotation)
+    end = f") -> {result}" if result else ")"
+    line = f"{name}({', '.join(shown)}{end}"
     if len(line) > 100:
-        pieces = "".join(f"    {str(p).replace(chr(39), '') if '<' not in str(p) else p.name},\n" for p in kept)
-        line = f"{name}(\n{pieces})"
+        line = f"{name}(\n" + "".join(f"    {text},\n" for text in shown) + end
     return f"```python\n{line}\n```"
+
+
+def annotation_text(annotation: Any) -> str:
+    """An annotation as the source writes it; empty where there is none."""
+    if annotation in (inspect.Signature.empty, None):
+        return ""
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+
+
+def parameter_text(parameter: inspect.Parameter) -> str:
+    """NAME: TYPE = DEFAULT, with the stars of collected arguments."""
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    kind = annotation_text(parameter.annotation)
+    text = stars + parameter.name + (f": {kind}" if kind else "")
+    if parameter.default is inspect.Parameter.empty:
+        return text
+    # A default without a literal form, such as a lazily imported object, has an address in its repr.
+    default = "..." if "<" in repr(parameter.default) else repr(parameter.default)
+    return f"{text} = {default}" if kind else f"{text}={default}"
 
 
 def docstring(value: Any) -> str:
