@@ -1,4 +1,7 @@
-"""Trainings: open the inputs, check the settings, decide the sizes, train, save. `fit` and `fit_pair` do it in one call."""
+"""Trainings: open the inputs, check the settings, decide the sizes, train, save.
+
+`fit` and `fit_pair` do all of it in one call; a `Job` does it in steps, and can be stopped and watched.
+"""
 
 from __future__ import annotations
 
@@ -198,7 +201,7 @@ class Job:
             return self._train(levels, folder, resume, callbacks)
 
     def stop(self) -> None:
-        """Stop this training after its current step. Any thread may call it; a training that has not begun stops at once.
+        """Stop this training after its current step, or after its first where it has not begun; from any thread.
 
         The state is saved where the run has a folder, and `run` raises `Interrupted` in its own thread.
         """
