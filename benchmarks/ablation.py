@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 
 import torch
-from contest import table, told
+from contest import run_benchmark, table
 from quality import Pair, find_pair, means
 from torch import Tensor
 
@@ -118,7 +118,7 @@ def main() -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("ablation"))
-    return told(lambda: run(parser.parse_args()))
+    return run_benchmark(lambda: run(parser.parse_args()))
 
 
 if __name__ == "__main__":

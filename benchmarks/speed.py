@@ -24,7 +24,7 @@ from datetime import date
 from typing import Any
 
 import torch
-from contest import table, told
+from contest import run_benchmark, table
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -389,7 +389,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--here", choices=list(ROWS), help=argparse.SUPPRESS)
-    return told(lambda: run(parser.parse_args()))
+    return run_benchmark(lambda: run(parser.parse_args()))
 
 
 if __name__ == "__main__":

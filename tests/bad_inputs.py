@@ -7,7 +7,6 @@ and leaves every file as it was.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import importlib.util
 import io
@@ -154,7 +153,7 @@ def _with_tiny(words: list[str]) -> list[str]:
 
 def tiny_flags(method: str) -> list[str]:
     """Those of `TINY` that `method` has."""
-    known = {field.name for field in dataclasses.fields(get_method(method).config_class)} | {"device", "dtype"}
+    known = set(get_method(method).config_class.setting_names()) | {"device", "dtype"}
     pairs = [TINY[i : i + 2] for i in range(0, len(TINY), 2)]
     return [word for pair in pairs if pair[0][2:].replace("-", "_") in known for word in pair]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ _TINY |= {"width": 8, "max_width": 8, "steps": 3, "finest_steps": 3}
 
 def tiny(method: str, **settings: Any) -> dict[str, Any]:
     """Settings under which `method` trains in about a second: those of `_TINY` that it has, and `settings`."""
-    known = {field.name for field in dataclasses.fields(methods.get_method(method).config_class)}
+    known = methods.get_method(method).config_class.setting_names()
     return {**{name: value for name, value in _TINY.items() if name in known}, "device": "cpu", **settings}
 
 

@@ -101,15 +101,20 @@ class Api(MarkdownDirective):
         return "\n\n".join(text)
 
 
-def rows(config: type, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def is_method_config(config: Any) -> bool:
+    """Whether settings of the dataclass `config` are named without their group."""
+    return hasattr(config, "setting_names")
+
+
+def rows(config: Any, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """(name, default, effect) of every field of the dataclass `config`; parts that are dataclasses are opened."""
-    texts = field_texts(config)
+    texts = field_texts(config if isinstance(config, type) else type(config))
     for field in dataclasses.fields(config):
-        default = field.default
+        default = field.default if isinstance(config, type) else getattr(config, field.name)
         if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         if dataclasses.is_dataclass(default) and not isinstance(default, type):
-            yield from rows(type(default), f"{prefix}{field.name}.")
+            yield from rows(default, "" if is_method_config(config) else f"{prefix}{field.name}.")
         elif field.init:
             shown = "required" if default is dataclasses.MISSING else repr(default)
             effect = texts.get(field.name) or str(field.metadata.get("help", ""))

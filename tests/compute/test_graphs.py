@@ -235,7 +235,7 @@ CROPPED: list[tuple[str, dict[str, Any]]] = [
     *[
         (name, {"crop_size": 50, "min_side": 25})
         for name in methods.names()
-        if name not in ("singan", "structural-analogy")
+        if "crop_size" in methods.get_method(name).config_class.setting_names()
     ],
     ("consingan", {"crop_size": 50, "min_side": 25, "task": "retargeting"}),
 ]

@@ -28,7 +28,8 @@ from lonepair.compute.engine import Engine, choose_engine
 from lonepair.errors import UserError
 from lonepair.media.sizes import fit_inside, training_size
 from lonepair.media.source import Source, open_source
-from lonepair.methods.base import Config, Method, Plan
+from lonepair.methods.base import Method, Plan
+from lonepair.methods.config import Config
 from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.noise import seed_global
 from lonepair.ops.pyramid import pyramid
@@ -167,7 +168,7 @@ class Job:
         sizes = {}
         for domain, source in sources.items():
             check_clip(method_class, domain, source)
-            sizes[domain] = training_size(source, config.min_side, config.max_side)
+            sizes[domain] = training_size(source, config.size.min_side, config.size.max_side)
         channels = common_channels(*(source.channels for source in sources.values()))
         originals = {domain: source.size for domain, source in sources.items()}
         plan = method_class.plan_for(config, channels, originals, sizes)
@@ -281,7 +282,7 @@ class Job:
                 logger.info(
                     "%s: %dx%d is reduced to %dx%d for training", source.name, *reversed(source.size), *reversed(full)
                 )
-            frames = source.training_frames(full, self.plan.channels, self.config.max_frames)
+            frames = source.training_frames(full, self.plan.channels, self.config.to_dict().get("max_frames", 1))
             if source.frame_count is not None and len(frames) < source.frame_count:
                 logger.info("%s: trains on %d of its %d frames", source.name, len(frames), source.frame_count)
             levels[domain] = [self.engine.to_device(level) for level in pyramid(frames, self.plan.sizes(full))]

@@ -40,9 +40,11 @@ def run_info(given: Info) -> int:
     if given.model is None:
         method_class = methods.get_method(given.method)
         config = method_class.config_class.from_preset(given.preset)
-        size = parse_size(given.size, (config.max_side, config.max_side))
+        size = parse_size(given.size, (config.size.max_side, config.size.max_side))
         originals = dict.fromkeys(method_class.domains, size)
-        plan = method_class.plan_for(config, 3, originals, dict.fromkeys(originals, fit_inside(size, config.max_side)))
+        plan = method_class.plan_for(
+            config, 3, originals, dict.fromkeys(originals, fit_inside(size, config.size.max_side))
+        )
         method, settings = method_class(config, plan), {"method": given.method, "preset": given.preset}
     else:
         path = model_file(given.model)

@@ -158,7 +158,7 @@ def _train(given: Any, inputs: dict[str, Path]) -> Model:
     from lonepair.train.watchers import ProgressBar
 
     training: Training = given.training
-    settings = {**dataclasses.asdict(given.config), **dataclasses.asdict(given.options)}
+    settings = {**given.config.to_dict(), **dataclasses.asdict(given.options)}
     job = Job.prepare(inputs, training.method, training.preset, settings, training.warm_start)
     name = "-to-".join(Path(path).stem for domain, path in inputs.items() if domain in ("a", "b"))
     folder = job.folder(training.run or Path("runs") / re.sub(r"[^\w.-]+", "_", name), training.resume)

@@ -180,7 +180,7 @@ def _measure_clip(run: Run, clip: Source, seed: int) -> ReportSection:
     """Translate `clip`, and measure its stability over time."""
     config = run.model.method.config
     # Translate at the scale at which the target is measured, so that the sharpness of both is comparable.
-    h, w = working_size(clip.size, config.min_side, config.max_side)
+    h, w = working_size(clip.size, config.size.min_side, config.size.max_side)
     factor = max(run.inputs["b"].shape[-2:]) / max(run.model.method.plan.full_sizes["b"])
     translation = run.model.translate(clip, seed=seed, size=(round(factor * h), round(factor * w)))
     channels = run.model.method.plan.channels

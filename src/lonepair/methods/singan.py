@@ -28,7 +28,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Plan, Player, Schedule, SingleMethod, Size, StepInputs
-from lonepair.methods.stagewise import StagewiseConfig, StagewiseMethod
+from lonepair.methods.config import (
+    AdamConfig,
+    AdversarialConfig,
+    Config,
+    CriticStepsConfig,
+    NetworkConfig,
+    PyramidConfig,
+    ReconstructionConfig,
+    ScheduleConfig,
+    SizeConfig,
+)
+from lonepair.methods.stagewise import StagewiseMethod
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +59,7 @@ else:
 
 
 @dataclass(frozen=True)
-class SinGANConfig(StagewiseConfig):
+class SinGANConfig(Config):
     """Settings of `singan`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -60,19 +71,23 @@ class SinGANConfig(StagewiseConfig):
     }
     """full is the paper's, and so are the two tasks; draft and standard are smaller and shorter."""
 
-    max_side: int = 250
-    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
+    size: SizeConfig = SizeConfig(max_side=250)
+    pyramid: PyramidConfig = PyramidConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    network: NetworkConfig = NetworkConfig(width=32, leaky_slope=0.2)
+    adversarial: AdversarialConfig = AdversarialConfig()
+    reconstruction: ReconstructionConfig = ReconstructionConfig()
+    critic: CriticStepsConfig = CriticStepsConfig()
+    adam: AdamConfig = AdamConfig()
     task: Literal["generation", "animation"] = "generation"
     """What it is for: an animation's noise goes on beyond the border, so that borders move, too."""
-    critic_steps: int = 3
-    """Critic updates a step."""
     generator_steps: int = 3
     """Generator updates a step."""
     as_released: bool = False
     """The released code's ways: z* new at every step of stage 0, one fake for all generator updates, as critics saw."""
 
     def problems(self) -> list[str]:
-        return super().problems() + self.too_small(1, "critic_steps", "generator_steps")
+        return super().problems() + self.below(1, "generator_steps")
 
 
 @dataclass

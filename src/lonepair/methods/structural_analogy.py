@@ -32,7 +32,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
-from lonepair.methods.stagewise import StagewiseConfig, StagewiseMethod
+from lonepair.methods.config import (
+    AdamConfig,
+    AdversarialConfig,
+    ClipConfig,
+    Config,
+    CycleConfig,
+    NetworkConfig,
+    PyramidConfig,
+    ReconstructionConfig,
+    ScheduleConfig,
+    SizeConfig,
+    TranslationConfig,
+)
+from lonepair.methods.stagewise import StagewiseMethod
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +70,7 @@ OTHER = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True)
-class StructuralAnalogyConfig(StagewiseConfig):
+class StructuralAnalogyConfig(Config):
     """Settings of `structural-analogy`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -72,41 +85,38 @@ class StructuralAnalogyConfig(StagewiseConfig):
     }
     """full is the paper's, and so are the tasks' presets; draft and standard are smaller and shorter."""
 
-    max_side: int = 220
-    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
-    min_side: int = 18
-    """Shortest side of the coarsest stage, in pixels, over both images."""
+    size: SizeConfig = SizeConfig(min_side=18)
+    translation: TranslationConfig = TranslationConfig(start_stage=-1)
+    pyramid: PyramidConfig = PyramidConfig()
+    schedule: ScheduleConfig = ScheduleConfig(steps=20000, lr_drop_at=1.0)
+    network: NetworkConfig = NetworkConfig(width=32, leaky_slope=0.2)
+    adversarial: AdversarialConfig = AdversarialConfig(lr_d=1e-4)
+    reconstruction: ReconstructionConfig = ReconstructionConfig(lambda_rec=1.0)
+    cycle: CycleConfig = CycleConfig()
+    adam: AdamConfig = AdamConfig()
+    clip: ClipConfig = ClipConfig()
     square: bool = False
     """Stretch both images to squares of max_side, as the released code does; outputs are stretched back."""
     replacing_stages: int = 2
-    """So many of the finest stages replace the enlarged image instead of adding to it."""
-    steps: int = 20000
-    """Training steps a stage."""
-    lr_d: float = 1e-4
-    """Learning rate of the critics."""
-    lr_drop_at: float = 1.0
-    """Share of a stage's steps after which learning rates drop; the paper has no drop."""
+    """Number of the finest stages, 0 or more, whose output replaces the enlarged image instead of being added to it. A
+    larger value changes larger shapes."""
     lambda_adv_b: float = 1.0
-    """Weight of B's adversarial terms; A's is 1."""
-    lambda_rec: float = 1.0
-    """Weight of reconstructing each image from its fixed noise."""
-    lambda_cyc: float = 1.0
-    """Weight of coming back to the image after translating it there and back."""
+    """Weight of B's adversarial terms, 0 or more; A's is 1. A larger value makes outputs look more like B."""
     lambda_self: float = 0.0
-    """Weight of the self branch: each generator on the other's real image plus noise; the video variant has 1."""
+    """Weight of the self branch, 0 or more: each generator is applied to the other's real image plus noise. The video
+    variant has 1."""
     luminance_levels: int = 0
-    """Reduce the source's luminance to so many levels before it is seen; 0 leaves it as it is."""
-    start_stage: int = -1
-    """Stage of the source's pyramid at which an image to translate enters; -1: the finest, which keeps it as it is."""
+    """Number of luminance levels, 2 to 256, to which the source is reduced; 0 leaves it unchanged. A larger value
+    retains more shading."""
     as_released: bool = False
-    """The released code's ways where they differ from the paper's; this file's head names them."""
+    """Train as the released code does where it differs from the paper: its reconstruction starts from new noise at every step of
+    stage 0, and the noise of a finished stage 0 is a tenth."""
 
     def problems(self) -> list[str]:
-        found = super().problems()
+        found = self.below(0, "lambda_adv_b", "lambda_self", "replacing_stages")
         if self.luminance_levels == 1 or not 0 <= self.luminance_levels <= 256:
             found.append(f"luminance_levels is {self.luminance_levels}: choose 0 (off) or 2 to 256")
-        found += self.too_small(0, "lambda_adv_b", "lambda_cyc", "lambda_self", "replacing_stages")
-        return found + self.too_small(-1, "start_stage")
+        return found
 
 
 @dataclass(frozen=True)
