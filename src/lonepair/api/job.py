@@ -220,7 +220,7 @@ class Job:
     ) -> Model:
         with seed_global(self.options.seed):
             method = self.method_class(self.config, self.plan)
-        method.keep_detail(self._details(method.detail_side))
+        method.remember_targets(self._details(method.exemplar_max_side))
         self.engine.move(method.nets)
         progress = folder.load_state(method, self.engine) if folder and resume else Progress()
         if resume:
