@@ -38,7 +38,8 @@ class Translate(Use["Translation"]):
     """Stage at which each frame enters: 0 changes large shapes, a larger value only texture, -1 is the last stage. If
     omitted, the stage that the method was trained for."""
     synthesize: bool = True
-    """Replace the patches of the prediction by patches of the target, if the method stores it. Sharper, and slower."""
+    """Replace patches of the prediction by patches of the target, which is sharper and slower, if the method stores
+    it."""
     size: SizeInput | None = None
     """Size of the output in pixels. If omitted, the source's own."""
     seed: int = 0
