@@ -37,7 +37,8 @@ from lonepair.commands.diagnosis import _cpu_name
 from lonepair.compute.engine import Engine
 from lonepair.methods.base import Method
 from lonepair.ops.noise import seed_global
-from lonepair.train.loop import Steps, add_stage
+from lonepair.train.loop import add_stage
+from lonepair.train.step import Steps
 
 Size = tuple[int, int]
 TIMES_SMALL = "1.3 times 256x256"
@@ -64,11 +65,11 @@ class Training:
         rng = torch.Generator().manual_seed(0)
         pictures = {d: torch.rand(1, 3, *size, generator=rng) * 2 - 1 for d in methods.get_method(name).domains}
         common = {"device": given.device, "threads": given.threads, "engine": engine}
-        self.job = Job.plan(pictures, name, preset, {**common, **settings})
+        self.job = Job.prepare(pictures, name, preset, {**common, **settings})
         with seed_global(0):
-            self.method: Method = self.job.method_class(self.job.config, self.job.layout)
+            self.method: Method = self.job.method_class(self.job.config, self.job.plan)
         self.method.keep_detail(self.job._details(self.method.detail_side))
-        self._levels = self.job._levels()
+        self._levels = self.job.levels()
         self._given = given
         self._steps: Any = None
 
@@ -79,7 +80,7 @@ class Training:
 
     def grown(self) -> Training:
         """To the last stage."""
-        while self.method.stage + 1 < self.job.layout.stages:
+        while self.method.stage + 1 < self.job.plan.stages:
             self.add_stage()
         return self
 
@@ -96,7 +97,7 @@ class Training:
     def whole(self) -> float:
         """Seconds of the whole training, estimated from the median of some steps at each stage."""
         seconds = 0.0
-        while self.method.stage + 1 < self.job.layout.stages:
+        while self.method.stage + 1 < self.job.plan.stages:
             self.add_stage()
             steps = [self.step(index) for index in range(self._given.steps + WARM)][WARM:]
             seconds += self.method.schedule(self.method.stage).steps * statistics.median(steps)
@@ -119,10 +120,10 @@ def whole_beside_plain(name: str, size: Size, **settings: Any) -> Callable[[argp
 
     def measure(given: argparse.Namespace) -> str:
         fast = Training(name, size, given, "auto", **settings)
-        whole = {setting: 0 for setting in ("crop", "pieces") if hasattr(fast.job.config, setting)}
+        whole = {setting: 0 for setting in ("crop_size",) if setting in fast.job.config.to_dict()}
         plain = Training(name, size, given, "plain", **{**settings, **whole})
         minutes, by_stage = [0.0, 0.0], []
-        for stage in range(fast.job.layout.stages):
+        for stage in range(fast.job.plan.stages):
             fast.add_stage()
             plain.add_stage()
             medians = [statistics.median(seconds) for seconds in in_turn(fast.step, plain.step, given.steps)]
@@ -291,12 +292,6 @@ ROWS = {
         "4 times",
         "6 times",
         whole_beside_plain("consingan", (188, 250)),
-    ),
-    "pieces-consingan": Row(
-        "the same as whole-consingan, with `--pieces 96`",
-        "4 times",
-        "6 times",
-        whole_beside_plain("consingan", (188, 250), pieces=96),
     ),
     "whole-structural-analogy": Row(
         "`structural-analogy`, 220x220, a step at all stages",

@@ -21,7 +21,8 @@ import torch
 import lonepair.methods as methods
 from lonepair.api.job import Job
 from lonepair.ops.noise import seed_global
-from lonepair.train.loop import Steps, add_stage
+from lonepair.train.loop import add_stage
+from lonepair.train.step import Steps
 
 PUBLISHED = {
     "singan": (188, 250),
@@ -46,11 +47,13 @@ def timed(name: str, given: argparse.Namespace, engine: str) -> tuple[list[float
         domain: torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(i)) * 2 - 1
         for i, domain in enumerate(methods.get_method(name).domains)
     }
-    job = Job.plan(pictures, name, given.preset, {"device": given.device, "threads": given.threads, "engine": engine})
+    job = Job.prepare(
+        pictures, name, given.preset, {"device": given.device, "threads": given.threads, "engine": engine}
+    )
     with seed_global(0):
-        method = job.method_class(job.config, job.layout)
-    levels = job._levels()
-    for _ in range(job.layout.stages):
+        method = job.method_class(job.config, job.plan)
+    levels = job.levels()
+    for _ in range(job.plan.stages):
         add_stage(method, levels, job.engine, 0, {})
     steps, found = Steps(method, levels, job.engine, 0), []
     with job.engine.training():
@@ -61,7 +64,7 @@ def timed(name: str, given: argparse.Namespace, engine: str) -> tuple[list[float
                 torch.cuda.synchronize()
             found.append(time.perf_counter() - start)
     memory = torch.cuda.max_memory_allocated() / 1e9 if job.engine.device.type == "cuda" else 0.0
-    plans = [method.schedule(stage) for stage in range(job.layout.stages)]
+    plans = [method.schedule(stage) for stage in range(job.plan.stages)]
     whole = sum(plan.steps * plan.work for plan in plans) / method.schedule(method.stage).work
     return found[WARM:], job, whole, memory
 
@@ -84,7 +87,7 @@ def main() -> None:
     for name in given.methods:
         seconds, job, whole, on_gpu = timed(name, given, "auto")
         memory = on_gpu or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        h, w = next(iter(job.layout.full_sizes.values()))
+        h, w = next(iter(job.plan.full_sizes.values()))
         median = statistics.median(seconds)
         times = " | ".join(f"{t:.2f}" for t in (median, min(seconds), max(seconds)))
         hours = median * whole / 3600

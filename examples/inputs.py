@@ -44,32 +44,30 @@ def glyph(letter: str) -> Image.Image:
     """A letter's arrangement, written with many small ones of itself: what glyph transfer rearranges."""
     font = ImageFont.load_default(11)
     shape = Image.new("L", SIZE)
-    ImageDraw.RandomStream(shape).text(
-        (SIZE[0] // 2, SIZE[1] // 2), letter, 255, ImageFont.load_default(100), anchor="mm"
-    )
+    ImageDraw.Draw(shape).text((SIZE[0] // 2, SIZE[1] // 2), letter, 255, ImageFont.load_default(100), anchor="mm")
     picture = Image.new("RGB", SIZE, "white")
-    rng = ImageDraw.RandomStream(picture)
+    draw = ImageDraw.Draw(picture)
     for y in range(6, SIZE[1], 9):
         for x in range(6, SIZE[0], 9):
             if shape.getpixel((x, y)):
-                rng.text((x, y), letter, (20, 40, 120), font, anchor="mm")
+                draw.text((x, y), letter, (20, 40, 120), font, anchor="mm")
     return picture
 
 
 def frame_inputs() -> Image.Image:
     """Circles as a pencil might draw them, where coins could lie."""
     picture = Image.new("RGB", SIZE, "white")
-    rng = ImageDraw.RandomStream(picture)
+    draw = ImageDraw.Draw(picture)
     for x, y, r in ((24, 26, 15), (64, 22, 13), (104, 30, 16), (30, 70, 14), (72, 66, 17), (110, 74, 12)):
-        rng.ellipse((x - r, y - r, x + r, y + r), outline=(40, 40, 40), width=2)
-        rng.arc((x - r // 2, y - r // 2, x + r // 2, y + r // 2), 20, 200, (90, 90, 90), 1)
+        draw.ellipse((x - r, y - r, x + r, y + r), outline=(40, 40, 40), width=2)
+        draw.arc((x - r // 2, y - r // 2, x + r // 2, y + r // 2), 20, 200, (90, 90, 90), 1)
     return picture
 
 
 def painting() -> Image.Image:
     """Blobs in the deep field's colours: a rough painting of a sky."""
     picture = Image.new("RGB", SIZE, (12, 10, 12))
-    rng = ImageDraw.RandomStream(picture)
+    draw = ImageDraw.Draw(picture)
     for x, y, r, colour in (
         (30, 30, 12, (210, 170, 120)),
         (96, 60, 16, (200, 190, 180)),
@@ -77,14 +75,14 @@ def painting() -> Image.Image:
         (70, 18, 4, (220, 220, 220)),
         (20, 76, 5, (220, 120, 80)),
     ):
-        rng.ellipse((x - r, y - r * 2 // 3, x + r, y + r * 2 // 3), fill=colour)
+        draw.ellipse((x - r, y - r * 2 // 3, x + r, y + r * 2 // 3), fill=colour)
     return picture
 
 
 def pasted() -> tuple[Image.Image, Image.Image]:
     """(composite, mask): a coin in the deep field."""
     mask = Image.new("L", SIZE)
-    ImageDraw.RandomStream(mask).ellipse((20, 60, 46, 86), fill=255)
+    ImageDraw.Draw(mask).ellipse((20, 60, 46, 86), fill=255)
     coin, canvas = Image.new("RGB", SIZE), galaxies()
     coin.paste(coins().crop((0, 0, 40, 40)), (11, 49))
     canvas.paste(coin, (0, 0), mask)

@@ -7,7 +7,6 @@ and leaves every file as it was.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import importlib.util
 import io
@@ -154,7 +153,7 @@ def _with_tiny(words: list[str]) -> list[str]:
 
 def tiny_flags(method: str) -> list[str]:
     """Those of `TINY` that `method` has."""
-    known = {field.name for field in dataclasses.fields(get_method(method).config_class)} | {"device", "dtype"}
+    known = set(get_method(method).config_class.setting_names()) | {"device", "dtype"}
     pairs = [TINY[i : i + 2] for i in range(0, len(TINY), 2)]
     return [word for pair in pairs if pair[0][2:].replace("-", "_") in known for word in pair]
 
@@ -416,7 +415,7 @@ CASES = [
     Case(
         "a damaged frame among good ones",
         "lonepair translate frames b.png",
-        "1.jpg: the image is damaged",
+        "1.jpg: the image cannot be decoded",
         cut_frame,
         keeps="nothing",
     ),
@@ -436,7 +435,7 @@ CASES = [
     Case("negative seed", f"{AB} --seed -1", "seed is -1"),
     Case("flag without a value", f"{AB} --steps", "--steps needs a value"),
     Case("unknown choice", f"{AB} --dtype half", "choose one of auto, float32, bfloat16"),
-    Case("absent device", f"{AB} --device {absent_device()}", "is not available here"),
+    Case("absent device", f"{AB} --device {absent_device()}", "is not available"),
     Case("size that is none", f"{AB} --size big", "--size big: not a size"),
     Case("size of zero", f"{AB} --size 0x10", "--size 0x10: both sides"),
     Case("size too large", f"{AB} --size 99999", "--size 99999: both sides"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from torch import Tensor
 import lonepair.methods as methods
 from lonepair.media.image import write_image
 from lonepair.methods.base import Method
-from lonepair.ops.noise import RandomStream
 from lonepair.train.events import Report, Watcher
 from lonepair.train.loop import Interrupted
 
@@ -23,7 +21,7 @@ _TINY |= {"width": 8, "max_width": 8, "steps": 3, "finest_steps": 3}
 
 def tiny(method: str, **settings: Any) -> dict[str, Any]:
     """Settings under which `method` trains in about a second: those of `_TINY` that it has, and `settings`."""
-    known = {field.name for field in dataclasses.fields(methods.get_method(method).config_class)}
+    known = methods.get_method(method).config_class.setting_names()
     return {**{name: value for name, value in _TINY.items() if name in known}, "device": "cpu", **settings}
 
 
@@ -56,11 +54,9 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regions are drawn and taken as on a GPU, where the host does not read them."""
+    """Regions and distances are computed as on a GPU, where the host does not read tensors."""
     for module in ("lonepair.ops.regions", "lonepair.patches.distance"):
         monkeypatch.setattr(f"{module}.is_on_cpu", lambda values: False)
-    monkeypatch.setattr(RandomStream, "uniform", lambda self, *shape: torch.rand(shape, generator=self._tensors))
-    monkeypatch.setattr(RandomStream, "integer", lambda self, bound: torch.randint(bound, (), generator=self._tensors))
 
 
 @pytest.fixture(params=["read", "unread"])

@@ -25,7 +25,7 @@ def model_of(name: str, channels: int = 3) -> Model:
         settings = tiny(
             name, max_side=26, **({"stages": 3} if name in ("consingan", "lonepair", "representative") else {})
         )
-        _TRAINED[name, channels] = Job.plan(wanted, name, "standard", settings).run()
+        _TRAINED[name, channels] = Job.prepare(wanted, name, "standard", settings).run()
     return _TRAINED[name, channels]
 
 

@@ -1,6 +1,7 @@
 """A Sphinx extension that writes the reference from the code: settings, commands and the Python interface.
 
-Three directives, each without content: `lonepair-settings METHOD`, `lonepair-commands` and `lonepair-api`. All read the
+Four directives, each without content: `lonepair-settings METHOD`, `lonepair-synthesis-settings`,
+`lonepair-commands` and `lonepair-api`. All read the
 installed package when the site is built, so that a new method, flag or public name is documented by its own text. No
 module of the package is named here but the tables that list methods, commands and public names.
 """
@@ -13,6 +14,7 @@ import dataclasses
 import importlib
 import inspect
 import io
+import itertools
 import os
 import re
 import textwrap
@@ -61,6 +63,15 @@ class Settings(MarkdownDirective):
         return "\n".join(text)
 
 
+class SynthesisSettings(MarkdownDirective):
+    """All settings of patch synthesis: name, default and effect."""
+
+    def markdown(self) -> str:
+        config = importlib.import_module("lonepair.patches.config").SynthesisConfig
+        text = ["| setting | default | effect |", "| --- | --- | --- |"]
+        return "\n".join(text + [f"| `{name}` | `{default}` | {effect} |" for name, default, effect in rows(config)])
+
+
 class Commands(MarkdownDirective):
     """Every command of the command line with its own help text."""
 
@@ -90,15 +101,20 @@ class Api(MarkdownDirective):
         return "\n\n".join(text)
 
 
-def rows(config: type, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def is_method_config(config: Any) -> bool:
+    """Whether settings of the dataclass `config` are named without their group."""
+    return hasattr(config, "setting_names")
+
+
+def rows(config: Any, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """(name, default, effect) of every field of the dataclass `config`; parts that are dataclasses are opened."""
-    texts = field_texts(config)
+    texts = field_texts(config if isinstance(config, type) else type(config))
     for field in dataclasses.fields(config):
-        default = field.default
+        default = field.default if isinstance(config, type) else getattr(config, field.name)
         if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         if dataclasses.is_dataclass(default) and not isinstance(default, type):
-            yield from rows(type(default), f"{prefix}{field.name}.")
+            yield from rows(default, "" if is_method_config(config) else f"{prefix}{field.name}.")
         elif field.init:
             shown = "required" if default is dataclasses.MISSING else repr(default)
             effect = texts.get(field.name) or str(field.metadata.get("help", ""))
@@ -114,10 +130,10 @@ def field_texts(config: type) -> dict[str, str]:
         except (OSError, TypeError):
             continue
         body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-        for field, below in zip(body, body[1:], strict=False):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                    texts[field.target.id] = inspect.cleandoc(str(below.value.value))
+        for field, below in itertools.pairwise(body):
+            is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+            if is_text and isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                texts[field.target.id] = inspect.cleandoc(str(below.value.value))
     return texts
 
 
@@ -191,15 +207,35 @@ def signature(name: str, value: Any) -> str:
         parameters = inspect.signature(value)
     except (TypeError, ValueError):
         return f"```python\n{name}\n```"
-    kept = [p for p in parameters.parameters.values() if p.name not in ("self", "cls")]
-    shown = ", ".join(str(p).replace("'", "").replace('"', "") if "<" not in str(p) else p.name for p in kept)
-    line = f"{name}({shown})"
-    if parameters.return_annotation not in (inspect.Signature.empty, None, "None") and not isinstance(value, type):
-        line += f" -> {str(parameters.return_annotation).strip(chr(39))}"
+    shown = [parameter_text(p) for p in parameters.parameters.values() if p.name not in ("self", "cls")]
+    kinds = [p.kind for p in parameters.parameters.values() if p.name not in ("self", "cls")]
+    if inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        shown.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "*")
+    result = "" if isinstance(value, type) else annotation_text(parameters.return_annotation)
+    end = f") -> {result}" if result else ")"
+    line = f"{name}({', '.join(shown)}{end}"
     if len(line) > 100:
-        pieces = "".join(f"    {str(p).replace(chr(39), '') if '<' not in str(p) else p.name},\n" for p in kept)
-        line = f"{name}(\n{pieces})"
+        line = f"{name}(\n" + "".join(f"    {text},\n" for text in shown) + end
     return f"```python\n{line}\n```"
+
+
+def annotation_text(annotation: Any) -> str:
+    """An annotation as the source writes it; empty where there is none."""
+    if annotation in (inspect.Signature.empty, None):
+        return ""
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+
+
+def parameter_text(parameter: inspect.Parameter) -> str:
+    """NAME: TYPE = DEFAULT, with the stars of collected arguments."""
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    kind = annotation_text(parameter.annotation)
+    text = stars + parameter.name + (f": {kind}" if kind else "")
+    if parameter.default is inspect.Parameter.empty:
+        return text
+    # A default without a literal form, such as a lazily imported object, has an address in its repr.
+    default = "..." if "<" in repr(parameter.default) else repr(parameter.default)
+    return f"{text} = {default}" if kind else f"{text}={default}"
 
 
 def docstring(value: Any) -> str:
@@ -223,6 +259,7 @@ def docstring(value: Any) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("lonepair-settings", Settings)
+    app.add_directive("lonepair-synthesis-settings", SynthesisSettings)
     app.add_directive("lonepair-commands", Commands)
     app.add_directive("lonepair-api", Api)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -37,7 +37,7 @@ def test_a_random_picture_is_finished_from_the_coarsest_stage_on_and_a_redrawn_o
         inputs = {"a": picture(40, 40, seed=1), "b": picture(40, 40, seed=2)}
         settings = tiny(name, max_side=40, min_side=12, stages=4)
         of = {domain: inputs[domain] for domain in methods.get_method(name).domains}
-        return Synthesizer.of(Job.plan(of, name, "standard", settings).run().method, "a", start)._factors[0]
+        return Synthesizer.of(Job.prepare(of, name, "standard", settings).run().method, "a", start)._factors[0]
 
     assert begins("lonepair-single") == pytest.approx(12 / 40)
     assert begins("lonepair-single", 2) == pytest.approx((12 / 40) ** (1 / 3), abs=0.02)
@@ -123,7 +123,7 @@ def _detailed(name: str, side: int = 22, **settings: Any) -> Model:
     """A tiny model of what is larger than its networks rng: noise, so that no enlarged picture has its detail."""
     noise = torch.rand(1, 3, 60, 44, generator=torch.Generator().manual_seed(0)) * 2 - 1
     inputs = {"a": picture(48, 60), "b": noise} if "b" in methods.get_method(name).domains else {"a": noise}
-    return Job.plan(inputs, name, "standard", tiny(name, max_side=side, **settings)).run()
+    return Job.prepare(inputs, name, "standard", tiny(name, max_side=side, **settings)).run()
 
 
 finishing = pytest.mark.parametrize("name", [n for n in methods.names() if methods.get_method(n).remembers])

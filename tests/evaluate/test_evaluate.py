@@ -1,4 +1,4 @@
-"""`lonepair eval`: its numbers are the metrics' own, its page shows them, and what it cannot use is refused."""
+"""`lonepair eval`: it reports the values of the metrics, its page shows them, and it refuses unusable inputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lonepair.media.image import read_image, write_image
 from lonepair.media.source import open_source
 from lonepair.media.write import ClipWriter
 from lonepair.metrics import copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
-from lonepair.metrics.sifid import _LAYERS
+from lonepair.metrics.sifid import LAYERS
 from lonepair.ops.resize import resize
 
 CPU = ["--device", "cpu", "--dtype", "float32", "--threads", "1"]
@@ -35,9 +35,9 @@ SINGAN = ["singan", *bad_inputs.tiny_flags("singan"), "--threads", "1"]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of a pair, `pair`, and one of a single image, `one`; copied for each test."""
-    folder = tmp_path_factory.mktemp("made")
+def trained_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a pair into the folder `pair` and a single image into `one`, once for all tests."""
+    folder = tmp_path_factory.mktemp("runs")
     write_image(folder / "a.png", picture(34, 30, seed=1))
     write_image(folder / "b.png", picture(20, 26, seed=2))
     pair = ["train", *bad_inputs.TINY, "--threads", "1", str(folder / "a.png"), str(folder / "b.png")]
@@ -48,53 +48,53 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+def workdir(trained_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(trained_runs, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
-def weights(here: Path) -> str:
-    """Made-up weights of the right shapes."""
+def weights(workdir: Path) -> str:
+    """Write random Inception weights of the right shapes."""
     state = {}
-    for name, shape, _, _ in _LAYERS:
-        rng = torch.randn(shape, generator=torch.Generator().manual_seed(len(state)))
-        state[f"{name}.conv.weight"] = rng / math.sqrt(math.prod(shape[1:]))
+    for name, shape, _, _ in LAYERS:
+        values = torch.randn(shape, generator=torch.Generator().manual_seed(len(state)))
+        state[f"{name}.conv.weight"] = values / math.sqrt(math.prod(shape[1:]))
         for part, value in (("running_mean", 0.0), ("running_var", 1.0), ("weight", 1.0), ("bias", 0.1)):
             state[f"{name}.bn.{part}"] = torch.full(shape[:1], value)
     save_file(state, "inception.safetensors")
     return "inception.safetensors"
 
 
-def evaluated(*words: str) -> dict[str, Any]:
-    """What results.json says of the first run."""
+def evaluate(*words: str) -> dict[str, Any]:
+    """Run the command, and return the first run's entry in results.json."""
     assert main(["eval", *words, *CPU]) == 0
-    found: dict[str, Any] = json.loads(Path("eval/results.json").read_text())["runs"][0]
-    return found
+    result: dict[str, Any] = json.loads(Path("eval/results.json").read_text())["runs"][0]
+    return result
 
 
-def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """The one line that is said."""
+def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run the command, which must fail without writing files, and return its one line of text."""
     before = sorted(Path().rglob("*"))
     assert main(["eval", *words]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
     assert sorted(Path().rglob("*")) == before
-    return said
+    return message
 
 
-# -- what is measured -------------------------------------------------------------------------------------------------
+# -- metrics -------------------------------------------------------------------------------------------------
 
 
-def test_a_pair_is_measured_both_ways(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = evaluated("pair", "--seed", "3")
-    said = capsys.readouterr().out
+def test_pair_is_measured_in_both_directions(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = evaluate("pair", "--seed", "3")
+    output_text = capsys.readouterr().out
     model = load("pair/model.safetensors", "cpu", "float32", 1)
     inputs = open_run(Path("pair")).inputs
     assert {domain: tuple(image.shape[-2:]) for domain, image in inputs.items()} == {"a": (34, 30), "b": (20, 26)}
     for name, source, target in (("a_to_b", inputs["a"], inputs["b"]), ("b_to_a", inputs["b"], inputs["a"])):
-        rows = found["measured"][name]
+        rows = result["measured"][name]
         output = model.translate(source, reverse=name == "b_to_a", seed=3).image
         assert output.shape == source.shape
         assert rows["output"] == pytest.approx(
@@ -109,17 +109,17 @@ def test_a_pair_is_measured_both_ways(here: Path, capsys: pytest.CaptureFixture[
         )
         assert rows["target"]["look"] == 0
         assert rows["target"]["structure"] == pytest.approx(structure(target, source))
-        assert f"{rows['output']['look']:.3f}" in said
+        assert f"{rows['output']['look']:.3f}" in output_text
         assert set(rows) == {"source", "target", "output"}
-    assert said.endswith("eval/report.html\n")
-    assert (found["method"], found["seed"], found["steps"]) == (methods.DEFAULT, 0, [3, 3])
-    assert found["training_seconds"] > 0
-    assert sum(found["parameters"].values()) > 0
+    assert output_text.endswith("eval/report.html\n")
+    assert (result["method"], result["seed"], result["steps"]) == (methods.DEFAULT, 0, [3, 3])
+    assert result["training_seconds"] > 0
+    assert sum(result["parameters"].values()) > 0
 
 
-def test_a_published_picture_is_measured_at_its_size(here: Path) -> None:
+def test_published_picture_is_measured_at_its_own_size(workdir: Path) -> None:
     write_image("p.png", picture(12, 12, seed=5))
-    rows = evaluated("pair", "--published", "p.png")["measured"]["a_to_b"]
+    rows = evaluate("pair", "--published", "p.png")["measured"]["a_to_b"]
     source, target = open_run(Path("pair")).inputs.values()  # 34x30 and 20x26 (height x width), networks' 20x18, 16x20
     output = load("pair/model.safetensors", "cpu", "float32", 1).translate(source).image
     small, ours, aim = resize(source, (12, 11)), resize(output, (12, 11)), resize(target, (7, 9))
@@ -131,8 +131,8 @@ def test_a_published_picture_is_measured_at_its_size(here: Path) -> None:
     assert "published, 12 px" not in json.loads(Path("eval/results.json").read_text())["runs"][0]["measured"]["b_to_a"]
 
 
-def test_a_model_of_one_image(here: Path, weights: str) -> None:
-    rows = evaluated("one", "--samples", "3", "--seed", "2", "--weights", weights)["measured"]["samples"]
+def test_single_image_run_reports_samples_and_reconstruction(workdir: Path, weights: str) -> None:
+    rows = evaluate("one", "--samples", "3", "--seed", "2", "--weights", weights)["measured"]["samples"]
     model, image = load("one/model.safetensors", "cpu", "float32", 1), read_image("one/inputs/a.png")
     samples = model.sample(3, seed=2).images["a"]
     each = [samples[i : i + 1] for i in range(3)]
@@ -149,11 +149,11 @@ def test_a_model_of_one_image(here: Path, weights: str) -> None:
     assert rows["reconstruction"]["sifid"] == pytest.approx(sifid(rebuilt, image, weights))
 
 
-def test_a_clip_is_redrawn_and_measured(here: Path) -> None:
+def test_clip_is_translated_and_measured(workdir: Path) -> None:
     with ClipWriter("clip.mp4", (40, 36), Fraction(25)) as clip:
         for index in range(3):
             clip.write(picture(44, 40, seed=1)[..., 2:42, index : index + 36], Fraction(index, 25))
-    rows = evaluated("pair", "--source", "clip.mp4")["measured"]["clip"]
+    rows = evaluate("pair", "--source", "clip.mp4")["measured"]["clip"]
     source = open_source("clip.mp4")
     translation = load("pair/model.safetensors", "cpu", "float32", 1).translate(source, size=(26, 23))
     direct = stability(
@@ -165,12 +165,12 @@ def test_a_clip_is_redrawn_and_measured(here: Path) -> None:
     assert read_image("eval/pair/clip-sheet.png").shape[1] == 3
 
 
-# -- the page ---------------------------------------------------------------------------------------------------------
+# -- page ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_holds_everything_but_its_pictures(here: Path) -> None:
+def test_page_is_self_contained_except_for_pictures(workdir: Path) -> None:
     shutil.copytree("pair", "more/pair")
-    evaluated("pair", "more/pair", "one", "--samples", "2")
+    evaluate("pair", "more/pair", "one", "--samples", "2")
     text = Path("eval/report.html").read_text()
     links = re.findall(r'src="([^"]+)"', text)
     assert links
@@ -182,27 +182,27 @@ def test_the_page_holds_everything_but_its_pictures(here: Path) -> None:
         assert part in text
 
 
-def test_results_are_not_replaced_unasked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_are_replaced_only_with_overwrite(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["eval", "one", "--samples", "2", *CPU]
     assert main(words) == 0
     assert main(words) == 0
     assert Path("eval-2/report.html").exists()
     assert Path("eval/results.json").read_bytes() == Path("eval-2/results.json").read_bytes()
     capsys.readouterr()
-    assert "eval: the folder is not empty" in refused(capsys, "one", "-o", "eval")
+    assert "eval: the folder is not empty" in refusal(capsys, "one", "-o", "eval")
     assert main([*words, "-o", "eval", "--overwrite"]) == 0
 
 
-def test_the_copy_map_is_drawn_where_it_is() -> None:
+def test_copied_patches_are_red_at_their_position() -> None:
     copied = torch.zeros(14, 24, dtype=torch.bool)  # of 20x30 pixels: patches have 7
     copied[:, :1] = True
-    drawn = overlay_copies(torch.zeros(1, 1, 40, 60), copied)
-    red = drawn[0, 0] > 0
+    overlay = overlay_copies(torch.zeros(1, 1, 40, 60), copied)
+    red = overlay[0, 0] > 0
     assert red[:, :14].all()
     assert not red[:, 14:].any()
 
 
-def test_curves_of_little() -> None:
+def test_loss_charts_handle_no_one_and_many_lines() -> None:
     assert loss_charts([]) == ""
     one = loss_charts([{"stage": 0, "step": 1, "seconds": 0.1, "rec_a": 2.0}])
     assert "nan" not in one
@@ -210,43 +210,43 @@ def test_curves_of_little() -> None:
     assert len(loss_charts(many)) < 20_000
 
 
-# -- mistakes ---------------------------------------------------------------------------------------------------------
+# -- refusals ---------------------------------------------------------------------------------------------------------
 
 
-def test_runs_that_cannot_be_measured(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "missing: RUN" in refused(capsys)
-    assert "none: no run there" in refused(capsys, "none")
-    assert "is a file; give the run's folder" in refused(capsys, "pair/model.safetensors")
+def test_incomplete_run_is_refused(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "missing: RUN" in refusal(capsys)
+    assert "none: no run there" in refusal(capsys, "none")
+    assert "is a file; give the run's folder" in refusal(capsys, "pair/model.safetensors")
     Path("pair/inputs/b.png").unlink()
-    assert "pair/inputs/b.png: is missing" in refused(capsys, "pair")
+    assert "pair/inputs/b.png: is missing" in refusal(capsys, "pair")
     write_image("pair/inputs/b.png", picture(9, 9))
-    assert "has 9x9 pixels, the model was trained at 20x16" in refused(capsys, "pair")
+    assert "has 9x9 pixels, the model was trained at 20x16" in refusal(capsys, "pair")
     Path("pair/model.safetensors").unlink()
-    assert "pair/model.safetensors: no such file" in refused(capsys, "pair")
+    assert "pair/model.safetensors: no such file" in refusal(capsys, "pair")
 
 
 @pytest.mark.parametrize(
     "damage", ['{"stage": 0, "st', "[1]", '{"stage": 0}', '{"stage": 0, "step": 1, "seconds": "x"}']
 )
-def test_a_damaged_line_of_metrics(here: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_line_of_metrics_is_named(workdir: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path("pair/metrics.jsonl")
     path.write_text(path.read_text() + damage + "\n")
-    assert "pair/metrics.jsonl: line 3 is damaged" in refused(capsys, "pair")
+    assert "pair/metrics.jsonl: line 3 is not an object of numbers" in refusal(capsys, "pair")
 
 
-def test_flags_that_do_not_fit(here: Path, weights: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "there are 2 runs" in refused(capsys, "pair", "one", "--published", "a.png")
-    assert "--published is for runs of a pair, one is none" in refused(capsys, "one", "--published", "a.png")
-    assert "--weights is for runs of one image" in refused(capsys, "pair", "--weights", weights)
-    assert "no.png: no such file" in refused(capsys, "pair", "--published", "no.png")
-    assert "a.png: is an image" in refused(capsys, "pair", "--source", "a.png")
-    assert "samples is 1" in refused(capsys, "one", "--samples", "1")
-    assert "seed is -1" in refused(capsys, "one", "--seed", "-1")
+def test_flag_for_other_runs_is_refused(workdir: Path, weights: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there are 2 runs" in refusal(capsys, "pair", "one", "--published", "a.png")
+    assert "--published is for runs of a pair, one is none" in refusal(capsys, "one", "--published", "a.png")
+    assert "--weights is for runs of one image" in refusal(capsys, "pair", "--weights", weights)
+    assert "no.png: no such file" in refusal(capsys, "pair", "--published", "no.png")
+    assert "a.png: is an image" in refusal(capsys, "pair", "--source", "a.png")
+    assert "samples is 1" in refusal(capsys, "one", "--samples", "1")
+    assert "seed is -1" in refusal(capsys, "one", "--seed", "-1")
     save_file({"Conv2d_1a_3x3.conv.weight": torch.zeros(2)}, "wrong.safetensors")
-    assert "Conv2d_1a_3x3.conv.weight is (2,)" in refused(capsys, "one", "--weights", "wrong.safetensors")
+    assert "Conv2d_1a_3x3.conv.weight is (2,)" in refusal(capsys, "one", "--weights", "wrong.safetensors")
 
 
-def test_a_run_without_losses(here: Path) -> None:
+def test_run_without_losses_is_opened(workdir: Path) -> None:
     Path("one/metrics.jsonl").unlink()
     run = open_run(Path("one"))
     assert isinstance(run, Run)

@@ -13,9 +13,7 @@ from lonepair.losses import (
     rarity,
     self_similarity,
 )
-from lonepair.nets import PatchCritic
 from lonepair.ops.noise import RandomStream
-from lonepair.ops.regions import pieces_of
 
 POINTS = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(0))
 
@@ -116,68 +114,13 @@ def test_images_of_one_size_share_a_forward(side: int, forwards: int) -> None:
     real, other, another = torch.rand(3, 1, 3, 9, 9, generator=torch.Generator().manual_seed(0))
     fakes = [other, another[..., :side]]
     found = []
-    for patch in (0, 3):
+    for shared in (False, True):
         calls = 0
-        values = critic_losses(critic, real, fakes, RandomStream(0), shares=[1.0, 0.5], patch=patch)
+        values = critic_losses(critic, real, fakes, RandomStream(0), shares=[1.0, 0.5], shared_forward=shared)
         found.append([*values, *torch.autograd.grad(sum(values), list(net.parameters()))])
     assert calls == forwards + 2
     for one, same in zip(*found, strict=True):
         assert torch.allclose(one, same, atol=1e-6)
-
-
-@pytest.mark.usefixtures("either_way")
-def test_a_critic_that_sees_pieces_is_judged_the_same_on_average() -> None:
-    """... borders included, and by the whole gradient of each pixel."""
-    generator = torch.Generator().manual_seed(0)
-    critic = PatchCritic(1, 4, 3, slope=0.2)
-    for parameter in critic.parameters():
-        parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
-    # Patches, and pixels, divide into three fields a side.
-    real, fake = torch.rand(2, 1, 1, 24, 30, generator=generator) * 2 - 1
-    images = real, 4 * fake.cumsum(3)
-
-    def judged(seed: int, side: int) -> tuple[float, float]:
-        wasserstein = critic_losses(critic, images[0], [images[1]], RandomStream(seed), patch=critic.patch, side=side)[
-            0
-        ]
-        # Of one and the same image all points between are alike, and only places are drawn.
-        penalty = critic_losses(critic, images[1], [images[1]], RandomStream(seed), patch=critic.patch, side=side)[1]
-        return wasserstein.item(), penalty.item()
-
-    whole, found = torch.tensor(judged(0, 0)), torch.tensor([judged(seed, 18) for seed in range(300)])
-    error = found.std(0) / len(found) ** 0.5
-    assert (error > 0).all()
-    assert (error < 0.05 * whole.abs()).all()
-    assert ((found.mean(0) - whole).abs() < 3 * error).all()
-
-
-@pytest.mark.usefixtures("either_way")
-def test_pieces_of_several_crops_lie_one_in_each() -> None:
-    images = torch.arange(4.0)[:, None, None, None].expand(4, 1, 30, 40) + torch.linspace(0, 0.5, 40)
-    found = pieces_of(4, (30, 40), 32, 11, RandomStream(0))
-    assert found is not None
-    cut = found.cut(images)
-    assert cut.shape[0] == 4
-    assert (cut.floor().flatten(1) == torch.arange(4.0)[:, None]).all()
-    assert cut.shape[2] < 30
-    assert cut.shape[3] < 40
-
-
-def test_critics_that_normalise_see_whole_pictures() -> None:
-    critic = PatchCritic(1, 4, 3, slope=0.2, norm="instance")
-    assert critic.patch == 0
-    real, fake = torch.rand(2, 1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
-    one, other = (
-        critic_losses(critic, real, [fake], RandomStream(0), patch=critic.patch, side=side) for side in (0, 16)
-    )
-    assert [value.item() for value in one] == [value.item() for value in other]
-
-
-def test_a_lazy_penalty_is_the_same_on_average() -> None:
-    image, rng = torch.zeros(1, 1, 6, 6), RandomStream(0)
-    found = [float(critic_losses(lambda x: 3 * x, image, [image], rng, every=4)[1]) for _ in range(400)]
-    assert set(found) == {0.0, 16.0}
-    assert sum(found) / 400 == pytest.approx(4, abs=1)
 
 
 def test_mean_square() -> None:

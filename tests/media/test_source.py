@@ -1,4 +1,4 @@
-"""Still or clip: told by content, the same interface for both."""
+"""Still or clip: content decides, and both have one interface."""
 
 import shutil
 from fractions import Fraction
@@ -11,27 +11,18 @@ import torch
 
 from lonepair.errors import UserError
 from lonepair.media.image import write_image
-from lonepair.media.sizes import fit_inside
 from lonepair.media.source import Clip, Still, open_source
-from lonepair.media.write import ClipWriter
 from lonepair.ops.arrays import to_pil
+from media_samples import flat_frames, write_clip
 
 
-def ramp(count: int, h: int = 6, w: int = 8, c: int = 3) -> torch.Tensor:
-    """`count` flat frames, each of its own level, in exact 8-bit values."""
-    levels = (torch.arange(count) % 256).float() / 127.5 - 1
-    return levels.view(-1, 1, 1, 1).expand(count, c, h, w).contiguous()
+def write_at_25_fps(path: Path, frames: torch.Tensor) -> Path:
+    """Write `frames` (n, c, h, w) at 25 frames per second."""
+    return write_clip(path, list(frames.split(1)), [Fraction(index, 25) for index in range(len(frames))], Fraction(25))
 
 
-def write_clip(path: Path, frames: torch.Tensor) -> Path:
-    with ClipWriter(path, (frames.shape[2], frames.shape[3]), Fraction(25)) as writer:
-        for index in range(frames.shape[0]):
-            writer.write(frames[index : index + 1], Fraction(index, 25))
-    return path
-
-
-def test_a_still(tmp_path: Path) -> None:
-    image = ramp(1)
+def test_image_file_and_values_are_stills(tmp_path: Path) -> None:
+    image = flat_frames(1)
     write_image(tmp_path / "a.png", image)
     for value in (tmp_path / "a.png", str(tmp_path / "a.png"), image, image[0], to_pil(image), np.zeros((1, 6, 8, 3))):
         source = open_source(value)
@@ -51,8 +42,8 @@ def test_a_still(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.gif", "a.webp", "a.png"])
-def test_a_clip_file(tmp_path: Path, name: str) -> None:
-    source = open_source(write_clip(tmp_path / name, ramp(160)[::40]))
+def test_video_and_animation_are_clips_and_can_be_read_twice(tmp_path: Path, name: str) -> None:
+    source = open_source(write_at_25_fps(tmp_path / name, flat_frames(160)[::40]))
     assert isinstance(source, Clip)
     assert (source.is_clip, source.size, source.channels, source.rate) == (True, (6, 8), 3, 25)
     assert source.frame_count in (4, None)
@@ -60,18 +51,18 @@ def test_a_clip_file(tmp_path: Path, name: str) -> None:
         assert [frame.time for frame in source.frames()] == [Fraction(index, 25) for index in range(4)]
 
 
-def test_what_a_file_is_is_told_by_its_content(tmp_path: Path) -> None:
-    shutil.copy(write_clip(tmp_path / "clip.mp4", ramp(1)), tmp_path / "clip.jpg")
+def test_content_decides_between_still_and_clip(tmp_path: Path) -> None:
+    shutil.copy(write_at_25_fps(tmp_path / "clip.mp4", flat_frames(1)), tmp_path / "clip.jpg")
     assert open_source(tmp_path / "clip.jpg").is_clip  # of one frame, and still a clip
-    write_image(tmp_path / "image.png", ramp(1))
+    write_image(tmp_path / "image.png", flat_frames(1))
     shutil.copy(tmp_path / "image.png", tmp_path / "image.mp4")
     assert not open_source(tmp_path / "image.mp4").is_clip
-    to_pil(ramp(1)).save(tmp_path / "one.gif")
+    to_pil(flat_frames(1)).save(tmp_path / "one.gif")
     assert not open_source(tmp_path / "one.gif").is_clip
 
 
-def test_values_and_folders_are_clips(tmp_path: Path) -> None:
-    frames = ramp(3)
+def test_arrays_tensors_and_folders_are_clips(tmp_path: Path) -> None:
+    frames = flat_frames(3)
     (tmp_path / "f").mkdir()
     for index in range(3):
         write_image(tmp_path / "f" / f"{index}.png", frames[index : index + 1])
@@ -83,8 +74,8 @@ def test_values_and_folders_are_clips(tmp_path: Path) -> None:
         assert [frame.time for frame in source.frames()] == [0, Fraction(1, 10), Fraction(1, 5)]
 
 
-def test_sound_is_of_video_files_that_have_it(tmp_path: Path) -> None:
-    silent = write_clip(tmp_path / "silent.mp4", ramp(3))
+def test_audio_path_is_set_for_videos_with_sound_only(tmp_path: Path) -> None:
+    silent = write_at_25_fps(tmp_path / "silent.mp4", flat_frames(3))
     with av.open(str(tmp_path / "sound.mp4"), "w") as container:
         video = container.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 16, 12, "yuv420p"
@@ -99,13 +90,19 @@ def test_sound_is_of_video_files_that_have_it(tmp_path: Path) -> None:
     source = open_source(tmp_path / "sound.mp4")
     assert (source.audio_path, source.pixel_aspect) == (tmp_path / "sound.mp4", Fraction(16, 11))
     (tmp_path / "f").mkdir()
-    write_image(tmp_path / "f" / "0.png", ramp(1))
-    for value in (silent, write_clip(tmp_path / "a.gif", ramp(3)), tmp_path / "f", ramp(3), tmp_path / "f" / "0.png"):
+    write_image(tmp_path / "f" / "0.png", flat_frames(1))
+    for value in (
+        silent,
+        write_at_25_fps(tmp_path / "a.gif", flat_frames(3)),
+        tmp_path / "f",
+        flat_frames(3),
+        tmp_path / "f" / "0.png",
+    ):
         source = open_source(value)
         assert (source.audio_path, source.pixel_aspect) == (None, 1)
 
 
-def test_bad_sources_are_named(tmp_path: Path) -> None:
+def test_input_that_is_no_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello\n" * 50)
     with pytest.raises(UserError, match=r"a\.txt: is neither an image nor a video"):
         open_source(tmp_path / "a.txt")
@@ -119,24 +116,24 @@ def test_bad_sources_are_named(tmp_path: Path) -> None:
         open_source(torch.zeros(0, 3, 8, 8))
 
 
-def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
-    write_image(tmp_path / "a.png", ramp(1))
+def test_fingerprint_depends_on_content_only(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", flat_frames(1))
     before = open_source(tmp_path / "a.png").fingerprint()
     shutil.copy(tmp_path / "a.png", tmp_path / "b.png")
     assert open_source(tmp_path / "b.png").fingerprint() == before
-    write_image(tmp_path / "a.png", ramp(2)[1:], overwrite=True)
+    write_image(tmp_path / "a.png", flat_frames(2)[1:], overwrite=True)
     assert open_source(tmp_path / "a.png").fingerprint() != before
-    frames = ramp(3)
+    frames = flat_frames(3)
     assert open_source(frames).fingerprint() == open_source(frames.clone()).fingerprint()
     assert open_source(frames).fingerprint() != open_source(frames.flip(0)).fingerprint()
     assert len({open_source(tmp_path).fingerprint(), before, open_source(frames).fingerprint()}) == 3
 
 
-def test_training_frames_are_all_or_evenly_spread() -> None:
-    frames = open_source(ramp(5)).training_frames((3, 4), 1)
+def test_training_frames_are_all_or_evenly_spaced() -> None:
+    frames = open_source(flat_frames(5)).training_frames((3, 4), 1)
     assert frames.shape == (5, 1, 3, 4)
     for count, limit in ((5, 5), (9, 4), (100, 8), (201, 10), (256, 1)):
-        kept = open_source(ramp(count)).training_frames((2, 2), 3, limit=limit)
+        kept = open_source(flat_frames(count)).training_frames((2, 2), 3, limit=limit)
         assert kept.shape == (limit, 3, 2, 2)
         indices = ((kept[:, 0, 0, 0] + 1) * 127.5).round()
         steps = indices.diff()
@@ -145,11 +142,4 @@ def test_training_frames_are_all_or_evenly_spread() -> None:
             assert (steps > 0).all()
             assert steps.max() <= 2 * steps.min()
             assert indices[-1] >= count - 1 - 2 * count / limit
-    assert open_source(ramp(1)).training_frames((9, 9), 4).shape == (1, 4, 9, 9)
-
-
-def test_fit_inside() -> None:
-    assert fit_inside((480, 640), 320) == (240, 320)
-    assert fit_inside((30, 40), 320) == (30, 40)
-    assert fit_inside((1000, 3), 100) == (100, 1)
-    assert fit_inside((333, 500), 250) == (167, 250)
+    assert open_source(flat_frames(1)).training_frames((9, 9), 4).shape == (1, 4, 9, 9)

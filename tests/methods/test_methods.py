@@ -19,11 +19,12 @@ from lonepair.api.job import Job
 from lonepair.api.model import Model, load
 from lonepair.errors import UserError
 from lonepair.methods.base import Method, StepInputs
-from lonepair.ops.noise import Choice, RandomStream, seed_global
+from lonepair.ops.noise import RandomStream, seed_global
 from lonepair.train.checkpoint import load_model, save_model
 from lonepair.train.events import Report, Watcher
-from lonepair.train.loop import Interrupted, Progress, Steps, add_stage
+from lonepair.train.loop import Interrupted, Progress, add_stage
 from lonepair.train.run import RunFolder
+from lonepair.train.step import Steps
 
 every_method = pytest.mark.parametrize("name", methods.names())
 
@@ -34,7 +35,7 @@ def methods_that(use: str) -> Any:
 
 
 def has(name: str, setting: str) -> bool:
-    return any(field.name == setting for field in dataclasses.fields(methods.get_method(name).config_class))
+    return setting in methods.get_method(name).config_class.setting_names()
 
 
 def output(model: Model, image: torch.Tensor) -> torch.Tensor:
@@ -45,7 +46,7 @@ def output(model: Model, image: torch.Tensor) -> torch.Tensor:
 def job(name: str, inputs: dict[str, Any] | None = None, **settings: Any) -> Job:
     inputs = inputs or {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
     domains = methods.get_method(name).domains
-    return Job.plan({d: inputs[d] for d in domains}, name, "standard", tiny(name, **settings))
+    return Job.prepare({d: inputs[d] for d in domains}, name, "standard", tiny(name, **settings))
 
 
 def weights(pair: Model) -> dict[str, torch.Tensor]:
@@ -60,6 +61,9 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
 
 MEASURED = ("amplitudes", "anchor", "memory", "detail")
 """In the names of what a stage takes from its data, whatever it starts from."""
+
+CROPPING = [name for name in methods.names() if has(name, "crop_size")]
+"""Methods that train on crops of large images."""
 
 SIDES = [(24, 20), (19, 26), (20, 20)]
 """Non-square, odd and square, larger and smaller than the largest side that is trained."""
@@ -81,7 +85,7 @@ def test_trains_and_samples_at_the_training_size(name: str, size: tuple[int, int
     ready = job(name, {"a": picture(*size, seed=1), "b": picture(20, 26, seed=2)})
     drawn = ready.run().sample(2, full_size=False).images
     assert {d: tuple(images.shape) for d, images in drawn.items()} == dict.fromkeys(
-        ready.layout.full_sizes, (2, 3, *ready.layout.full_sizes["a"])
+        ready.plan.full_sizes, (2, 3, *ready.plan.full_sizes["a"])
     )
     assert all(images.isfinite().all() and images.abs().max() <= 1 for images in drawn.values())
 
@@ -167,7 +171,7 @@ def test_resumed_run_is_the_uninterrupted_one(name: str, killed_after: int, tmp_
 @every_method
 def test_previews_leave_no_trace(name: str, tmp_path: Path) -> None:
     """However often they are drawn, BatchNorm's running averages included."""
-    settings = {"normalization": "batch"} if has(name, "norm") else {}
+    settings = {"normalization": "batch"} if has(name, "normalization") else {}
     often, never = job(name, **settings, preview_minutes=1e-9), job(name, **settings, preview_minutes=0.0)
     drawn = often.run(often.folder(tmp_path / "often", False))
     assert_same(weights(drawn), weights(never.run()))
@@ -221,8 +225,8 @@ def grown(name: str, stage: int, **settings: Any) -> tuple[Method, StepInputs]:
     settings = {key: value for key, value in {"stages": 4, "pyramid_ratio": 0.75, **settings}.items() if has(name, key)}
     ready = job(name, **{**settings, "max_side": 26})
     with seed_global(0):
-        method = ready.method_class(ready.config, ready.layout)
-        levels = ready._levels()
+        method = ready.method_class(ready.config, ready.plan)
+        levels = ready.levels()
         for _ in range(stage + 1):
             method.add_stage()
             with torch.no_grad():
@@ -239,6 +243,7 @@ def test_gradient_reaches_every_trained_parameter_and_no_other(name: str, stage:
     trained = {id(p) for player in players.values() for group in player.groups for p in group["params"]}
     for player in dict.fromkeys(method.schedule(stage).update_order):
         own = [p for group in players[player].groups for p in group["params"]]
+        inputs.branch = method.branch(player, inputs.rng)
         loss = torch.stack(list(method.losses(player, inputs).values())).sum()
         for parameter, gradient in zip(own, torch.autograd.grad(loss, own, allow_unused=True), strict=True):
             assert gradient is not None, (player, parameter.shape)
@@ -258,13 +263,13 @@ def large_job(name: str, **settings: Any) -> Job:
     )
 
 
-@every_method
+@pytest.mark.parametrize("name", CROPPING)
 def test_a_step_sees_crops_of_a_large_picture(name: str) -> None:
     ready = large_job(name)
     with seed_global(0):
-        method = ready.method_class(ready.config, ready.layout)
-    levels = ready._levels()
-    for _ in range(ready.layout.stages):
+        method = ready.method_class(ready.config, ready.plan)
+    levels = ready.levels()
+    for _ in range(ready.plan.stages):
         add_stage(method, levels, ready.engine, 0, {})
     seen: list[int] = []
     for part in method.nets.modules():
@@ -277,6 +282,7 @@ def test_a_step_sees_crops_of_a_large_picture(name: str) -> None:
         for index, players in enumerate(steps.groups):
             inputs = steps.inputs(index, step, steps.frames(step))
             for player in dict.fromkeys(players):
+                inputs.branch = method.branch(player, inputs.rng)
                 losses = method.losses(player, inputs)
                 assert all(value.isfinite() for value in losses.values()), losses
     # Four crops of 28 x 28 pixels together, each with what its borders hang on; not 160 x 150.
@@ -284,12 +290,10 @@ def test_a_step_sees_crops_of_a_large_picture(name: str) -> None:
 
 
 CROPPED: list[tuple[str, dict[str, Any]]] = [
-    *[(name, {}) for name in methods.names()],
-    *[(name, {"pieces": 16}) for name in methods.names() if has(name, "pieces")],
-    *[(name, {"as_released": True}) for name in methods.names() if has(name, "as_released")],
-    *[(name, {"task": "animation"}) for name in ("singan", "consingan")],
+    *[(name, {}) for name in CROPPING],
+    *[(name, {"as_released": True}) for name in CROPPING if has(name, "as_released")],
+    ("consingan", {"task": "animation"}),
     ("consingan", {"task": "retargeting", "normalization": "batch"}),
-    ("structural-analogy", {"lambda_self": 1.0}),
     ("representative", {"border_padding": "reflect", "window_fraction": 1.0, "start_stage": -1}),
 ]
 
@@ -321,26 +325,27 @@ class Unasked(TorchDispatchMode):
 @pytest.mark.usefixtures("unread")
 @pytest.mark.parametrize(("name", "settings"), CROPPED, ids=[f"{n}-{'-'.join(map(str, s))}" for n, s in CROPPED])
 def test_a_step_on_crops_can_be_recorded(name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host neither reads a tensor, nor is given numbers but such as a step can meet again."""
+    """The host neither reads a tensor, nor draws a number that `Method.branch` does not return."""
 
     def read(*given: Any) -> None:
         raise AssertionError("the host reads a tensor")
 
     ready = large_job(name, **settings)
     with seed_global(0):
-        method = ready.method_class(ready.config, ready.layout)
-    levels = ready._levels()
-    for _ in range(ready.layout.stages):
+        method = ready.method_class(ready.config, ready.plan)
+    levels = ready.levels()
+    for _ in range(ready.plan.stages):
         add_stage(method, levels, ready.engine, 0, {})
-    steps, asked = Steps(method, levels, ready.engine, 0), list[Choice]()
+    steps = Steps(method, levels, ready.engine, 0)
     players, cropped = method.players(), 0
 
     def take(number: int) -> None:
         nonlocal cropped
         for index, group in enumerate(steps.groups):
             inputs = steps.inputs(index, number, frames[number])
-            inputs.rng.told = asked.append
-            for player in group:
+            branches = [method.branch(player, inputs.rng) for player in group]
+            inputs.rng.forbid_host_draws()
+            for player, inputs.branch in zip(group, branches, strict=True):
                 own = [parameter for part in players[player].groups for parameter in part["params"]]
                 loss = torch.stack(list(method.losses(player, inputs).values())).sum()
                 loss.backward(inputs=own)  # type: ignore[no-untyped-call]
@@ -354,16 +359,9 @@ def test_a_step_on_crops_can_be_recorded(name: str, settings: dict[str, Any], mo
             patch.setattr(torch.Tensor, "tolist", read)
             take(number)
     assert cropped >= 6
-    assert all(choice.fell is not None for choice in asked), asked
 
 
-def test_crops_may_be_the_whole_picture_with_what_is_around_them() -> None:
-    inputs = {domain: picture(40, 40, seed=seed) for seed, domain in enumerate("ab")}
-    pair = job("structural-analogy", inputs, max_side=40, crop=28).run()
-    assert output(pair, inputs["a"]).isfinite().all()
-
-
-@every_method
+@pytest.mark.parametrize("name", CROPPING)
 def test_training_on_crops_resumes_bit_for_bit_and_can_be_used(name: str, tmp_path: Path) -> None:
     whole = large_job(name).run()
     killed, again = (large_job(name, checkpoint_minutes=0.0) for _ in range(2))
@@ -377,39 +375,20 @@ def test_training_on_crops_resumes_bit_for_bit_and_can_be_used(name: str, tmp_pa
     assert drawn.isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["consingan", "representative"])
-def test_training_on_pieces_resumes_bit_for_bit_and_is_less_work(name: str, tmp_path: Path) -> None:
-    def ready(**more: Any) -> Job:
-        inputs = {"a": picture(44, 40, seed=1), "b": picture(44, 44, seed=2)}
-        return job(name, inputs, **{"max_side": 44, "pieces": 12, "checkpoint_minutes": 0.0, **more})
-
-    whole, folder = ready().run(), ready().folder(tmp_path / "run", False)
-    with pytest.raises(Interrupted):
-        ready().run(folder, callbacks=[StopAfter(5)])
-    assert_same(weights(whole), weights(ready().run(folder, resume=True)))
-    others = weights(ready(pieces=0).run())
-    assert any(not torch.equal(value, others[name]) for name, value in weights(whole).items())
-    work = [
-        each.method_class(each.config, each.layout).schedule(each.layout.stages - 1).work
-        for each in (ready(), ready(pieces=0))
-    ]
-    assert work[0] < work[1]
-
-
-@every_method
+@pytest.mark.parametrize("name", CROPPING)
 def test_crops_are_no_smaller_than_the_coarsest_stage(name: str) -> None:
-    assert [job(name, crop=crop).config.crop_side for crop in (0, 20, 40)] == [0, 28, 40]
-    with pytest.raises(UserError, match="crop is -1: choose 0 or more"):
-        job(name, crop=-1)
+    assert [job(name, crop_size=crop).config.crop_side for crop in (0, 20, 40)] == [0, 28, 40]
+    with pytest.raises(UserError, match="crop_size is -1: choose 0 or more"):
+        job(name, crop_size=-1)
 
 
-@every_method
+@pytest.mark.parametrize("name", CROPPING)
 def test_work_does_not_grow_with_what_crops_leave_out(name: str) -> None:
     small, large, whole = (large_job(name, **more) for more in ({"max_side": 40}, {}, {"crop_size": 0}))
     work = []
     for each in (small, large, whole):
-        method = each.method_class(each.config, each.layout)
-        work.append([method.schedule(stage).work for stage in range(each.layout.stages)])
+        method = each.method_class(each.config, each.plan)
+        work.append([method.schedule(stage).work for stage in range(each.plan.stages)])
     assert work[1][-1] < 0.5 * work[2][-1]
     assert work[1][0] == work[2][0]
     assert work[0] == sorted(work[0])
@@ -420,10 +399,14 @@ def test_what_windows_leave_out_is_not_cropped_again() -> None:
     found = []
     for crop in (128, 0):
         ready = job(
-            "representative", {"a": picture(220, 220), "b": picture(220, 220)}, max_side=220, min_side=40, crop=crop
+            "representative",
+            {"a": picture(220, 220), "b": picture(220, 220)},
+            max_side=220,
+            min_side=40,
+            crop_size=crop,
         )
-        method = ready.method_class(ready.config, ready.layout)
-        found.append([method.schedule(stage).work for stage in range(ready.layout.stages)])
+        method = ready.method_class(ready.config, ready.plan)
+        found.append([method.schedule(stage).work for stage in range(ready.plan.stages)])
     assert found[0] == found[1]
 
 
@@ -453,7 +436,7 @@ def test_finished_stages_do_not_move(name: str) -> None:
 @every_method
 def test_parts_count_what_is_built(name: str) -> None:
     method = job(name).run().method
-    built = sum(p.numel() for key, p in method.nets.named_parameters() if key.split(".")[0] in method.used)
+    built = sum(p.numel() for key, p in method.nets.named_parameters() if key.split(".")[0] in method.inference_nets)
     assert sum(method.parameter_counts().values()) == built
 
 
@@ -479,11 +462,13 @@ def test_every_setting_has_a_sentence_of_help(name: str) -> None:
     import ast
     import inspect
 
-    for owner in methods.get_method(name).config_class.__mro__[:-1]:
-        tree = ast.parse(inspect.getsource(owner).strip()).body[0]
+    config = methods.get_method(name).config_class()
+    for part in (config, *config.groups().values()):
+        tree = ast.parse(inspect.getsource(type(part)).strip()).body[0]
         assert isinstance(tree, ast.ClassDef)
+        own = {field.name for field in dataclasses.fields(part)} - set(config.groups())
         for field, following in itertools.pairwise([*tree.body, ast.Pass()]):
-            if isinstance(field, ast.AnnAssign):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.target.id in own:
                 assert isinstance(following, ast.Expr), ast.unparse(field)
                 assert isinstance(following.value, ast.Constant), ast.unparse(field)
 
@@ -529,7 +514,7 @@ def test_a_wrong_number_of_inputs_names_the_methods_that_fit(name: str) -> None:
     inputs = wrong or {"a": picture(20, 20), "b": picture(20, 20)}
     fitting = [n for n in methods.names() if len(methods.get_method(n).domains) == len(inputs)]
     with pytest.raises(UserError, match=", ".join(fitting)):
-        Job.plan(inputs, name, "standard", tiny(name))
+        Job.prepare(inputs, name, "standard", tiny(name))
 
 
 @every_method
@@ -540,7 +525,7 @@ def test_several_images_are_one_domain_or_are_refused(name: str) -> None:
             job(name, {"a": several, "b": picture(20, 20)})
         return
     ready = job(name, {"a": several, "b": picture(20, 20)})
-    assert [len(level) for level in ready._levels()["a"]] == [3] * ready.layout.stages
+    assert [len(level) for level in ready.levels()["a"]] == [3] * ready.plan.stages
     assert output(ready.run(), several[0]).isfinite().all()
 
 
@@ -559,11 +544,11 @@ def test_a_warm_start_begins_where_the_model_ended(name: str, tmp_path: Path) ->
     inputs = {d: picture(24, 20, seed=i) for i, d in enumerate(domains, 1)}
     for start in (tmp_path / "run", RunFolder(tmp_path / "run").model):
         seen.clear()
-        again = Job.plan(inputs, name, "standard", tiny(name), warm_start=start)
+        again = Job.prepare(inputs, name, "standard", tiny(name), warm_start=start)
         again.run(callbacks=[Look()])
         known = weights(ended)
         if start.suffix:
-            known = {key: value for key, value in known.items() if key.split(".")[0] in ended.method.used}
+            known = {key: value for key, value in known.items() if key.split(".")[0] in ended.method.inference_nets}
         same = [key for key in seen if key in known and not any(own in key for own in MEASURED)]
         assert len(same) > 4
         assert_same({key: known[key] for key in same}, {key: seen[key] for key in same})
@@ -572,7 +557,7 @@ def test_a_warm_start_begins_where_the_model_ended(name: str, tmp_path: Path) ->
 def test_a_warm_start_is_of_the_same_method(tmp_path: Path) -> None:
     model = job("consingan").run().save(tmp_path / "m.safetensors")
     with pytest.raises(UserError, match=r"'consingan'.*'singan'"):
-        Job.plan({"a": picture(24, 20)}, "singan", "standard", tiny("singan"), warm_start=model)
+        Job.prepare({"a": picture(24, 20)}, "singan", "standard", tiny("singan"), warm_start=model)
 
 
 # Options: every way of training keeps the contract
@@ -616,10 +601,10 @@ def test_every_way_of_training_resumes_bit_for_bit_and_can_be_used(
 @pytest.mark.parametrize("task", ["harmonization", "editing"])
 def test_fine_tuning_trains_on_at_the_last_resolution_alone(task: str, tmp_path: Path) -> None:
     settings = tiny("consingan", task=task, stages=3)
-    first = Job.plan({"a": picture(24, 20, seed=1)}, "consingan", "standard", settings)
+    first = Job.prepare({"a": picture(24, 20, seed=1)}, "consingan", "standard", settings)
     before = weights(first.run(first.folder(tmp_path / "run", False)))
     inputs = {"a": picture(24, 20, seed=1), "composite": picture(24, 20, seed=5)}
-    job = Job.plan(inputs, "consingan", "standard", settings, warm_start=tmp_path / "run")
+    job = Job.prepare(inputs, "consingan", "standard", settings, warm_start=tmp_path / "run")
     tuned = job.run()
     assert [tuned.method.schedule(stage).steps for stage in range(3)] == [0, 0, settings["steps"]]
     after = weights(tuned)
@@ -632,12 +617,12 @@ def test_fine_tuning_trains_on_at_the_last_resolution_alone(task: str, tmp_path:
 def test_fine_tuning_wants_a_model_a_task_and_the_same_aspect(tmp_path: Path) -> None:
     inputs = {"a": picture(24, 20), "composite": picture(24, 20)}
     with pytest.raises(UserError, match="--warm-start"):
-        Job.plan(inputs, "consingan", "standard", tiny("consingan", task="editing"))
+        Job.prepare(inputs, "consingan", "standard", tiny("consingan", task="editing"))
     model = job("consingan").run().save(tmp_path / "m.safetensors")
     with pytest.raises(UserError, match="harmonization and editing"):
-        Job.plan(inputs, "consingan", "standard", tiny("consingan"), warm_start=model)
+        Job.prepare(inputs, "consingan", "standard", tiny("consingan"), warm_start=model)
     wide = {"a": picture(24, 20), "composite": picture(20, 24)}
     with pytest.raises(UserError, match="24x20 pixels, the image 20x24"):
-        Job.plan(wide, "consingan", "standard", tiny("consingan", task="editing"), warm_start=model)
+        Job.prepare(wide, "consingan", "standard", tiny("consingan", task="editing"), warm_start=model)
     with pytest.raises(UserError, match="consingan"):
-        Job.plan(inputs, "singan", "standard", tiny("singan"), warm_start=model)
+        Job.prepare(inputs, "singan", "standard", tiny("singan"), warm_start=model)

@@ -48,9 +48,9 @@ def small(name: str, **settings: Any) -> Method:
     """A tiny method, grown to stage 1, whose inputs are 24x20 and 20x24."""
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 24, seed=2)}
     wanted = {domain: inputs[domain] for domain in methods.get_method(name).domains}
-    job = Job.plan(wanted, name, "standard", tiny(name, **{"max_side": 24, **settings}))
-    method = job.method_class(job.config, job.layout)
-    levels = job._levels()
+    job = Job.prepare(wanted, name, "standard", tiny(name, **{"max_side": 24, **settings}))
+    method = job.method_class(job.config, job.plan)
+    levels = job.levels()
     with seed_global(0), torch.no_grad():
         for stage in range(2):
             method.add_stage()
@@ -205,7 +205,7 @@ def test_singan_reconstructs_from_z_star_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rounds", "steps", "decay_at", "rates"),
+    ("name", "update_order", "steps", "lr_drop_at", "rates"),
     [
         ("singan", ["critic"] * 3 + ["generator"] * 3, 2000, 0.8, {"critic": 5e-4, "generator": 5e-4}),
         ("consingan", ["critic"] * 3 + ["generator"], 2000, 0.8, {"critic": 5e-4, "generator": 5e-4}),
@@ -213,15 +213,15 @@ def test_singan_reconstructs_from_z_star_and_nothing_else() -> None:
     ],
 )
 def test_schedules_and_adam(
-    name: str, update_order: list[str], steps: int, decay_at: float, rates: dict[str, float]
+    name: str, update_order: list[str], steps: int, lr_drop_at: float, rates: dict[str, float]
 ) -> None:
     method = grown(planned(name, *[(220, 220)] * len(methods.get_method(name).domains)), 1)
     schedule = method.schedule(0)
-    assert (list(schedule.update_order), schedule.steps, schedule.decay_at) == (update_order, steps, decay_at)
+    assert (list(schedule.update_order), schedule.steps, schedule.lr_drop_at) == (update_order, steps, lr_drop_at)
     players = method.players()
     assert {player: made.groups[0]["lr"] for player, made in players.items()} == rates
     assert {made.betas for made in players.values()} == {(0.5, 0.999)}
-    if decay_at < 1:
+    if lr_drop_at < 1:
         last_fast = (1600 - 1) / 2000
         assert (schedule.rate(last_fast), schedule.rate(1600 / 2000)) == (1.0, 0.1)
 
@@ -396,7 +396,7 @@ def test_structural_analogy_critic_terms() -> None:
     found = method.losses("critic", step)
     for domain in "ab":
         real = step.real[domain][-1]
-        fakes = [step.fakes.translated[domain].image, step.fakes.random[domain].image]
+        fakes = [step.fakes.translated[domain], step.fakes.random[domain]]
         expected = 3 * sum(fake[:, 0].mean().item() for fake in fakes) - 2 * 3 * real[:, 0].mean().item()
         assert found[f"d_{domain}"].item() == pytest.approx(expected, abs=1e-4)
         assert found[f"gp_{domain}"].item() == pytest.approx(0.1 * 2 * (3 - 1) ** 2, abs=1e-3)
@@ -434,9 +434,9 @@ def test_released_ways_draw_z_star_anew(name: str) -> None:
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 24, seed=2)}
     kept = {}
     for released in (False, True):
-        job = Job.plan({d: inputs[d] for d in wanted}, name, "standard", tiny(name, as_released=released))
-        method = job.method_class(job.config, job.layout)
-        levels = job._levels()
+        job = Job.prepare({d: inputs[d] for d in wanted}, name, "standard", tiny(name, as_released=released))
+        method = job.method_class(job.config, job.plan)
+        levels = job.levels()
         with seed_global(0), torch.no_grad():
             method.add_stage()
             method.calibrate_noise({d: images[:1] for d, images in levels.items()})
@@ -452,7 +452,7 @@ def test_released_ways_draw_z_star_anew(name: str) -> None:
 
 
 def test_a_released_step_of_consingan_moves_thrice_along_one_gradient() -> None:
-    update_order = grown(planned("consingan", (188, 250), as_released=True), 1).schedule(0).rounds
+    update_order = grown(planned("consingan", (188, 250), as_released=True), 1).schedule(0).update_order
     assert list(update_order) == ["critic"] * 3 + ["generator"] * 3
 
 
@@ -480,4 +480,4 @@ def test_a_critics_score_sees_11_pixels(name: str) -> None:
 def test_an_image_below_the_coarsest_stage_is_refused(name: str) -> None:
     inputs = {domain: picture(10, 40) for domain in methods.get_method(name).domains}
     with pytest.raises(UserError, match="min_side"):
-        Job.plan(inputs, name, "standard", tiny(name))
+        Job.prepare(inputs, name, "standard", tiny(name))

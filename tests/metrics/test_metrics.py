@@ -15,7 +15,7 @@ from torch import Tensor
 from conftest import picture
 from lonepair.errors import UserError
 from lonepair.metrics import copy_map, copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
-from lonepair.metrics.sifid import _LAYERS, frechet
+from lonepair.metrics.sifid import LAYERS, frechet
 from lonepair.ops.flow import estimate_flow, reliable_mask, warp
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize
@@ -201,7 +201,7 @@ def weights(tmp_path: Path) -> Path:
     """Made-up weights of the right shapes."""
     state = {}
     generator = torch.Generator().manual_seed(0)
-    for name, shape, _, _ in _LAYERS:
+    for name, shape, _, _ in LAYERS:
         state[f"{name}.conv.weight"] = torch.randn(shape, generator=generator) / math.sqrt(math.prod(shape[1:]))
         for part, value in (("running_mean", 0.0), ("running_var", 1.0), ("weight", 1.0), ("bias", 0.1)):
             state[f"{name}.bn.{part}"] = torch.full(shape[:1], value)
@@ -291,7 +291,7 @@ def test_stability_tells_flicker_and_frozen_from_steady() -> None:
     steady = stability([-frame for frame in source], source, target)
     assert steady.error == pytest.approx(steady.source_error, rel=0.1)
     assert steady.sharpness == pytest.approx(1, abs=0.1)
-    assert steady.followed > 0.5
+    assert steady.tracked_fraction > 0.5
     flicker = stability([noisy(f, 0.2) if i % 2 else f for i, f in enumerate(source)], source, target)
     frozen = stability([source[0]] * 4, source, target)
     assert flicker.error > 2 * steady.error

@@ -3,12 +3,12 @@ import torch
 from torch import Tensor, nn
 
 from lonepair.losses import gradient_penalty
-from lonepair.nets import Crops, GrowingGenerator, PatchCritic, StageGenerator, StagewiseGenerator, Surround, crops, cut
+from lonepair.nets import Crops, GrowingGenerator, PatchCritic, StageGenerator, Surround, crops, cut
 from lonepair.nets.blocks import Border, InstanceNorm, Norm
 from lonepair.nets.crops import enlarged_from
 from lonepair.ops.noise import RandomStream, seed_global
 from lonepair.ops.regions import Regions
-from lonepair.ops.resize import resize_image, resizing
+from lonepair.ops.resize import resizing
 
 SIZES = [(7, 9), (9, 12), (13, 17)]
 """Odd and even, and no constant ratio."""
@@ -110,42 +110,6 @@ def test_crops_are_what_the_whole_picture_has_there(surround: Surround, border: 
         own = [net.cut_noise(wanted, stage, noise) for stage, noise in enumerate(noises, 1)]
         assert [noise.shape for noise in own] == [noise.shape for noise in net.noise_maps(wanted, rng, 1)]
         assert torch.allclose(net(first, wanted, 0, own), cut(wanted, whole), atol=2e-5)
-
-
-@pytest.mark.usefixtures("either_way")
-@pytest.mark.parametrize("pad", [0, 3])
-def test_crops_of_a_stagewise_generator_are_what_the_whole_picture_has_there(pad: int) -> None:
-    sizes = [(16, 21), (24, 32), (40, 52), (66, 86), (110, 143)]
-    with seed_global(0):
-        net = StagewiseGenerator(5, pad)
-        for index in range(5):
-            net.add_stage(StageGenerator(3, 6, 3, 0.2, 0 if pad else 1, "none"), residual=index != 2)
-        for part in net.modules():
-            if isinstance(part, nn.Conv2d):
-                nn.init.normal_(part.weight, 0, 0.15)
-    net.amplitudes.fill_(0.3)
-    for seed in range(4):
-        rng = RandomStream(seed)
-        noises = [rng.feature_noise(3, *size) for size in sizes]
-        whole = [net.stage(0, torch.zeros(1, 3, *sizes[0]), noises[0])]
-        for index in range(1, 5):
-            whole.append(net.stage(index, resize_image(whole[-1], sizes[index]), noises[index]))
-        wanted = crops(sizes, 56, 7, rng)
-        assert isinstance(wanted, Crops)
-        places = net.places(wanted, wanted.wanted)
-        first = next(index for index, each in enumerate(places) if not each.is_whole)
-        assert 0 < first < 5
-        own = []
-        for index in range(first, 5):
-            all_ = Regions(sizes[index], sizes[index], torch.zeros(4, 2, dtype=torch.long))
-            noise = noises[index].expand(4, -1, -1, -1)
-            here = places[index]
-            own.append(here.around(noise, all_, 3) if pad else here.grown(3).cut(noises[index]))
-            assert own[-1].shape[-2:] == net.noise_on_crops(index, here)
-        previous, around = net.below_on_crops(whole[first - 1], places, own[:-1])
-        drawn = net.stage_on_crops(4, wanted.wanted, previous, around, own[-1])
-        assert whole[-1].std() > 0.1
-        assert torch.allclose(drawn, cut(wanted, whole[-1]), atol=2e-5)
 
 
 @pytest.mark.usefixtures("either_way")

@@ -17,7 +17,7 @@ def test_what_one_stream_kept_another_gives() -> None:
     kept: list[torch.Tensor] = []
     found = []
     for _ in range(2):
-        rng = RandomStream(3, 1, kept=kept)
+        rng = RandomStream(3, 1, reuse=kept)
         found.append([rng.normal(2, 3), rng.feature_noise(4, 5, 6)])
     plain = RandomStream(3, 1)
     assert all(one is other for one, other in zip(kept, (found[1][0],), strict=False))
@@ -128,6 +128,4 @@ def test_a_large_map_is_the_same_whole_and_in_rows(monkeypatch: pytest.MonkeyPat
     assert torch.equal((0.5 * lazy).rows(3, 9), 0.5 * whole[:, :, 3:9])
     rng = RandomStream(3, 1)
     assert not torch.equal(rng.feature_noise(5, 90, 20), rng.feature_noise(5, 90, 20))
-    assert isinstance(
-        RandomStream(3, 1, lazy=True).feature_noise(3, 90, 20), torch.Tensor
-    )  # an image's own channels always fit
+    assert isinstance(RandomStream(3, 1, lazy=True).feature_noise(3, 90, 20), torch.Tensor)

@@ -35,7 +35,7 @@ from lonepair.train.run import RunFolder
 
 def job(**settings: Any) -> Job:
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
-    return Job.plan(inputs, methods.DEFAULT, "standard", {**TINY, **settings})
+    return Job.prepare(inputs, methods.DEFAULT, "standard", {**TINY, **settings})
 
 
 def stopped_run(folder: Path, after: int, **settings: Any) -> Job:
@@ -144,7 +144,7 @@ def test_divergence_is_noticed_and_the_last_good_state_kept(
     ruined(monkeypatch, 4, ruin)
     bad = job(checkpoint_minutes=0.0, stages=3)
     folder = bad.folder(tmp_path / "bad", False)
-    with pytest.raises(Diverged, match=rf"diverged at stage 1, step 2: .*{says}.*half the learning rates.*bad/model"):
+    with pytest.raises(Diverged, match=rf"diverged at stage 1, step 2: .*{says}.*halve the learning rates.*bad/model"):
         bad.run(folder)
     monkeypatch.undo()
     assert folder.model.read_bytes() == good.model.read_bytes()  # of step 4, the last one before it went wrong
@@ -161,7 +161,7 @@ def test_a_training_that_diverges_at_once_promises_no_state(tmp_path: Path, monk
     ruined(monkeypatch, 0, RUINS["NaN"][0])
     bad = job()
     folder = bad.folder(tmp_path / "run", False)
-    with pytest.raises(Diverged, match=r"--dtype float32$"):
+    with pytest.raises(Diverged, match=r"dtype float32$"):
         bad.run(folder)
     assert not folder.model.exists()
 
@@ -188,7 +188,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 def grown(stage: int = 0) -> Method:
     ready = job(stages=3, steps=40, finest_steps=10)
-    method = ready.method_class(ready.config, ready.layout)
+    method = ready.method_class(ready.config, ready.plan)
     for _ in range(stage + 1):
         method.add_stage()
     return method
@@ -266,9 +266,9 @@ def test_eta_scales_the_measured_step_by_cost(time: Time) -> None:
 def test_saving_starts_the_interval_anew(time: Time) -> None:
     clock = Clock(grown(), 0.0, math.inf)
     time.now += 5
-    assert clock.since_save() == 5
+    assert clock.seconds_since_save() == 5
     clock.saved()
-    assert clock.since_save() == 0
+    assert clock.seconds_since_save() == 0
 
 
 @pytest.mark.parametrize(("share", "rate"), [(0.0, 1.0), (0.79, 1.0), (0.8, 0.1), (1.0, 0.1), (3.0, 0.1)])
@@ -300,7 +300,7 @@ def steps_in(folder: Path) -> list[tuple[int, int]]:
 def test_a_run_keeps_what_it_learns_from(tmp_path: Path) -> None:
     again = stopped_run(tmp_path / "run", 4)
     kept = tmp_path / "run" / "inputs"
-    for domain, stages in again._levels().items():
+    for domain, stages in again.levels().items():
         assert (read_image(kept / f"{domain}.png") - stages[-1].clamp(-1, 1)).abs().max() < 1 / 255 + 1e-6
     Path(kept / "a.png").write_bytes(b"mine")
     Path(kept / "b.png").unlink()
@@ -459,8 +459,8 @@ def test_an_input_that_fails_late_leaves_no_run(tmp_path: Path) -> None:
         write_image(tmp_path / "clip" / f"{index}.jpg", picture(40, 40))
     data = (tmp_path / "clip" / "1.jpg").read_bytes()
     (tmp_path / "clip" / "1.jpg").write_bytes(data[: len(data) // 2])
-    ready = Job.plan({"a": tmp_path / "clip", "b": picture(20, 26)}, methods.DEFAULT, "standard", TINY)
-    with pytest.raises(UserError, match=r"1\.jpg: the image is damaged"):
+    ready = Job.prepare({"a": tmp_path / "clip", "b": picture(20, 26)}, methods.DEFAULT, "standard", TINY)
+    with pytest.raises(UserError, match=r"1\.jpg: the image cannot be decoded"):
         ready.run(ready.folder(tmp_path / "run", False))
     assert not (tmp_path / "run").exists()
 
@@ -488,9 +488,9 @@ def test_saving_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_engines() -> None:
     assert str(choose_engine("cpu", "float32")) == "cpu, float32"
     assert str(choose_engine("cpu", "bfloat16")) == "cpu, bfloat16"
-    with pytest.raises(UserError, match="device 'tpu' is not available here; this machine has: cpu"):
+    with pytest.raises(UserError, match="device 'tpu' is not available; this machine has: cpu"):
         choose_engine("tpu")
-    with pytest.raises(UserError, match="dtype 'half' is unknown; choose auto, float32 or bfloat16"):
+    with pytest.raises(UserError, match="dtype is 'half': choose one of auto, float32, bfloat16"):
         choose_engine("cpu", "half")
 
 

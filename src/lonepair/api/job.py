@@ -25,7 +25,8 @@ from lonepair.compute.engine import Engine, choose_engine
 from lonepair.errors import UserError
 from lonepair.media.sizes import fit_inside, training_size
 from lonepair.media.source import Source, open_source
-from lonepair.methods.base import Config, Method, Plan
+from lonepair.methods.base import Method, Plan
+from lonepair.methods.config import Config
 from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.noise import seed_global
 from lonepair.ops.pyramid import pyramid
@@ -147,7 +148,7 @@ def _fit(
     callbacks: Sequence[Watcher],
     settings: Mapping[str, Any],
 ) -> Model:
-    job = Job.plan(inputs, method, preset, settings, warm_start)
+    job = Job.prepare(inputs, method, preset, settings, warm_start)
     if resume and out is None:
         raise UserError("resume needs the run's folder: give out=...")
     return job.run(job.folder(Path(out), resume) if out is not None else None, resume, callbacks)
@@ -161,7 +162,7 @@ class Job:
     config: Config
     options: Options
     sources: dict[str, Source]
-    layout: Plan
+    plan: Plan
     engine: Engine
     settings: dict[str, Any]
     """What is written into config.json, the model file and the metadata of outputs."""
@@ -169,7 +170,7 @@ class Job:
     """Weights that stages start from; see `train`."""
 
     @classmethod
-    def plan(
+    def prepare(
         cls,
         inputs: Mapping[str, object],
         method: str,
@@ -196,7 +197,7 @@ class Job:
         sizes = {}
         for domain, source in sources.items():
             _check_clip(method_class, domain, source)
-            sizes[domain] = training_size(source, config.min_side, config.max_side)
+            sizes[domain] = training_size(source, config.size.min_side, config.size.max_side)
         channels = common_channels(*(source.channels for source in sources.values()))
         originals = {domain: source.size for domain, source in sources.items()}
         plan = method_class.plan_for(config, channels, originals, sizes)
@@ -220,7 +221,7 @@ class Job:
         with folder.logged() if folder else contextlib.nullcontext():
             self._announce(folder)
             try:
-                levels = self._levels()
+                levels = self.levels()
                 if folder:
                     folder.keep_inputs({domain: stages[-1][:1] for domain, stages in levels.items()})
             except UserError:
@@ -231,7 +232,7 @@ class Job:
 
     def _announce(self, folder: RunFolder | None) -> None:
         logger.info("%s (%s) on %s", self.settings["method"], self.settings["preset"], self.engine)
-        sizes = self.layout.sizes(self.layout.full_sizes[self.method_class.domains[0]])
+        sizes = self.plan.sizes(self.plan.full_sizes[self.method_class.domains[0]])
         logger.info("stages: %s", ", ".join(f"{w}x{h}" for h, w in sizes))
         if folder:
             logger.info("run: %s", folder.path)
@@ -240,7 +241,7 @@ class Job:
         self, levels: dict[str, list[Tensor]], folder: RunFolder | None, resume: bool, callbacks: Sequence[Watcher]
     ) -> Model:
         with seed_global(self.options.seed):
-            method = self.method_class(self.config, self.layout)
+            method = self.method_class(self.config, self.plan)
         method.keep_detail(self._details(method.detail_side))
         self.engine.move(method.nets)
         progress = folder.load_state(method, self.engine) if folder and resume else Progress()
@@ -291,19 +292,19 @@ class Job:
             raise
         return run
 
-    def _levels(self) -> dict[str, list[Tensor]]:
+    def levels(self) -> dict[str, list[Tensor]]:
         """domain -> (n, c, h, w) frames at every stage, on the device."""
         levels = {}
         for domain, source in self.sources.items():
-            full = self.layout.full_sizes[domain]
+            full = self.plan.full_sizes[domain]
             if full != source.size:
                 logger.info(
                     "%s: %dx%d is reduced to %dx%d for training", source.name, *reversed(source.size), *reversed(full)
                 )
-            frames = source.training_frames(full, self.layout.channels, self.config.max_frames)
+            frames = source.training_frames(full, self.plan.channels, self.config.to_dict().get("max_frames", 1))
             if source.frame_count is not None and len(frames) < source.frame_count:
                 logger.info("%s: trains on %d of its %d frames", source.name, len(frames), source.frame_count)
-            levels[domain] = [self.engine.to_device(level) for level in pyramid(frames, self.layout.sizes(full))]
+            levels[domain] = [self.engine.to_device(level) for level in pyramid(frames, self.plan.sizes(full))]
         return levels
 
     def _details(self, longest: int) -> dict[str, Tensor]:
@@ -311,9 +312,9 @@ class Job:
         details = {}
         for domain, source in self.sources.items():
             size = fit_inside(source.size, max(1, longest))
-            if max(size) > max(self.layout.full_sizes[domain]):
+            if max(size) > max(self.plan.full_sizes[domain]):
                 frame = next(source.frames()).image
-                details[domain] = resize_image(match_channels(frame, self.layout.channels), size)
+                details[domain] = resize_image(match_channels(frame, self.plan.channels), size)
         return details
 
     def _watchers(self, folder: RunFolder | None, levels: Mapping[str, list[Tensor]]) -> list[Watcher]:

@@ -33,7 +33,7 @@ def sizes_for(method: Method, domain: str, size: Size | None, larger: float = 1.
     """
     if size is None:
         return method.sizes[domain]
-    smallest = math.ceil(method.config.min_side * larger)
+    smallest = math.ceil(method.config.size.min_side * larger)
     if min(size) < smallest:
         raise UserError(
             f"size is {size[1]}x{size[0]} (width x height): both sides need at least {smallest} pixels (min_side"

@@ -46,11 +46,11 @@ def translate_still(
     """
     method, engine = model.method, model.engine
     own: tuple[int, int] = (image.shape[-2], image.shape[-1])
-    if min(own) < method.config.min_side:
+    if min(own) < method.config.size.min_side:
         raise UserError(
-            f"the image has {own[1]}x{own[0]} pixels: both sides need at least {method.config.min_side} (min_side)"
+            f"the image has {own[1]}x{own[0]} pixels: both sides need at least {method.config.size.min_side} (min_side)"
         )
-    sizes = method.plan.sizes(fit_inside(own, method.config.max_side))[: method.stage + 1]
+    sizes = method.plan.sizes(fit_inside(own, method.config.size.max_side))[: method.stage + 1]
     network_input = engine.to_device(resize_image(match_channels(image, method.plan.channels), sizes[-1]))
     rng = RandomStream(seed, place=engine.device, lazy=True)
     with engine.autocast():

@@ -60,7 +60,7 @@ class Translate(Use["Translation"]):
                 f"start_stage is {self.start_stage}, the model has {stages} stages: choose -1 (the last) or 0 to "
                 f"{stages - 1}"
             )
-        sizes.check_min_side(opened, method.config.min_side)
+        sizes.check_min_side(opened, method.config.size.min_side)
         direction = translation.DIRECTIONS[1] if self.reverse else translation.DIRECTIONS[0]
         synthesize = self.synthesize and method.remembers
         return translation.Translation(

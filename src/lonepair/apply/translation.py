@@ -95,9 +95,11 @@ class Translation:
     def _ready(self, image: Tensor) -> Tensor:
         """A frame as the network is shown it."""
         method, stages = self.method, self.method.stage + 1
-        full = working_size((image.shape[-2], image.shape[-1]), method.config.min_side, method.config.max_side)
+        full = working_size(
+            (image.shape[-2], image.shape[-1]), method.config.size.min_side, method.config.size.max_side
+        )
         if method.plan.square:
-            full = (method.config.max_side, method.config.max_side)
+            full = (method.config.size.max_side, method.config.size.max_side)
         h, w = method.plan.sizes(full)[stages - 1]
         return self.engine.to_device(resize_image(match_channels(image, method.plan.channels), (h, w)))
 
@@ -115,11 +117,11 @@ class Translation:
 
     @cached_property
     def _draw(self) -> Callable[..., tuple[Tensor, ...]]:
-        return self.engine.captured(lambda ready: (self._redrawn(ready),))
+        return self.engine.accelerate(lambda ready: (self._redrawn(ready),))
 
     @cached_property
     def _draw_and_sketch(self) -> Callable[..., tuple[Tensor, ...]]:
-        return self.engine.captured(self._sketched)
+        return self.engine.accelerate(self._sketched)
 
     def _sketched(self, ready: Tensor, before: Tensor | None = None) -> tuple[Tensor, ...]:
         """What networks draw of a frame, the rest of its sketch and, after another, its motion and unlikeness."""
@@ -137,12 +139,13 @@ class Translation:
         All frames share one draw of noise: what noise adds to the texture must not flicker.
         """
         method, stages, (h, w) = self.method, self.method.stage + 1, ready.shape[-2:]
-        top, left = round(method.config.reflect_pad_fraction * h), round(method.config.reflect_pad_fraction * w)
+        fraction = method.config.to_dict().get("reflect_pad_fraction", 0.0)
+        top, left = round(fraction * h), round(fraction * w)
         padded = self.engine.to_device(F.pad(ready, (left, left, top, top), mode="reflect"))
         shrunk = method.plan.factors[stages - 1]  # a model that was cut short has not reached the finest stage
         sizes = method.plan.sizes((round((h + 2 * top) / shrunk), round((w + 2 * left) / shrunk)))[:stages]
         sizes[-1] = (h + 2 * top, w + 2 * left)
-        rng = RandomStream(self.seed, place=self.engine.device, lazy=True, kept=self._noise.setdefault((h, w), []))
+        rng = RandomStream(self.seed, place=self.engine.device, lazy=True, reuse=self._noise.setdefault((h, w), []))
         with self.engine.autocast():
             redrawn = method.translate(padded, sizes, self.direction[-1], self.start_stage, rng)
         return redrawn[:, :, top : top + h, left : left + w].float().clamp(-1, 1)

@@ -36,9 +36,10 @@ def run_info(values: Info) -> int:
     if values.model is None:
         method_class = methods.get_method(values.method)
         config = method_class.config_class.from_preset(values.preset)
-        size = parse_size(values.size, (config.max_side, config.max_side))
+        longest = config.size.max_side
+        size = parse_size(values.size, (longest, longest))
         originals = dict.fromkeys(method_class.domains, size)
-        plan = method_class.plan_for(config, 3, originals, dict.fromkeys(originals, fit_inside(size, config.max_side)))
+        plan = method_class.plan_for(config, 3, originals, dict.fromkeys(originals, fit_inside(size, longest)))
         method, settings = method_class(config, plan), {"method": values.method, "preset": values.preset}
     else:
         path = model_file(values.model)

@@ -89,8 +89,8 @@ def fit(values: Any, inputs: dict[str, Path]) -> Model:
     from lonepair.train.watchers import ProgressBar
 
     training: Training = values.training
-    settings = {**dataclasses.asdict(values.config), **dataclasses.asdict(values.options)}
-    job = Job.plan(inputs, training.method, training.preset, settings, training.warm_start)
+    settings = {**values.config.to_dict(), **dataclasses.asdict(values.options)}
+    job = Job.prepare(inputs, training.method, training.preset, settings, training.warm_start)
     name = "-to-".join(Path(path).stem for domain, path in inputs.items() if domain in ("a", "b"))
     folder = job.folder(training.run or Path("runs") / re.sub(r"[^\w.-]+", "_", name), training.resume)
     try:

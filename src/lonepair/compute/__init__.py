@@ -1,1 +1,1 @@
-"""Where and how the package computes: device, precision, threads, streams and CUDA graphs. Knows no method."""
+"""Where and how the package computes: device, precision, threads, CUDA streams and graphs. It knows no method."""

@@ -1,4 +1,4 @@
-"""Where and how a training computes; methods do not see it."""
+"""Where and how networks compute: device, precision, memory layout and concurrency. Methods do not see it."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from lonepair.compute.graphs import Repeated
+from lonepair.compute.graphs import GraphedFunction
 from lonepair.compute.streams import run_in_streams, thread_stream
 from lonepair.errors import UserError
 from lonepair.ops.device import DeviceAware
 
 T = TypeVar("T")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""glibc's names for settings of its allocator (malloc.h)."""
+"""Parameters of glibc's mallopt (malloc.h)."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A device, the precision of its convolutions, and whether anything is done for speed."""
+    """A device, the precision of its convolutions, and how they are accelerated."""
 
     device: torch.device
     dtype: torch.dtype
+    """Precision of convolutions: float32 or bfloat16."""
     plain: bool = False
-    """As torch has it by itself: float32, channels first, the optimizer that it chooses. What `auto` must equal but for
-    rounding, and is timed against."""
+    """Whether to use torch's defaults without any acceleration: float32, channels first. The results of other engines
+    equal these up to rounding, and their speed is measured against it."""
     layout: torch.memory_format = torch.channels_last
-    """Of weights and images, which features then have, too."""
+    """Memory format of weights and images, which features inherit."""
     captures_graphs: bool = False
-    """Whether steps are repeated as graphs (see `lonepair.compute.graphs`)."""
+    """Whether training steps are replayed as CUDA graphs (see `lonepair.compute.graphs`)."""
 
     @property
     def for_inference(self) -> Engine:
-        """For networks that learn no more: channels last, in which forward convolutions are the faster ones."""
+        """The engine for trained networks: channels last, which is faster for forward convolutions."""
         return self if self.plain else replace(self, layout=torch.channels_last)
 
     def move(self, nets: nn.Module) -> None:
@@ -59,44 +60,50 @@ class Engine:
     def adam(
         self, groups: list[dict[str, Any]], betas: tuple[float, float], state: dict[str, Any] | None = None
     ) -> Optimizer:
-        """The optimizer of parameter `groups`, all of a group in one operation; with a `state`, of whatever engine, as
-        that tells."""
-        ours: dict[str, Any] = {
+        """An Adam optimizer that updates all parameters of a group in one operation.
+
+        Args:
+            groups: Parameter groups, each with its learning rate `lr`.
+            betas: Adam's decay rates.
+            state: A state to continue from, saved by any engine.
+        """
+        options: dict[str, Any] = {
             "foreach": None,
             "fused": None if self.plain else True,
             "capturable": self.captures_graphs,
         }
-        optimizer = Adam([{**group, "base_lr": group["lr"]} for group in groups], betas=betas, **ours)
+        optimizer = Adam([{**group, "base_lr": group["lr"]} for group in groups], betas=betas, **options)
         if state is not None:
-            optimizer.load_state_dict({**state, "param_groups": [{**old, **ours} for old in state["param_groups"]]})
+            # These options belong to the engine; all others come from the state.
+            optimizer.load_state_dict({**state, "param_groups": [{**old, **options} for old in state["param_groups"]]})
         for group in optimizer.param_groups if self.captures_graphs else ():
             group["lr"] = torch.tensor(group["base_lr"], device=self.device)
         return optimizer
 
     def set_rate(self, optimizer: Optimizer, rate: float) -> None:
-        """Let every group of parameters learn at `rate` times its own learning rate."""
+        """Set the learning rate of every parameter group to `rate` times its base learning rate."""
         for group in optimizer.param_groups:
             if self.captures_graphs:
-                group["lr"].fill_(group["base_lr"] * rate)  # what was recorded reads this very tensor
+                group["lr"].fill_(group["base_lr"] * rate)  # in place: graphs read this tensor by address
             else:
                 group["lr"] = group["base_lr"] * rate
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Within it steps are taken: a stream may be recorded if it is not the default one."""
+        """Context of training steps. On a GPU it enters a side stream, because the default one cannot be captured."""
         if not self.captures_graphs:
             yield
             return
-        stream, here = thread_stream(self.device, "training"), torch.cuda.current_stream()
-        stream.wait_stream(here)
+        stream, current = thread_stream(self.device, "training"), torch.cuda.current_stream()
+        stream.wait_stream(current)
         try:
             with torch.cuda.stream(stream):
                 yield
         finally:
-            here.wait_stream(stream)
+            current.wait_stream(stream)
 
     def run_parallel(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """What `calls` give, which need nothing of each other: each on cores, or in a stream of a GPU, of its own.
+        """The results of independent `calls`, each on CPU cores, or in a CUDA stream, of its own.
 
         Small networks leave most of a second core idle, and most of a GPU; two of them do not.
         """
@@ -105,15 +112,18 @@ class Engine:
             return run_in_streams(calls, "group")
         if self.plain or self.device.type != "cpu" or len(calls) < 2 or threads < 2:
             return [call() for call in calls]
-        crew = _crew(len(calls), max(1, threads // len(calls)))
-        return [done.result() for done in [crew.submit(call) for call in calls]]
+        pool = _thread_pool(len(calls), max(1, threads // len(calls)))
+        return [future.result() for future in [pool.submit(call) for call in calls]]
 
-    def captured(self, function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
-        """`function` of tensors, as a graph where there are such (see `lonepair.compute.graphs.Repeated`)."""
-        return Repeated(function) if self.captures_graphs else function
+    def accelerate(self, function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
+        """`function` in the fastest form for repeated calls with tensors of equal shapes (see `GraphedFunction`).
+
+        The host must not read the values of the tensors within it.
+        """
+        return GraphedFunction(function) if self.captures_graphs else function
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Within it convolutions run in the engine's precision; weights, optimizer and losses stay float32."""
+        """Context in which convolutions use the engine's precision; weights, optimizer and losses stay float32."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
     def __str__(self) -> str:
@@ -121,65 +131,77 @@ class Engine:
 
 
 @functools.cache
-def _crew(count: int, threads: int) -> ThreadPoolExecutor:
+def _thread_pool(count: int, threads: int) -> ThreadPoolExecutor:
+    """`count` workers with `threads` torch threads each."""
     return ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads,))
 
 
 def choose_engine(device: str = "auto", dtype: str = "auto", threads: int = 0, engine: str = "auto") -> Engine:
-    """The engine that `device`, `dtype` and `engine` name, or the best there is for "auto".
+    """The engine for these options; "auto" chooses the fastest one that is available.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "mps".
+        dtype: "auto", "float32" or "bfloat16".
+        threads: CPU threads; 0 leaves torch's number.
+        engine: "auto", or "plain" for torch's defaults.
 
     Raises:
-        UserError: where the device is not there, or the precision unknown.
+        UserError: where the device is not available, or the precision is unknown or does not fit the engine.
     """
     if threads:
         torch.set_num_threads(threads)
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+
+    # Device
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
-        device = next(name for name in ("cuda", "mps", "cpu") if there[name])
-    if not there.get(device, False):
-        found = ", ".join(name for name, is_there in there.items() if is_there)
-        raise UserError(f"device {device!r} is not available here; this machine has: {found}")
-    if dtype not in ("auto", "float32", "bfloat16"):
-        raise UserError(f"dtype {dtype!r} is unknown; choose auto, float32 or bfloat16")
-    if engine == "plain" and dtype == "bfloat16":
-        raise UserError("engine 'plain' computes in float32; leave out bfloat16, or the engine")
+        device = next(name for name in ("cuda", "mps", "cpu") if available[name])
+    if not available.get(device, False):
+        names = ", ".join(name for name, is_available in available.items() if is_available)
+        raise UserError(f"device {device!r} is not available; this machine has: {names}")
     if device == "cuda":
-        torch.backends.cudnn.deterministic = True  # the same seed is the same file
-    if device == "cpu" and engine != "plain":
-        _keep_memory()
-    if dtype == "auto":
-        dtype = "bfloat16" if engine != "plain" and computes_bfloat16(device) else "float32"
-    precision = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+        torch.backends.cudnn.deterministic = True  # the same seed gives the same file
     plain = engine == "plain"
-    layout = _layout(device, precision, plain)
-    place = torch.device(device, torch.cuda.current_device()) if device == "cuda" else torch.device(device)
-    return Engine(place, precision, plain, layout, captures_graphs=device == "cuda" and not plain)
+    if device == "cpu" and not plain:
+        _reuse_freed_memory()
+
+    # Precision
+    if dtype not in ("auto", "float32", "bfloat16"):
+        raise UserError(f"dtype is {dtype!r}: choose one of auto, float32, bfloat16")
+    if plain and dtype == "bfloat16":
+        raise UserError("dtype is 'bfloat16', engine 'plain' computes in float32; leave one of them at 'auto'")
+    if dtype == "auto":
+        dtype = "bfloat16" if not plain and computes_bfloat16(device) else "float32"
+    precision = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+
+    index = torch.device(device, torch.cuda.current_device()) if device == "cuda" else torch.device(device)
+    layout = _training_layout(device, precision, plain)
+    return Engine(index, precision, plain, layout, captures_graphs=device == "cuda" and not plain)
 
 
-def _layout(device: str, dtype: torch.dtype, plain: bool) -> torch.memory_format:
-    """That in which networks learn fastest."""
-    # With AVX2 in float32 the weights' gradient takes four times as long channels last, the rest a sixth less.
+def _training_layout(device: str, dtype: torch.dtype, plain: bool) -> torch.memory_format:
+    """The memory format in which networks train fastest."""
+    # With AVX2 in float32 the weight gradient takes four times as long in channels last, the rest a sixth less.
     slow = device == "cpu" and dtype == torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX2"
     return torch.contiguous_format if plain or slow else torch.channels_last
 
 
-def _keep_memory() -> None:
-    """Let feature maps come from memory that was freed before, where the process's allocator is glibc's.
+def _reuse_freed_memory() -> None:
+    """Let glibc reuse freed memory for feature maps.
 
-    By itself it gives a map back to the kernel, which clears each page before it hands it out again: a third of the
-    time that a large picture takes to rng.
+    By default it returns large blocks to the kernel, which clears every page before it maps it again: a third of the
+    time that a large image takes.
     """
     if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 1 << 25)  # the most that it takes
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 1 << 25)  # glibc's maximum
         ctypes.CDLL(None).mallopt(_TRIM_THRESHOLD, 1 << 27)
 
 
 def computes_bfloat16(device: str) -> bool:
-    """Whether the hardware multiplies bfloat16 faster than float32, rather than emulating it."""
+    """Whether the hardware computes bfloat16 faster than float32, rather than emulating it."""
     if device == "cuda":
         return torch.cuda.get_device_capability() >= (8, 0)
     if device == "cpu":
-        # torch names no stable query for this before 2.10; where none answers, float32 is always right.
+        # torch has no stable query before 2.10; where none exists, float32 is always right.
         return any(
             getattr(torch.cpu, query, bool)() for query in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         )

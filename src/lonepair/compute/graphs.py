@@ -1,190 +1,213 @@
-"""CUDA graphs: a step's hundreds of launches are recorded once, and then repeated by the GPU without the host.
+"""CUDA graphs: capture a training step's hundreds of kernel launches once, then replay them with a single launch.
 
-At coarse stages a GPU waits for the host nearly all the time: a layer of a small picture is computed sooner than its
-kernels can be launched. A graph repeats what was recorded, kernel for kernel, so that it must not contain anything that
-the host decides anew at each step. Those are a step's frames, which are copied to where the graph looks for them; its
-random tensors, which come from generators that the graph knows; learning rates, which are tensors; and choices, such as
-whether a real or a random image is redrawn. Of these each combination that occurs has a graph of its own.
+At coarse stages a GPU waits for the host most of the time, because a layer of a small image is computed faster than its
+kernels are launched. A graph replays exactly the captured kernels, so nothing in it may depend on what the host decides
+at a step. Inputs are copied to fixed addresses; random tensors come from a generator that is registered with the graph;
+learning rates are tensors. What remains are a step's random choices, such as whether it starts from a real or a random
+image: `Method.branch` draws them before the step, and each branch has a graph of its own.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lonepair.methods.base import StepInputs
 from lonepair.ops.device import retain_cached
-from lonepair.ops.noise import Choice, RandomStream
+from lonepair.ops.noise import RandomStream
 
 logger = logging.getLogger("lonepair")
 
-MOST = 16
-"""No more ways are recorded: of many each is gone too seldom."""
+MAX_GRAPHS = 16
+"""Number of branches that are captured. With more of them each is replayed too rarely to pay for its capture."""
 
-_ONE_AT_A_TIME = threading.Lock()
+_CAPTURE_LOCK = threading.Lock()
+"""Only one thread captures at a time; others may launch kernels meanwhile."""
 
 Losses = dict[str, Tensor]
-Path = tuple[int, ...]
-Make = Callable[[torch.Generator], StepInputs]
-"""Gives what a step sees, whose random tensors are drawn by this generator: the same each time."""
 Shapes = tuple[torch.Size, ...]
-Run = Callable[[StepInputs], Losses]
-"""Takes a step, of what it sees."""
 
 
-class Ways:
-    """In which ways the choices of a step may fall, as far as they were met: a tree of them.
+class Step(ABC):
+    """A training step whose inputs are prepared and whose random choices are drawn."""
 
-    What a step asks for next hangs on nothing but how what it asked before has fallen.
-    """
+    @property
+    @abstractmethod
+    def branch(self) -> tuple[Any, ...] | None:
+        """The step's random choices; None where they are too many to capture each."""
 
-    def __init__(self) -> None:
-        self._next: dict[Path, tuple[str, float]] = {}
+    @property
+    @abstractmethod
+    def rng(self) -> RandomStream:
+        """Source of all random tensors of the step."""
 
-    def walk(self, rng: RandomStream) -> Path:
-        """How the choices fall of a step that draws from `draw`, as far as the tree is known."""
-        path: Path = ()
-        while path in self._next:
-            kind, among = self._next[path]
-            path = (*path, getattr(rng, kind)(among))
-        return path
+    @abstractmethod
+    def run(self) -> Losses:
+        """Compute the step. Nothing in it may depend on host decisions other than `branch`."""
 
-    def learn(self, asked: Sequence[Choice]) -> Path | None:
-        """The way that a step went which `asked` so, as `walk` will find it; None where that cannot be."""
-        path: Path = ()
-        for choice in asked:
-            if choice.fell is None:
-                return None
-            self._next[path] = (choice.kind, choice.among)
-            path = (*path, choice.fell)
-        return path
+
+Replay = Callable[[Step], Losses]
+"""Does what `run` of a step with the captured branch does."""
+Capture = Callable[[Step, torch.Generator], Replay]
+"""Captures a step that draws from the generator, without executing it. Raises RuntimeError where that is impossible."""
 
 
 class Recorder:
-    """Takes the steps of one stage: the first of each way as they are, the others as graphs."""
+    """Runs the steps of one stage: the first of each branch directly, later ones as replays of its capture."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, capture: Capture | None = None) -> None:
+        """
+        Args:
+            device: The GPU.
+            capture: How steps are captured; None for CUDA graphs that share their memory.
+        """
         self._generator = torch.Generator(device)
-        self._ways = Ways()
-        self._graphs: dict[Path, tuple[torch.cuda.CUDAGraph, Losses] | None] = {}
-        """None: this way was gone once, and is recorded when it is gone again."""
+        self._capture = capture or _GraphPool()
+        self._replays: dict[tuple[Any, ...], Replay | None] = {}
+        """Branch -> its replay; None after the first, direct step of the branch."""
+        self.is_disabled = False
+        """Whether all further steps run directly: a capture failed, or branches are too many."""
+
+    @property
+    def captured_branches(self) -> list[tuple[Any, ...]]:
+        """Branches that are replayed."""
+        return [branch for branch, replay in self._replays.items() if replay]
+
+    def __call__(self, prepare: Callable[[torch.Generator], Step]) -> Losses:
+        """Run one step.
+
+        Args:
+            prepare: Returns the step. It seeds the generator that it gets, from which the step draws all tensors.
+
+        Returns:
+            The step's losses. A later step overwrites them.
+        """
+        step = prepare(self._generator)
+        branch = step.branch
+        if self.is_disabled or branch is None:
+            self._disable()
+            return step.run()
+
+        # The first step of a branch runs directly: it fills caches and creates the optimizers' state.
+        if branch not in self._replays:
+            if len(self._replays) < MAX_GRAPHS:
+                self._replays[branch] = None
+            return step.run()
+
+        replay = self._replays[branch]
+        if replay is None:
+            step.rng.forbid_host_draws()
+            try:
+                replay = self._replays[branch] = self._capture(step, self._generator)
+            except RuntimeError as error:  # capture only saves time: whatever prevents it, the training continues
+                logger.info("CUDA graphs are off for this stage: %s", (str(error).splitlines() or ["?"])[0])
+                self._disable()
+                # The old generator may be waiting for the end of the failed capture.
+                self._generator = torch.Generator(self._generator.device)
+                return prepare(self._generator).run()
+        return replay(step)
+
+    def _disable(self) -> None:
+        self.is_disabled = True
+        self._replays.clear()
+
+
+class _GraphPool:
+    """Captures steps as CUDA graphs that share one memory pool, because they are never replayed concurrently."""
+
+    def __init__(self) -> None:
         self._pool: Any = None
-        self._held: list[Any] = []
-        self._gave_up = False
 
-    def __call__(self, make: Make, run: Run) -> Losses:
-        """The losses of a step, which hold until the next one."""
-        if self._gave_up:
-            return run(make(self._generator))
-        path = self._ways.walk(make(self._generator).rng)
-        if path in self._graphs:
-            found = self._graphs[path] or self._record(path, make, run)
-            if found:
-                found[0].replay()
-                return found[1]
-        return self._look(make(self._generator), run)
-
-    def _look(self, inputs: StepInputs, run: Run) -> Losses:
-        """A step as it is, after which it is known what it asks for."""
-        asked: list[Choice] = []
-        inputs.rng.told = asked.append
-        losses = run(inputs)
-        path = self._ways.learn(asked)
-        if path is None:
-            self._give_up()
-        elif len(self._graphs) < MOST:
-            self._graphs.setdefault(path)
-        return losses
-
-    def _record(self, path: Path, make: Make, run: Run) -> tuple[torch.cuda.CUDAGraph, Losses] | None:
-        """A graph of the step that `make` makes, which is not taken by that; None where it cannot be recorded."""
+    def __call__(self, step: Step, generator: torch.Generator) -> Replay:
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._generator)
-        inputs = make(self._generator)
-        try:
-            with _recording(graph, pool=self._pool, stream=torch.cuda.current_stream()) as held:
-                losses = run(inputs)
-        except RuntimeError as error:  # recording is for speed alone: whatever forbids it, the training goes on
-            logger.info("the steps of this stage are not recorded: %s", (str(error).splitlines() or ["?"])[0])
-            self._give_up()
-            return None
+        graph.register_generator_state(generator)
+        with _capturing(graph, pool=self._pool, stream=torch.cuda.current_stream()) as retained:
+            losses = step.run()
         self._pool = graph.pool()
-        self._held += held
-        self._graphs[path] = graph, losses
-        return self._graphs[path]
+        return _Graph(graph, losses, retained)
 
-    def _give_up(self) -> None:
-        self._gave_up = True
-        self._graphs.clear()
-        self._held.clear()
-        self._generator = torch.Generator(self._generator.device)  # the other may wait for the end of a recording
+
+@dataclass
+class _Graph:
+    """A captured step."""
+
+    graph: torch.cuda.CUDAGraph
+    losses: Losses
+    """Tensors that a replay writes."""
+    retained: list[Any]
+    """Cached tensors that a replay reads by address."""
+
+    def __call__(self, step: Step) -> Losses:
+        self.graph.replay()  # draws from the generator as it was seeded when `step` was prepared
+        return self.losses
 
 
 @contextmanager
-def _recording(graph: torch.cuda.CUDAGraph, **how: Any) -> Iterator[list[Any]]:
-    """Within it, what this thread launches is recorded. Others may train meanwhile, but not record.
+def _capturing(graph: torch.cuda.CUDAGraph, **options: Any) -> Iterator[list[Any]]:
+    """Within the block this thread's launches are captured; other threads may launch, but not capture.
 
-    What it gives has to be kept as long as the graph.
+    Yields:
+        The cached tensors that the graph reads by address; keep them as long as the graph.
     """
-    here = torch.cuda.stream(torch.cuda.current_stream())  # to which torch does not go back where recording fails
+    restore_stream = torch.cuda.stream(torch.cuda.current_stream())  # torch does not restore it after a failed capture
     with (
-        _ONE_AT_A_TIME,
-        retain_cached() as held,
-        here,
-        torch.cuda.graph(graph, capture_error_mode="thread_local", **how),
+        _CAPTURE_LOCK,
+        retain_cached() as retained,
+        restore_stream,
+        torch.cuda.graph(graph, capture_error_mode="thread_local", **options),
     ):
-        yield held
+        yield retained
 
 
-class Repeated:
-    """A function of tensors, for use without gradients, that a GPU repeats as a graph: one for all that is of a shape.
+class GraphedFunction:
+    """A function of tensors, without gradients, that is replayed as a CUDA graph: one for each combination of shapes.
 
-    What it computes may hang on nothing but their values, and the host may decide nothing by these.
+    The function may depend on nothing but the values of its arguments, and the host may not read them.
     """
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]]) -> None:
         self._function = function
         self._graphs: dict[Shapes, tuple[torch.cuda.CUDAGraph, list[Tensor], tuple[Tensor, ...]] | None] = {}
-        """By what is given: with where that is looked for, and what is made. None: such was given once."""
-        self._held: list[Any] = []
-        self._never: set[Shapes] = set()
-        """Of what cannot be recorded."""
+        """Shapes -> graph, the tensors that it reads and those that it writes; None after the first, direct call."""
+        self._retained: list[Any] = []
+        self._uncapturable: set[Shapes] = set()
         self._stream: torch.cuda.Stream | None = None
 
-    def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
-        shapes = tuple(tensor.shape for tensor in given)
-        if shapes in self._never or shapes not in self._graphs:
+    def __call__(self, *args: Tensor) -> tuple[Tensor, ...]:
+        shapes = tuple(tensor.shape for tensor in args)
+        if shapes in self._uncapturable or shapes not in self._graphs:
             self._graphs.setdefault(shapes)
-            return self._function(*given)
-        found = self._graphs[shapes] or self._record(shapes, given)
-        if found is None:
-            return self._function(*given)
-        graph, places, made = found
-        for place, tensor in zip(places, given, strict=True):
-            place.copy_(tensor)
+            return self._function(*args)
+        entry = self._graphs[shapes] or self._capture(shapes, args)
+        if entry is None:
+            return self._function(*args)
+        graph, inputs, outputs = entry
+        for static, tensor in zip(inputs, args, strict=True):
+            static.copy_(tensor)
         graph.replay()
-        return tuple(tensor.clone() for tensor in made)
+        return tuple(tensor.clone() for tensor in outputs)
 
-    def _record(
-        self, shapes: Shapes, given: Sequence[Tensor]
+    def _capture(
+        self, shapes: Shapes, args: Sequence[Tensor]
     ) -> tuple[torch.cuda.CUDAGraph, list[Tensor], tuple[Tensor, ...]] | None:
-        """A graph of the function, where it looks for what it is given, and what it makes; None where it cannot be."""
-        graph, places = torch.cuda.CUDAGraph(), [torch.empty_like(tensor) for tensor in given]
+        """The graph, its inputs and its outputs; None where the function cannot be captured."""
+        graph, inputs = torch.cuda.CUDAGraph(), [torch.empty_like(tensor) for tensor in args]
         try:
-            # One of its own: graphs that were recorded in one stream share room to work in, and may run at once.
+            # A stream of its own: graphs captured in one stream share their workspace, and may run concurrently.
             self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            with _recording(graph, stream=self._stream) as held:
-                made = self._function(*places)
-        except RuntimeError as error:  # as with steps
-            logger.info("frames are not recorded: %s", (str(error).splitlines() or ["?"])[0])
-            self._never.add(shapes)
+            with _capturing(graph, stream=self._stream) as retained:
+                outputs = self._function(*inputs)
+        except RuntimeError as error:  # as in Recorder
+            logger.info("CUDA graphs are off for these frames: %s", (str(error).splitlines() or ["?"])[0])
+            self._uncapturable.add(shapes)
             return None
-        self._held += held
-        self._graphs[shapes] = graph, places, made
+        self._retained += retained
+        self._graphs[shapes] = graph, inputs, outputs
         return self._graphs[shapes]

@@ -1,4 +1,4 @@
-"""CUDA streams: independent calls that a GPU may run at the same time."""
+"""CUDA streams: independent calls that a GPU may execute concurrently."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 def run_branches(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """What `calls` give: in a step that is being recorded as a graph each is a branch of its own, and so are its
-    derivatives; otherwise one after the other.
+    """The results of independent `calls`, which are parallel branches of a CUDA graph while one is captured.
 
-    Kernels of small pictures fill a part of a GPU. Launched one by one, by the host, they would not overlap anyway.
+    Their derivatives are parallel branches, too. Outside a capture the calls run in turn: the host launches kernels of
+    small images more slowly than a GPU executes them, so they would not overlap.
     """
     if not torch.cuda.is_available() or not torch.cuda.is_current_stream_capturing():
         return [call() for call in calls]
@@ -24,26 +24,27 @@ def run_branches(calls: Sequence[Callable[[], T]]) -> list[T]:
 
 
 def run_in_streams(calls: Sequence[Callable[[], T]], kind: str) -> list[T]:
-    """What `calls` give, each launched in a stream of its own, after which the current one goes on.
+    """The results of independent `calls`, each launched in a stream of its own; the current stream waits for all.
 
     Args:
-        kind: Streams of another kind are others: calls may make such calls themselves.
+        calls: Functions without arguments.
+        kind: Name of the set of streams. Nested calls need another kind.
     """
-    here, found = torch.cuda.current_stream(), []
-    streams = [thread_stream(here.device, kind, index) for index in range(len(calls))]
+    current, results = torch.cuda.current_stream(), []
+    streams = [thread_stream(current.device, kind, index) for index in range(len(calls))]
     try:
         for call, stream in zip(calls, streams, strict=True):
-            stream.wait_stream(here)
+            stream.wait_stream(current)
             with torch.cuda.stream(stream):
-                found.append(call())
+                results.append(call())
     finally:
         for stream in streams:
-            here.wait_stream(stream)
-    return found
+            current.wait_stream(stream)
+    return results
 
 
 def thread_stream(device: torch.device, kind: str, index: int = 0) -> torch.cuda.Stream:
-    """This thread's own stream of that name, the same each time."""
+    """This thread's stream of that kind and index; the same object at each call."""
     return _stream(device, threading.get_ident(), kind, index)
 
 

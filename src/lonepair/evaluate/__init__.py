@@ -1,4 +1,4 @@
-"""What runs are worth: each measured by the metrics, as a table, as numbers in JSON, and as a page with pictures."""
+"""Evaluation of runs: metrics as a table, as numbers in JSON, and as a page with pictures."""
 
 from lonepair.evaluate.measure import EvaluationOptions as EvaluationOptions
 from lonepair.evaluate.measure import MetricRow as MetricRow

@@ -1,66 +1,75 @@
-"""What each number of a report means, in a sentence, and which way is better."""
+"""Definition of each metric of a report: what it measures, and which values are better."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 
-class Meaning(NamedTuple):
-    """How a metric is read."""
+class MetricDefinition(NamedTuple):
+    """How to read a metric."""
 
     better: str
-    """"lower", "higher", or what it is compared with."""
-    says: str
+    """"lower", "higher", or the value that it is compared with."""
+    text: str
+    """What it measures, with its range."""
 
 
 DEFINITIONS = {
-    "look": Meaning(
-        "lower", "Distance of the patches to the target's, over the untranslated source's: 0 to 1, or more."
+    "look": MetricDefinition(
+        "lower",
+        "Distance between the patches of the output and of the target, divided by that of the untranslated source: "
+        "0 for the target itself, 1 for the source.",
     ),
-    "structure": Meaning(
-        "higher", "Correlation of what is alike in the picture with what is alike in its source: -1 to 1."
+    "structure": MetricDefinition(
+        "higher", "Correlation between the self-similarity of the output and that of its source: -1 to 1."
     ),
-    "copying": Meaning(
-        "lower", "Share of the picture cut out of the target in one piece: 0 to 1; the source's is chance."
+    "copying": MetricDefinition(
+        "lower", "Share of the output that is copied from the target in large regions: 0 to 1. The source's is chance."
     ),
-    "diversity": Meaning(
-        "higher", "How much samples differ, over the image's own contrast: 0 is one and the same picture."
+    "diversity": MetricDefinition(
+        "higher", "Difference between samples, divided by the contrast of the image: 0 if all samples are equal."
     ),
-    "look_distance": Meaning(
-        "lower", "Distance of the patches to the image's, in its own contrast: 0 for equal images."
+    "look_distance": MetricDefinition(
+        "lower", "Distance between the patches and those of the image, in units of its contrast: 0 for equal images."
     ),
-    "psnr": Meaning("higher", "Error of the reconstruction in dB; none (-) where it is exact."),
-    "ssim": Meaning("higher", "Structural similarity of the reconstruction to the image: 1 for equal images."),
-    "sifid": Meaning(
-        "lower", "Distance of Inception features (64, as SinGAN's code measures) to the image's: 0 if equal."
+    "psnr": MetricDefinition("higher", "Error of the reconstruction in dB; none (-) where it is exact."),
+    "ssim": MetricDefinition(
+        "higher", "Structural similarity between the reconstruction and the image: 1 for equal images."
     ),
-    "error": Meaning(
-        "near source_error", "Squared change of the redrawn clip along the source's motion: more is flicker."
+    "sifid": MetricDefinition(
+        "lower", "Distance between Inception features (64, as in SinGAN's code) and those of the image: 0 if equal."
     ),
-    "source_error": Meaning("reference", "The same of the source: what motion, noise and light leave of a real clip."),
-    "sharpness": Meaning(
-        "near 1", "Mean gradient of the redrawn frames over the target's: a blurred clip is steady, too."
+    "error": MetricDefinition(
+        "near source_error",
+        "Mean squared difference between successive frames of the translated clip along the source's motion: larger "
+        "is more flicker.",
     ),
-    "followed": Meaning(
-        "higher", "Share of the pixels whose motion could be followed: of those alone the errors tell."
+    "source_error": MetricDefinition(
+        "reference", "The same of the source clip: what errors of the motion, noise and changing light contribute."
+    ),
+    "sharpness": MetricDefinition(
+        "near 1", "Mean gradient of the translated frames, divided by that of the target: a blurred clip is steady too."
+    ),
+    "tracked_fraction": MetricDefinition(
+        "higher", "Share of the pixels in which the motion is reliable. The errors are measured there only."
     ),
 }
-"""Metric -> its meaning; the order is that of a table's columns."""
+"""Metric -> its definition, in the order of a table's columns."""
 
 REFERENCE_ROWS = {
     "source": "the untranslated source: look 1, structure 1, copying by chance",
-    "target": "the target itself: look 0, copying 1, and its structure by chance",
+    "target": "the target itself: look 0, copying 1, structure by chance",
 }
-"""References among a table's rows, for its foot."""
+"""Name of a reference row -> its explanation below the table."""
 
 
 def metric_columns(values: list[dict[str, float]]) -> list[str]:
-    """The metrics that any of `values` has, in the order of `DEFINITIONS`."""
+    """Return the metrics that any of `values` has, in the order of `DEFINITIONS`."""
     return [name for name in DEFINITIONS if any(name in row for row in values)]
 
 
 def format_value(name: str, value: float | None) -> str:
-    """A value as a table shows it; "-" for none, and for an infinite one."""
+    """Format a value of the metric `name` for a table; "-" for None and for infinity."""
     if value is None or value in (float("inf"), float("-inf")):
         return "-"
     digits = {"psnr": 2, "sifid": 4, "error": 5, "source_error": 5}.get(name, 3)

@@ -1,4 +1,4 @@
-"""Measure a run: rows of numbers, each beside references that say what they mean, and pictures."""
+"""Measures a run: rows of metrics, reference rows that put them into context, and pictures."""
 
 from __future__ import annotations
 
@@ -23,28 +23,30 @@ from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
 
 OUTPUT, PUBLISHED = "output", "published"
+"""Names of rows and pictures."""
 _RED = (1.0, -0.6, -0.6)
-"""Colour of the copy map, in [-1, 1]."""
+"""Colour of copied regions, in [-1, 1]."""
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What to measure beyond the run itself."""
+    """What to measure in addition to the run itself."""
 
     published: Float[Tensor, "1 c h w"] | None = None
-    """A published picture of the first direction, [-1, 1]."""
+    """A published translation in the first direction, in [-1, 1], to compare with."""
     clip: Source | None = None
-    """A clip that is redrawn as a whole."""
+    """A clip whose translation is measured."""
     weights: Path | None = None
     """Inception weights for SIFID."""
     samples: int = 8
+    """Number of samples of a model of one image."""
     seed: int = 0
-    """Of samples, and of the noise in a redrawing."""
+    """Random seed of the samples, and of a translation's noise."""
 
 
 @dataclass(frozen=True)
 class MetricRow:
-    """What is measured of one picture (or of all samples)."""
+    """Metrics of one picture, or their means over all samples."""
 
     name: str
     values: dict[str, float]
@@ -53,33 +55,40 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class ReportSection:
-    """One table of a report, and its pictures."""
+    """One table of a report with its pictures."""
 
     name: str
     """A direction, "samples" or "clip"."""
     rows: list[MetricRow]
     pictures: dict[str, Float[Tensor, "1 c h w"]] = field(default_factory=dict)
-    """What is shown -> picture, [-1, 1]."""
+    """Name of a picture -> picture in [-1, 1]."""
 
     @property
-    def main(self) -> MetricRow:
-        """The row that the others are there for: the output's, or the samples'."""
+    def main_row(self) -> MetricRow:
+        """The row of the output, or of the samples; the others are references."""
         return next((row for row in self.rows if row.name == OUTPUT), self.rows[0])
 
 
-def measure_run(run: Run, wanted: EvaluationOptions) -> list[ReportSection]:
-    """Everything that can be said of `run`: of a pair both directions, and the clip; of one image its samples.
+def measure_run(run: Run, options: EvaluationOptions) -> list[ReportSection]:
+    """Measure a run.
+
+    Args:
+        run: The run.
+        options: What to measure in addition.
+
+    Returns:
+        For a pair a section per direction, and one for the clip; for a single image one section of its samples.
 
     Raises:
-        UserError: for weights that are none, or a clip that cannot be redrawn.
+        UserError: The weights are not those of the Inception network, or the clip cannot be translated.
     """
     if run.is_single_image:
-        return [_samples(run, wanted)]
-    parts = [
-        measure_direction(run, name, wanted.published if name == DIRECTIONS[0] else None, wanted.seed)
+        return [_measure_samples(run, options)]
+    sections = [
+        measure_direction(run, name, options.published if name == DIRECTIONS[0] else None, options.seed)
         for name in DIRECTIONS
     ]
-    return parts if wanted.clip is None else [*parts, _clip(run, wanted.clip, wanted.seed)]
+    return sections if options.clip is None else [*sections, _measure_clip(run, options.clip, options.seed)]
 
 
 # -- pairs ------------------------------------------------------------------------------------------------------------
@@ -88,27 +97,36 @@ def measure_run(run: Run, wanted: EvaluationOptions) -> list[ReportSection]:
 def measure_direction(
     run: Run, name: str, published: Float[Tensor, "1 c h w"] | None = None, seed: int = 0
 ) -> ReportSection:
-    """The run's own input redrawn at training size, with look, structure and copying, and what these are of the
-    source, of the target and of a published picture."""
+    """Translate the run's own source in one direction, and measure look, structure and copying.
+
+    Args:
+        run: The run of a pair.
+        name: The direction, one of `DIRECTIONS`.
+        published: A published translation in this direction, in [-1, 1], to compare with.
+        seed: Random seed of the translation's noise.
+
+    Returns:
+        Rows of the output and of the references source, target and published translation, and their pictures.
+    """
     source, target = run.inputs[name[0]], run.inputs[name[-1]]
-    redrawn = run.model.translate(source, reverse=name == DIRECTIONS[1], seed=seed).image
+    output = run.model.translate(source, reverse=name == DIRECTIONS[1], seed=seed).image
     rows = [
         MetricRow("source", translation_metrics(source, target, source)),
         MetricRow("target", translation_metrics(target, target, source)),
-        MetricRow(OUTPUT, translation_metrics(redrawn, target, source)),
+        MetricRow(OUTPUT, translation_metrics(output, target, source)),
     ]
-    pictures = {"source": source, "target": target, OUTPUT: redrawn}
+    pictures = {"source": source, "target": target, OUTPUT: output}
     if published is not None:
-        shown = match_channels(published, source.shape[1])
-        rows += _beside_published(source, target, redrawn, shown)
-        pictures[PUBLISHED] = shown
-    copied = overlay_copies(redrawn, copy_map(redrawn, target))
-    sheet = contact_sheet([[*pictures.items(), ("copied from the target", copied)]])
-    return ReportSection(name, rows, {"sheet": sheet, OUTPUT: redrawn, "copied": copied})
+        published = match_channels(published, source.shape[1])
+        rows += _published_rows(source, target, output, published)
+        pictures[PUBLISHED] = published
+    overlay = overlay_copies(output, copy_map(output, target))
+    sheet = contact_sheet([[*pictures.items(), ("copied from the target", overlay)]])
+    return ReportSection(name, rows, {"sheet": sheet, OUTPUT: output, "copied": overlay})
 
 
 def translation_metrics(image: Tensor, target: Tensor, source: Tensor) -> dict[str, float]:
-    """Look, structure and copying of `image`, which is to have the look of `target` and the structure of `source`."""
+    """Measure look, structure and copying of `image`, a translation of `source` into the look of `target`."""
     return {
         "look": look(image, target, source),
         "structure": structure(image, source),
@@ -116,78 +134,93 @@ def translation_metrics(image: Tensor, target: Tensor, source: Tensor) -> dict[s
     }
 
 
-def _beside_published(source: Tensor, target: Tensor, redrawn: Tensor, published: Tensor) -> list[MetricRow]:
-    """All at the published picture's longest side, each aspect kept: metrics of unequal sizes do not compare."""
+def _published_rows(source: Tensor, target: Tensor, output: Tensor, published: Tensor) -> list[MetricRow]:
+    """Measure source, output and published translation at one longest side, each with its aspect ratio.
+
+    Metrics of pictures of different sizes are not comparable.
+    """
     longest = min(max(published.shape[-2:]), max(source.shape[-2:]))
     factor = longest / max(source.shape[-2:])
-    small, ours, aim = (_scaled(image, factor) for image in (source, redrawn, target))
-    theirs = _scaled(published, longest / max(published.shape[-2:]))
-    # Some published pictures are squares of a source that is none: it is drawn out as theirs is.
-    stretched = resize_image(source, (theirs.shape[-2], theirs.shape[-1]))
+    small_source, small_output, small_target = (_scale(image, factor) for image in (source, output, target))
+    small_published = _scale(published, longest / max(published.shape[-2:]))
+    # Some published translations are square although their source is not: stretch the source as they are.
+    stretched = resize_image(source, (small_published.shape[-2], small_published.shape[-1]))
     return [
-        MetricRow(f"source, {longest} px", translation_metrics(small, aim, small)),
-        MetricRow(f"{OUTPUT}, {longest} px", translation_metrics(ours, aim, small)),
-        MetricRow(f"{PUBLISHED}, {longest} px", translation_metrics(theirs, aim, stretched)),
+        MetricRow(f"source, {longest} px", translation_metrics(small_source, small_target, small_source)),
+        MetricRow(f"{OUTPUT}, {longest} px", translation_metrics(small_output, small_target, small_source)),
+        MetricRow(f"{PUBLISHED}, {longest} px", translation_metrics(small_published, small_target, stretched)),
     ]
 
 
-def _scaled(image: Tensor, factor: float) -> Tensor:
+def _scale(image: Tensor, factor: float) -> Tensor:
+    """Resize `image` by `factor`, to a patch of the metrics at least."""
     h, w = image.shape[-2:]
     return resize_image(image, (max(PATCH, round(h * factor)), max(PATCH, round(w * factor))))
 
 
 def overlay_copies(output: Float[Tensor, "1 c h w"], copied: Bool[Tensor, "h2 w2"]) -> Float[Tensor, "1 3 h w"]:
-    """`output`, [-1, 1], half red wherever a patch that `copy_map` marks lies."""
+    """Mark copied regions in red.
+
+    Args:
+        output: A picture in [-1, 1].
+        copied: Its copy map (`metrics.copy_map`): True at the corner of each copied patch.
+
+    Returns:
+        The picture as RGB, mixed half and half with red where a copied patch lies.
+    """
+    # Every pixel of a patch counts, not its corner alone.
     covered = F.max_pool2d(F.pad(copied[None, None].float(), [PATCH - 1] * 4), PATCH, 1)
     mask = F.interpolate(covered, (output.shape[-2], output.shape[-1]), mode="nearest")
-    shown = match_channels(output, 3)
+    rgb = match_channels(output, 3)
     red = torch.tensor(_RED).view(1, 3, 1, 1)
-    return torch.where(mask > 0, (shown + red) / 2, shown)
+    return torch.where(mask > 0, (rgb + red) / 2, rgb)
 
 
-def _clip(run: Run, clip: Source, seed: int) -> ReportSection:
+def _measure_clip(run: Run, clip: Source, seed: int) -> ReportSection:
+    """Translate `clip`, and measure its stability over time."""
     config = run.model.method.config
-    # At the size at which the target is measured, so that the sharpness of both is of the same pixels.
-    h, w = working_size(clip.size, config.min_side, config.max_side)
-    larger = max(run.inputs["b"].shape[-2:]) / max(run.model.method.plan.full_sizes["b"])
-    translation = run.model.translate(clip, seed=seed, size=(round(larger * h), round(larger * w)))
+    # Translate at the scale at which the target is measured, so that the sharpness of both is comparable.
+    h, w = working_size(clip.size, config.size.min_side, config.size.max_side)
+    factor = max(run.inputs["b"].shape[-2:]) / max(run.model.method.plan.full_sizes["b"])
+    translation = run.model.translate(clip, seed=seed, size=(round(factor * h), round(factor * w)))
     channels = run.model.method.plan.channels
     source = (match_channels(frame.image, channels) for frame in clip.frames())
-    found = stability((frame.image for frame in translation.frames()), source, run.inputs["b"])
-    return ReportSection("clip", [MetricRow(OUTPUT, dict(vars(found)))], {"sheet": translation.sheet(run.inputs["b"])})
+    metrics = stability((frame.image for frame in translation.frames()), source, run.inputs["b"])
+    rows = [MetricRow(OUTPUT, dict(vars(metrics)))]
+    return ReportSection("clip", rows, {"sheet": translation.sheet(run.inputs["b"])})
 
 
 # -- one image --------------------------------------------------------------------------------------------------------
 
 
-def _samples(run: Run, wanted: EvaluationOptions) -> ReportSection:
-    """Samples and the reconstruction, each beside the image that was learnt."""
+def _measure_samples(run: Run, options: EvaluationOptions) -> ReportSection:
+    """Measure samples and the reconstruction, each against the training image."""
     model, image = run.model, run.inputs["a"]
-    samples = model.sample(wanted.samples, seed=wanted.seed)
+    batch = model.sample(options.samples, seed=options.seed)
     rebuilt = reconstruction(model.method, model.engine)
-    # A model that was cut short draws smaller than it was to learn; one that has detail draws larger.
-    image, images = _of_one_size(image, samples.images["a"])
-    drawn = [images[index : index + 1] for index in range(len(images))]
-    of_samples = {
+    # Samples of an unfinished model are smaller than the image; those of a model with an exemplar may be larger.
+    image, images = _to_smaller_size(image, batch.images["a"])
+    samples = [images[index : index + 1] for index in range(len(images))]
+    sample_metrics = {
         "diversity": diversity(images, image),
-        "look_distance": _mean([look_distance(sample, image) for sample in drawn]),
+        "look_distance": _mean([look_distance(sample, image) for sample in samples]),
     }
-    learnt = resize_image(image, (rebuilt.shape[-2], rebuilt.shape[-1]))
-    of_rebuilt = {
-        "look_distance": look_distance(rebuilt, learnt),
-        "psnr": psnr(rebuilt, learnt),
-        "ssim": ssim(rebuilt, learnt),
+    reference = resize_image(image, (rebuilt.shape[-2], rebuilt.shape[-1]))
+    reconstruction_metrics = {
+        "look_distance": look_distance(rebuilt, reference),
+        "psnr": psnr(rebuilt, reference),
+        "ssim": ssim(rebuilt, reference),
     }
-    if wanted.weights is not None:
-        of_samples["sifid"] = _mean([sifid(sample, image, wanted.weights) for sample in drawn])
-        of_rebuilt["sifid"] = sifid(rebuilt, learnt, wanted.weights)
-    rows = [MetricRow("samples", of_samples), MetricRow("reconstruction", of_rebuilt)]
+    if options.weights is not None:
+        sample_metrics["sifid"] = _mean([sifid(sample, image, options.weights) for sample in samples])
+        reconstruction_metrics["sifid"] = sifid(rebuilt, reference, options.weights)
+    rows = [MetricRow("samples", sample_metrics), MetricRow("reconstruction", reconstruction_metrics)]
     sheet = contact_sheet([[("image", image), ("reconstruction", rebuilt)]])
-    return ReportSection("samples", rows, {"sheet": sheet, "samples": samples.sheet()})
+    return ReportSection("samples", rows, {"sheet": sheet, "samples": batch.sheet()})
 
 
-def _of_one_size(image: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Both at the smaller one's size."""
+def _to_smaller_size(image: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Resize both to the smaller one's size."""
     size = min((image.shape[-2:], images.shape[-2:]), key=max)
     return resize_image(image, (size[0], size[1])), resize_image(images, (size[0], size[1]))
 

@@ -1,4 +1,4 @@
-"""The report as one HTML page, with its style and charts inline; pictures lie beside it."""
+"""Renders the report as one HTML page with inline style and charts. Its pictures are separate files."""
 
 from __future__ import annotations
 
@@ -23,103 +23,120 @@ svg rect { fill: none; stroke: #ddd; } svg polyline { fill: none; stroke-width: 
 
 CAPTIONS = {
     "sheet": "side by side",
-    "output": "the output",
-    "copied": "the output; red: in long runs of one shift of the target, as copying counts them",
+    "output": "output",
+    "copied": "output; red: copied from the target in regions of one displacement, which `copying` counts",
     "samples": "samples",
 }
-"""Picture -> what is said below it."""
+"""Name of a picture -> its caption."""
 
 
 def page(
-    runs: Sequence[Run], parts: Sequence[Sequence[ReportSection]], files: Sequence[Sequence[dict[str, str]]]
+    runs: Sequence[Run], sections: Sequence[Sequence[ReportSection]], links: Sequence[Sequence[dict[str, str]]]
 ) -> str:
-    """The report of `runs`, given each one's parts and, for each part, picture -> its link."""
-    sections = [_run(run, mine, links) for run, mine, links in zip(runs, parts, files, strict=True)]
+    """Render the report.
+
+    Args:
+        runs: The runs.
+        sections: The sections of each run.
+        links: For each section of each run, name of a picture -> its link.
+    """
+    rendered = [_render_run(*entry) for entry in zip(runs, sections, links, strict=True)]
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>lonepair eval</title>'
-        f"<style>{_STYLE}</style></head><body>\n<h1>What the runs are worth</h1>\n"
-        + (_summary(runs, parts) if len(runs) > 1 else "")
-        + "\n".join(sections)
-        + _glossary(parts)
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Evaluation</title>'
+        f"<style>{_STYLE}</style></head><body>\n<h1>Evaluation</h1>\n"
+        + (_summary(runs, sections) if len(runs) > 1 else "")
+        + "\n".join(rendered)
+        + _definitions(sections)
         + "</body></html>\n"
     )
 
 
-def _summary(runs: Sequence[Run], parts: Sequence[Sequence[ReportSection]]) -> str:
-    """All runs in one table: of each part its main row."""
-    rows = [(run, part, part.main) for run, mine in zip(runs, parts, strict=True) for part in mine]
+def _summary(runs: Sequence[Run], sections: Sequence[Sequence[ReportSection]]) -> str:
+    """Render the main row of every section of every run in one table."""
+    rows = [
+        (run, section, section.main_row)
+        for run, run_sections in zip(runs, sections, strict=True)
+        for section in run_sections
+    ]
     names = metric_columns([row.values for _, _, row in rows])
     body = [
         [
             str(run.path),
             str(run.model.settings.get("method")),
-            part.name,
+            section.name,
             *(format_value(n, row.values.get(n)) for n in names),
         ]
-        for run, part, row in rows
+        for run, section, row in rows
     ]
-    return _table(["run", "method", "", *map(_headed, names)], body, 3)
+    return _table(["run", "method", "", *map(_column_title, names)], body, 3)
 
 
-def _run(run: Run, parts: Sequence[ReportSection], links: Sequence[dict[str, str]]) -> str:
-    text = [f"<h2>{escape(str(run.path))}</h2>"]
-    for part, files in zip(parts, links, strict=True):
-        names = metric_columns([row.values for row in part.rows])
-        body = [[row.name, *(format_value(name, row.values.get(name)) for name in names)] for row in part.rows]
-        text.append(f"<h3>{escape(part.name)}</h3>")
-        text.append(_table(["", *map(_headed, names)], body, 1))
-        text += [
-            f'<p class="foot">{name}: {says}.</p>'
-            for name, says in REFERENCE_ROWS.items()
-            if name in [r.name for r in part.rows]
+def _render_run(run: Run, sections: Sequence[ReportSection], links: Sequence[dict[str, str]]) -> str:
+    """Render the tables, pictures, losses and settings of one run."""
+    lines = [f"<h2>{escape(str(run.path))}</h2>"]
+    for section, files in zip(sections, links, strict=True):
+        names = metric_columns([row.values for row in section.rows])
+        body = [[row.name, *(format_value(name, row.values.get(name)) for name in names)] for row in section.rows]
+        lines.append(f"<h3>{escape(section.name)}</h3>")
+        lines.append(_table(["", *map(_column_title, names)], body, 1))
+        lines += [
+            f'<p class="foot">{name}: {text}.</p>'
+            for name, text in REFERENCE_ROWS.items()
+            if name in [r.name for r in section.rows]
         ]
-        text += [_figure(link, CAPTIONS[picture]) for picture, link in files.items()]
-    text += ["<h3>losses</h3>", loss_charts(run.history) or "<p>None were logged.</p>"]
-    text += ["<h3>settings</h3>", _settings(run.settings())]
-    return "\n".join(text)
+        lines += [_figure(link, CAPTIONS[picture]) for picture, link in files.items()]
+    lines += ["<h3>Losses</h3>", loss_charts(run.history) or "<p>No losses were logged.</p>"]
+    lines += ["<h3>Settings</h3>", _settings(run.settings())]
+    return "\n".join(lines)
 
 
 def _figure(link: str, caption: str) -> str:
+    """Render a picture above its caption."""
     return f'<figure><img src="{escape(link)}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
 
 
 def _settings(settings: dict[str, Any]) -> str:
+    """Render the table of a run's settings."""
     plain = {
         name: value for name, value in settings.items() if name not in ("config", "parameters", "training_seconds")
     }
     parameters = settings["parameters"]
-    plain["parameters of the generators"] = f"{sum(parameters.values()):,} ({_listed(parameters)})"
+    plain["parameters of the generators"] = f"{sum(parameters.values()):,} ({_as_text(parameters)})"
     plain["sizes"] = {domain: f"{w}x{h}" for domain, (h, w) in settings["sizes"].items()}
     plain["training"] = f"{settings['training_seconds']:.0f} s"
-    plain["settings"] = _listed(settings["config"])
-    return _table(["", ""], [[name, _listed(value)] for name, value in plain.items()], 2)
+    plain["settings"] = _as_text(settings["config"])
+    return _table(["", ""], [[name, _as_text(value)] for name, value in plain.items()], 2)
 
 
-def _listed(value: Any) -> str:
-    """A value of the settings in words."""
+def _as_text(value: Any) -> str:
+    """Format a value of the settings as text."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_listed(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {_as_text(part)}" for name, part in value.items())
     if isinstance(value, list | tuple):
         return " ".join(map(str, value))
     return str(value)
 
 
-def _glossary(parts: Sequence[Sequence[ReportSection]]) -> str:
-    names = metric_columns([row.values for mine in parts for part in mine for row in part.rows])
-    body = [[name, DEFINITIONS[name].better, DEFINITIONS[name].says] for name in names]
-    return "<h2>How to read it</h2>\n" + _table(["", "better", ""], body, 3)
+def _definitions(sections: Sequence[Sequence[ReportSection]]) -> str:
+    """Render the definitions of the metrics that occur in the report."""
+    names = metric_columns(
+        [row.values for run_sections in sections for section in run_sections for row in section.rows]
+    )
+    body = [[name, DEFINITIONS[name].better, DEFINITIONS[name].text] for name in names]
+    return "<h2>Metrics</h2>\n" + _table(["", "better", ""], body, 3)
 
 
-def _headed(name: str) -> str:
+def _column_title(name: str) -> str:
+    """Return the metric with an arrow where lower or higher values are better."""
     arrow = {"lower": " ↓", "higher": " ↑"}.get(DEFINITIONS[name].better, "")
     return name + arrow
 
 
-def _table(head: Sequence[str], body: Sequence[Sequence[str]], words: int) -> str:
-    """A table whose first `words` columns are text, the others numbers."""
+def _table(head: Sequence[str], body: Sequence[Sequence[str]], text_columns: int) -> str:
+    """Render a table; the first `text_columns` columns are text, the others numbers."""
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
     rows = [
-        "".join(f"<td{'' if i < words else ' class=n'}>{escape(cell)}</td>" for i, cell in enumerate(row))
+        "".join(f"<td{'' if i < text_columns else ' class=n'}>{escape(cell)}</td>" for i, cell in enumerate(row))
         for row in body
     ]
     return f"<table><tr>{top}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"

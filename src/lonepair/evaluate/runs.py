@@ -1,4 +1,4 @@
-"""A finished run as it is read for measuring: its model, what it learnt from, and its losses."""
+"""Reads a finished run for evaluation: its model, its training inputs and its losses."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from lonepair.ops.resize import resize_image
 from lonepair.train.run import RunFolder
 
 MAX_MEASURED_SIDE = 256
-"""Longest side, in pixels, at which what grows beyond the networks' size is measured."""
+"""Longest side, in pixels, at which outputs are measured that exceed the networks' size."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run."""
+    """A finished run."""
 
     path: Path
     model: Model
     inputs: dict[str, Float[Tensor, "1 c h w"]]
-    """Domain -> its first frame, [-1, 1], with the model's channels: at training size, or as far as the model knows it
-    in more detail, up to `MAX_MEASURED_SIDE` pixels."""
+    """Domain -> its first frame in [-1, 1], with the model's channels, at training size; larger, up to
+    `MAX_MEASURED_SIDE` pixels, where the model stores an exemplar of more detail."""
     history: list[dict[str, float]]
-    """The lines of metrics.jsonl: stage, step, seconds, and each loss under its name."""
+    """The lines of metrics.jsonl: stage, step, seconds, and each loss by name."""
 
     @property
     def is_single_image(self) -> bool:
-        """Whether it learnt from one image, not from a pair."""
+        """Whether the run trained on a single image rather than a pair."""
         return isinstance(self.model.method, SingleMethod)
 
     @property
     def seconds(self) -> float:
-        """Training time over all sessions; 0 where nothing was logged."""
+        """Training time over all sessions, in seconds; 0 where nothing was logged."""
         return self.history[-1]["seconds"] if self.history else 0.0
 
     def settings(self) -> dict[str, Any]:
-        """How it was trained, as plain values for a report."""
-        method, kept = self.model.method, self.model.settings
+        """Return how the run was trained, as plain values for a report."""
+        method, settings = self.model.method, self.model.settings
         return {
             "run": str(self.path),
-            **{name: kept.get(name) for name in ("method", "preset", "seed")},
-            "inputs": {domain: source["name"] for domain, source in kept.get("inputs", {}).items()},
+            **{name: settings.get(name) for name in ("method", "preset", "seed")},
+            "inputs": {domain: source["name"] for domain, source in settings.get("inputs", {}).items()},
             "sizes": {domain: list(image.shape[-2:]) for domain, image in self.inputs.items()},
             "stages": f"{method.stage + 1} of {method.plan.stages}",
             "steps": self.steps(),
@@ -64,18 +64,22 @@ class Run:
         }
 
     def steps(self) -> list[int]:
-        """Steps taken at each stage, as logged."""
-        taken: dict[int, int] = {}
+        """Return the number of steps at each stage, as logged."""
+        last_steps: dict[int, int] = {}
         for line in self.history:
-            taken[int(line["stage"])] = int(line["step"])
-        return [taken[stage] for stage in sorted(taken)]
+            last_steps[int(line["stage"])] = int(line["step"])
+        return [last_steps[stage] for stage in sorted(last_steps)]
 
 
 def open_run(path: Path, load_model: Callable[[Path], Model] = load) -> Run:
-    """The run whose folder is `path`; `load_model` brings a model file to the device.
+    """Open the run in a folder.
+
+    Args:
+        path: The run's folder.
+        load_model: Loads a model file onto a device.
 
     Raises:
-        UserError: where there is no run, or a part of it is missing or damaged.
+        UserError: There is no run, or a part of it is missing or cannot be read.
     """
     if path.is_file():
         raise UserError(f"{path}: is a file; give the run's folder, which also holds inputs/ and metrics.jsonl")
@@ -89,31 +93,31 @@ def open_run(path: Path, load_model: Callable[[Path], Model] = load) -> Run:
 
 
 def _read_input(folder: RunFolder, domain: str, model: Model) -> Tensor:
-    """What was learnt from `domain`: at training size, or up to `MAX_MEASURED_SIDE` pixels where pictures grow beyond it."""
+    """Read the training input of `domain`, in the size that `Run.inputs` states."""
     path = folder.inputs / f"{domain}.png"
     if not path.exists():
         raise UserError(
             f"{path}: is missing, as in runs of earlier versions; the command that trained it, with --resume, adds it"
         )
     image = match_channels(read_image(path), model.method.plan.channels)
-    size, wanted = tuple(image.shape[-2:]), model.method.plan.full_sizes[domain]
-    if size != wanted:
+    (h, w), (trained_h, trained_w) = image.shape[-2:], model.method.plan.full_sizes[domain]
+    if (h, w) != (trained_h, trained_w):
         raise UserError(
-            f"{path}: has {size[1]}x{size[0]} pixels, the model was trained at {wanted[1]}x{wanted[0]}; "
-            "delete it and resume the run to have it written anew"
+            f"{path}: has {w}x{h} pixels, the model was trained at {trained_w}x{trained_h}; "
+            "delete it and resume the run, which writes it again"
         )
     detail = model.method.detail(domain)
     if detail is None:
         return image
-    h, w = fit_inside((detail.shape[-2], detail.shape[-1]), MAX_MEASURED_SIDE)
-    return image if max(h, w) <= max(size) else resize_image(detail.cpu(), (h, w))
+    measured_size = fit_inside((detail.shape[-2], detail.shape[-1]), MAX_MEASURED_SIDE)
+    return image if max(measured_size) <= max(h, w) else resize_image(detail.cpu(), measured_size)
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """The lines of a metrics.jsonl, in order; none where there is no file.
+    """Read the lines of a metrics.jsonl, in order; none where there is no file.
 
     Raises:
-        UserError: naming the first line that is damaged.
+        UserError: The file or one of its lines cannot be read; names the first such line.
     """
     if not path.exists():
         return []
@@ -125,14 +129,17 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 
 def _parse(path: Path, number: int, line: str) -> dict[str, float]:
+    """Parse the line with the given number, counted from 1."""
     try:
-        found = json.loads(line)
+        values = json.loads(line)
     except ValueError:
-        found = None
-    needed = {"stage", "step", "seconds"}
-    if not isinstance(found, dict) or not needed <= set(found) or not all(map(_is_number, found.values())):
-        raise UserError(f"{path}: line {number} is damaged, not an object of numbers; delete that line")
-    return found
+        values = None
+    required = {"stage", "step", "seconds"}
+    if not isinstance(values, dict) or not required <= set(values) or not all(map(_is_number, values.values())):
+        raise UserError(
+            f"{path}: line {number} is not an object of numbers with stage, step and seconds; delete that line"
+        )
+    return values
 
 
 def _is_number(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Write what was measured: a table for the terminal, results.json, report.html and its pictures."""
+"""Writes measurements: a table for the terminal, results.json, report.html and its pictures."""
 
 from __future__ import annotations
 
@@ -19,65 +19,75 @@ from lonepair.media.files import atomic_write, error_reason
 from lonepair.media.image import write_image
 
 
-def text_table(run: Run, parts: Sequence[ReportSection]) -> str:
-    """The parts of one run as aligned plain text."""
-    kept = run.model.settings
-    lines = [f"{run.path}: {kept.get('method')}, {kept.get('preset')}, seed {kept.get('seed')}, {run.seconds:.0f} s"]
-    for part in parts:
-        names = metric_columns([row.values for row in part.rows])
-        rows = [[part.name, *names]]
-        rows += [[row.name, *(format_value(name, row.values.get(name)) for name in names)] for row in part.rows]
+def text_table(run: Run, sections: Sequence[ReportSection]) -> str:
+    """Format the sections of one run as aligned plain text."""
+    settings = run.model.settings
+    method, preset, seed = (settings.get(name) for name in ("method", "preset", "seed"))
+    lines = [f"{run.path}: {method}, {preset}, seed {seed}, {run.seconds:.0f} s"]
+    for section in sections:
+        names = metric_columns([row.values for row in section.rows])
+        rows = [[section.name, *names]]
+        rows += [[row.name, *(format_value(name, row.values.get(name)) for name in names)] for row in section.rows]
         widths = [max(len(row[i]) for row in rows) for i in range(len(names) + 1)]
-        for first, *others in rows:
-            cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
-            lines.append("  ".join([f"  {first:{max(20, widths[0])}}", *cells]))
+        for name, *values in rows:
+            cells = [f"{cell:>{width}}" for cell, width in zip(values, widths[1:], strict=True)]
+            lines.append("  ".join([f"  {name:{max(20, widths[0])}}", *cells]))
     return "\n".join(lines)
 
 
 def write_report(
-    folder: Path, runs: Sequence[Run], parts: Sequence[Sequence[ReportSection]], wanted: EvaluationOptions
+    folder: Path, runs: Sequence[Run], sections: Sequence[Sequence[ReportSection]], options: EvaluationOptions
 ) -> Path:
-    """FOLDER/results.json, FOLDER/RUN/*.png and, last, FOLDER/report.html, whose path is returned.
+    """Write FOLDER/results.json, FOLDER/RUN/*.png and, last, FOLDER/report.html.
+
+    Args:
+        folder: The report's folder, created if it is missing.
+        runs: The runs.
+        sections: The sections of each run.
+        options: What was measured.
+
+    Returns:
+        The path of report.html.
 
     Raises:
-        UserError: where something cannot be written.
+        UserError: A file cannot be written.
     """
-    _make(folder)
+    _create_folder(folder)
     links = []
-    for name, mine in zip(_names(runs), parts, strict=True):
-        _make(folder / name)
-        links.append([_write_pictures(folder, name, part) for part in mine])
-    results = {"lonepair": version("lonepair"), "seed": wanted.seed, "samples": wanted.samples}
-    results["runs"] = [_plain(run, mine) for run, mine in zip(runs, parts, strict=True)]
+    for name, run_sections in zip(_folder_names(runs), sections, strict=True):
+        _create_folder(folder / name)
+        links.append([_write_pictures(folder, name, section) for section in run_sections])
+    results = {"lonepair": version("lonepair"), "seed": options.seed, "samples": options.samples}
+    results["runs"] = [_to_plain(run, run_sections) for run, run_sections in zip(runs, sections, strict=True)]
     with atomic_write(folder / "results.json") as temporary:
         temporary.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     with atomic_write(folder / "report.html") as temporary:
-        temporary.write_text(page(runs, parts, links), encoding="utf-8")
+        temporary.write_text(page(runs, sections, links), encoding="utf-8")
     return folder / "report.html"
 
 
-def _plain(run: Run, parts: Sequence[ReportSection]) -> dict[str, Any]:
-    """What results.json holds of a run; null for a value that is infinite."""
+def _to_plain(run: Run, sections: Sequence[ReportSection]) -> dict[str, Any]:
+    """Return what results.json holds of a run; a value that is infinite becomes null."""
     measured = {
-        part.name: {
+        section.name: {
             row.name: {name: value if math.isfinite(value) else None for name, value in row.values.items()}
-            for row in part.rows
+            for row in section.rows
         }
-        for part in parts
+        for section in sections
     }
     return {**run.settings(), "measured": measured}
 
 
-def _write_pictures(folder: Path, name: str, part: ReportSection) -> dict[str, str]:
-    """Picture -> its link from the page."""
-    links = {picture: f"{name}/{part.name}-{picture}.png" for picture in part.pictures}
+def _write_pictures(folder: Path, name: str, section: ReportSection) -> dict[str, str]:
+    """Write the pictures of a section. Returns name of a picture -> its link from the page."""
+    links = {picture: f"{name}/{section.name}-{picture}.png" for picture in section.pictures}
     for picture, link in links.items():
-        write_image(folder / link, part.pictures[picture], overwrite=True)
+        write_image(folder / link, section.pictures[picture], overwrite=True)
     return links
 
 
-def _names(runs: Sequence[Run]) -> list[str]:
-    """A folder's name for each run: its own, numbered where two have one."""
+def _folder_names(runs: Sequence[Run]) -> list[str]:
+    """Return a folder name for each run: its own name, numbered where two runs share it."""
     names: list[str] = []
     for run in runs:
         own = re.sub(r"[^\w.-]+", "_", run.path.resolve().name) or "run"
@@ -89,8 +99,11 @@ def _names(runs: Sequence[Run]) -> list[str]:
     return names
 
 
-def _make(folder: Path) -> None:
+def _create_folder(folder: Path) -> None:
+    """Create `folder` if it is missing."""
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error_reason(error)}); choose another folder with -o") from error
+        raise UserError(
+            f"{folder}: cannot be created ({error_reason(error)}); choose another folder with -o"
+        ) from error

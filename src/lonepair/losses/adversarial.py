@@ -7,19 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.ops.noise import RandomStream
-from lonepair.ops.regions import narrowed, pieces_of, window
+from lonepair.ops.regions import window
 
 Critic = Callable[[Tensor], Tensor]
 
 
-def _all(norms: Tensor) -> Tensor:
-    return norms
-
-
-def gradient_penalty(
-    critic: Critic, points: Float[Tensor, "b c h w"], known: Callable[[Tensor], Tensor] = _all
-) -> Float[Tensor, ""]:
-    """Mean of (‖∇D‖₂ - 1)² over pixels, at `points`, or over those that `known` leaves of the (b, 1, h, w) norms.
+def gradient_penalty(critic: Critic, points: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """Mean over pixels of (‖∇D‖₂ - 1)² at `points`.
 
     The norm is taken over the channels of each pixel, the gradient is that of the sum of the scores: this is how
     SinGAN and its followers read equation 3 of Gulrajani et al. for a critic with a map of scores.
@@ -29,7 +23,7 @@ def gradient_penalty(
     (gradient,) = torch.autograd.grad(scores.sum(), points, create_graph=True)
     # The square root has no derivative at 0, where a critic that sees no contrast may well be.
     norm = gradient.float().square().sum(1, keepdim=True).add(1e-12).sqrt()
-    return (known(norm) - 1).square().mean()
+    return (norm - 1).square().mean()
 
 
 def interpolate(
@@ -50,59 +44,34 @@ def critic_losses(
     real: Float[Tensor, "b c h w"],
     fakes: Sequence[Tensor],
     rng: RandomStream,
-    every: int = 1,
     shares: Sequence[float] | None = None,
-    patch: int = 0,
-    side: int = 0,
+    shared_forward: bool = False,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """(Σ D(fake) - D(real), Σ penalty) over all `fakes`, which need no gradient; lower is a better critic.
+    """The two terms of a critic's WGAN-GP loss; a smaller sum is a better critic.
 
     Args:
-        rng: Says where between `real` and the fakes penalties are taken (see `interpolate`).
-        every: The penalty, most of a critic's cost, is taken at one of so many calls, at random, so many times as
-            heavy, and is 0 at the others: the same on average (lazy regularization, Karras et al., StyleGAN2, CVPR
-            2020, sec. 3.1).
-        shares: Weight of each fake; 1 unless given.
-        patch: Pixels a side that a score hangs on, where it hangs on no others: images of one size then share a
-            forward, which is faster where they are small. 0: each image has one of its own.
-        side: Then, too, of images that have two squares of so many pixels a side, or more, pieces are taken that have
-            one square's pixels together (`lonepair.ops.regions`); 0: never. The same on average.
+        critic: Maps images to a map of scores.
+        real: Real images in [-1, 1].
+        fakes: Generated images, detached.
+        rng: Draws the points between `real` and each fake at which penalties are taken (see `interpolate`).
+        shares: Weight of each fake; 1 each where None.
+        shared_forward: Send images of one size through the critic in one batch, which is faster for small images. Only
+            for a critic without normalisation, whose scores depend on no other image of the batch.
+
+    Returns:
+        Sum over fakes of D(fake) - D(real), and sum over fakes of the gradient penalty.
     """
     shares = [1.0] * len(fakes) if shares is None else shares
     weights = rng.uniform(len(fakes), 3)
-    side = side if patch else 0
-    real_score, *scores = _means(critic, _seen([real, *fakes], patch, side, rng), apart=not patch)
+    real_score, *scores = _mean_scores(critic, [real, *fakes], shared_forward)
     wasserstein = torch.stack([share * (score - real_score) for score, share in zip(scores, shares, strict=True)]).sum()
-    if every > 1 and not rng.host_bernoulli(1 / every):
-        return wasserstein, torch.zeros_like(wasserstein)
     points = [interpolate(real, fake, weight) for fake, weight in zip(fakes, weights, strict=True)]
-    penalties = [share * _penalty(critic, point, patch, side, rng) for point, share in zip(points, shares, strict=True)]
-    return wasserstein, every * torch.stack(penalties).sum()
+    penalties = [share * gradient_penalty(critic, point) for point, share in zip(points, shares, strict=True)]
+    return wasserstein, torch.stack(penalties).sum()
 
 
-def _seen(images: Sequence[Tensor], patch: int, side: int, rng: RandomStream) -> list[Tensor]:
-    """Pieces of `images`, at the same places in those of one size, or all of them, where they are small."""
-    sizes = {image.shape: (len(image), (image.shape[2], image.shape[3])) for image in images}
-    places = {shape: pieces_of(*size, side, patch, rng) for shape, size in sizes.items()}
-    found = [(image, places[image.shape]) for image in images]
-    return [image if own is None else own.cut(image) for image, own in found]
-
-
-def _penalty(critic: Critic, point: Tensor, patch: int, side: int, rng: RandomStream) -> Float[Tensor, ""]:
-    """`gradient_penalty`, of large images at one piece of as many as scores are taken of: that is enough."""
-    found = pieces_of(len(point), (point.shape[2], point.shape[3]), side, 1, rng)
-    if found is None:
-        return gradient_penalty(critic, point)
-    one = rng.integer(len(found))
-    here = found.only(one)
-    # A pixel's gradient is that of all scores that see it: cut off any, and the critic learns to be too steep.
-    around = here.grown(patch - 1)
-    image = narrowed(point, 0, one, 1) if len(point) > 1 else point
-    return gradient_penalty(critic, around.cut(image), lambda norm: here.cut_from(norm, around))
-
-
-def _means(critic: Critic, images: Sequence[Tensor], apart: bool) -> list[Float[Tensor, ""]]:
+def _mean_scores(critic: Critic, images: Sequence[Tensor], shared_forward: bool) -> list[Float[Tensor, ""]]:
     """The mean score of each of `images`."""
-    if apart or len({image.shape for image in images}) > 1:
+    if not shared_forward or len({image.shape for image in images}) > 1:
         return [critic(image).mean() for image in images]
     return [scores.mean() for scores in critic(torch.cat(list(images))).chunk(len(images))]

@@ -1,1 +1,1 @@
-"""Everything that is read or written: images, clips, folders of frames, sound, and contact sheets."""
+"""Reading and writing: images, clips, folders of frames, sound and contact sheets."""

@@ -1,4 +1,4 @@
-"""The sound of a source clip, carried into an output beside its new pictures."""
+"""Carries the sound of a source clip over into an output clip."""
 
 from __future__ import annotations
 
@@ -22,34 +22,41 @@ if TYPE_CHECKING:
 else:  # generic for type checkers only
     _Packet = Packet
 
-log = logging.getLogger("lonepair")
+logger = logging.getLogger("lonepair")
 
 
 class AudioTrack:
-    """Packets of `path`'s first audio stream, muxed into `output` as the pictures advance.
+    """Muxes the packets of a file's first audio stream into an output as the pictures advance.
 
-    They are copied as they are where `output` takes their codec (`copyable`), else transcoded to AAC. Sound is worth
-    less than the pictures: whatever fails is logged, and the output goes on without.
+    Packets are copied where the output supports their codec, else transcoded to AAC. A failure is logged and the
+    output continues without sound: the pictures matter more.
     """
 
     def __init__(self, path: Path, output: OutputContainer, copyable: Collection[str]) -> None:
+        """Open the source and add an audio stream to the output.
+
+        Args:
+            path: The source clip; it may have no sound.
+            output: The container of the output, before its first packet.
+            copyable: Names of the audio codecs that the output supports.
+        """
         self._path = path
         self._output = output
-        self._open = contextlib.ExitStack()
+        self._open_files = contextlib.ExitStack()
         self._packets: Iterator[tuple[Fraction, _Packet]] = iter(())
         self._next: tuple[Fraction, _Packet] | None = None
         try:
-            container, video = self._open.enter_context(open_video(path))
+            container, video = self._open_files.enter_context(open_video(path))
             if not container.streams.audio:
                 return
             source, start = container.streams.audio[0], start_time(video)
             if source.codec_context.name in copyable:
-                copy = output.add_stream_from_template(source)
-                self._packets = _copied(container, source, copy, start)
+                target = output.add_stream_from_template(source)
+                self._packets = _copy_packets(container, source, target, start)
             else:
                 aac = output.add_stream("aac", rate=source.codec_context.sample_rate)
                 aac.codec_context.layout = "stereo" if source.codec_context.layout.nb_channels > 1 else "mono"
-                self._packets = _transcoded(container, source, aac, start)
+                self._packets = _transcode_packets(container, source, aac, start)
         except (av.FFmpegError, UserError, ValueError) as error:
             self._give_up(error)
 
@@ -66,23 +73,25 @@ class AudioTrack:
             try:
                 self._output.mux(packet)
             except OSError:
-                raise  # the disk's matter, not the sound's
+                raise  # a fault of the disk ends the pictures too
             except (av.FFmpegError, ValueError) as error:
                 self._give_up(error)
 
     def close(self) -> None:
-        """Let go of the source file."""
+        """Close the source file."""
         self._packets, self._next = iter(()), None
-        self._open.close()
+        self._open_files.close()
 
     def _give_up(self, error: Exception) -> None:
-        log.warning("%s: its sound cannot be carried over (%s); going on without", self._path, error)
+        """Log `error` and continue without sound."""
+        logger.warning("%s: its sound cannot be carried over (%s); the output has none from here on", self._path, error)
         self._packets, self._next = iter(()), None
 
 
-def _copied(
+def _copy_packets(
     container: InputContainer, source: AudioStream, target: AudioStream, start: Fraction
 ) -> Iterator[tuple[Fraction, _Packet]]:
+    """Yield (seconds, packet) of `source`, assigned to the stream `target`; `start` seconds become 0."""
     for packet in container.demux(source):
         if packet.dts is None or packet.pts is None:
             continue  # the end of the stream
@@ -92,31 +101,33 @@ def _copied(
         yield time, packet
 
 
-def _transcoded(
+def _transcode_packets(
     container: InputContainer, source: AudioStream, target: AudioStream, start: Fraction
 ) -> Iterator[tuple[Fraction, _Packet]]:
+    """Yield (seconds, packet) of `source`, encoded for the stream `target`; `start` seconds become 0."""
     context = target.codec_context
     resampler = av.AudioResampler(format="fltp", layout=context.layout, rate=context.sample_rate, frame_size=1024)
-    for frame in _then_none(container.decode(source)):
-        for piece in resampler.resample(frame):
-            yield from _timed(target.encode(piece), start)
-    yield from _timed(target.encode(None), start)
+    for frame in _append_none(container.decode(source)):
+        for resampled in resampler.resample(frame):
+            yield from _with_times(target.encode(resampled), start)
+    yield from _with_times(target.encode(None), start)
 
 
-def _then_none(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame | None]:
-    """`frames`, and None, which has the resampler give what it still holds."""
+def _append_none(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame | None]:
+    """Yield `frames`, then None, which makes the resampler return its remaining samples."""
     yield from frames
     yield None
 
 
-def _timed(packets: list[_Packet], start: Fraction) -> Iterator[tuple[Fraction, _Packet]]:
+def _with_times(packets: list[_Packet], start: Fraction) -> Iterator[tuple[Fraction, _Packet]]:
+    """Yield (seconds, packet) with times moved so that `start` seconds become 0."""
     for packet in packets:
         _shift(packet, start)
         yield (packet.pts or 0) * Fraction(packet.time_base), packet
 
 
 def _shift(packet: _Packet, start: Fraction) -> None:
-    """Move `packet` to where the pictures start at 0."""
+    """Move the times of `packet` so that `start` seconds, where the pictures start, become 0."""
     ticks = round(start / Fraction(packet.time_base))
     packet.pts = (packet.pts or 0) - ticks
     packet.dts = (packet.dts or 0) - ticks

@@ -1,4 +1,4 @@
-"""Files that are checked before they are read, and never left half written: names, order, and the atomic write."""
+"""Checks of input and output paths, names in natural order, and atomic writes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from pathlib import Path
 
 from lonepair.errors import UserError
 
+_OVERWRITE = "give --overwrite (in Python: overwrite=True)"
+
 
 def error_reason(error: OSError) -> str:
-    """The system's own words for `error`, in lower case and without the file's name: "no space left on device"."""
+    """Return the system's text for `error` in lower case without the file name, such as "no space left on device"."""
     return (error.strerror or str(error) or type(error).__name__).rstrip(".").lower()
 
 
 def check_file(path: Path, expected: str) -> None:
-    """Refuse a `path` that is not a readable file with something in it; `expected` says what to give instead.
+    """Refuse a path that is not a readable file with content.
+
+    Args:
+        path: The file to read.
+        expected: What the message asks for instead, such as "an image file".
 
     Raises:
-        UserError: `path` is missing, a folder, empty, or may not be read.
+        UserError: `path` is missing, a folder, empty, or not readable.
     """
     try:
         if path.is_dir():
@@ -39,10 +45,15 @@ def check_file(path: Path, expected: str) -> None:
 
 
 def check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
-    """Refuse an output that could not be written at the end, before any work is done for it.
+    """Refuse an output file that could not be written, before any work is done for it.
+
+    Args:
+        path: The file to write.
+        suffixes: Supported suffixes, in lower case with the dot.
+        overwrite: Accept a file that exists.
 
     Raises:
-        UserError: `path` ends in none of `suffixes`, its folder does not exist, or it exists and `overwrite` is off.
+        UserError: The suffix is not supported, the folder does not exist, or the file exists and `overwrite` is off.
     """
     try:
         _check_output(path, suffixes, overwrite)
@@ -52,36 +63,40 @@ def check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
 
 def _check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
     if path.suffix.lower() not in suffixes:
-        ending = f"'{path.suffix}' is not a format that can be written" if path.suffix else "the name has no ending"
-        raise UserError(f"{path}: {ending}; use one of {', '.join(suffixes)}")
+        problem = f"'{path.suffix}' is not a format that can be written" if path.suffix else "the name has no ending"
+        raise UserError(f"{path}: {problem}; use one of {', '.join(suffixes)}")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; make it first, or give another -o")
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give a file's name with another -o")
     if path.exists() and not overwrite:
-        raise UserError(f"{path}: the file exists already; give --overwrite to replace it, or another -o")
+        raise UserError(f"{path}: the file exists already; {_OVERWRITE} to replace it, or another -o")
 
 
 def check_frames_folder(folder: Path, overwrite: bool) -> None:
-    """Refuse a folder for numbered frames that holds something, or is none; one that is missing will be made.
+    """Refuse a folder for numbered frames that is a file or holds other files; a missing folder is accepted.
+
+    Args:
+        folder: The folder to write into.
+        overwrite: Accept a folder that is not empty.
 
     Raises:
-        UserError: `folder` is a file, or not empty and `overwrite` is off, or cannot be read.
+        UserError: `folder` is a file, cannot be read, or is not empty and `overwrite` is off.
     """
     try:
         if folder.exists() and not folder.is_dir():
             raise UserError(f"{folder}: is a file; give a folder for the frames")
         if folder.is_dir() and not overwrite and any(folder.iterdir()):
-            raise UserError(f"{folder}: the folder is not empty; give --overwrite to write into it, or another folder")
+            raise UserError(f"{folder}: the folder is not empty; {_OVERWRITE} to write into it, or another folder")
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error_reason(error)}); choose another folder") from error
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse a folder that nothing can be written into, by trying.
+    """Refuse a folder into which nothing can be written; tries it with a temporary file of 64 KiB.
 
     Raises:
-        UserError: the folder is missing, read-only, or the disk is full.
+        UserError: The folder is missing or read-only, or the disk is full.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -95,18 +110,26 @@ def check_writable(folder: Path) -> None:
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` and with its suffix, that becomes `path` when the block ends well.
+    """Write a file completely or not at all.
 
-    The file is flushed to the disk before it takes the name, so that a crash at any moment leaves either the old
-    `path` or the whole new one. An error in the block deletes the temporary file and leaves `path` as it was.
+    The block writes to a temporary path beside `path`, with the same suffix. When the block ends without an error, the
+    temporary file is flushed to the disk and takes the name `path`: a crash at any moment leaves either the old file or
+    the complete new one. An error in the block deletes the temporary file and leaves `path` unchanged.
+
+    Args:
+        path: The file to write.
+
+    Yields:
+        The temporary path.
 
     Raises:
-        UserError: the folder is missing or not writable, the disk is full, or any other `OSError` of the block.
+        UserError: The folder is missing or not writable, the disk is full, or the block raises another `OSError`.
     """
     path = Path(path)
     temporary = path.parent / f".lonepair-{secrets.token_hex(4)}{path.suffix}"
     try:
-        temporary.open("xb").close()  # fails at once where nothing can be written; keeps the user's file mode
+        # Fails at once where nothing can be written, and applies the user's file mode.
+        temporary.open("xb").close()
         yield temporary
         _flush(temporary)
         temporary.replace(path)
@@ -115,12 +138,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # the new name itself; some systems cannot open folders
+    # Flush the new name as well. Some systems cannot open folders.
+    with contextlib.suppress(OSError):
         _flush(path.parent)
 
 
 def _flush(path: Path) -> None:
-    """Have the system put `path` (a file or a folder) on the disk now."""
+    """Make the system write `path` (a file or a folder) to the disk now."""
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -129,6 +153,7 @@ def _flush(path: Path) -> None:
 
 
 def _remedy(error: OSError, path: Path) -> str:
+    """Return the remedy for an `error` in writing `path`."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return f"make the folder {path.parent} first"
     if isinstance(error, PermissionError):
@@ -137,28 +162,34 @@ def _remedy(error: OSError, path: Path) -> str:
 
 
 def next_free(path: str | Path, required_paths: Callable[[Path], Iterable[Path]] = lambda path: (path,)) -> Path:
-    """`path` if nothing is there, else the first free one of name-2, name-3, ... (before a file's suffix).
+    """Return the first unused name of name, name-2, name-3, ...; the number precedes a file's suffix.
 
-    `required_paths`: All that must be free for a name to be, itself included.
+    Args:
+        path: The preferred path.
+        required_paths: Maps a candidate to all paths that must be unused, the candidate included.
+
+    Returns:
+        `path` itself, or `path` with a number.
     """
     path = Path(path)
-    # A folder's name may hold a dot that starts no suffix: "run.v1" continues as "run.v1-2".
+    # The dot in a folder's name starts no suffix: "run.v1" continues as "run.v1-2".
     stem, suffix = (path.name, "") if path.is_dir() else (path.stem, path.suffix)
-    free, number = path, 1
-    while any(each.exists() or each.is_symlink() for each in required_paths(free)):
+    candidate, number = path, 1
+    while any(required.exists() or required.is_symlink() for required in required_paths(candidate)):
         number += 1
-        free = path.with_name(f"{stem}-{number}{suffix}")
-    return free
+        candidate = path.with_name(f"{stem}-{number}{suffix}")
+    return candidate
 
 
 def natural_key(path: str | Path) -> tuple[tuple[int, str], ...]:
-    """A sort key of the file's name in which runs of digits count as numbers: frame2 before frame10."""
+    """Return a sort key of the file's name that compares runs of digits as numbers: frame2 before frame10."""
     name = Path(path).name
     parts = re.split(r"([0-9]+)", name.lower())
     key = tuple((int(part), "") if index % 2 else (-1, part) for index, part in enumerate(parts))
-    return (*key, (-1, name))  # frame01 and frame1: still one fixed order
+    # The name itself orders frame01 and frame1, whose keys are equal.
+    return (*key, (-1, name))
 
 
 def natural_order(paths: Iterable[Path]) -> list[Path]:
-    """`paths` in natural order of their names (`natural_key`)."""
+    """Sort `paths` by `natural_key`."""
     return sorted(paths, key=natural_key)

@@ -1,4 +1,4 @@
-"""A contact sheet: labelled pictures in a grid, to look at many results in one file."""
+"""Contact sheets: a grid of labelled pictures that shows many results in one file."""
 
 from __future__ import annotations
 
@@ -20,21 +20,30 @@ _CHECKS = (255, 232)
 
 
 def contact_sheet(rows: list[list[tuple[str, Tensor]]], cell: int = 256) -> Float[Tensor, "1 3 H W"]:
-    """`rows` of (label, image (1, c, h, w) in [-1, 1]) as one RGB picture on white, each label above its image.
+    """Arrange labelled images in a grid on white, each label above its image.
 
-    An image is scaled, small ones up too, to fit `cell` x `cell` pixels with its aspect ratio kept. Rows may differ
-    in length; a row is as tall as its tallest image. RGBA lies over a light checkerboard.
+    Every image is scaled to fit its cell with its aspect ratio kept; small images are enlarged. A row is as tall as
+    its tallest image. RGBA is composited over a light checkerboard.
+
+    Args:
+        rows: (label, image) pairs, with images (1, c, h, w) in [-1, 1]. Rows may differ in length.
+        cell: Side of a cell in pixels, at least 8.
+
+    Returns:
+        The sheet, RGB in [-1, 1].
     """
     assert any(rows), "a contact sheet needs an image"
     assert cell >= 8, cell
     font = ImageFont.load_default(max(10, cell // 18))
     margin, gap = max(4, cell // 24), max(4, cell // 32)
     label_height = sum(font.getmetrics()) + 2 if isinstance(font, ImageFont.FreeTypeFont) else 14
+    # Measure: scale the images, and derive the sheet's size from them.
     pictures = [[(label, _fit(image, cell)) for label, image in row] for row in rows if row]
     columns = max(len(row) for row in pictures)
     heights = [label_height + max(picture.height for _, picture in row) for row in pictures]
     width = 2 * margin + columns * cell + (columns - 1) * gap
     height = 2 * margin + sum(heights) + (len(pictures) - 1) * gap
+    # Paint the sheet row by row.
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
     y = margin
@@ -44,14 +53,14 @@ def contact_sheet(rows: list[list[tuple[str, Tensor]]], cell: int = 256) -> Floa
             draw.text((x, y), _shorten(label, font, cell), fill=_INK, font=font)
             left, top = x + (cell - picture.width) // 2, y + label_height
             sheet.paste(picture, (left, top))
-            # Just outside the picture, so that no pixel of it is covered.
+            # The edge lies just outside the picture, so that it covers no pixel.
             draw.rectangle((left - 1, top - 1, left + picture.width, top + picture.height), outline=_EDGE)
         y += row_height + gap
     return from_integers(np.asarray(sheet))
 
 
 def _fit(image: Float[Tensor, "1 c h w"], cell: int) -> Image.Image:
-    """`image` at the largest size of its aspect ratio within `cell` x `cell`, RGB."""
+    """Scale `image` to the largest size of its aspect ratio within `cell` x `cell` pixels, and convert it to RGB."""
     height, width = image.shape[-2:]
     scale = cell / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -66,7 +75,7 @@ def _fit(image: Float[Tensor, "1 c h w"], cell: int) -> Image.Image:
 
 
 def _shorten(label: str, font: _Font, width: int) -> str:
-    """`label` on one line, cut with "..." where it is wider than `width` pixels."""
+    """Return `label` on one line, shortened with "..." where it is wider than `width` pixels."""
     label = " ".join(label.split())
     short = label
     while font.getlength(short) > width and len(label) > 1:

@@ -1,4 +1,7 @@
-"""What a domain is given as: a still or a clip. The only place in the package that asks "image or clip?"."""
+"""Input of a domain: `Still` or `Clip`, with one interface (`Source`), opened by `open_source`.
+
+No other module distinguishes images from clips when it opens an input.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,15 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Source(ABC):
-    """One domain: pictures that are shown one after another, of one size and with the same channels."""
+    """The images of one domain in temporal order, all of one size and with the same channels."""
 
     is_clip: ClassVar[bool]
-    """Whether what is made from it is a clip too (a clip of one frame is still a clip)."""
+    """Whether the output is a clip as well. A clip of one frame is still a clip."""
 
     name: str
-    """A file's or folder's name, else what kind of value it was; for messages."""
+    """Name in messages: that of the file or folder, else the kind of value."""
     path: Path | None
-    """The file or folder it was read from."""
+    """The file or folder that it was read from; None for values."""
     size: tuple[int, int]
     """(h, w) in pixels."""
     channels: int
@@ -44,41 +47,47 @@ class Source(ABC):
     rate: Fraction | None
     """Average frames per second; None for a still."""
     frame_count: int | None
-    """How many frames, where that is known before decoding."""
+    """Number of frames; None where it is unknown before decoding."""
     pixel_aspect: Fraction
     """Width of a pixel over its height; other than 1 in anamorphic video."""
     audio_path: Path | None
-    """The video file that holds its sound; None where there is none."""
+    """The video file that holds the sound; None without sound."""
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:
-        """Every frame in order at full size, streamed; a still gives one, at time 0. May be called again."""
+        """Yield every frame in order at full size, streamed; a still yields one, at time 0. Each call starts again."""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of the content, not of its name: tells on resuming that the input has changed."""
+        """Return the SHA-256 (hex) of the content, without the name. Resuming a run compares it."""
 
     @final
     def training_frames(
         self, size: tuple[int, int], channels: int, limit: int = 256
     ) -> Float[Tensor, "n {channels} {size[0]} {size[1]}"]:
-        """All frames, or `limit` evenly spread ones where there are more, at `size` = (h, w) and with `channels`.
+        """Return the frames that are trained on: all, or `limit` evenly spaced ones where the clip has more.
 
-        One pass over the clip, whose length need not be known: at most 2 * `limit` frames are held, all at `size`.
-        The first and the last frame of those kept are always among them.
+        One pass over the clip, whose length need not be known. At most 2 * `limit` frames are held, all at `size`.
+        The first frame is always included.
+
+        Args:
+            size: (h, w) of the result, in pixels.
+            channels: Channels of the result.
+            limit: Largest number of frames, at least 1.
         """
         assert limit >= 1, limit
-        kept: list[Tensor] = []
+        retained: list[Tensor] = []
         stride = 1
         for index, frame in enumerate(self.frames()):
             if index % stride:
                 continue
-            kept.append(resize_image(match_channels(frame.image, channels), size))
-            if len(kept) > 2 * limit:  # from here on every second of those only
-                kept, stride = kept[::2], 2 * stride
-        if len(kept) > limit:
-            kept = [kept[round(float(index))] for index in np.linspace(0, len(kept) - 1, limit)]
-        return torch.cat(kept)
+            retained.append(resize_image(match_channels(frame.image, channels), size))
+            # Drop every second frame, and double the stride from here on.
+            if len(retained) > 2 * limit:
+                retained, stride = retained[::2], 2 * stride
+        if len(retained) > limit:
+            retained = [retained[round(float(index))] for index in np.linspace(0, len(retained) - 1, limit)]
+        return torch.cat(retained)
 
 
 @final
@@ -88,7 +97,13 @@ class Still(Source):
     is_clip = False
 
     def __init__(self, image: Float[Tensor, "1 c h w"], name: str, path: Path | None = None) -> None:
-        """`image` in [-1, 1]; `path` is the file it was read from."""
+        """Wrap an image.
+
+        Args:
+            image: Values in [-1, 1].
+            name: Name in messages.
+            path: The file that it was read from.
+        """
         self.name = name
         self.path = path
         self.size = (image.shape[-2], image.shape[-1])
@@ -100,24 +115,31 @@ class Still(Source):
         self._image = image
 
     def frames(self) -> Iterator[Frame]:
-        """The image, at time 0."""
+        """Yield the image, at time 0."""
         yield Frame(Fraction(0), self._image)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the file's bytes, or of the pixels where there is no file."""
+        """Return the SHA-256 of the file's bytes, or of the pixels where there is no file."""
         return _hash_frames(self.frames()) if self.path is None else _hash_files([self.path])
 
 
 @final
 class Clip(Source):
-    """Frames in time: a video file, an animated image, a folder, or a tensor."""
+    """A video file, an animated image, a folder of frames, an array, a tensor, or a list of images."""
 
     is_clip = True
 
     def __init__(
         self, info: ClipInfo, frames: Callable[[], Iterator[Frame]], name: str, path: Path | None = None
     ) -> None:
-        """`frames` starts a new pass over the clip each time it is called."""
+        """Wrap a clip.
+
+        Args:
+            info: Its properties.
+            frames: Starts a new pass over the frames at each call.
+            name: Name in messages.
+            path: The file or folder that it is read from.
+        """
         self.name = name
         self.path = path
         self.size = info.size
@@ -129,46 +151,51 @@ class Clip(Source):
         self._frames = frames
 
     def frames(self) -> Iterator[Frame]:
-        """Every frame, each at its own time."""
+        """Yield every frame, each at its own time."""
         return self._frames()
 
     def fingerprint(self) -> str:
-        """SHA-256 of the file's bytes, of a folder's files in order, or of the pixels where there is no file."""
+        """Return the SHA-256 of the file's bytes, of a folder's files in order, or of the pixels without a file."""
         if self.path is None:
             return _hash_frames(self.frames())
         return _hash_files(frame_files(self.path) if self.path.is_dir() else [self.path])
 
 
 def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
-    """A `Source` of whatever holds an image or a clip.
+    """Open an image or a clip as a `Source`.
 
-    A path is an image, a video, an animated image, or a folder of frames; what a file is is told by its content, not
-    its name. A Pillow image, an array (h, w), (h, w, c) and a tensor (h, w), (c, h, w), (1, c, h, w) are stills
-    (`image.as_image`); an array (n, h, w, c) and a tensor (n, c, h, w) with n > 1 are clips. A list of stills is a
-    clip, each fitted to the first one's size. `rate` is the frames per second of what does not know its own: folders,
-    arrays, tensors and lists. A `Source` is returned as it is.
+    - A path is an image, a video, an animated image, or a folder of frames. A file's content decides, not its name.
+    - A Pillow image, an array (h, w) or (h, w, c), and a tensor (h, w), (c, h, w) or (1, c, h, w) are stills
+      (`values.as_image`).
+    - An array (n, h, w, c) and a tensor (n, c, h, w) with n > 1 are clips.
+    - A list of images is a clip; each image is cropped and scaled to the first one's size.
+    - A `Source` is returned unchanged.
+
+    Args:
+        value: One of these.
+        rate: Frames per second of folders, arrays and tensors, which state none.
 
     Raises:
-        UserError: there is no such file, it is damaged or of an unknown kind, or the value is none of these.
+        UserError: There is no such file, it cannot be decoded or is of an unknown kind, or `value` is none of these.
     """
     if isinstance(value, Source):
         return value
     if isinstance(value, str | Path):
         return _open_path(Path(value).expanduser(), rate)
     if isinstance(value, list | tuple):
-        return _several(value)
+        return _clip_from_list(value)
     name = f"the {type(value).__name__}"
     if isinstance(value, np.ndarray) and value.ndim == 4:
         if value.shape[0] != 1:
-            return _clip_of([_frame_of(value, index) for index in range(value.shape[0])], name, rate)
+            return _clip_from_images([_frame_at(value, index) for index in range(value.shape[0])], name, rate)
         value = value[0]
     if isinstance(value, Tensor) and value.ndim == 4 and value.shape[0] != 1:
-        return _clip_of([_frame_of(value, index) for index in range(value.shape[0])], name, rate)
+        return _clip_from_images([_frame_at(value, index) for index in range(value.shape[0])], name, rate)
     return Still(as_image(value), name)
 
 
-def _several(values: Sequence[object]) -> Clip:
-    """Several images as one source: each cut to the first one's aspect in its middle, and fitted to its size."""
+def _clip_from_list(values: Sequence[object]) -> Clip:
+    """Make a clip of images, each cropped centrally to the first one's aspect ratio and scaled to its size."""
     if not values:
         raise UserError("an empty list of images: give at least one")
     images = [next(open_source(value).frames()).image for value in values]
@@ -176,35 +203,39 @@ def _several(values: Sequence[object]) -> Clip:
     h, w = images[0].shape[-2:]
     fitted = []
     for image in images:
-        high, wide = image.shape[-2:]
-        share = min(high / h, wide / w)
-        rows, columns = max(1, round(h * share)), max(1, round(w * share))
-        top, left = (high - rows) // 2, (wide - columns) // 2
-        cut = image[:, :, top : top + rows, left : left + columns]
-        fitted.append(resize_image(match_channels(cut, channels), (h, w)))
-    return _clip_of(fitted, f"{len(values)} images", DEFAULT_RATE)
+        height, width = image.shape[-2:]
+        # The largest central crop with the aspect ratio of (h, w).
+        scale = min(height / h, width / w)
+        rows, columns = max(1, round(h * scale)), max(1, round(w * scale))
+        top, left = (height - rows) // 2, (width - columns) // 2
+        crop = image[:, :, top : top + rows, left : left + columns]
+        fitted.append(resize_image(match_channels(crop, channels), (h, w)))
+    return _clip_from_images(fitted, f"{len(values)} images", DEFAULT_RATE)
 
 
 def _open_path(path: Path, rate: Fraction) -> Source:
+    """Open a file or folder."""
     if not path.is_dir():
         check_file(path, SUPPORTED_INPUTS)
         try:
             if not is_animated(path):
                 return Still(read_image(path), path.name, path)
         except NotAnImageError:
-            pass  # a video, or nothing we know: `probe` tells
+            pass  # `probe` opens videos and refuses files of unknown kinds
     info = probe(path, rate)
     return Clip(info, lambda: decode(path, rate, info), path.name, path)
 
 
-def _frame_of(values: np.ndarray | Tensor, index: int) -> Float[Tensor, "1 c h w"]:
+def _frame_at(values: np.ndarray | Tensor, index: int) -> Float[Tensor, "1 c h w"]:
+    """Convert the image at `index` of an array (n, h, w, c) or a tensor (n, c, h, w)."""
     try:
         return as_image(values[index])
     except UserError as error:
         raise UserError(f"frame {index} of the clip of shape {tuple(values.shape)}: {error}") from error
 
 
-def _clip_of(images: list[Tensor], name: str, rate: Fraction) -> Clip:
+def _clip_from_images(images: list[Tensor], name: str, rate: Fraction) -> Clip:
+    """Make a clip of images of one size, shown at `rate` frames per second."""
     if not images:
         raise UserError(f"{name} holds no frames; give at least one")
     size = (images[0].shape[-2], images[0].shape[-1])
@@ -213,6 +244,7 @@ def _clip_of(images: list[Tensor], name: str, rate: Fraction) -> Clip:
 
 
 def _hash_files(paths: list[Path]) -> str:
+    """Return the SHA-256 of the files' bytes, in order."""
     digest = hashlib.sha256()
     for path in paths:
         check_file(path, "the file that the run was started with")
@@ -223,6 +255,7 @@ def _hash_files(paths: list[Path]) -> str:
 
 
 def _hash_frames(frames: Iterator[Frame]) -> str:
+    """Return the SHA-256 of the frames' times, shapes and pixels."""
     digest = hashlib.sha256()
     for frame in frames:
         digest.update(f"{frame.time} {tuple(frame.image.shape)}".encode())

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from lonepair.errors import UserError, wrong_types
 from lonepair.lazy import lazy
+from lonepair.methods.config import Config
 
 if TYPE_CHECKING:
     import torch
@@ -31,127 +31,8 @@ else:
     regions = lazy("lonepair.ops.regions")
 
 Size = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Config:
-    """What the user chooses for any method. A subclass adds its own fields, a sentence under each."""
-
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"standard": {}}
-    """Named departures from the defaults; each method's docs say what they give and how long they take."""
-
-    max_side: int = 220
-    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training, the output enlarged back."""
-    min_side: int = 25
-    """Shortest side of the coarsest stage, in pixels, over all inputs. A smaller one lets larger shapes be redrawn."""
-    reflect_pad_fraction: float = 0.0
-    """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
-    crop_size: int = 256
-    """Above two squares of so many pixels a side (at least 2 x min_side), a step sees four crops that have one square's
-    pixels; 0: never."""
-    max_frames: int = 256
-    """A clip is trained on at most this many of its frames, evenly spaced."""
-
-    def problems(self) -> list[str]:
-        """Every field that cannot work, each with its value and the remedy; empty where all is well."""
-        found = []
-        if self.min_side < 12:
-            found.append(f"min_side is {self.min_side}: a critic patch sees 11 pixels; choose 12 or more")
-        if self.max_side < self.min_side:
-            found.append(f"max_side is {self.max_side}, min_side {self.min_side}: choose max_side >= min_side")
-        if not 0 <= self.reflect_pad_fraction <= 0.5:
-            found.append(f"reflect_pad_fraction is {self.reflect_pad_fraction}: choose a number from 0 to 0.5")
-        found += self.too_small(0, "crop_size")
-        if self.max_frames < 1:
-            found.append(f"max_frames is {self.max_frames}: choose 1 or more")
-        return found
-
-    def too_small(self, least: int, *names: str) -> list[str]:
-        """Those of the fields `names` that are below `least`, in words."""
-        return [
-            f"{name} is {getattr(self, name)}: choose {least} or more"
-            for name in names
-            if not getattr(self, name) >= least
-        ]
-
-    def no_share(self, *names: str) -> list[str]:
-        """Those of the fields `names` that are not from 0 to 1, in words."""
-        return [
-            f"{name} is {getattr(self, name)}: choose a number from 0 to 1"
-            for name in names
-            if not 0 <= getattr(self, name) <= 1
-        ]
-
-    def no_rate(self, *names: str) -> list[str]:
-        """Those of the fields `names` that are no learning rate, in words."""
-        return [
-            f"{name} is {getattr(self, name)}: choose a number between 0 and 1, such as 5e-4"
-            for name in names
-            if not 0 < getattr(self, name) < 1
-        ]
-
-    def __post_init__(self) -> None:
-        # What is no number cannot be compared with its bounds.
-        if found := wrong_types(self) or self.problems():
-            raise UserError("; ".join(found))
-
-    @property
-    def crop_side(self) -> int:
-        """`crop_size` as it is in use: the coarsest stage is no place for crops."""
-        return max(self.crop_size, 2 * self.min_side) if self.crop_size else 0
-
-    @classmethod
-    def from_preset(cls, preset: str, **fields: Any) -> Config:
-        """The preset's config with `fields` on top; unknown names are refused, with those that exist."""
-        if preset not in cls.presets:
-            raise UserError(f"preset {preset!r} is unknown; choose one of {', '.join(cls.presets)}")
-        known = {f.name for f in dataclasses.fields(cls)}
-        if unknown := sorted(set(fields) - known):
-            raise UserError(f"{', '.join(unknown)}: no such setting of this method; it has {', '.join(sorted(known))}")
-        return cls(**{**cls.presets[preset], **fields})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as saved in config.json and in the model file."""
-        return dataclasses.asdict(self)
-
-
-@dataclass(frozen=True)
-class AdversarialConfig(Config):
-    """What trainings with a generator, a critic and a gradient penalty have in common; the numbers are SinGAN's."""
-
-    steps: int = 2000
-    """Training steps a stage."""
-    leaky_slope: float = 0.2
-    """Negative slope of LeakyReLU."""
-    lr_g: float = 5e-4
-    """Learning rate of the generator, or of its newest stage."""
-    lr_d: float = 5e-4
-    """Learning rate of the critic."""
-    beta1: float = 0.5
-    """Adam's decay of the gradient's mean."""
-    beta2: float = 0.999
-    """Adam's decay of the squared gradient's mean."""
-    lr_drop_at: float = 0.8
-    """Share of a stage's steps after which learning rates drop."""
-    lr_drop_factor: float = 0.1
-    """Factor of that drop."""
-    lambda_gp: float = 0.1
-    """Weight of the critic's gradient penalty."""
-    penalty_every: int = 1
-    """The penalty is taken at one of so many of the critic's updates, at random, so many times as heavy."""
-    lambda_rec: float = 10.0
-    """Weight of reconstructing the real image."""
-    noise_scale: float = 0.1
-    """Noise of a stage = noise_base x RMSE between the real image and what the stages below reconstruct of it."""
-
-    def problems(self) -> list[str]:
-        return (
-            super().problems()
-            + self.too_small(1, "steps", "penalty_every")
-            + self.no_rate("lr_g", "lr_d")
-            + self.no_share("beta1", "beta2", "lr_drop_at", "lr_drop_factor")
-            + self.too_small(0, "leaky_slope", "lambda_gp", "lambda_rec", "noise_scale")
-        )
+Branch = tuple[int, ...] | None
+"""The random choices of one update; None where there are too many to enumerate."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +74,8 @@ class StepInputs:
     rng: RandomStream
     visible: dict[str, StageSizes] = field(default_factory=dict)
     """Domain -> what of its pictures this step looks at, where it is not all."""
+    branch: Branch = ()
+    """What `Method.branch` drew for this update."""
     fakes: Any = None
     """What a method wants to hand from one update of the step to the next."""
 
@@ -280,6 +163,14 @@ class Method(ABC):
     def schedule(self, stage: int) -> Schedule:
         """How `stage` is trained."""
 
+    def branch(self, player: str, rng: RandomStream) -> Branch:
+        """Draw, with `rng.host_*`, every random choice by which the host decides what this update computes.
+
+        Called before each `losses`, which reads the result from `inputs.branch` and draws no such choice itself. On a
+        GPU each value is captured as a CUDA graph of its own; None turns that off for the stage.
+        """
+        return ()
+
     @abstractmethod
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         """Named, weighted scalars whose sum `player` minimises at this update."""
@@ -325,15 +216,13 @@ class Method(ABC):
             inputs.visible[domain] = nets.crops(self.sizes[domain], self.config.crop_side, self.patch_size, inputs.rng)
         return inputs.visible[domain]
 
-    def pixels_per_step(self, stage: int, pieces: int = 0) -> int:
-        """So many of all domains' pixels a step, or an update that sees `pieces`, looks at: `stage` is the newest."""
+    def pixels_per_step(self, stage: int) -> int:
+        """Number of pixels that a step processes when `stage` is the newest, over all domains."""
         total = 0
         for domain in self.plan.full_sizes:
             h, w = self.plan.sizes(self.visible_size(domain))[stage]
-            seen = h * w
-            for side in (self.config.crop_side if stage else 0, pieces):
-                seen = side**2 if regions.is_cropped(seen, side) else seen
-            total += seen
+            side = self.config.crop_side if stage else 0
+            total += side**2 if regions.is_cropped(h * w, side) else h * w
         return total
 
     def visible_size(self, domain: str) -> Size:

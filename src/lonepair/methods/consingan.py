@@ -34,8 +34,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Schedule, SingleMethod, Size, StepInputs
-from lonepair.methods.growing import GrowingConfig, step_work
+from lonepair.methods.base import Branch, Plan, Player, Schedule, SingleMethod, Size, StepInputs
+from lonepair.methods.config import (
+    AdamConfig,
+    AdversarialConfig,
+    ClipConfig,
+    Config,
+    CriticStepsConfig,
+    CropConfig,
+    GrowthConfig,
+    NetworkConfig,
+    ReconstructionConfig,
+    ScheduleConfig,
+    SizeConfig,
+)
+from lonepair.methods.growing import generator_parameter_counts, step_work
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +79,7 @@ _EDIT_NOISE = 0.1
 
 
 @dataclass(frozen=True)
-class ConSinGANConfig(GrowingConfig):
+class ConSinGANConfig(Config):
     """Settings of `consingan`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -87,8 +100,16 @@ class ConSinGANConfig(GrowingConfig):
     }
     """full is the paper's, and so are the three tasks; draft and standard are smaller and shorter."""
 
-    max_side: int = 250
-    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
+    size: SizeConfig = SizeConfig(max_side=250)
+    growth: GrowthConfig = GrowthConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    network: NetworkConfig = NetworkConfig()
+    adversarial: AdversarialConfig = AdversarialConfig()
+    reconstruction: ReconstructionConfig = ReconstructionConfig()
+    critic: CriticStepsConfig = CriticStepsConfig()
+    adam: AdamConfig = AdamConfig()
+    crop: CropConfig = CropConfig()
+    clip: ClipConfig = ClipConfig()
     task: Literal["generation", "retargeting", "animation", "harmonization", "editing"] = "generation"
     """What it is for: decides what the generator is shown, and how it treats the border."""
     as_released: bool = False
@@ -207,7 +228,11 @@ class ConSinGAN(SingleMethod):
         update_order = ["critic"] * c.critic_steps + ["generator"] * (3 if c.as_released else 1)
         if self.fine_tunes and stage < self.plan.stages - 1:
             return Schedule(0, update_order, 0.0)
-        return Schedule(c.steps, update_order, step_work(self, c, stage), c.lr_drop_at, c.lr_drop_factor)
+        return Schedule(c.steps, update_order, step_work(self, c.critic_steps, stage), c.lr_drop_at, c.lr_drop_factor)
+
+    def branch(self, player: str, rng: RandomStream) -> Branch:
+        """None where the input is augmented, since `augment` draws on the host."""
+        return None if self.config.task in ("harmonization", "editing") and not self.fine_tunes else ()
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         if inputs.fakes is None:
@@ -216,16 +241,11 @@ class ConSinGAN(SingleMethod):
         if player == "critic":
             real = nets.cut(sizes, inputs.real["a"][-1])
             fake = inputs.fakes.detach()
-            wasserstein, penalty = losses.critic_losses(
-                critic, real, [fake], inputs.rng, c.penalty_every, patch=critic.patch, side=c.pieces
-            )
+            wasserstein, penalty = losses.critic_losses(critic, real, [fake], inputs.rng, shared_forward=True)
             return {"d": wasserstein, "gp": c.lambda_gp * penalty}
         if callable(inputs.fakes):
             return {"adv_rec": inputs.fakes()}
         adversarial = -critic(inputs.fakes).mean()
-        if self.stage > 0 and c.pieces and c.normalization == "none":
-            # Enough to tell whether pixels are right, but not to learn to convince.
-            sizes = nets.crops(nets.whole(sizes), c.pieces, 1, inputs.rng)
         rebuilt = self._rebuild(inputs.real["a"][0], sizes)
         reconstruction = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, inputs.real["a"][-1]))
         if c.as_released:
@@ -303,5 +323,5 @@ class ConSinGAN(SingleMethod):
         return redrawn
 
     def parameter_counts(self) -> dict[str, int]:
-        parts = self.config.generator_parameter_counts(self.plan.channels, head_norm=True)
+        parts = generator_parameter_counts(self.config.growth, self.config.width, self.plan.channels, head_norm=True)
         return {f"g {part}": count for part, count in parts.items()}

@@ -1,69 +1,33 @@
-"""What the methods with growing generators share: ConSinGAN's settings, and their parameter counts."""
+"""What the methods with growing generators share: parameter counts, and the work of a step."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-from lonepair.methods.base import AdversarialConfig, Config, Method
+from lonepair.methods.base import Method
+from lonepair.methods.config import GrowthConfig
 
 
-@dataclass(frozen=True)
-class GeneratorConfig(Config):
-    """Settings of a generator that gains a few convolutions a stage; the numbers are ConSinGAN's."""
+def generator_parameter_counts(growth: GrowthConfig, width: int, channels: int, head_norm: bool) -> dict[str, int]:
+    """Part -> number of parameters of one generator with all its stages.
 
-    stages: int = 6
-    """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions."""
-    pyramid_rule: Literal["consingan", "geometric"] = "consingan"
-    """How sizes grow between min_side and max_side: ConSinGAN's rule (many small stages) or one constant ratio."""
-    width: int = 64
-    """Channels inside the networks."""
-    blocks_per_stage: int = 3
-    """Convolution blocks a stage."""
-    normalization: Literal["none", "batch", "instance"] = "none"
-    """Normalisation inside the generators' stages."""
-    leaky_slope: float = 0.05
-    """Negative slope of LeakyReLU."""
-    trained_stages: int = 3
-    """How many of the newest stages train together; older ones are frozen."""
-    stage_lr_decay: float = 0.1
-    """Factor on the learning rate for each stage further back among them."""
-
-    def problems(self) -> list[str]:
-        found = super().problems()
-        if not 2 <= self.stages <= 12:
-            found.append(f"stages is {self.stages}: choose 2 to 12")
-        found += self.too_small(1, "width", "blocks_per_stage", "trained_stages")
-        return found + self.no_share("stage_lr_decay")
-
-    def generator_parameter_counts(self, channels: int, head_norm: bool) -> dict[str, int]:
-        """Parameters of one generator with all stages, by part."""
-        w = self.width
-        norm = 2 * w if self.normalization != "none" else 0
-        return {
-            "head": 9 * channels * w + w + (norm if head_norm else 0),
-            "bodies": self.stages * self.blocks_per_stage * (9 * w * w + w + norm),
-            "tail": 9 * w * channels + channels,
-        }
+    Args:
+        growth: Settings of the generator.
+        width: Channels inside it.
+        channels: Channels of the images.
+        head_norm: Whether the head is normalized, too.
+    """
+    norm = 2 * width if growth.normalization != "none" else 0
+    return {
+        "head": 9 * channels * width + width + (norm if head_norm else 0),
+        "bodies": growth.stages * growth.blocks_per_stage * (9 * width * width + width + norm),
+        "tail": 9 * width * channels + channels,
+    }
 
 
-@dataclass(frozen=True)
-class GrowingConfig(GeneratorConfig, AdversarialConfig):
-    """Settings of a growing generator that is trained against a critic."""
+def step_work(method: Method, critic_steps: int, stage: int) -> float:
+    """Work of a step at `stage`, as in `Schedule.work`.
 
-    critic_steps: int = 3
-    """Critic updates a step."""
-    pieces: int = 0
-    """Above two squares of so many pixels a side, critics, and of one image the reconstruction, learn from four
-    pieces of each picture that have one square's pixels, new at each update; 0: never. Try 96: twice as fast at 250
-    pixels, and less fine."""
-
-    def problems(self) -> list[str]:
-        return super().problems() + self.too_small(1, "critic_steps") + self.too_small(0, "pieces")
-
-
-def step_work(method: Method, config: GrowingConfig, stage: int) -> float:
-    """Cost of a step at `stage`: all stages' generators, as every update sends its images through all of them, and as
-    much again for a critic's update of as many pixels (as measured)."""
-    drawn = sum(map(method.pixels_per_step, range(stage + 1)))
-    return float(drawn + config.critic_steps * method.pixels_per_step(stage, config.pieces))
+    Every update sends its images through the generators of all stages; a critic's update of as many pixels costs as
+    much again (measured).
+    """
+    generated = sum(map(method.pixels_per_step, range(stage + 1)))
+    return float(generated + critic_steps * method.pixels_per_step(stage))

@@ -25,12 +25,25 @@ docs/notes/2026-11-25-lonepair.md has what was tried and measured.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Size, StepInputs
-from lonepair.methods.patch_based import PatchConfig, PatchMethod
+from lonepair.methods.config import (
+    AdamConfig,
+    BorderConfig,
+    ClipConfig,
+    Config,
+    CropConfig,
+    FinestStepsConfig,
+    GrowthConfig,
+    NetworkConfig,
+    ScheduleConfig,
+    SizeConfig,
+    TranslationConfig,
+)
+from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
 
 if TYPE_CHECKING:
     import torch
@@ -48,10 +61,12 @@ else:
     resize = lazy("lonepair.ops.resize")
 
 OTHER = {"a": "b", "b": "a"}
+RANDOM_IMAGE = -1
+"""In a branch, instead of a start stage: the update generates a random image."""
 
 
 @dataclass(frozen=True)
-class LonepairConfig(PatchConfig):
+class LonepairConfig(Config):
     """Settings of `lonepair`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -61,38 +76,39 @@ class LonepairConfig(PatchConfig):
     }
     """draft, standard and full: longer from one to the next."""
 
-    max_side: int = 80
-    """Longest side of the finest stage, in pixels: what is where is decided there, the rest is finished."""
-    stages: int = 5
-    """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions."""
-    steps: int = 300
-    """Training steps of the coarsest stage."""
-    finest_steps: int = 160
-    """Training steps of the finest stage; those between lie on a geometric line."""
+    size: SizeConfig = SizeConfig(max_side=80, min_side=24)
+    translation: TranslationConfig = TranslationConfig()
+    growth: GrowthConfig = replace(PATCH_GROWTH, stages=5)
+    border: BorderConfig = BorderConfig("reflect")
+    schedule: ScheduleConfig = PATCH_SCHEDULE
+    finest: FinestStepsConfig = FinestStepsConfig(160)
+    network: NetworkConfig = NetworkConfig()
+    patches: PatchConfig = PatchConfig()
+    adam: AdamConfig = PATCH_ADAM
+    crop: CropConfig = CropConfig()
+    clip: ClipConfig = ClipConfig()
     lambda_structure: float = 0.4
-    """Weight of keeping the source's layout beside the target's look; the coarse stages rise to it."""
+    """Weight, 0 or more, of the source's layout beside the target's look; it rises over the coarse stages. A larger
+    value retains more of the source's shapes."""
     lambda_rarity: float = 0.3
-    """Weight, at the coarse stages, of drawing what is rare in the source as what is rare in the target."""
+    """Weight, 0 or more, of mapping what is rare in the source to what is rare in the target, at the coarse stages."""
     layout_grid: int = 32
-    """Longest side, in places, of the grid on which layouts are compared."""
-    start_stage: int = 0
-    """Stage at which an image to translate enters, unless another is named: 0 redraws large shapes, later ones less."""
+    """Longest side, 4 to 64, of the grid on which layouts are compared. A larger value compares finer shapes and is
+    slower."""
     random_start_probability: float = 0.1
-    """Probability that a training step enters at any stage rather than at `start_stage`: what makes `--entry` a dial."""
+    """Probability that a training step starts at a random stage rather than at `start_stage`. A larger value makes
+    other start stages work better in use."""
     random_image_probability: float = 0.1
-    """Probability that a training step draws random images rather than redrawing the real ones."""
+    """Probability that a training step generates a random image rather than translating the real one. A larger value
+    makes better samples."""
 
     def problems(self) -> list[str]:
-        found = super().problems()
-        if not 0 <= self.start_stage < self.stages:
-            found.append(f"start_stage is {self.start_stage} with {self.stages} stages: choose 0 to {self.stages - 1}")
+        found = self.patches.size_problems(self.size.min_side)
+        found += self.translation.stage_problems(0, self.growth.stages)
         if not 4 <= self.layout_grid <= 64:
             found.append(f"layout_grid is {self.layout_grid}: choose 4 to 64")
-        return (
-            found
-            + self.too_small(0, "lambda_structure", "lambda_rarity")
-            + self.no_share("random_start_probability", "random_image_probability")
-        )
+        found += self.below(0, "lambda_structure", "lambda_rarity")
+        return found + self.outside_unit("random_start_probability", "random_image_probability")
 
 
 class Lonepair(PatchMethod):
@@ -107,23 +123,30 @@ class Lonepair(PatchMethod):
 
     config: LonepairConfig
 
-    def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
-        rng, c, target = inputs.rng, self.config, player.removeprefix("g_")
+    def branch(self, player: str, rng: RandomStream) -> tuple[int, int]:
+        """The stage at which the real image starts, or `RANDOM_IMAGE`, and the stored frame of the target."""
+        c = self.config
         if rng.host_bernoulli(c.random_image_probability):
+            start_stage = RANDOM_IMAGE
+        elif rng.host_bernoulli(c.random_start_probability):
+            start_stage = rng.host_integer(self.stage + 1)
+        else:
+            start_stage = min(c.start_stage, self.stage)
+        return start_stage, self.draw_frame(player.removeprefix("g_"), rng)
+
+    def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
+        assert inputs.branch
+        rng, target, (start_stage, frame) = inputs.rng, player.removeprefix("g_"), inputs.branch
+        if start_stage == RANDOM_IMAGE:
             drawn = self.random(target, self.visible_sizes(target, inputs), rng)
-            return {f"look_{target}": self.look(target, drawn, rng)}
+            return {f"look_{target}": self.look(target, drawn, rng, frame)}
         source = OTHER[target]
-        start_stage = (
-            rng.host_integer(self.stage + 1)
-            if rng.host_bernoulli(c.random_start_probability)
-            else min(c.start_stage, self.stage)
-        )
         real, sizes = inputs.real[source][-1], self.visible_sizes(source, inputs)
         # Of a large picture the level below is as good as what in use is reduced to it, and there already.
         shown = inputs.real[source][start_stage] if isinstance(sizes, nets.Crops) else real
         drawn = self.translate(shown, sizes, target, start_stage, rng)
         return {
-            f"look_{source}{target}": self.look(target, drawn, rng),
+            f"look_{source}{target}": self.look(target, drawn, rng, frame),
             f"structure_{source}{target}": self._lost(drawn, nets.cut(sizes, real), target),
         }
 
@@ -135,14 +158,15 @@ class Lonepair(PatchMethod):
             # Weakly at first: what becomes what is decided by what is rare, a figure a figure. Self-similarity does not
             # tell it: held from the start, a bright flame on a black sky became pale stones without a shape; left to
             # chance, coins became holes between galaxies.
-            weight = c.lambda_structure * min(1.0, (self.stage + 1) / (c.coarse_stages + 1))
-            lost = weight * (1 - losses.correlation(*map(losses.self_similarity, (ours, theirs))))
+            weight: float = c.lambda_structure * min(1.0, (self.stage + 1) / (c.coarse_stages + 1))
+            lost: Tensor = weight * (1 - losses.correlation(*map(losses.self_similarity, (ours, theirs))))
             if self.is_fine:
                 return lost
             # Rare in the target, not in what was drawn: there a white duck on black is as rare as a black one on white.
             world = self._reduced(self.remembered(target))
             alike = losses.correlation(losses.rarity(ours, world), losses.rarity(theirs, theirs))
-            return lost + c.lambda_rarity * (1 - alike)
+            rarity_weight: float = c.lambda_rarity
+            return lost + rarity_weight * (1 - alike)
 
     def _reduced(self, image: Tensor) -> Tensor:
         """`image`, or all crops of one together, at the size at which layouts are compared."""

@@ -10,12 +10,24 @@ finished with the image's own patches (`apply.finish`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import SingleMethod, Size, StepInputs
-from lonepair.methods.patch_based import PatchConfig, PatchMethod
+from lonepair.methods.config import (
+    AdamConfig,
+    BorderConfig,
+    Config,
+    CropConfig,
+    FinestStepsConfig,
+    GrowthConfig,
+    NetworkConfig,
+    ReconstructionConfig,
+    ScheduleConfig,
+    SizeConfig,
+)
+from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +45,7 @@ else:
 
 
 @dataclass(frozen=True)
-class LonepairSingleConfig(PatchConfig):
+class LonepairSingleConfig(Config):
     """Settings of `lonepair-single`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -43,23 +55,19 @@ class LonepairSingleConfig(PatchConfig):
     }
     """draft, standard and full: longer from one to the next."""
 
-    max_side: int = 64
-    """Longest side of the finest stage, in pixels: what is where is decided there, the rest is finished."""
-    stages: int = 4
-    """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions."""
-    steps: int = 300
-    """Training steps of the coarsest stage."""
-    finest_steps: int = 100
-    """Training steps of the finest stage; those between lie on a geometric line."""
-    border_padding: Literal["zeros", "reflect"] = "zeros"
-    """What the generators' convolutions see beyond the image's border."""
-    border_channel_weight: float = 1.0
-    """How much it counts, in standard deviations of colour, where in a patch the image's border is; 0: not at all."""
-    lambda_rec: float = 1.0
-    """Weight of drawing the image itself from its coarsest size."""
+    size: SizeConfig = SizeConfig(max_side=64, min_side=24)
+    growth: GrowthConfig = replace(PATCH_GROWTH, stages=4)
+    border: BorderConfig = BorderConfig()
+    schedule: ScheduleConfig = PATCH_SCHEDULE
+    finest: FinestStepsConfig = FinestStepsConfig(100)
+    network: NetworkConfig = NetworkConfig()
+    patches: PatchConfig = PatchConfig(border_channel_weight=1.0)
+    reconstruction: ReconstructionConfig = ReconstructionConfig(1.0)
+    adam: AdamConfig = PATCH_ADAM
+    crop: CropConfig = CropConfig()
 
     def problems(self) -> list[str]:
-        return super().problems() + self.too_small(0, "lambda_rec")
+        return self.patches.size_problems(self.size.min_side)
 
 
 class LonepairSingle(PatchMethod, SingleMethod):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Method, Plan, Player, Schedule, Size
-from lonepair.methods.growing import GeneratorConfig
+from lonepair.methods.config import AdamConfig, Config, Group, GrowthConfig, ScheduleConfig
+from lonepair.methods.growing import generator_parameter_counts
 
 if TYPE_CHECKING:
     import torch
@@ -41,72 +42,59 @@ _FILTERS = 2026
 """Names the stream of the filters that patches are projected by."""
 
 
-@dataclass(frozen=True)
-class PatchConfig(GeneratorConfig):
-    """Settings of growing generators that are taught by patches; the numbers are ours."""
+PATCH_GROWTH = GrowthConfig(pyramid_rule="geometric", blocks_per_stage=2, normalization="instance", stage_lr_decay=0.3)
+"""Growth of the generators that patches teach, but for the number of stages."""
+PATCH_SCHEDULE = ScheduleConfig(steps=300, lr_drop_at=0.7, lr_drop_factor=0.3)
+PATCH_ADAM = AdamConfig(beta2=0.99)
 
-    min_side: int = 24
-    """Shortest side of the coarsest stage, in pixels, over all inputs. A smaller one lets larger shapes be redrawn."""
-    stages: int = 7
-    """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions."""
-    pyramid_rule: Literal["consingan", "geometric"] = "geometric"
-    """How sizes grow between min_side and max_side: one constant ratio, or ConSinGAN's rule (many small stages)."""
-    blocks_per_stage: int = 2
-    """Convolution blocks a stage."""
-    normalization: Literal["none", "batch", "instance"] = "instance"
-    """Normalisation inside the generators' stages."""
-    border_padding: Literal["zeros", "reflect"] = "reflect"
-    """What the generators' convolutions see beyond the image's border."""
-    stage_lr_decay: float = 0.3
-    """Factor on the learning rate for each stage further back among them."""
-    steps: int = 250
-    """Training steps of the coarsest stage."""
-    finest_steps: int = 50
-    """Training steps of the finest stage; those between lie on a geometric line."""
+
+@dataclass(frozen=True)
+class PatchConfig(Group):
+    """Distance to the target's patches; the defaults are ours."""
+
     lr: float = 1e-3
-    """Learning rate of the newest stage (Adam)."""
-    beta1: float = 0.5
-    """Adam's decay of the gradient's mean."""
-    beta2: float = 0.99
-    """Adam's decay of the squared gradient's mean."""
-    lr_drop_at: float = 0.7
-    """Share of a stage's steps after which learning rates drop."""
-    lr_drop_factor: float = 0.3
-    """Factor of that drop."""
-    exemplar_max_side: int = 1024
-    """Up to this longest side a picture is finished with detail of the images as they were given; 0: networks' size."""
+    """Learning rate of the newest stage, between 0 and 1."""
     patch_size: int = 7
-    """Side of the patches that are compared, in pixels."""
+    """Side of the patches that are compared, in pixels, an odd number from 3 to min_side. A larger value compares
+    larger shapes."""
     patch_scales: int = 2
-    """StageSizes at which patches are compared: a stage's own, half of it, ..."""
+    """Number of scales, 1 or more, at which patches are compared: a stage's own size, half of it, ... A larger value
+    compares larger shapes, too."""
     border_channel_weight: float = 0.0
-    """How much it counts, in standard deviations of colour, where in a patch the image's border is; 0: not at all."""
+    """Weight, 0 or more, in standard deviations of color, of a channel that marks the image's border in its patches. A
+    larger value keeps at the border what is there in the target."""
     lambda_detail: float = 0.5
-    """Weight of the patches' fine detail alone beside whole patches, from stage `coarse_stages` on."""
+    """Weight, 0 or more, of the patches' fine detail alone beside full patches, from stage `coarse_stages` on. A larger
+    value is sharper."""
     lambda_nearest: float = 1.0
-    """Weight of the distance of patches to the nearest of the target's: sharp edges, whole objects."""
+    """Weight, 0 or more, of the distance to the target's nearest patches. A larger value gives sharper edges and
+    completer objects."""
     noise_amplitude: float = 0.3
-    """Amplitude of the noise added to features from stage `coarse_stages` on; it feeds fine texture."""
+    """Amplitude, 0 or more, of the noise added to features from stage `coarse_stages` on. A larger value gives more
+    fine texture."""
     coarse_stages: int = 3
-    """So many coarse stages settle shapes, without noise and without looking at detail alone."""
+    """Number of coarse stages, 0 or more, that decide shapes, without noise and without the term of fine detail."""
+    exemplar_max_side: int = 1024
+    """Longest side, in pixels, 0 or more, of the target that a model file keeps for patch synthesis; 0: the target at
+    training size alone. A larger value gives finer pictures and larger files."""
 
     def problems(self) -> list[str]:
-        found = super().problems()
-        if not 3 <= self.patch_size <= self.min_side or self.patch_size % 2 == 0:
-            found.append(f"patch_size is {self.patch_size}: choose an odd number from 3 to min_side, {self.min_side}")
-        found += self.too_small(1, "steps", "finest_steps", "patch_scales")
-        found += self.too_small(
+        found = self.below(1, "patch_scales") + self.not_rates("lr")
+        return found + self.below(
             0,
-            "leaky_slope",
-            "exemplar_max_side",
             "border_channel_weight",
             "lambda_detail",
             "lambda_nearest",
             "noise_amplitude",
             "coarse_stages",
+            "exemplar_max_side",
         )
-        found += self.no_rate("lr")
-        return found + self.no_share("beta1", "beta2", "lr_drop_at", "lr_drop_factor")
+
+    def size_problems(self, min_side: int) -> list[str]:
+        """One sentence where patches do not fit into the coarsest stage."""
+        if 3 <= self.patch_size <= min_side and self.patch_size % 2 == 1:
+            return []
+        return [f"patch_size is {self.patch_size}: choose an odd number from 3 to min_side, {min_side}"]
 
 
 class PatchMethod(Method):
@@ -115,9 +103,7 @@ class PatchMethod(Method):
     remembers = True
     citation = CITATION
 
-    config: PatchConfig
-
-    def __init__(self, config: PatchConfig, plan: Plan) -> None:
+    def __init__(self, config: Config, plan: Plan) -> None:
         super().__init__(config, plan)
         for domain in self.domains:
             self.nets[f"g_{domain}"] = nets.GrowingGenerator(
@@ -138,15 +124,14 @@ class PatchMethod(Method):
         self._making = threading.Lock()
 
     @classmethod
-    def plan_for(
-        cls, config: PatchConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
-    ) -> Plan:
+    def plan_for(cls, config: Config, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]) -> Plan:
         factors = pyramid.shared_factors(list(sizes.values()), config.stages, config.min_side, config.pyramid_rule)
         return Plan(channels, dict(sizes), factors)
 
     @property
     def patch_size(self) -> int:
-        return self.config.patch_size
+        side: int = self.config.patch_size
+        return side
 
     # -- training -------------------------------------------------------------------------------------------------
 
@@ -167,7 +152,8 @@ class PatchMethod(Method):
     @property
     def is_fine(self) -> bool:
         """Whether the current stage draws texture rather than shapes."""
-        return self.stage >= self.config.coarse_stages
+        coarse_stages: int = self.config.coarse_stages
+        return self.stage >= coarse_stages
 
     def players(self) -> dict[str, Player]:
         c = self.config
@@ -188,11 +174,14 @@ class PatchMethod(Method):
         at_once = self.pixels_per_step(stage) <= len(update_order) * AT_ONCE
         return Schedule(steps, update_order, work, c.lr_drop_at, c.lr_drop_factor, at_once)
 
-    def look(self, domain: str, drawn: Tensor, rng: RandomStream) -> Tensor:
-        """Distance of the patches of `drawn`, a picture or crops of one, to those of `domain`'s image, of a clip to
-        those of a kept frame."""
-        kept = len(self._memory(domain).images)
-        key = (domain, rng.host_integer(kept) if kept > 1 else 0)
+    def draw_frame(self, domain: str, rng: RandomStream) -> int:
+        """Index of the stored frame of `domain` that an update compares with: a random one of a clip's."""
+        count = len(self._memory(domain).images)
+        return rng.host_integer(count) if count > 1 else 0
+
+    def look(self, domain: str, drawn: Tensor, rng: RandomStream, frame: int = 0) -> Tensor:
+        """Distance of the patches of `drawn`, an image or its crops, to those of stored frame `frame` of `domain`."""
+        key = (domain, frame)
         with torch.autocast(drawn.device.type, enabled=False):
             if key not in self._looks:
                 with self._making:  # one after the other: of a large target that takes much memory
@@ -222,7 +211,8 @@ class PatchMethod(Method):
 
     @property
     def detail_side(self) -> int:
-        return self.config.exemplar_max_side
+        side: int = self.config.exemplar_max_side
+        return side
 
     def keep_detail(self, images: Mapping[str, Tensor]) -> None:
         for domain, image in images.items():
@@ -249,5 +239,5 @@ class PatchMethod(Method):
         return image
 
     def parameter_counts(self) -> dict[str, int]:
-        parts = self.config.generator_parameter_counts(self.plan.channels, head_norm=False)
+        parts = generator_parameter_counts(self.config.growth, self.config.width, self.plan.channels, head_norm=False)
         return {f"g_{domain} {part}": count for domain in self.domains for part, count in parts.items()}

@@ -35,7 +35,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Method, Plan, Player, Schedule, Size, StepInputs
-from lonepair.methods.growing import GrowingConfig, step_work
+from lonepair.methods.config import (
+    AdamConfig,
+    AdversarialConfig,
+    BorderConfig,
+    ClipConfig,
+    Config,
+    CriticStepsConfig,
+    CropConfig,
+    CycleConfig,
+    FinestStepsConfig,
+    GrowthConfig,
+    NetworkConfig,
+    ReconstructionConfig,
+    ScheduleConfig,
+    SizeConfig,
+    TranslationConfig,
+)
+from lonepair.methods.growing import generator_parameter_counts, step_work
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +76,7 @@ OTHER = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True)
-class RepresentativeConfig(GrowingConfig):
+class RepresentativeConfig(Config):
     """Settings of `representative`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -69,54 +86,45 @@ class RepresentativeConfig(GrowingConfig):
     }
     """draft, standard and full: larger and longer from one to the next; full has ConSinGAN's 2000 steps a stage."""
 
-    min_side: int = 40
-    """Shortest side of the coarsest stage, in pixels, over both images. Smaller lets larger shapes be redrawn."""
-    crop_size: int = 128
-    """Of windows above two squares of so many pixels a side (at least 2 x min_side), a step sees four crops that have
-    one square's pixels; 0: never."""
-    reflect_pad_fraction: float = 0.125
-    """In use, a source is mirrored outward by this share of each side, and the output cut back: borders leave marks."""
+    size: SizeConfig = SizeConfig(min_side=40)
+    translation: TranslationConfig = TranslationConfig(reflect_pad_fraction=0.125)
+    growth: GrowthConfig = GrowthConfig(normalization="instance")
+    border: BorderConfig = BorderConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    finest: FinestStepsConfig = FinestStepsConfig()
+    network: NetworkConfig = NetworkConfig()
+    adversarial: AdversarialConfig = AdversarialConfig()
+    reconstruction: ReconstructionConfig = ReconstructionConfig()
+    cycle: CycleConfig = CycleConfig(lambda_cyc=2.0)
+    critic: CriticStepsConfig = CriticStepsConfig(critic_steps=1)
+    adam: AdamConfig = AdamConfig()
+    crop: CropConfig = CropConfig(crop_size=128)
+    clip: ClipConfig = ClipConfig()
     critic_blocks: int = 5
-    """Convolution blocks of a critic: each score sees 2 x critic_blocks + 1 pixels."""
-    normalization: Literal["none", "batch", "instance"] = "instance"
-    """Normalisation inside the generators' stages."""
-    border_padding: Literal["zeros", "reflect"] = "zeros"
-    """What the generators' convolutions see beyond the image's border."""
-    steps: int = 2000
-    """Training steps of the coarsest stage."""
-    finest_steps: int = 2000
-    """Training steps of the finest stage; those between lie on a geometric line. Coarse steps are cheap, and decide."""
-    critic_steps: int = 1
-    """Critic updates a step, each on fresh fakes."""
+    """Convolution blocks of a critic, 2 or more: a score sees 2 x critic_blocks + 1 pixels a side. A larger value
+    compares larger shapes and is slower."""
     lambda_adv: float = 1.0
-    """Weight of the adversarial terms of the generators."""
-    lambda_cyc: float = 2.0
-    """Weight of coming back to the image after translating it there and back."""
+    """Weight of the adversarial terms of the generators, 0 or more. A larger value looks more like the target."""
     cycle_channels: Literal["grey", "colour"] = "grey"
-    """What has to come back: the mean of the colours, or each: with each, the source's hues show in what is redrawn."""
+    """Channels that the cycle compares: the mean of the colors, or each. With each, the source's hues show in the
+    translation."""
     translation_noise_scale: float = 1.0
-    """Share of each stage's noise that a translation gets, in training and in use; it feeds fine texture."""
-    start_stage: int = 0
-    """Stage at which an image to translate enters: 0 redraws large shapes, later ones only texture; -1: the newest."""
+    """Factor, 0 or more, on each stage's noise in a translation, in training and in use. A larger value gives more
+    fine texture."""
     window_fraction: float = 0.6
-    """Side of the windows that training looks at, over the image's; 1: whole images. At least a critic's patch."""
+    """Side of the windows that training sees, as a fraction, 0 to 1, of the image's; at least a critic's patch. A
+    larger value learns positions by heart and is slower."""
     real_image_probability: float = 0.5
     """Probability that a step translates the real image rather than a generated one."""
 
     def problems(self) -> list[str]:
-        found = super().problems()
-        if not -1 <= self.start_stage < self.stages:
+        min_side, found = self.size.min_side, self.translation.stage_problems(-1, self.growth.stages)
+        if not self.critic_blocks >= 2 or min_side < 2 * self.critic_blocks + 2:
             found.append(
-                f"start_stage is {self.start_stage} with {self.stages} stages: choose -1 (the newest) or 0 to {self.stages - 1}"
+                f"critic_blocks is {self.critic_blocks} with min_side {min_side}: choose 2 to {(min_side - 2) // 2}"
             )
-        if not self.critic_blocks >= 2 or self.min_side < 2 * self.critic_blocks + 2:
-            found.append(
-                f"critic_blocks is {self.critic_blocks} with min_side {self.min_side}: "
-                f"choose 2 to {(self.min_side - 2) // 2}"
-            )
-        found += self.too_small(1, "finest_steps")
-        found += self.too_small(0, "lambda_adv", "lambda_cyc", "translation_noise_scale")
-        return found + self.no_share("real_image_probability", "window_fraction")
+        found += self.below(0, "lambda_adv", "translation_noise_scale")
+        return found + self.outside_unit("real_image_probability", "window_fraction")
 
 
 @dataclass(frozen=True)
@@ -225,7 +233,11 @@ class Representative(Method):
         c = self.config
         steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
         update_order = ["critic"] * c.critic_steps + ["generator"]
-        return Schedule(steps, update_order, step_work(self, c, stage), c.lr_drop_at, c.lr_drop_factor)
+        return Schedule(steps, update_order, step_work(self, c.critic_steps, stage), c.lr_drop_at, c.lr_drop_factor)
+
+    def branch(self, player: str, rng: RandomStream) -> tuple[int, ...]:
+        """Whether the critics' round translates the real images, or random ones."""
+        return (int(rng.host_bernoulli(self.config.real_image_probability)),) if player == "critic" else ()
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         if player == "critic":
@@ -235,7 +247,7 @@ class Representative(Method):
         return self._generator_losses(inputs)
 
     def _imagine(self, inputs: StepInputs) -> Imagined:
-        redraws_real = inputs.rng.host_bernoulli(self.config.real_image_probability)
+        redraws_real = inputs.branch == (1,)
         crop, rng = self.config.crop_side, inputs.rng
         # The coarsest stage is small.
         side = crop if self.stage else 0
@@ -283,9 +295,7 @@ class Representative(Method):
                 real,
                 fakes,
                 inputs.rng,
-                self.config.penalty_every,
-                patch=critic.patch,
-                side=self.config.pieces,
+                shared_forward=True,
             )
             found[f"d_{domain}"] = wasserstein
             found[f"gp_{domain}"] = self.config.lambda_gp * penalty
@@ -364,5 +374,5 @@ class Representative(Method):
         return [*pictures, ("random a", self._random("a", self.sizes["a"], rng))]
 
     def parameter_counts(self) -> dict[str, int]:
-        parts = self.config.generator_parameter_counts(self.plan.channels, head_norm=False)
+        parts = generator_parameter_counts(self.config.growth, self.config.width, self.plan.channels, head_norm=False)
         return {f"g_{domain} {part}": count for domain in self.domains for part, count in parts.items()}

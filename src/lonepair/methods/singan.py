@@ -17,7 +17,7 @@ of the newest stage, and the generator's three updates share the adversarial gra
 Our departures: resizing is torch's antialiased bicubic at exact sizes in float32 (the released code goes through 8 bits
 and crops a pixel where its sizes disagree; where a size is a whole number but for rounding error, it may have a pixel
 more). A painting in few colours enters a model that was not trained again on images of few colours, and takes its
-palette from the reconstruction. Of pictures above 362 x 362 a step sees crops (`crop`).
+palette from the reconstruction.
 """
 
 from __future__ import annotations
@@ -28,14 +28,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Plan, Player, Schedule, SingleMethod, Size, StepInputs
-from lonepair.methods.stagewise import StagewiseConfig, StagewiseMethod
+from lonepair.methods.config import (
+    AdamConfig,
+    AdversarialConfig,
+    Config,
+    CriticStepsConfig,
+    NetworkConfig,
+    PyramidConfig,
+    ReconstructionConfig,
+    ScheduleConfig,
+    SizeConfig,
+)
+from lonepair.methods.stagewise import StagewiseMethod
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from lonepair import losses, nets
-    from lonepair.nets import Crops, StageSizes, StagewiseGenerator
+    from lonepair.nets import StagewiseGenerator
     from lonepair.ops import noise, pyramid, resize
     from lonepair.ops.noise import RandomStream
 else:
@@ -48,7 +59,7 @@ else:
 
 
 @dataclass(frozen=True)
-class SinGANConfig(StagewiseConfig):
+class SinGANConfig(Config):
     """Settings of `singan`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -60,19 +71,23 @@ class SinGANConfig(StagewiseConfig):
     }
     """full is the paper's, and so are the two tasks; draft and standard are smaller and shorter."""
 
-    max_side: int = 250
-    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
+    size: SizeConfig = SizeConfig(max_side=250)
+    pyramid: PyramidConfig = PyramidConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    network: NetworkConfig = NetworkConfig(width=32, leaky_slope=0.2)
+    adversarial: AdversarialConfig = AdversarialConfig()
+    reconstruction: ReconstructionConfig = ReconstructionConfig()
+    critic: CriticStepsConfig = CriticStepsConfig()
+    adam: AdamConfig = AdamConfig()
     task: Literal["generation", "animation"] = "generation"
     """What it is for: an animation's noise goes on beyond the border, so that borders move, too."""
-    critic_steps: int = 3
-    """Critic updates a step."""
     generator_steps: int = 3
     """Generator updates a step."""
     as_released: bool = False
     """The released code's ways: z* new at every step of stage 0, one fake for all generator updates, as critics saw."""
 
     def problems(self) -> list[str]:
-        return super().problems() + self.too_small(1, "critic_steps", "generator_steps")
+        return super().problems() + self.below(1, "generator_steps")
 
 
 @dataclass
@@ -165,17 +180,17 @@ class SinGAN(StagewiseMethod, SingleMethod):
         )
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
-        c, critic, sizes = self.config, self.nets["d"], self.visible_sizes("a", inputs)
-        real = nets.cut(sizes, inputs.real["a"][-1])
+        c, critic, sizes = self.config, self.nets["d"], self.sizes["a"]
+        real = inputs.real["a"][-1]
         if inputs.fakes is None:
             inputs.fakes = Fakes(self._anchor_of_step(inputs.rng))
         if player == "critic":
             with torch.set_grad_enabled(c.as_released):
                 fake = self._random(sizes, inputs.rng, inputs.fakes if c.as_released else None)
             inputs.fakes.last, fake = fake, fake.detach()
-            wasserstein, penalty = losses.critic_losses(critic, real, [fake], inputs.rng, c.penalty_every)
+            wasserstein, penalty = losses.critic_losses(critic, real, [fake], inputs.rng)
             return {"d": wasserstein, "gp": c.lambda_gp * penalty}
-        rebuilt = self._rebuild(inputs.fakes.rebuilt_from, sizes)
+        rebuilt = self._rebuild(inputs.fakes.rebuilt_from)
         reconstruction = c.lambda_rec * losses.mean_square(rebuilt, real)
         if not c.as_released:
             return {"adv": -critic(self._random(sizes, inputs.rng)).mean(), "rec": reconstruction}
@@ -190,10 +205,8 @@ class SinGAN(StagewiseMethod, SingleMethod):
             anchor.copy_(rng.normal(*anchor.shape))
         return anchor
 
-    def _random(self, sizes: StageSizes, rng: RandomStream, shared: Fakes | None = None) -> Tensor:
+    def _random(self, sizes: Sequence[Size], rng: RandomStream, shared: Fakes | None = None) -> Tensor:
         """A random image of the stage in training, whose noise may be `shared`; the gradient reaches no other."""
-        if isinstance(sizes, nets.Crops):
-            return self._random_crops(sizes, rng, shared)
         noises = self.noise_maps(sizes, rng)
         if shared is not None:
             shared.noise = noises[-1] if shared.noise is None else shared.noise
@@ -202,26 +215,9 @@ class SinGAN(StagewiseMethod, SingleMethod):
             previous = self._previous(noises, sizes)
         return self.generator.stage(self.stage, previous, noises[-1])
 
-    def _random_crops(self, sizes: Crops, rng: RandomStream, shared: Fakes | None) -> Tensor:
-        places, beyond = self.generator.places(sizes, sizes.wanted), self.config.task == "animation"
-        first = sum(each.is_whole for each in places)
-        coarse = self.noise_maps(sizes.sizes[:first], rng)
-        noises = self.generator.noises_on_crops(places, self.plan.channels, rng)
-        if shared is not None:
-            shared.noise = noises[-1] if shared.noise is None else shared.noise
-            noises[-1] = shared.noise
-        with torch.no_grad():
-            image = self.render(coarse, sizes.sizes[:first])
-            previous, around = self.generator.below_on_crops(image, places, noises[:-1], beyond)
-        return self.generator.stage_on_crops(self.stage, sizes.wanted, previous, around, noises[-1], beyond)
-
-    def _rebuild(self, anchor: Tensor, sizes: StageSizes) -> Tensor:
+    def _rebuild(self, anchor: Tensor) -> Tensor:
         if self.stage == 0:
             return self.generator.stage(0, self._nothing(self.sizes["a"][0]), self._spread(anchor))
-        if isinstance(sizes, nets.Crops):
-            around = sizes.wanted.grown(self.config.convolutions)
-            below = around.cut(self._reconstruction_below())
-            return self.generator.stage_on_crops(self.stage, sizes.wanted, below, around, None)
         return self.generator.stage(self.stage, self._reconstruction_below(), None)
 
     def _reconstruction_below(self) -> Tensor:

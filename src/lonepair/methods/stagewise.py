@@ -1,13 +1,13 @@
-"""What the methods with one generator a stage share: SinGAN's settings, widths and parameter counts."""
+"""What the methods with one generator a stage share: SinGAN's widths, new stages and parameter counts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import AdversarialConfig, Method, Plan
+from lonepair.methods.base import Method, Plan
+from lonepair.methods.config import Config
 
 if TYPE_CHECKING:
     from lonepair import nets
@@ -15,32 +15,10 @@ else:
     nets = lazy("lonepair.nets")
 
 
-@dataclass(frozen=True)
-class StagewiseConfig(AdversarialConfig):
-    """Settings of a pyramid of small generators; the numbers are SinGAN's."""
-
-    pyramid_ratio: float = 0.75
-    """Nominal ratio between the sizes of two stages."""
-    width: int = 32
-    """Channels of the first four stages; doubled every four stages, `max_width` at most."""
-    max_width: int = 128
-    """Channels of the widest stage."""
-    convolutions: int = 5
-    """Convolutions of each network."""
-
-    def problems(self) -> list[str]:
-        found = super().problems()
-        if not 0.5 <= self.pyramid_ratio <= 0.95:
-            found.append(f"pyramid_ratio is {self.pyramid_ratio}: choose a number from 0.5 to 0.95")
-        return found + self.too_small(1, "width", "max_width") + self.too_small(3, "convolutions")
-
-
 class StagewiseMethod(Method):
     """A method whose stages are networks of their own, each as wide as the pyramid says there."""
 
-    config: StagewiseConfig
-
-    def __init__(self, config: StagewiseConfig, plan: Plan) -> None:
+    def __init__(self, config: Config, plan: Plan) -> None:
         super().__init__(config, plan)
         self._widths: Sequence[int] = nets.widths_by_stage(plan.stages, config.width, config.max_width)
 

@@ -19,20 +19,33 @@ is a constant.
 Our departures: a pair keeps its two sizes and aspects (`square` stretches both, as published); a translation is of the
 user's own image, which enters the source's pyramid at `start_stage` and is translated at the finest stage, where the released
 code saves that of a random image; `luminance_levels` rounds the mean of the colours and keeps the hues, where the
-released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's antialiased bicubic;
-of pictures above 362 x 362 a step sees crops (`crop`).
+released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's antialiased bicubic.
+
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
-from lonepair.methods.stagewise import StagewiseConfig, StagewiseMethod
+from lonepair.methods.config import (
+    AdamConfig,
+    AdversarialConfig,
+    ClipConfig,
+    Config,
+    CycleConfig,
+    NetworkConfig,
+    PyramidConfig,
+    ReconstructionConfig,
+    ScheduleConfig,
+    SizeConfig,
+    TranslationConfig,
+)
+from lonepair.methods.stagewise import StagewiseMethod
 
 if TYPE_CHECKING:
     import torch
@@ -40,10 +53,9 @@ if TYPE_CHECKING:
 
     from lonepair import losses, nets
     from lonepair.compute import streams
-    from lonepair.nets import Crops, StageSizes, StagewiseGenerator
+    from lonepair.nets import StagewiseGenerator
     from lonepair.ops import noise, pyramid, resize
     from lonepair.ops.noise import RandomStream
-    from lonepair.ops.regions import Regions
 else:
     torch = lazy("torch")
     streams = lazy("lonepair.compute.streams")
@@ -58,7 +70,7 @@ OTHER = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True)
-class StructuralAnalogyConfig(StagewiseConfig):
+class StructuralAnalogyConfig(Config):
     """Settings of `structural-analogy`."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -73,76 +85,53 @@ class StructuralAnalogyConfig(StagewiseConfig):
     }
     """full is the paper's, and so are the tasks' presets; draft and standard are smaller and shorter."""
 
-    max_side: int = 220
-    """Longest side of the finest stage, in pixels. Larger inputs are reduced for training."""
-    min_side: int = 18
-    """Shortest side of the coarsest stage, in pixels, over both images."""
+    size: SizeConfig = SizeConfig(min_side=18)
+    translation: TranslationConfig = TranslationConfig(start_stage=-1)
+    pyramid: PyramidConfig = PyramidConfig()
+    schedule: ScheduleConfig = ScheduleConfig(steps=20000, lr_drop_at=1.0)
+    network: NetworkConfig = NetworkConfig(width=32, leaky_slope=0.2)
+    adversarial: AdversarialConfig = AdversarialConfig(lr_d=1e-4)
+    reconstruction: ReconstructionConfig = ReconstructionConfig(lambda_rec=1.0)
+    cycle: CycleConfig = CycleConfig()
+    adam: AdamConfig = AdamConfig()
+    clip: ClipConfig = ClipConfig()
     square: bool = False
     """Stretch both images to squares of max_side, as the released code does; outputs are stretched back."""
     replacing_stages: int = 2
-    """So many of the finest stages replace the enlarged image instead of adding to it."""
-    steps: int = 20000
-    """Training steps a stage."""
-    lr_d: float = 1e-4
-    """Learning rate of the critics."""
-    lr_drop_at: float = 1.0
-    """Share of a stage's steps after which learning rates drop; the paper has no drop."""
+    """Number of the finest stages, 0 or more, whose output replaces the enlarged image instead of being added to it. A
+    larger value changes larger shapes."""
     lambda_adv_b: float = 1.0
-    """Weight of B's adversarial terms; A's is 1."""
-    lambda_rec: float = 1.0
-    """Weight of reconstructing each image from its fixed noise."""
-    lambda_cyc: float = 1.0
-    """Weight of coming back to the image after translating it there and back."""
+    """Weight of B's adversarial terms, 0 or more; A's is 1. A larger value makes outputs look more like B."""
     lambda_self: float = 0.0
-    """Weight of the self branch: each generator on the other's real image plus noise; the video variant has 1."""
+    """Weight of the self branch, 0 or more: each generator is applied to the other's real image plus noise. The video
+    variant has 1."""
     luminance_levels: int = 0
-    """Reduce the source's luminance to so many levels before it is seen; 0 leaves it as it is."""
-    start_stage: int = -1
-    """Stage of the source's pyramid at which an image to translate enters; -1: the finest, which keeps it as it is."""
+    """Number of luminance levels, 2 to 256, to which the source is reduced; 0 leaves it unchanged. A larger value
+    retains more shading."""
     as_released: bool = False
-    """The released code's ways where they differ from the paper's; this file's head names them."""
+    """Train as the released code does where it differs from the paper: its reconstruction starts from new noise at every step of
+    stage 0, and the noise of a finished stage 0 is a tenth."""
 
     def problems(self) -> list[str]:
-        found = super().problems()
+        found = self.below(0, "lambda_adv_b", "lambda_self", "replacing_stages")
         if self.luminance_levels == 1 or not 0 <= self.luminance_levels <= 256:
             found.append(f"luminance_levels is {self.luminance_levels}: choose 0 (off) or 2 to 256")
-        found += self.too_small(0, "lambda_adv_b", "lambda_cyc", "lambda_self", "replacing_stages")
-        return found + self.too_small(-1, "start_stage")
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A picture, or crops of one with so much around them as it takes to translate them again."""
-
-    image: Tensor
-    crops: Crops | None = None
-    """What is wanted; None: all of it."""
-    again: int = 0
-    """So many times what is around the crops is enough for."""
-    convolutions: int = 0
-    """Pixels that one time takes."""
-
-    def within(self) -> Tensor:
-        """What a loss sees."""
-        if self.crops is None:
-            return self.image
-        return self.crops.wanted.cut_from(self.image, _around(self.crops, self.again, self.convolutions))
+        return found
 
 
 @dataclass(frozen=True)
 class Fakes:
     """What the generators made at one step, for each domain."""
 
-    random: dict[str, Drawn]
-    translated: dict[str, Drawn]
+    random: dict[str, Tensor]
+    translated: dict[str, Tensor]
     """Domain -> the other's random image in this one's look."""
-    selves: dict[str, Drawn]
+    selves: dict[str, Tensor]
     """Domain -> the other's real image plus noise in this one's look; empty without a self branch."""
 
     def of(self, domain: str) -> list[Tensor]:
         """All that the domain's critic is shown as fakes, the self branch last."""
-        fakes = [self.translated[domain], self.random[domain], *([self.selves[domain]] if self.selves else [])]
-        return [fake.within() for fake in fakes]
+        return [self.translated[domain], self.random[domain], *([self.selves[domain]] if self.selves else [])]
 
 
 class StructuralAnalogy(StagewiseMethod):
@@ -226,66 +215,48 @@ class StructuralAnalogy(StagewiseMethod):
         return Schedule(c.steps, ["critic", "generator"], self._work(stage), c.lr_drop_at, c.lr_drop_factor)
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
-        sizes = {domain: self.visible_sizes(domain, inputs) for domain in self.domains}
         real = {domain: self._seen(inputs.real[domain][-1], domain) for domain in self.domains}
         if player == "critic":
-            inputs.fakes = self._imagine(real, sizes, inputs.rng)
-            return self._critic_losses(real, sizes, inputs)
-        return self._generator_losses(real, sizes, inputs)
+            inputs.fakes = self._imagine(real, inputs.rng)
+            return self._critic_losses(real, inputs)
+        return self._generator_losses(real, inputs)
 
-    def _imagine(self, real: Mapping[str, Tensor], sizes: Mapping[str, StageSizes], rng: RandomStream) -> Fakes:
-        # A random image is translated, and that back again.
-        random = self._each(lambda domain: self._random(domain, sizes[domain], 2, rng))
+    def _imagine(self, real: Mapping[str, Tensor], rng: RandomStream) -> Fakes:
+        random = self._each(lambda domain: self._random(domain, rng))
         translated = self._each(lambda domain: self._translated(random[OTHER[domain]], domain))
         selves = {}
         if self.config.lambda_self > 0:
             for domain in self.domains:
-                shown = self._piece(real[OTHER[domain]], sizes[OTHER[domain]])
+                other = real[OTHER[domain]]
                 amplitude = self.generator(domain).amplitudes[self.stage]
-                added = torch.cat([rng.feature_noise(*shown.image.shape[1:]) for _ in range(len(shown.image))])
-                selves[domain] = self._translated(replace(shown, image=shown.image + amplitude * added), domain)
+                noisy = other + amplitude * rng.feature_noise(*other.shape[1:])
+                selves[domain] = self._translated(noisy, domain)
         return Fakes(random, translated, selves)
 
-    def _piece(self, image: Tensor, sizes: StageSizes) -> Drawn:
-        """What of `image` is wanted, and what it takes to translate that."""
-        if not isinstance(sizes, nets.Crops):
-            return Drawn(image)
-        return Drawn(_around(sizes, 1, self.config.convolutions).cut(image), sizes, 1, self.config.convolutions)
-
-    def _critic_losses(
-        self, real: Mapping[str, Tensor], sizes: Mapping[str, StageSizes], inputs: StepInputs
-    ) -> dict[str, Tensor]:
+    def _critic_losses(self, real: Mapping[str, Tensor], inputs: StepInputs) -> dict[str, Tensor]:
         def of(domain: str) -> dict[str, Tensor]:
             fakes = [fake.detach() for fake in inputs.fakes.of(domain)]
             shares = [1.0, 1.0, self.config.lambda_self][: len(fakes)]
-            wasserstein, penalty = losses.critic_losses(
-                self.nets[f"d_{domain}"],
-                nets.cut(sizes[domain], real[domain]),
-                fakes,
-                inputs.rng,
-                self.config.penalty_every,
-                shares,
-            )
+            critic = self.nets[f"d_{domain}"]
+            wasserstein, penalty = losses.critic_losses(critic, real[domain], fakes, inputs.rng, shares)
             return {f"d_{domain}": wasserstein, f"gp_{domain}": self.config.lambda_gp * penalty}
 
         return {name: loss for found in self._each(of).values() for name, loss in found.items()}
 
-    def _generator_losses(
-        self, real: Mapping[str, Tensor], sizes: Mapping[str, StageSizes], inputs: StepInputs
-    ) -> dict[str, Tensor]:
+    def _generator_losses(self, real: Mapping[str, Tensor], inputs: StepInputs) -> dict[str, Tensor]:
         c, made = self.config, inputs.fakes
 
         def of(domain: str) -> dict[str, Tensor]:
             critic, weight, found = self.nets[f"d_{domain}"], c.lambda_adv_b if domain == "b" else 1.0, {}
-            found[f"adv_{domain}"] = -weight * critic(made.random[domain].within()).mean()
-            found[f"adv_{OTHER[domain]}{domain}"] = -weight * critic(made.translated[domain].within()).mean()
+            found[f"adv_{domain}"] = -weight * critic(made.random[domain]).mean()
+            found[f"adv_{OTHER[domain]}{domain}"] = -weight * critic(made.translated[domain]).mean()
             if made.selves and not c.as_released:
-                adversarial = critic(made.selves[domain].within()).mean()
+                adversarial = critic(made.selves[domain]).mean()
                 found[f"adv_self_{domain}"] = -weight * c.lambda_self * adversarial
-            rebuilt = self._rebuild(domain, sizes[domain], inputs.rng)
-            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes[domain], real[domain]))
-            back = self._translated(made.translated[OTHER[domain]], domain).within()
-            found[f"cyc_{domain}"] = c.lambda_cyc * losses.mean_square(back, made.random[domain].within())
+            rebuilt = self._rebuild(domain, inputs.rng)
+            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, real[domain])
+            back = self._translated(made.translated[OTHER[domain]], domain)
+            found[f"cyc_{domain}"] = c.lambda_cyc * losses.mean_square(back, made.random[domain])
             return found
 
         return {name: loss for found in self._each(of).values() for name, loss in found.items()}
@@ -295,53 +266,22 @@ class StructuralAnalogy(StagewiseMethod):
         found = streams.run_branches([functools.partial(of, domain) for domain in self.domains])
         return dict(zip(self.domains, found, strict=True))
 
-    def _translated(self, drawn: Drawn, domain: str) -> Drawn:
-        """`drawn` in the look of `domain`: its newest stage, applied without noise; of crops what that leaves."""
-        generator = self.generator(domain)
-        if drawn.crops is None:
-            return Drawn(generator.stage(self.stage, drawn.image, None))
-        around, within = (
-            _around(drawn.crops, again, self.config.convolutions) for again in (drawn.again, drawn.again - 1)
-        )
-        image = generator.stage_on_crops(self.stage, within, drawn.image, around, None)
-        return replace(drawn, image=image, again=drawn.again - 1)
+    def _translated(self, image: Tensor, domain: str) -> Tensor:
+        """`image` in the look of `domain`: its newest stage, applied without noise."""
+        return self.generator(domain).stage(self.stage, image, None)
 
-    def _random(self, domain: str, sizes: StageSizes, again: int, rng: RandomStream) -> Drawn:
-        """A random image of the stage in training; of crops with enough around them to translate it `again` times."""
-        if not isinstance(sizes, nets.Crops):
-            return Drawn(self._random_whole(domain, sizes, rng))
-        wanted = _around(sizes, again, self.config.convolutions)
-        # With so much around them crops of a small picture may be all of it.
-        drawn = (
-            self._random_whole(domain, sizes.sizes, rng).expand(len(wanted), -1, -1, -1)
-            if wanted.is_whole
-            else self._random_crops(domain, sizes, wanted, rng)
-        )
-        return Drawn(drawn, sizes, again, self.config.convolutions)
-
-    def _random_whole(self, domain: str, sizes: Sequence[Size], rng: RandomStream) -> Tensor:
+    def _random(self, domain: str, rng: RandomStream) -> Tensor:
+        """A random image of the stage in training; the gradient reaches no stage below."""
+        sizes = self.sizes[domain]
         noises = [rng.feature_noise(self.plan.channels, *size) for size in sizes]
         with torch.no_grad():
             previous = self._climb(domain, self._nothing(sizes[0]), noises[:-1], sizes)
         return self.generator(domain).stage(self.stage, previous, noises[-1])
 
-    def _random_crops(self, domain: str, sizes: Crops, wanted: Regions, rng: RandomStream) -> Tensor:
-        generator = self.generator(domain)
-        places = generator.places(sizes, wanted)
-        first = sum(each.is_whole for each in places)
-        coarse = [rng.feature_noise(self.plan.channels, *size) for size in sizes.sizes[:first]]
-        noises = generator.noises_on_crops(places, self.plan.channels, rng)
-        with torch.no_grad():
-            image = self._climb(domain, self._nothing(sizes[0]), coarse[:-1], sizes.sizes[:first])
-            image = generator.stage(first - 1, image, coarse[-1])
-            previous, around = generator.below_on_crops(image, places, noises[:-1])
-        return generator.stage_on_crops(self.stage, wanted, previous, around, noises[-1])
-
-    def _rebuild(self, domain: str, sizes: StageSizes, rng: RandomStream) -> Tensor:
+    def _rebuild(self, domain: str, rng: RandomStream) -> Tensor:
         if self.stage == 0:
             return self._first_rebuilt(domain, rng)
-        below = self._piece(self._reconstruction_below(domain, rng), sizes)
-        return self._translated(below, domain).within()
+        return self._translated(self._reconstruction_below(domain, rng), domain)
 
     def _first_rebuilt(self, domain: str, rng: RandomStream | None) -> Tensor:
         """Stage 0's reconstruction: from z*, or, as released, from fresh noise that is added to the drawing."""
@@ -423,11 +363,3 @@ class StructuralAnalogy(StagewiseMethod):
 
 def _resized(image: Tensor, size: Size) -> Tensor:
     return resize.resize_image(image.float(), size)
-
-
-def _around(crops: Crops, again: int, layers: int) -> Regions:
-    """What is wanted, and so many times as much around it as `convolutions` convolutions see."""
-    places = crops.wanted
-    for _ in range(again):
-        places = places.grown(layers)
-    return places

@@ -17,7 +17,7 @@ from torch import Tensor
 from lonepair.errors import UserError
 from lonepair.media.files import check_file
 
-_LAYERS = (
+LAYERS = (
     ("Conv2d_1a_3x3", (32, 3, 3, 3), 2, 0),
     ("Conv2d_2a_3x3", (32, 32, 3, 3), 1, 0),
     ("Conv2d_2b_3x3", (64, 32, 3, 3), 1, 1),
@@ -79,7 +79,7 @@ def _statistics(
         raise UserError(f"an image of {image.shape[-1]}x{image.shape[-2]} pixels is too small for SIFID: {_SMALLEST}")
     image = image[:, :3].expand(-1, 3, -1, -1).detach().cpu().float()
     image = (image.clamp(-1, 1) * 127.5 + 127.5).round() / 127.5 - 1
-    for index, (name, _, stride, padding) in enumerate(_LAYERS):
+    for index, (name, _, stride, padding) in enumerate(LAYERS):
         if index == 3:
             image = F.max_pool2d(image, 3, 2)
             if features == 64:
@@ -116,7 +116,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     if not isinstance(found, Mapping):
         raise UserError(f"{path}: holds {type(found).__name__}, not named weights; give the network's state")
     wanted: dict[str, tuple[int, ...]] = {}
-    for layer, shape, _, _ in _LAYERS:
+    for layer, shape, _, _ in LAYERS:
         wanted[f"{layer}.conv.weight"] = shape
         wanted |= {f"{layer}.bn.{part}": shape[:1] for part in _NORMAL}
     for name, needed in wanted.items():

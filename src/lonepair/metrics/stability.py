@@ -21,8 +21,8 @@ class Stability:
     """The same of the source itself: what flow, noise and light leave even of a real clip."""
     sharpness: float
     """Mean absolute gradient of the output over the target's: a blurred clip is steady, too."""
-    followed: float
-    """Share of the pixels whose flow could be followed."""
+    tracked_fraction: float
+    """Share of the pixels in which the source's flow is reliable. The errors are measured there only."""
 
 
 def stability(

@@ -24,8 +24,6 @@ class PatchCritic(DeviceAware):
         self, channels: int, width: int, blocks: int, slope: float, norm: Norm = "none", zero_bias: bool = True
     ) -> None:
         super().__init__()
-        self.patch = 2 * blocks + 1 if norm == "none" else 0
-        """Pixels a side that a score hangs on; 0 where normalisation has it hang on all."""
         self.direct = False
         """Whether scores of a leaf, at which a penalty is taken, are by `_Twice`: the same, on a GPU much faster."""
         widths = [channels] + [width] * (blocks - 1)

@@ -283,7 +283,7 @@ def _plus(features: Tensor, noise: Tensor | None) -> Tensor:
 
 
 def _whole(noise: Tensor | LazyNoise) -> Tensor:
-    return noise.whole() if isinstance(noise, LazyNoise) else noise
+    return noise.materialize() if isinstance(noise, LazyNoise) else noise
 
 
 def _places(sizes: Crops, blocks: int, reach: int, surround: Surround) -> list[Regions]:

@@ -1,6 +1,5 @@
 """Stagewise generators: a network of its own at every stage, which hands its image to the next (SinGAN)."""
 
-import functools
 import itertools
 from collections.abc import Sequence
 
@@ -11,9 +10,7 @@ from torch import Tensor, nn
 
 from lonepair.nets.bands import rows_of
 from lonepair.nets.blocks import Norm, conv_block, init_normal
-from lonepair.nets.crops import Crops, enlarged_from, together
-from lonepair.ops.noise import LARGE, RandomStream
-from lonepair.ops.regions import Regions, Size
+from lonepair.ops.noise import LARGE
 
 
 class StageGenerator(nn.Module):
@@ -38,11 +35,6 @@ class StageGenerator(nn.Module):
             return torch.cat([rows.whole() for rows in each])
         drawn: Tensor = self.tail(self.body(image))
         return drawn
-
-    @property
-    def reach(self) -> int:
-        """So many pixels around one that is drawn are seen."""
-        return len(self.body) + 1
 
 
 class StagewiseGenerator(nn.Module):
@@ -86,96 +78,6 @@ class StagewiseGenerator(nn.Module):
             seen = seen + self.amplitudes[index] * F.pad(noise, [margin] * 4)
         drawn: Tensor = self.stages[index](seen)
         return drawn + previous if self.residual[index] else drawn
-
-    def stage_on_crops(
-        self,
-        index: int,
-        wanted: Regions,
-        previous: Float[Tensor, "n c h w"],
-        theirs: Regions,
-        noise: Float[Tensor, "n c h2 w2"] | None,
-        beyond: bool = False,
-    ) -> Float[Tensor, "n c h3 w3"]:
-        """What `stage` gives at the places `wanted`.
-
-        Args:
-            previous: The image of the stage below at this stage's size, of which there are crops at `theirs`.
-            theirs: `wanted`, grown by the stage's reach or more.
-            noise: Of `noise_on_crops`' shape.
-            beyond: The noise goes on beyond the border.
-        """
-        stage: StageGenerator = self.stages[index]  # type: ignore[assignment]
-        reach, kept = stage.reach, wanted.cut_from(previous, theirs)
-        if self._pad:
-            seen = wanted.around(previous, theirs, reach)
-            if noise is not None:
-                inside = wanted.around(torch.ones_like(previous[:, :1]), theirs, reach)
-                seen = seen + self.amplitudes[index] * (noise if beyond else noise * inside)
-            drawn = together(stage.tail, together(stage.body, seen))
-        else:
-            grown = wanted.grown(reach)
-            seen = grown.cut_from(previous, theirs)
-            seen = seen if noise is None else seen + self.amplitudes[index] * noise
-            drawn = wanted.cut_from(together(stage.tail, together(stage.body, seen)), grown)
-        return drawn + kept if self.residual[index] else drawn
-
-    def noises_on_crops(self, places: Sequence[Regions], channels: int, rng: RandomStream) -> list[Tensor]:
-        """Random maps for the stages of which `places` has crops, for each crop its own."""
-        maps = []
-        for index, here in enumerate(places):
-            if not here.is_whole:
-                shape = (channels, *self.noise_on_crops(index, here))
-                maps.append(torch.cat([rng.feature_noise(*shape) for _ in range(len(here))]))
-        return maps
-
-    def noise_on_crops(self, index: int, wanted: Regions) -> Size:
-        """(h, w) of the noise that a stage sees around each crop."""
-        reach = self._reach(index)
-        if not self._pad:
-            return wanted.grown(reach).size
-        return wanted.size[0] + 2 * reach, wanted.size[1] + 2 * reach
-
-    def _reach(self, index: int) -> int:
-        stage: StageGenerator = self.stages[index]  # type: ignore[assignment]
-        return stage.reach
-
-    def places(self, sizes: Crops, wanted: Regions) -> list[Regions]:
-        """What of each stage's image the crops `wanted` of the newest hang on: pieces of some, of coarse ones all."""
-        found = [wanted]
-        for index in range(len(sizes) - 1, 0, -1):
-            below = sizes[index - 1]
-            if not wanted.is_whole:
-                wanted = wanted.grown(self._reach(index)).below(below, _hangs_on)
-            if index == 1 or len(wanted) * wanted.size[0] * wanted.size[1] >= below[0] * below[1]:
-                wanted = Regions.whole(below, wanted.corners.device)
-            found.append(wanted)
-        return found[::-1]
-
-    def below_on_crops(
-        self,
-        image: Float[Tensor, "1 c h w"],
-        places: Sequence[Regions],
-        noises: Sequence[Tensor | None],
-        beyond: bool = False,
-    ) -> tuple[Float[Tensor, "n c h2 w2"], Regions]:
-        """What the newest stage is handed, and where it lies: the image below at its size, around `places[-1]`.
-
-        Args:
-            image: All of the image of the last stage that is drawn whole.
-            places: As of `places`.
-            noises: For each of the stages above that one, the newest excepted.
-            beyond: As of `stage_on_crops`.
-        """
-        first = len(places) - 1 - len(noises)
-        for index in range(first, len(places)):
-            around = places[index].grown(self._reach(index))
-            image = around.enlarged_image(image, places[index - 1])
-            if index < len(places) - 1:
-                image = self.stage_on_crops(index, places[index], image, around, noises[index - first], beyond)
-        return image, around
-
-
-_hangs_on = functools.partial(enlarged_from, corners=False)
 
 
 def widths_by_stage(stages: int, base: int = 32, largest: int = 128) -> Sequence[int]:

@@ -1,4 +1,4 @@
-"""What tensor code has to know of the device it runs on: whether reading a value waits, and how long tables live."""
+"""What tensor code must know about the device it runs on, and a cache for tensors that depend on sizes only."""
 
 from __future__ import annotations
 
@@ -13,48 +13,59 @@ from torch import Tensor, nn
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_HOLDING: ContextVar[list[Any] | None] = ContextVar("_HOLDING", default=None)
-"""What a graph knows of a tensor is where in memory it lies. Were it dropped from a cache that is full, the graph would
-read whatever comes to lie there."""
+_RETAINED: ContextVar[list[Any] | None] = ContextVar("_RETAINED", default=None)
+"""Collects the results of `cached` functions within `retain_cached`."""
 
 
 class DeviceAware(nn.Module):
-    """A network that computes in another way on some devices."""
+    """A network that computes differently on some devices."""
 
     def on_placed(self, device: torch.device, plain: bool) -> None:
-        """The network was moved to `device`; `plain` asks for torch's own way on every device."""
+        """Called after the network was moved to `device`.
+
+        Args:
+            device: The new device.
+            plain: Whether to use the same reference computation on every device.
+        """
         raise NotImplementedError
 
 
 def is_on_cpu(values: Tensor) -> bool:
-    """Whether the host can read `values` at once: it need not wait for a GPU, nor does a recording forbid it."""
+    """Whether the host can read `values` without waiting for a device to compute them."""
     return values.device.type == "cpu"
 
 
-def cached(most: int) -> Callable[[F], F]:
-    """A decorator: the function's last `most` results are kept, and those that are asked for while `holding`, held."""
+def cached(max_entries: int) -> Callable[[F], F]:
+    """A decorator that caches the function's last `max_entries` results by its arguments.
+
+    Within `retain_cached` every result that is returned is also retained by the caller of that.
+    """
 
     def decorate(function: F) -> F:
-        kept = functools.lru_cache(maxsize=most)(function)
+        lookup = functools.lru_cache(maxsize=max_entries)(function)
 
         @functools.wraps(function)
-        def asked(*given: Any) -> Any:
-            found, held = kept(*given), _HOLDING.get()
-            if held is not None:
-                held.append(found)
-            return found
+        def wrapper(*args: Any) -> Any:
+            result, retained = lookup(*args), _RETAINED.get()
+            if retained is not None:
+                retained.append(result)
+            return result
 
-        return asked  # type: ignore[return-value]
+        return wrapper  # type: ignore[return-value]
 
     return decorate
 
 
 @contextmanager
 def retain_cached() -> Iterator[list[Any]]:
-    """Within it all that `cached` functions give is put into the list: whoever keeps that keeps it in memory."""
-    held: list[Any] = []
-    token = _HOLDING.set(held)
+    """Collect the results of all `cached` functions within the block.
+
+    The caller keeps the list as long as it uses the memory of these tensors by address, after the cache has evicted
+    them.
+    """
+    retained: list[Any] = []
+    token = _RETAINED.set(retained)
     try:
-        yield held
+        yield retained
     finally:
-        _HOLDING.reset(token)
+        _RETAINED.reset(token)

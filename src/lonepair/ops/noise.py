@@ -1,14 +1,14 @@
-"""Random draws. Every draw is named by integers (seed, stage, step, ...), so that no random state needs saving.
+"""Random numbers, identified by integers (seed, stage, step, ...), so that no random state needs to be saved.
 
-A step that is run again after an interruption draws exactly what it drew before, which is what makes a resumed
-training equal the uninterrupted one.
+A step that runs again after an interruption draws the same numbers as before. This makes a resumed training equal to
+an uninterrupted one, bit for bit.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,36 +19,25 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 LARGE = 1 << 20
-"""An image of more pixels than this is drawn in bands, and noise of its features in blocks of rows, each from keys of
-its own."""
-_ROWS = 32
-_GLOBAL = threading.RLock()
-"""Held while torch's global stream is another: trainings may run at the same time."""
+"""Number of pixels above which an image is computed in bands of rows, and noise for its features in blocks of rows that
+each have keys of their own."""
+_BLOCK_ROWS = 32
+_GLOBAL_STREAM_LOCK = threading.RLock()
+"""Held while torch's global random state is replaced, because several trainings may run in one process."""
 
 
-def _sequence(keys: tuple[int, ...]) -> np.random.SeedSequence:
-    """Different for different `keys`: numpy pads them with zeros, so (1,) and (1, 0) differ only by their number."""
+def _seed_sequence(keys: tuple[int, ...]) -> np.random.SeedSequence:
+    """The seeds that `keys` identify; numpy pads keys with zeros, so their number keeps (1,) and (1, 0) apart."""
     return np.random.SeedSequence((len(keys), *keys))
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A number that the host was given, and may have decided something by."""
-
-    kind: str
-    """The method of `RandomStream` that gave it."""
-    among: float
-    """What that was asked for."""
-    fell: int | None
-    """What it gave; None: one of more than could be met again."""
-
-
 class RandomStream:
-    """A stream of random numbers that `keys` (non-negative integers) decide entirely.
+    """A stream of random numbers that is fully determined by `keys`, non-negative integers.
 
-    `device` is where normal tensors are drawn and stay. A CUDA stream differs from the CPU's: within training that is
-    cheap and harmless; samples that must be the same on every device are drawn on the CPU and moved (`place`), but for
-    `LazyNoise`s.
+    A stream has two sources. Tensors come from a torch generator on `device`. Numbers that the host decides by
+    (`host_*`) come from a numpy generator, so that a GPU, whose generator differs from the CPU's, takes the same
+    decisions. Training draws its tensors on the training device. Samples must be the same on every device, so their
+    tensors are drawn on the CPU and moved to `place`, except for `LazyNoise`.
     """
 
     def __init__(
@@ -57,144 +46,161 @@ class RandomStream:
         device: torch.device | str = "cpu",
         place: torch.device | str | None = None,
         lazy: bool = False,
-        kept: list[Tensor] | None = None,
+        reuse: list[Tensor] | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         """
         Args:
-            lazy: Maps too large for memory come as `LazyNoise`s.
-            kept: Takes the normal tensors that are drawn; another stream of the same keys that is asked for the same,
-                and for no more, gives these: to draw them is slow.
-            generator: Is seeded anew to rng tensors, in place of one of the stream's own.
+            keys: Integers >= 0 that identify the stream.
+            device: Device of the tensors' generator.
+            place: Device that tensors are moved to; None for `device`.
+            lazy: Return large feature maps as `LazyNoise`, which is computed when it is read.
+            reuse: Normal tensors that an earlier stream with these keys appended here, in the same order of shapes.
+                They are returned before any is drawn; new ones are appended. Drawing them again would be slow.
+            generator: A generator on `device` to seed and draw from, instead of a new one.
         """
-        words = _sequence(keys).generate_state(2, np.uint64)
+        words = _seed_sequence(keys).generate_state(2, np.uint64)
         self._tensors = (generator or torch.Generator(device=device)).manual_seed(int(words[0]) >> 1)
         self._scalars = np.random.Generator(np.random.PCG64(int(words[1])))
         self._device = device
         self._place = place if place is not None else device
-        self._keys, self._fields, self._lazy = keys, 0, lazy
-        self._kept, self._given = kept, 0
-        self.told: Callable[[Choice], None] = _nobody
-        """Is told of each number that the host is given."""
+        self._keys, self._lazy = keys, lazy
+        self._lazy_count = 0
+        self._reuse, self._reused = reuse, 0
+        self._host_draws_forbidden = False
 
     @classmethod
     def for_sample(cls, seed: int, index: int, place: torch.device | str) -> RandomStream:
-        """The stream of picture `index` under `seed`, drawn on the CPU so that it is the same on every device.
+        """The stream of sample `index` under `seed`, drawn on the CPU so that it is the same on every device.
 
-        No training has keys of this length: a sample must not meet the numbers that networks or z* were drawn from
-        under the same seed.
+        Training never uses keys of this length: a sample must not reuse the numbers that initialized the networks or
+        z* under the same seed.
         """
         return cls(seed, index, 0, 0, place=place, lazy=True)
 
     def split(self, index: int, generator: torch.Generator | None = None) -> RandomStream:
-        """A stream of its own, which hangs on nothing that was drawn from this one."""
+        """An independent stream with keys of its own: it does not depend on what was drawn from this one."""
         keys = (*self._keys, 2, index)
         return RandomStream(*keys, device=self._device, place=self._place, lazy=self._lazy, generator=generator)
 
+    # -- tensors --------------------------------------------------------------------------------------------------
+
     def normal(self, *shape: int) -> Tensor:
         """Independent N(0, 1) numbers, float32."""
-        if self._kept is not None and self._given < len(self._kept):
-            self._given += 1
-            assert self._kept[self._given - 1].shape == shape
-            return self._kept[self._given - 1]
-        drawn = torch.randn(shape, generator=self._tensors, device=self._device).to(self._place)
-        if self._kept is not None:
-            self._kept.append(drawn)
-            self._given += 1
-        return drawn
+        if self._reuse is not None and self._reused < len(self._reuse):
+            tensor = self._reuse[self._reused]
+            self._reused += 1
+            assert tensor.shape == shape
+            return tensor
+        tensor = torch.randn(shape, generator=self._tensors, device=self._device).to(self._place)
+        if self._reuse is not None:
+            self._reuse.append(tensor)
+            self._reused += 1
+        return tensor
 
     def feature_noise(self, channels: int, h: int, w: int) -> Any:
-        """(1, channels, h, w) of N(0, 1), laid out channels last, as the features are that it is added to.
+        """(1, channels, h, w) of N(0, 1) in the channels-last layout of the features that it is added to.
 
-        A large one of features is a `LazyNoise` where the draw is lazy, and otherwise all that the field gives.
+        Maps of more than `LARGE` pixels and more than 4 channels have keys of their own and are a `LazyNoise` where
+        the stream is lazy, else its values.
         """
         if h * w <= LARGE or channels <= 4:
             return self.normal(1, h, w, channels).permute(0, 3, 1, 2)
-        self.told(Choice("feature_noise", channels, None))  # by generators of its own
-        self._fields += 1
-        field = LazyNoise((1, channels, h, w), (*self._keys, 1, self._fields), self._place)
-        return field if self._lazy else field.whole()
-
-    def host_uniform(self, *shape: int) -> Tensor:
-        """Independent U(0, 1) numbers on the CPU, for choices that the host makes."""
-        self.told(Choice("host_uniform", len(shape), None))
-        return torch.from_numpy(self._scalars.random(shape, dtype=np.float32))
+        self._check_host_draw()  # each block of rows has a new generator, which the host seeds
+        self._lazy_count += 1
+        noise = LazyNoise((1, channels, h, w), (*self._keys, 1, self._lazy_count), self._place)
+        return noise if self._lazy else noise.materialize()
 
     def uniform(self, *shape: int) -> Tensor:
-        """Independent U(0, 1) numbers where tensors are drawn, for what the host need not know."""
+        """Independent U(0, 1) numbers on the stream's device, float32; the host does not read them."""
         if torch.device(self._device).type == "cpu":
-            return self.host_uniform(*shape)
+            return self._cpu_uniform(shape)
         return torch.rand(shape, generator=self._tensors, device=self._device)
 
     def integer(self, bound: int) -> Int[Tensor, ""]:
-        """An integer in [0, bound), each equally likely, where tensors are drawn, for what the host need not know."""
+        """A uniform integer in [0, bound) on the stream's device; the host does not read it."""
         if torch.device(self._device).type == "cpu":
-            return torch.tensor(self.host_integer(bound))
+            return torch.tensor(int(self._scalars.integers(bound)))
         return torch.randint(bound, (), generator=self._tensors, device=self._device)
+
+    # -- numbers that the host decides by -------------------------------------------------------------------------
+
+    def host_uniform(self, *shape: int) -> Tensor:
+        """Independent U(0, 1) numbers on the CPU, float32."""
+        self._check_host_draw()
+        return self._cpu_uniform(shape)
 
     def host_bernoulli(self, probability: float) -> bool:
         """True with `probability`."""
-        fell = bool(self._scalars.random() < probability)
-        self.told(Choice("host_bernoulli", probability, fell))
-        return fell
+        self._check_host_draw()
+        return bool(self._scalars.random() < probability)
 
     def host_integer(self, bound: int) -> int:
-        """An integer in [0, bound), each equally likely."""
-        fell = int(self._scalars.integers(bound))
-        if bound > 1:
-            self.told(Choice("host_integer", bound, fell))
-        return fell
+        """A uniform integer in [0, bound)."""
+        if bound > 1:  # with one outcome there is nothing to decide
+            self._check_host_draw()
+        return int(self._scalars.integers(bound))
 
     def host_distinct(self, count: int, bound: int) -> Tensor:
         """`count` different integers in [0, bound), on the CPU."""
-        self.told(Choice("host_distinct", count, None))
+        self._check_host_draw()
         return torch.from_numpy(self._scalars.choice(bound, count, replace=False))
 
+    def forbid_host_draws(self) -> None:
+        """From now on `host_*` raises RuntimeError: the computation must not depend on further host decisions."""
+        self._host_draws_forbidden = True
 
-def _nobody(choice: Choice) -> None:
-    pass
+    def _check_host_draw(self) -> None:
+        if self._host_draws_forbidden:
+            raise RuntimeError("the host draws a random number in Method.losses: draw it in Method.branch")
+
+    def _cpu_uniform(self, shape: tuple[int, ...]) -> Tensor:
+        return torch.from_numpy(self._scalars.random(shape, dtype=np.float32))
 
 
 @dataclass(frozen=True)
 class LazyNoise:
-    """A large map of N(0, 1), of which any rows can be drawn, and drawn again."""
+    """A map of N(0, 1) numbers too large for memory, of which any rows can be computed, repeatedly."""
 
     shape: tuple[int, int, int, int]
     """(1, c, h, w)."""
     keys: tuple[int, ...]
+    """Keys of the map; each block of rows appends its number."""
     place: torch.device | str
-    """Where it is drawn, and stays: to rng so much on the CPU would take a GPU's user ten times as long."""
+    """Device on which rows are drawn. Drawing on the CPU and copying takes ten times as long for a GPU."""
     scale: float = 1.0
+    """Standard deviation."""
 
     def rows(self, first: int, last: int) -> Float[Tensor, "1 c _ w"]:
-        """The rows from `first` to before `last`, laid out channels last."""
-        drawn = []
-        for block in range(first // _ROWS, -(-last // _ROWS)):
-            top = block * _ROWS
-            drawn.append(_block(self, block)[:, max(0, first - top) : last - top])
-        rows = torch.cat(drawn, 1).permute(0, 3, 1, 2)
+        """Rows [first, last), in channels-last layout."""
+        parts = []
+        for block in range(first // _BLOCK_ROWS, -(-last // _BLOCK_ROWS)):
+            top = block * _BLOCK_ROWS
+            parts.append(_block(self, block)[:, max(0, first - top) : last - top])
+        rows = torch.cat(parts, 1).permute(0, 3, 1, 2)
         return rows if self.scale == 1 else self.scale * rows
 
-    def whole(self) -> Float[Tensor, "1 c h w"]:
-        """All of it."""
+    def materialize(self) -> Float[Tensor, "1 c h w"]:
+        """All rows."""
         return self.rows(0, self.shape[2])
 
     def __rmul__(self, factor: float) -> LazyNoise:
         return replace(self, scale=factor * self.scale)
 
 
-@functools.lru_cache(maxsize=2)  # the rows that one band shares with the next are not drawn again
-def _block(field: LazyNoise, number: int) -> Float[Tensor, "1 _ w c"]:
-    _, c, h, w = field.shape
-    rng = RandomStream(*field.keys, number, device=field.place)
-    return rng.normal(1, min(_ROWS, h - number * _ROWS), w, c)
+@functools.lru_cache(maxsize=2)  # two neighboring bands of rows share blocks
+def _block(noise: LazyNoise, number: int) -> Float[Tensor, "1 _ w c"]:
+    """Block `number` of the noise: at most `_BLOCK_ROWS` rows, unscaled."""
+    _, c, h, w = noise.shape
+    rng = RandomStream(*noise.keys, number, device=noise.place)
+    return rng.normal(1, min(_BLOCK_ROWS, h - number * _BLOCK_ROWS), w, c)
 
 
 @contextmanager
 def seed_global(*keys: int) -> Iterator[None]:
-    """Within the block torch's global CPU stream is decided by `keys`; for initialising weights. Restored after it."""
-    with _GLOBAL, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(_sequence(keys).generate_state(1, np.uint64)[0]) >> 1)
+    """Within the block `keys` seed torch's global CPU generator, for weight initialization; its state is restored."""
+    with _GLOBAL_STREAM_LOCK, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(_seed_sequence(keys).generate_state(1, np.uint64)[0]) >> 1)
         yield
 
 

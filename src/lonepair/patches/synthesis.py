@@ -165,7 +165,7 @@ class Synthesizer:
 
     def repeating(self, engine: Engine) -> Synthesizer:
         """This, with `next` as `engine` repeats it."""
-        self._advanced = engine.captured(self._advance)
+        self._advanced = engine.accelerate(self._advance)
         return self
 
     @torch.no_grad()

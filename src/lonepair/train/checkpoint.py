@@ -114,7 +114,7 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
         if not 0 <= header["stage"] < plan.stages:
             raise ValueError(f"stage {header['stage']} of {plan.stages}")
         with seed_global(0):
-            method = method_class(method_class.config_class(**header["config"]), plan)
+            method = method_class(method_class.config_class.from_flat(header["config"]), plan)
         settings: dict[str, Any] = header["settings"]
         with seed_global(0):  # the weights come from the file; the caller's random stream is left alone
             for _ in range(header["stage"] + 1):

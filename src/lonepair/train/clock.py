@@ -57,7 +57,7 @@ class Clock:
         to_come = sum(stage_cost(method, stage) for stage in range(method.stage, method.plan.stages)) - done
         return min(per_step * to_come / step_cost(method, method.stage), max(0.0, self._max_seconds - self.seconds()))
 
-    def since_save(self) -> float:
+    def seconds_since_save(self) -> float:
         return time.monotonic() - self._saved
 
     def saved(self) -> None:

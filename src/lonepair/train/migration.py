@@ -45,20 +45,29 @@ _SETTINGS_OF_1 = {
     "window": "window_fraction",
 }
 """Setting in a file of format 1 -> its present name."""
-_DROPPED_SINCE_1 = frozenset[str]()
+_DROPPED_SINCE_1 = frozenset({"pieces", "penalty_every"})
 """Settings of format 1 that no longer exist; none of them has an effect on the use of a model."""
+_DROPPED_OF_METHOD: dict[str, frozenset[str]] = {
+    "consingan": frozenset({"reflect_pad_fraction"}),
+    "lonepair-single": frozenset({"reflect_pad_fraction", "max_frames"}),
+    "singan": frozenset({"reflect_pad_fraction", "max_frames", "crop_size"}),
+    "structural-analogy": frozenset({"crop_size"}),
+}
+"""Method -> settings, by their present names, that its files of format 1 hold and that it ignored."""
 
 
 def migrate(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """`header` and `tensors` of a file of any format up to `FORMAT_VERSION`, as the present one has them."""
     if header["format_version"] == 1:
-        header = {**header, "format_version": 2, "config": _renamed(header["config"])}
+        method = header["method"]
+        header = {**header, "format_version": 2, "config": _renamed(method, header["config"])}
         if isinstance(header["settings"].get("config"), dict):
-            header["settings"] = {**header["settings"], "config": _renamed(header["settings"]["config"])}
+            header["settings"] = {**header["settings"], "config": _renamed(method, header["settings"]["config"])}
     return header, tensors
 
 
-def _renamed(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of format 1 under their present names."""
-    kept = {name: value for name, value in settings.items() if name not in _DROPPED_SINCE_1}
-    return {_SETTINGS_OF_1.get(name, name): value for name, value in kept.items()}
+def _renamed(method: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of `method` in format 1 under their present names, without those that no longer exist."""
+    renamed = {_SETTINGS_OF_1.get(name, name): value for name, value in settings.items()}
+    dropped = _DROPPED_SINCE_1 | _DROPPED_OF_METHOD.get(method, frozenset())
+    return {name: value for name, value in renamed.items() if name not in dropped}
