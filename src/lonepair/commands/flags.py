@@ -19,11 +19,14 @@ from typing import Any, Literal
 import tyro
 
 from lonepair.apply.base import field_docs
-from lonepair.methods.base import Config
+from lonepair.methods.config import Config, Group
 
 EXPERT = "Expert method settings"
 TITLES = ("Options", "Translation", "Output", "Run options", "Method settings", "Patch synthesis", EXPERT)
 """Panels in the order in which they are shown."""
+
+FIRST_GROUPS = frozenset({"SizeConfig", "ScheduleConfig", "FinestStepsConfig", "ClipConfig", "TranslationConfig"})
+"""Groups of a method's settings that users turn first; the other groups are expert settings."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ def _panel(form: type, outer: str) -> str:
     """Title of the panel of a nested form."""
     if issubclass(form, Config):
         return "Method settings"
+    if issubclass(form, Group):
+        return outer if form.__name__ in FIRST_GROUPS else EXPERT
     own: str = getattr(form, "title", "Run options" if outer == "Options" else outer)
     return own
 

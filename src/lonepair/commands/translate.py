@@ -87,7 +87,7 @@ def translate_form(arguments: list[str]) -> type:
     training_form: Any = with_method(TranslateForm)(arguments)
     config = training_form.__dataclass_fields__["config"].type
     use_names = {name for name, _, _ in use_fields(Translate)}
-    shared = use_names & {part.name for part in dataclasses.fields(config)}
+    shared = use_names & set(config.setting_names())
     flags = translation_flags()
     words = positionals(arguments, _with_translation(training_form, translation_flags(frozenset(shared))))
     model = next((word for word in words[1:] if is_model(Path(word))), None)
