@@ -204,8 +204,7 @@ def test_outputs_are_replaced_only_when_asked(here: Path, trained: Path, capsys:
     first = Path("o.png").read_bytes()
     assert main(["translate", "a.png", model, "-o", "o.png", "--seed", "1"]) == 2
     assert capsys.readouterr().err.endswith(
-        "lonepair: o.png: the file exists already; "
-        "give --overwrite (in Python: overwrite=True) to replace it, or another -o\n"
+        "lonepair: o.png: the file exists already; give --overwrite to replace it, or another name\n"
     )
     assert Path("o.png").read_bytes() == first
     assert main(["translate", "a.png", model, "-o", "o.png", "--seed", "1", "--overwrite"]) == 0
