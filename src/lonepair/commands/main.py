@@ -18,10 +18,13 @@ from typing import Any
 
 from lonepair.commands import COMMANDS
 from lonepair.commands.flags import Flag, form_flags, help_text
-from lonepair.errors import UserError
+from lonepair.errors import UserError, name_flags
 from lonepair.media.files import error_reason
 
 logger = logging.getLogger("lonepair")
+
+FLAGS = {"out": "--run"}
+"""Setting of a training -> its flag, where the two names differ."""
 
 INTRO = """\
 lonepair learns a generative model from a single image, a pair, or a clip and an image. It translates one into the
@@ -50,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except UserError as error:
             if debug:
                 traceback.print_exc()
-            print(f"lonepair: {error}", file=sys.stderr)
+            print(f"lonepair: {name_flags(str(error), FLAGS)}", file=sys.stderr)
             return 2
         except KeyboardInterrupt as stop:
             print(f"lonepair: {str(stop) or 'interrupted'}", file=sys.stderr)
@@ -99,7 +102,7 @@ def _dispatch(arguments: list[str]) -> int:
     try:
         return command.run(parse(form, name, rest))
     except UserError as error:
-        raise UserError(with_flags(str(error), form)) from error
+        raise UserError(with_flags(name_flags(str(error), FLAGS), form)) from error
 
 
 def parse(form: type, name: str, arguments: list[str]) -> Any:
