@@ -13,7 +13,8 @@ from lonepair.apply.results import finished, stacked
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.media.sheet import contact_sheet
-from lonepair.methods.base import Method, SingleMethod, Size
+from lonepair.methods.base import Method, Size
+from lonepair.methods.single import SingleMethod
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 from lonepair.patches.synthesis import Synthesizer

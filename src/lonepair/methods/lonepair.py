@@ -43,6 +43,7 @@ from lonepair.methods.config import (
     SizeConfig,
     TranslationConfig,
 )
+from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
 
 if TYPE_CHECKING:
@@ -59,8 +60,6 @@ else:
     nets = lazy("lonepair.nets")
     pyramid = lazy("lonepair.ops.pyramid")
     resize = lazy("lonepair.ops.resize")
-
-OTHER = {"a": "b", "b": "a"}
 RANDOM_IMAGE = -1
 """In a branch, instead of a start stage: the update generates a random image."""
 
@@ -111,11 +110,10 @@ class LonepairConfig(Config):
         return found + self.outside_unit("random_start_probability", "random_image_probability")
 
 
-class Lonepair(PatchMethod):
+class Lonepair(PatchMethod, PairMethod):
     """Two growing generators G_a and G_b."""
 
     name = "lonepair"
-    domains = ("a", "b")
     inference_nets = ("g_a", "g_b", "memory_a", "memory_b", "detail_a", "detail_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
@@ -193,8 +191,5 @@ class Lonepair(PatchMethod):
         return {"a": a, "b": self.translate(a, sizes["a"], "b", None, rng)}
 
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
-        pictures = []
-        for source, target in OTHER.items():
-            shown = self.translate(real[source][-1], self.sizes[source], target, None, rng)
-            pictures += [(source, real[source][-1]), (f"{source} as {target}", shown)]
+        pictures = self.translation_preview(real, rng)
         return [*pictures, ("random a", self.random("a", self.sizes["a"], rng))]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import SingleMethod, Size, StepInputs
+from lonepair.methods.base import Size, StepInputs
 from lonepair.methods.config import (
     AdamConfig,
     BorderConfig,
@@ -28,6 +28,7 @@ from lonepair.methods.config import (
     SizeConfig,
 )
 from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
+from lonepair.methods.single import SingleMethod
 
 if TYPE_CHECKING:
     import torch

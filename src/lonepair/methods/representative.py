@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Method, Plan, Player, Schedule, Size, StepInputs
+from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
 from lonepair.methods.config import (
     AdamConfig,
     AdversarialConfig,
@@ -53,6 +53,7 @@ from lonepair.methods.config import (
     TranslationConfig,
 )
 from lonepair.methods.growing import generator_parameter_counts, step_work
+from lonepair.methods.pair import OTHER, PairMethod
 
 if TYPE_CHECKING:
     import torch
@@ -70,9 +71,6 @@ else:
     pyramid = lazy("lonepair.ops.pyramid")
     regions = lazy("lonepair.ops.regions")
     resize = lazy("lonepair.ops.resize")
-
-
-OTHER = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True)
@@ -156,11 +154,10 @@ class Seen:
     """All of it, (1, c, h, w), of a large one at the last of the stages that are drawn whole."""
 
 
-class Representative(Method):
+class Representative(PairMethod):
     """Two growing generators G_a, G_b and two patch critics D_a, D_b."""
 
     name = "representative"
-    domains = ("a", "b")
     inference_nets = ("g_a", "g_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
@@ -366,11 +363,7 @@ class Representative(Method):
         return {"a": a, "b": self.translate(a, sizes["a"], "b", None, rng)}
 
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
-        pictures = []
-        for domain in self.domains:
-            other = OTHER[domain]
-            shown = self.translate(real[domain][-1], self.sizes[domain], other, None, rng)
-            pictures += [(domain, real[domain][-1]), (f"{domain} as {other}", shown)]
+        pictures = self.translation_preview(real, rng)
         return [*pictures, ("random a", self._random("a", self.sizes["a"], rng))]
 
     def parameter_counts(self) -> dict[str, int]:

@@ -19,7 +19,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lonepair.compute.engine import Engine
-from lonepair.methods.base import Method, SingleMethod
+from lonepair.methods.base import Method
+from lonepair.methods.single import SingleMethod
 from lonepair.ops.device import is_on_cpu
 from lonepair.ops.pyramid import scale_size
 from lonepair.ops.resize import resize_image
