@@ -17,8 +17,8 @@ noise of stage 0 drops to a tenth when the stage is finished (not with a self br
 is a constant.
 
 Our departures: a pair keeps its two sizes and aspects (`square` stretches both, as published); a translation is of the
-user's own image, which enters the source's pyramid at `start_stage` and is translated at the finest stage, where the released
-code saves that of a random image; `luminance_levels` rounds the mean of the colours and keeps the hues, where the
+user's own image, which enters the source's pyramid at `start_stage` and is translated at the finest stage; the
+released code saves the translation of a random image instead; `luminance_levels` rounds the mean of the colours and keeps the hues, where the
 released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's antialiased bicubic.
 
 """
