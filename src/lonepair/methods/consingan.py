@@ -19,11 +19,11 @@ With `as_released`: three Adam steps on one gradient of the generator. The paper
 
 Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
 frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
-fixed seed instead of being saved; of pictures above 362 x 362 a step sees crops (`crop_size`), and above 1024 x 1024 fixed
-maps are zero; the disturbances of colours and tiles are ours in kind and numbers (`ops.augment`); normalisation is
-by the image's own statistics: what BatchNorm computes in training on one image, and what the released code, which never
-evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a pixel
-more.
+fixed seed instead of being saved; of pictures above 362 x 362 a step sees crops (`crop_size`), and above 1024 x 1024
+fixed maps are zero; the disturbances of colours and tiles are ours in kind and numbers (`ops.augment`); normalisation
+is by the image's own statistics: what BatchNorm computes in training on one image, and what the released code, which
+never evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a
+pixel more.
 """
 
 from __future__ import annotations

@@ -15,13 +15,13 @@ by default the coarsest, as the reconstruction does.
 Our departures:
 - Half of the images translated during training are real (`real_image_probability`), since users translate real images;
   the thesis translates generated ones only.
-- Training sees windows of 0.6 of each side (`window_fraction`), and the coarsest stage has 40 pixels on the shortest side
-  rather than ConSinGAN's 25 (`min_side`). With full images and 11-pixel patches at 25 pixels, each network learns its target
-  by position and ignores its input. (A step also costs little more than a third.)
-- The cycle compares the mean of the colours (`cycle_channels`): with a cycle over each color, a network hides the source's
-  hues in the translation, and a yellow flame shows through grey stones.
-- Normalisation uses the image's own statistics in use and in finished stages, too (`normalization`). That is what BatchNorm
-  computes when it trains on one image; its running averages mix random, reconstructed and redrawn images.
+- Training sees windows of 0.6 of each side (`window_fraction`), and the coarsest stage has 40 pixels on the shortest
+  side rather than ConSinGAN's 25 (`min_side`). With full images and 11-pixel patches at 25 pixels, each network learns
+  its target by position and ignores its input. (A step also costs little more than a third.)
+- The cycle compares the mean of the colours (`cycle_channels`): with a cycle over each color, a network hides the
+  source's hues in the translation, and a yellow flame shows through grey stones.
+- Normalisation uses the image's own statistics in use and in finished stages, too (`normalization`). That is what
+  BatchNorm computes when it trains on one image; its running averages mix random, reconstructed and redrawn images.
 - Of windows above 181 x 181 a step sees crops (`crop_size`).
 - A pair keeps its two sizes and aspects: one list of scale factors serves both images, and the points of the gradient
   penalty between images of unequal size are taken from windows. The published pair systems stretch both to a square.

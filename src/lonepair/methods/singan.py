@@ -3,13 +3,13 @@
 Source: Rott Shaham, Dekel, Michaeli, "SinGAN: Learning a Generative Model from a Single Natural Image", ICCV 2019,
 arXiv:1905.01164.
 
-As published: stages by a ratio near 3/4 from 25 pixels (sec. 2.2), at every stage a generator and a critic of five
-3x3 convolutions with BatchNorm, 32 channels doubled every four stages up to 128, noise and image each surrounded by
-five zeros, the drawing added to the enlarged image (eq. 4), noise of one channel repeated at stage 0, amplitude 1
-there and 0.1 x RMSE of the enlarged reconstruction above (sec. 2.1), z* fixed at stage 0 and zero above, weights of the
-stage below where it is as wide, finished stages frozen and in evaluation mode, WGAN-GP of weight 0.1, reconstruction of
-weight 10, three critic and three generator updates a step, Adam (0.5, 0.999) at 5e-4, a tenth of it after 1600 of
-2000 steps a stage. `task="animation"` draws the noise around the image, too, instead of zeros.
+As published: stages by a ratio near 3/4 from 25 pixels (sec. 2.2), at every stage a generator and a critic of five 3x3
+convolutions with BatchNorm, 32 channels doubled every four stages up to 128, noise and image each surrounded by five
+zeros, the drawing added to the enlarged image (eq. 4), noise of one channel repeated at stage 0, amplitude 1 there and
+0.1 x RMSE of the enlarged reconstruction above (sec. 2.1), z* fixed at stage 0 and zero above, weights of the stage
+below where it is as wide, finished stages frozen and in evaluation mode, WGAN-GP of weight 0.1, reconstruction of
+weight 10, three critic and three generator updates a step, Adam (0.5, 0.999) at 5e-4, a tenth of it after 1600 of 2000
+steps a stage. `task="animation"` draws the noise around the image, too, instead of zeros.
 
 With `as_released`: z* is drawn anew at every step of stage 0; the critic's three updates see fakes of one map of noise
 of the newest stage, and the generator's three updates share the adversarial gradient of the last of these fakes.

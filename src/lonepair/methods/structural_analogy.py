@@ -17,10 +17,10 @@ noise of stage 0 drops to a tenth when the stage is finished (not with a self br
 is a constant.
 
 Our departures: a pair keeps its two sizes and aspects (`square` stretches both, as published); a translation is of the
-user's own image, which enters the source's pyramid at `start_stage` and is translated at the finest stage; the
-released code saves the translation of a random image instead; `luminance_levels` rounds the mean of the colours and keeps the hues, where the
-released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's antialiased bicubic.
-
+user's own image, which enters the source's pyramid at `start_stage` and is translated at the finest stage; the released
+code saves the translation of a random image instead; `luminance_levels` rounds the mean of the colours and keeps the
+hues, where the released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's
+antialiased bicubic.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ class StructuralAnalogyConfig(Config):
     """Number of luminance levels, 2 to 256, to which the source is reduced; 0 leaves it unchanged. A larger value
     retains more shading."""
     as_released: bool = False
-    """Train as the released code does where it differs from the paper: its reconstruction starts from new noise at every step of
-    stage 0, and the noise of a finished stage 0 is a tenth."""
+    """Train as the released code does where it differs from the paper: reconstruction starts from new noise at every
+    step of stage 0, and a finished stage 0 has a tenth of the noise."""
 
     def problems(self) -> list[str]:
         found = self.below(0, "lambda_adv_b", "lambda_self", "replacing_stages")
