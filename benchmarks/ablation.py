@@ -17,11 +17,12 @@ from datetime import date
 from pathlib import Path
 
 import torch
-from contest import table, told
+from contest import run_benchmark, table
 from quality import Pair, find_pair, means
 from torch import Tensor
 
 import lonepair as lp
+from lonepair.apply.synthesizers import synthesizer_for
 from lonepair.apply.translation import DIRECTIONS
 from lonepair.commands.diagnosis import _cpu_name
 from lonepair.evaluate import Run, open_run
@@ -29,7 +30,6 @@ from lonepair.evaluate.measure import translation_metrics
 from lonepair.media.files import atomic_write, check_writable
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
-from lonepair.patches.synthesis import Synthesizer
 
 TRAINED: dict[str, dict[str, float]] = {
     "whole": {},
@@ -67,7 +67,7 @@ def drawn(run: Run, variant: str, way: str) -> Tensor:
     if variant == "patches alone":
         spread = target.std((2, 3), keepdim=True) / source.std((2, 3), keepdim=True).clamp(min=1e-3)
         matched = (source - source.mean((2, 3), keepdim=True)) * spread + target.mean((2, 3), keepdim=True)
-        return Synthesizer.of(run.model.method, way[-1]).synthesize(matched.clamp(-1, 1)).image
+        return synthesizer_for(run.model.method, way[-1]).synthesize(matched.clamp(-1, 1)).image
     output = run.model.translate(source, reverse=way == DIRECTIONS[1], synthesize=variant != "unfinished").image
     assert output is not None
     return output
@@ -118,7 +118,7 @@ def main() -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("ablation"))
-    return told(lambda: run(parser.parse_args()))
+    return run_benchmark(lambda: run(parser.parse_args()))
 
 
 if __name__ == "__main__":

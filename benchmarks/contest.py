@@ -1,7 +1,7 @@
-"""What the benchmarks that compare methods have in common: every method learns every input within the same time.
+"""Shared code of the benchmarks that compare methods: every method trains on every input for the same time.
 
-A run that is there already is used again, or goes on where it stopped, so that an interrupted benchmark is started
-again as it was. Several limits of time give a curve of quality over time: methods are trained anew within each.
+An existing run is used again, or resumed where it stopped, so that the same command continues an interrupted
+benchmark. Several limits of time give a curve of quality over time; methods are trained separately for each.
 """
 
 from __future__ import annotations
@@ -34,30 +34,30 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Entrant:
-    """A method and its limit of time."""
+    """A method and its limit of training time."""
 
     method: str
     minutes: float
     name: str
-    """The method's, with the limit where there are several."""
+    """Name of the method, with the limit where there are several."""
 
 
-def entrants(given: argparse.Namespace) -> list[Entrant]:
-    """Every method with every limit."""
-    one = len(given.minutes) == 1
+def entrants(args: argparse.Namespace) -> list[Entrant]:
+    """Return every method with every limit."""
+    one = len(args.minutes) == 1
     return [
         Entrant(method, minutes, method if one else f"{method}, {minutes:g} min")
-        for method in given.methods
-        for minutes in given.minutes
+        for method in args.methods
+        for minutes in args.minutes
     ]
 
 
 def arguments(about: str, domains: int, minutes: float, out: str) -> argparse.ArgumentParser:
-    """Options of a contest of the methods of so many `domains`."""
+    """Return a parser with the options of a benchmark of the methods that have `domains` domains."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    able = [name for name in methods.names() if len(methods.get_method(name).domains) == domains]
+    suitable = [name for name in methods.names() if len(methods.get_method(name).domains) == domains]
     parser.add_argument("data", type=Path)
-    parser.add_argument("--methods", nargs="+", default=able, choices=able)
+    parser.add_argument("--methods", nargs="+", default=suitable, choices=suitable)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--minutes", nargs="+", type=float, default=[minutes], help="limits of training time")
     parser.add_argument("--preset", default="draft")
@@ -69,83 +69,85 @@ def arguments(about: str, domains: int, minutes: float, out: str) -> argparse.Ar
     return parser
 
 
-def run_of(fit: Callable[..., Any], name: str, entrant: Entrant, seed: int, given: argparse.Namespace) -> Run:
-    """The run of `fit` on what `name` names: new, gone on with, or as it is."""
-    # In the name is what decides a run but is not in its settings.
-    name = f"{name}-{entrant.method}-{given.preset}-{entrant.minutes:g}min-{seed}"
-    folder: Path = given.out / "runs" / name
+def run_of(fit: Callable[..., Any], name: str, entrant: Entrant, seed: int, args: argparse.Namespace) -> Run:
+    """Train with `fit` on the input `name`, or resume or reuse its run."""
+    # The name holds what determines a run and is not among its settings.
+    name = f"{name}-{entrant.method}-{args.preset}-{entrant.minutes:g}min-{seed}"
+    folder: Path = args.out / "runs" / name
     fit(
         method=entrant.method,
-        preset=given.preset,
+        preset=args.preset,
         out=folder,
         resume=folder.is_dir(),
         seed=seed,
         max_minutes=entrant.minutes,
-        device=given.device,
-        threads=given.threads,
-        **({"max_side": given.max_side} if given.max_side else {}),
+        device=args.device,
+        threads=args.threads,
+        **({"max_side": args.max_side} if args.max_side else {}),
     )
-    return open_run(folder, lambda path: lp.load(path, given.device, threads=given.threads))
+    return open_run(folder, lambda path: lp.load(path, args.device, threads=args.threads))
 
 
 def contest(
-    given: argparse.Namespace,
+    args: argparse.Namespace,
     inputs: Sequence[T],
-    measured: Callable[[T, Entrant, int], None],
-    ended: Callable[[T, Sequence[str]], None],
+    measure: Callable[[T, Entrant, int], None],
+    on_input_end: Callable[[T, Sequence[str]], None],
 ) -> int:
-    """Have all of `inputs` measured with every entrant and seed.
+    """Measure every input with every entrant and seed.
 
     Args:
-        measured: Trains and measures one.
-        ended: Called after each input, with the names of the runs that diverged so far, to write what is known.
+        args: The command's options.
+        inputs: Names of the inputs, or the inputs themselves.
+        measure: Trains and measures one run.
+        on_input_end: Writes results; called after each input with the names of the runs that diverged so far.
     """
-    given.out.mkdir(parents=True, exist_ok=True)
-    check_writable(given.out)
-    lost: list[str] = []
+    args.out.mkdir(parents=True, exist_ok=True)
+    check_writable(args.out)
+    diverged: list[str] = []
     for each in inputs:
-        for entrant in entrants(given):
-            for seed in given.seeds:
+        for entrant in entrants(args):
+            for seed in args.seeds:
                 title = f"{each}, {entrant.name}, seed {seed}"
                 print(title, file=sys.stderr, flush=True)
                 try:
-                    measured(each, entrant, seed)
+                    measure(each, entrant, seed)
                 except Diverged as error:
                     print(f"{_own_name()}: {title}: {error}", file=sys.stderr, flush=True)
-                    lost.append(title)
-        ended(each, lost)
+                    diverged.append(title)
+        on_input_end(each, diverged)
     return 0
 
 
 def find_image(folder: Path, stem: str) -> Path:
-    """The picture `stem` in `folder`.
+    """Return the file of the picture `stem` in `folder`.
 
     Raises:
-        UserError: where there is none.
+        UserError: There is none.
     """
-    found = [file for suffix in (".jpg", ".png") if (file := folder / f"{stem}{suffix}").is_file()]
-    if not found:
+    files = [file for suffix in (".jpg", ".png") if (file := folder / f"{stem}{suffix}").is_file()]
+    if not files:
         raise lp.UserError(f"{folder / stem}.jpg (or .png): no such file; leave it out, or give another folder")
-    return found[0]
+    return files[0]
 
 
 def shown_at(file: Path, side: int, channels: int) -> Tensor:
-    """The picture as it is measured: within `side` pixels, as a model with so many channels sees it."""
+    """Read a picture at the size at which it is measured: at most `side` pixels on its longest side."""
     image = match_channels(read_image(file), channels)
     return resize_image(image, fit_inside((image.shape[-2], image.shape[-1]), side))
 
 
-def heading(title: str, given: argparse.Namespace, inputs: str) -> list[str]:
-    """The first lines of a report: when, where and by which command; `inputs` names the option that says on what."""
-    words = [f"python benchmarks/{Path(sys.argv[0]).name} DATA", "--methods", *given.methods]
-    words += [f"--{inputs}", *getattr(given, inputs), "--seeds", *map(str, given.seeds)]
-    words += ["--minutes", *(f"{minutes:g}" for minutes in given.minutes), "--preset", given.preset]
-    words += ["--side", str(given.side), *(["--max-side", str(given.max_side)] if given.max_side else [])]
-    words += ["--device", given.device, "--threads", str(given.threads)]
+def heading(title: str, args: argparse.Namespace, inputs: str) -> list[str]:
+    """Return the first lines of a report: date, machine and command. `inputs` is the option that names the inputs."""
+    words = [f"python benchmarks/{Path(sys.argv[0]).name} DATA", "--methods", *args.methods]
+    words += [f"--{inputs}", *getattr(args, inputs), "--seeds", *map(str, args.seeds)]
+    words += ["--minutes", *(f"{minutes:g}" for minutes in args.minutes), "--preset", args.preset]
+    words += ["--side", str(args.side), *(["--max-side", str(args.max_side)] if args.max_side else [])]
+    words += ["--device", args.device, "--threads", str(args.threads)]
     return [
         f"# {title}",
         "",
-        f"{date.today().isoformat()}, {_cpu_name()}, device {given.device}, {torch.get_num_threads()} threads, "
+        f"{date.today().isoformat()}, {_cpu_name()}, device {args.device}, {torch.get_num_threads()} threads, "
         f"Python {platform.python_version()}, torch {torch.__version__}.",
         "",
         f"`{' '.join(words)}`",
@@ -153,21 +155,21 @@ def heading(title: str, given: argparse.Namespace, inputs: str) -> list[str]:
     ]
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> list[str]:
-    """Lines of Markdown; the first `words` columns are text, the others numbers."""
-    rule = ["---"] * words + ["---:"] * (len(head) - words)
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int) -> list[str]:
+    """Return the lines of a Markdown table; the first `text_columns` columns are text, the others numbers."""
+    rule = ["---"] * text_columns + ["---:"] * (len(head) - text_columns)
     return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
 
 
-def told(work: Callable[[], int]) -> int:
-    """`work`'s status; what goes wrong is told in one line."""
+def run_benchmark(work: Callable[[], int]) -> int:
+    """Run `work` and return its exit status; print an error as one line."""
     try:
         return work()
     except lp.UserError as error:
         print(f"{_own_name()}: {error}", file=sys.stderr)
         return 2
     except (Interrupted, KeyboardInterrupt):
-        print(f"{_own_name()}: stopped; the same command goes on", file=sys.stderr)
+        print(f"{_own_name()}: stopped; the same command continues", file=sys.stderr)
         return 130
 
 

@@ -1,9 +1,9 @@
-"""How good single-image methods are under one limit of time: patches, diversity and copying of what they rng.
+"""Compares the methods for single images under one limit of training time: look, diversity and copying of samples.
 
     python benchmarks/generation.py DATA [--methods M ...] [--images NAME ...] [--minutes 4 ...] [--out FOLDER]
 
-DATA is a folder with generate/NAME.jpg (or .png). Every method learns every image within the same minutes of training,
-and draws eight samples.
+DATA is a folder with generate/NAME.jpg (or .png). Every method trains on every image for the same number of minutes,
+and generates eight samples.
 FOLDER/generation.md has the tables, FOLDER/NAME.png the image and samples of all methods, FOLDER/runs the runs.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from contest import Entrant, arguments, contest, entrants, find_image, heading, run_of, shown_at, table, told
+from contest import Entrant, arguments, contest, entrants, find_image, heading, run_benchmark, run_of, shown_at, table
 from torch import Tensor
 
 import lonepair as lp
@@ -33,102 +33,108 @@ SAMPLES, SHOWN = 8, 4
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """The samples of one run."""
 
     image: str
     entrant: str
     minutes: float
-    """Of training."""
-    drawing: float
-    """Seconds a sample."""
+    """Training time."""
+    sample_seconds: float
+    """Time of one sample."""
     values: dict[str, float]
     """Metric -> mean over samples."""
-    learnt: Tensor
+    reference: Tensor
+    """The training image, at the size at which samples are measured."""
     samples: list[Tensor]
 
 
-def measured(name: str, entrant: Entrant, seed: int, given: argparse.Namespace) -> Measured:
-    """Train on the image `name`, or go on with it, rng samples and measure them."""
-    run = run_of(partial(lp.fit, find_image(given.data / "generate", name)), name, entrant, seed, given)
+def measure_image(name: str, entrant: Entrant, seed: int, args: argparse.Namespace) -> Measurement:
+    """Train on the image `name`, or resume its run, and measure its samples."""
+    run = run_of(partial(lp.fit, find_image(args.data / "generate", name)), name, entrant, seed, args)
     began = time.perf_counter()
     images = run.model.sample(SAMPLES, seed=seed).images["a"]
-    drawing = (time.perf_counter() - began) / SAMPLES
-    learnt = shown_at(find_image(given.data / "generate", name), given.side, run.model.method.plan.channels)
-    images = resize_image(images, (learnt.shape[-2], learnt.shape[-1]))
+    seconds = (time.perf_counter() - began) / SAMPLES
+    reference = shown_at(find_image(args.data / "generate", name), args.side, run.model.method.plan.channels)
+    images = resize_image(images, (reference.shape[-2], reference.shape[-1]))
     each = [images[i : i + 1] for i in range(SAMPLES)]
     values = {
-        "look_distance": sum(look_distance(image, learnt) for image in each) / SAMPLES,
-        "diversity": diversity(images, learnt),
-        "copying": sum(float(copy_map(image, learnt).float().mean()) for image in each) / SAMPLES,
+        "look_distance": sum(look_distance(image, reference) for image in each) / SAMPLES,
+        "diversity": diversity(images, reference),
+        "copying": sum(float(copy_map(image, reference).float().mean()) for image in each) / SAMPLES,
     }
-    return Measured(name, entrant.name, run.seconds / 60, drawing, values, learnt, each)
+    return Measurement(name, entrant.name, run.seconds / 60, seconds, values, reference, each)
 
 
-def means(found: Sequence[Measured]) -> list[str]:
-    """The metrics' means, as cells."""
-    return [format_value(metric, sum(each.values[metric] for each in found) / len(found)) for metric in METRICS]
+def means(results: Sequence[Measurement]) -> list[str]:
+    """Return the means of the metrics, as cells."""
+    return [format_value(metric, sum(each.values[metric] for each in results) / len(results)) for metric in METRICS]
 
 
-def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Namespace) -> str:
-    """generation.md; `lost` names the runs that diverged."""
+def report(results: Sequence[Measurement], diverged: Sequence[str], args: argparse.Namespace) -> str:
+    """Return the text of generation.md; `diverged` names the runs that diverged."""
     rows, by_image = [], []
-    names = [entrant.name for entrant in entrants(given)]
+    names = [entrant.name for entrant in entrants(args)]
     for entrant in names:
-        if own := [each for each in found if each.entrant == entrant]:
-            minutes, seconds = sum(each.minutes for each in own), sum(each.drawing for each in own)
+        if own := [each for each in results if each.entrant == entrant]:
+            minutes, seconds = sum(each.minutes for each in own), sum(each.sample_seconds for each in own)
             rows.append([entrant, *means(own), f"{minutes / len(own):.1f}", f"{seconds / len(own):.1f}", str(len(own))])
-    for name in given.images:
+    for name in args.images:
         for entrant in names:
-            if own := [each for each in found if (each.image, each.entrant) == (name, entrant)]:
+            if own := [each for each in results if (each.image, each.entrant) == (name, entrant)]:
                 by_image.append([name, entrant, *means(own)])
     lines = [
-        *heading("Samples of one image under one limit of training time", given, "images"),
+        *heading("Samples of one image under one limit of training time", args, "images"),
         f"Means over {SAMPLES} samples, images and seeds.",
-        "look_distance: of a sample's patches to the image's, lower is better. diversity: 0 where all samples are one",
-        "picture; SinGAN reports 0.5. copying: share of a sample cut out of the image in large pieces. All at "
-        f"{given.side} px.",
+        "look_distance: distance between the patches of a sample and of the image; lower is better. diversity: 0 if",
+        "all samples are equal; SinGAN reports 0.5. copying: share of a sample that is copied from the image in large "
+        f"regions. Measured at {args.side} px.",
         "",
-        *table(["method", *METRICS, "training, minutes", "a sample, s", "runs"], rows, 1),
+        *table(["method", *METRICS, "training, minutes", "one sample, s", "runs"], rows, 1),
         "",
         "## By image",
         "",
         *table(["image", "method", *METRICS], by_image, 2),
     ]
-    if lost:
-        lines += ["", f"Diverged, and left out: {'; '.join(lost)}."]
+    if diverged:
+        lines += ["", f"Diverged, and not included: {'; '.join(diverged)}."]
     return "\n".join(lines) + "\n"
 
 
-def sheet(found: Sequence[Measured]) -> Tensor:
-    """A row a run: the image and some of the samples."""
+def sheet(results: Sequence[Measurement]) -> Tensor:
+    """Return a sheet with a row per run: the image and some of the samples."""
     rows = []
-    for each in found:
+    for each in results:
         samples = [(f"{each.entrant} {i + 1}", sample) for i, sample in enumerate(each.samples[:SHOWN])]
-        rows.append([("image", each.learnt), *samples])
+        rows.append([("image", each.reference), *samples])
     return contact_sheet(rows, cell=220)
 
 
 def main() -> int:
     parser = arguments(__doc__, domains=1, minutes=4.0, out="generation")
     parser.add_argument("--images", nargs="+", default=list(IMAGES))
-    return told(lambda: run(parser.parse_args()))
+    return run_benchmark(lambda: run(parser.parse_args()))
 
 
-def run(given: argparse.Namespace) -> int:
-    """Train and measure all that `given` asks for, image by image; tables and pictures are written after each."""
-    for name in given.images:
-        find_image(given.data / "generate", name)
-    found: list[Measured] = []
+def run(args: argparse.Namespace) -> int:
+    """Train and measure image by image; the tables and pictures are written after each image."""
+    for name in args.images:
+        find_image(args.data / "generate", name)
+    results: list[Measurement] = []
 
-    def ended(name: str, lost: Sequence[str]) -> None:
-        write_image(given.out / f"{name}.png", sheet([each for each in found if each.image == name]), overwrite=True)
-        with atomic_write(given.out / "generation.md") as temporary:
-            temporary.write_text(report(found, lost, given), encoding="utf-8")
-        print(given.out / f"{name}.png")
+    def on_image_end(name: str, diverged: Sequence[str]) -> None:
+        write_image(args.out / f"{name}.png", sheet([each for each in results if each.image == name]), overwrite=True)
+        with atomic_write(args.out / "generation.md") as temporary:
+            temporary.write_text(report(results, diverged, args), encoding="utf-8")
+        print(args.out / f"{name}.png")
 
-    contest(given, given.images, lambda name, entrant, seed: found.append(measured(name, entrant, seed, given)), ended)
-    print(given.out / "generation.md")
+    contest(
+        args,
+        args.images,
+        lambda name, entrant, seed: results.append(measure_image(name, entrant, seed, args)),
+        on_image_end,
+    )
+    print(args.out / "generation.md")
     return 0
 
 

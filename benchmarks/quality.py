@@ -1,9 +1,9 @@
-"""How good methods are under one limit of time: look, structure and copying, over pairs, seeds and both directions.
+"""Compares the methods for pairs under one limit of training time: look, structure and copying, in both directions.
 
     python benchmarks/quality.py DATA [--methods M ...] [--pairs A/B ...] [--seeds 0 1 2] [--minutes 10] [--out FOLDER]
 
-DATA is a folder with pairs/NAME.jpg (or .png) and, where there are any, published/A_to_B.png: a published picture with
-the layout of A and the look of B. Every method learns every pair within the same minutes of training.
+DATA is a folder with pairs/NAME.jpg (or .png) and, optionally, published/A_to_B.png: a published translation with the
+layout of A and the look of B. Every method trains on every pair for the same number of minutes.
 FOLDER/quality.md has the tables, FOLDER/A-B.png all pictures of a pair side by side, FOLDER/runs the runs; with several
 --minutes, FOLDER/curve.svg shows the means over time.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from contest import Entrant, arguments, contest, entrants, find_image, heading, run_of, shown_at, table, told
+from contest import Entrant, arguments, contest, entrants, find_image, heading, run_benchmark, run_of, shown_at, table
 from torch import Tensor
 
 import lonepair as lp
@@ -36,119 +36,124 @@ METRICS = ("look", "structure", "copying")
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures, and what was published of them."""
+    """Two pictures and their published translations."""
 
     name: str
     """A/B."""
     a: Path
     b: Path
     published: dict[str, Path]
-    """Direction -> file; without those that there are none of."""
+    """Direction -> file, for the directions that have one."""
 
     def __str__(self) -> str:
         return self.name
 
     def title(self, name: str) -> str:
-        """The direction `name` in the pictures' own names."""
+        """Return the direction `name` with the pictures' names."""
         first, second = self.name.split("/")
         return f"{first} → {second}" if name == DIRECTIONS[0] else f"{second} → {first}"
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One direction of one run."""
 
     pair: Pair
     entrant: str
     seed: int
     minutes: float
-    """Of training."""
-    redrawing: float
-    """Seconds."""
-    part: ReportSection
+    """Training time."""
+    seconds: float
+    """Time of one translation."""
+    section: ReportSection
 
     def values(self, row: str) -> dict[str, float] | None:
-        """Those of the row whose name begins so; None where there is none."""
-        return next((each.values for each in self.part.rows if each.name.startswith(row)), None)
+        """Return the metrics of the first row whose name starts with `row`; None where there is none."""
+        return next((each.values for each in self.section.rows if each.name.startswith(row)), None)
 
 
 def find_pair(data: Path, name: str) -> Pair:
-    """The files of the pair A/B.
+    """Find the files of the pair A/B.
 
     Raises:
-        UserError: naming what is absent.
+        UserError: A file is missing, or `name` is not of this form.
     """
     first, _, second = name.partition("/")
     if not first or not second:
-        raise lp.UserError(f"pair {name!r} is none; write A/B, such as {PAIRS[0]}")
+        raise lp.UserError(f"pair {name!r} is not of the form A/B; write A/B, such as {PAIRS[0]}")
     a, b = (find_image(data / "pairs", stem) for stem in (first, second))
     names = dict(zip(DIRECTIONS, (f"{first}_to_{second}.png", f"{second}_to_{first}.png"), strict=True))
-    files = {way: data / "published" / file for way, file in names.items()}
-    return Pair(name, a, b, {way: file for way, file in files.items() if file.is_file()})
+    files = {direction: data / "published" / file for direction, file in names.items()}
+    return Pair(name, a, b, {direction: file for direction, file in files.items() if file.is_file()})
 
 
-def measured(pair: Pair, entrant: Entrant, seed: int, given: argparse.Namespace) -> list[Measured]:
-    """Both directions of a run."""
-    run = run_of(partial(lp.fit_pair, pair.a, pair.b), pair.name.replace("/", "-"), entrant, seed, given)
+def measure_pair(pair: Pair, entrant: Entrant, seed: int, args: argparse.Namespace) -> list[Measurement]:
+    """Train on a pair, or resume its run, and measure both directions."""
+    run = run_of(partial(lp.fit_pair, pair.a, pair.b), pair.name.replace("/", "-"), entrant, seed, args)
     channels = run.model.method.plan.channels
-    # One size for all methods, whatever their networks' is; output is as large as the source.
-    run = replace(
-        run, inputs={"a": shown_at(pair.a, given.side, channels), "b": shown_at(pair.b, given.side, channels)}
-    )
-    found = []
-    for way in DIRECTIONS:
-        published = read_image(pair.published[way]) if way in pair.published else None
+    # Measure all methods at one size, whatever their networks' size; the output is as large as the source.
+    run = replace(run, inputs={"a": shown_at(pair.a, args.side, channels), "b": shown_at(pair.b, args.side, channels)})
+    results = []
+    for direction in DIRECTIONS:
+        published = read_image(pair.published[direction]) if direction in pair.published else None
         began = time.perf_counter()
-        assert run.model.translate(run.inputs[way[0]], reverse=way == DIRECTIONS[1], seed=0).image is not None
-        redrawing = time.perf_counter() - began
-        found.append(
-            Measured(pair, entrant.name, seed, run.seconds / 60, redrawing, measure_direction(run, way, published))
+        assert (
+            run.model.translate(run.inputs[direction[0]], reverse=direction == DIRECTIONS[1], seed=0).image is not None
         )
-    return found
+        elapsed = time.perf_counter() - began
+        results.append(
+            Measurement(
+                pair, entrant.name, seed, run.seconds / 60, elapsed, measure_direction(run, direction, published)
+            )
+        )
+    return results
 
 
 # -- tables and pictures ----------------------------------------------------------------------------------------------
 
 
 def means(rows: Iterable[dict[str, float] | None]) -> list[str]:
-    """The metrics' means over `rows`, as cells."""
+    """Return the means of the metrics over `rows`, as cells."""
     known = [row for row in rows if row is not None]
     return [format_value(name, sum(row[name] for row in known) / len(known) if known else None) for name in METRICS]
 
 
-def by_method(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
-    """One line a method, over everything."""
+def by_method(results: Sequence[Measurement], names: Sequence[str]) -> list[str]:
+    """Return one line per method, over all pairs, seeds and directions."""
     rows = []
     for name in names:
-        own = [each for each in found if each.entrant == name]
+        own = [each for each in results if each.entrant == name]
         count = max(1, len(own))
-        minutes, seconds = sum(each.minutes for each in own) / count, sum(each.redrawing for each in own) / count
+        minutes, seconds = (
+            sum(each.minutes for each in own) / count,
+            sum(each.seconds for each in own) / count,
+        )
         rows.append(
             [name, *means(each.values(OUTPUT) for each in own), f"{minutes:.1f}", f"{seconds:.1f}", str(len(own) // 2)]
         )
-    return table(["method", *METRICS, "training, minutes", "redrawing, s", "runs"], rows, 1)
+    return table(["method", *METRICS, "training, minutes", "translation, s", "runs"], rows, 1)
 
 
-def by_pair(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
-    """A line for each direction of a pair and each method, between what the source and the target have."""
+def by_pair(results: Sequence[Measurement], names: Sequence[str]) -> list[str]:
+    """Return a line per direction and method, with the source and the target as references."""
     rows = []
-    for title, own in _directions(found):
-        # A method that learns squares has slightly other references: those of the first one stand for all.
+    for title, own in _directions(results):
+        # Methods that train on squares have slightly different references. Show those of the first method.
         first = [each for each in own if each.entrant == own[0].entrant]
-        rows.append([title, "source as it is", *means(each.values("source") for each in first)])
-        rows.append([title, "target itself", *means(each.values("target") for each in first)])
+        rows.append([title, "source", *means(each.values("source") for each in first)])
+        rows.append([title, "target", *means(each.values("target") for each in first)])
         rows += [[title, name, *means(e.values(OUTPUT) for e in own if e.entrant == name)] for name in names]
     return table(["pair", "picture", *METRICS], rows, 2)
 
 
-def beside_published(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
-    """The same at the published pictures' sizes, with them; empty where there are none."""
+def beside_published(results: Sequence[Measurement], names: Sequence[str]) -> list[str]:
+    """Return the same at the size of the published translations, beside them; empty where there are none."""
     rows, compared = [], []
-    for title, own in _directions(found):
+    for title, own in _directions(results):
         if own[0].values(PUBLISHED) is None:
             continue
         first = [each for each in own if each.entrant == own[0].entrant]
-        rows.append([title, "source as it is", *means(each.values("source, ") for each in first)])
+        rows.append([title, "source", *means(each.values("source, ") for each in first)])
         rows.append([title, "published", *means(each.values(f"{PUBLISHED}, ") for each in first)])
         rows += [[title, name, *means(e.values(f"{OUTPUT}, ") for e in own if e.entrant == name)] for name in names]
         compared.append(own)
@@ -161,77 +166,79 @@ def beside_published(found: Sequence[Measured], names: Sequence[str]) -> list[st
     return table(["pair", "picture", *METRICS], rows, 2)
 
 
-def _mean_of(entrant: str, found: Sequence[Measured]) -> dict[str, float] | None:
-    """Means over the seeds of one direction beside the published picture; None where `entrant` has none."""
-    known = [row for each in found if each.entrant == entrant and (row := each.values(f"{OUTPUT}, ")) is not None]
+def _mean_of(entrant: str, results: Sequence[Measurement]) -> dict[str, float] | None:
+    """Return means over the seeds of one direction at the published size; None where `entrant` has none."""
+    known = [row for each in results if each.entrant == entrant and (row := each.values(f"{OUTPUT}, ")) is not None]
     return {name: sum(row[name] for row in known) / len(known) for name in METRICS} if known else None
 
 
-def _directions(found: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
-    """What was measured, by direction and pair, in order."""
-    groups: dict[str, list[Measured]] = {}
-    for each in found:
-        groups.setdefault(each.pair.title(each.part.name), []).append(each)
+def _directions(results: Sequence[Measurement]) -> list[tuple[str, list[Measurement]]]:
+    """Group the results by direction and pair, in order."""
+    groups: dict[str, list[Measurement]] = {}
+    for each in results:
+        groups.setdefault(each.pair.title(each.section.name), []).append(each)
     return list(groups.items())
 
 
-def report(found: Sequence[Measured], lost: Sequence[str], given: argparse.Namespace) -> str:
-    """quality.md; `lost` names the runs that diverged."""
-    names = [entrant.name for entrant in entrants(given)]
-    published = beside_published(found, names)
+def report(results: Sequence[Measurement], diverged: Sequence[str], args: argparse.Namespace) -> str:
+    """Return the text of quality.md; `diverged` names the runs that diverged."""
+    names = [entrant.name for entrant in entrants(args)]
+    published = beside_published(results, names)
     lines = [
-        *heading("Quality under one limit of training time", given, "pairs"),
+        *heading("Quality under one limit of training time", args, "pairs"),
         "Means over directions, pairs and seeds.",
-        "look: 0 as the target, 1 as the source, lower is better. structure: 1 as the source, higher is better.",
-        f"copying: share cut out of the target, lower is better. At {given.side} px.",
+        "look: 0 for the target, 1 for the source; lower is better. structure: 1 for the source; higher is better.",
+        f"copying: share copied from the target; lower is better. Measured at {args.side} px.",
         "",
-        *by_method(found, names),
+        *by_method(results, names),
         "",
         "## By pair",
         "",
-        *by_pair(found, names),
+        *by_pair(results, names),
     ]
     if published:
         lines += [
             "",
-            "## Beside the published pictures",
+            "## Beside the published translations",
             "",
-            "All at the published picture's longest side.",
+            "All pictures are scaled to the longest side of the published one.",
             "",
             *published,
         ]
-    if lost:
-        lines += ["", f"Diverged, and left out: {'; '.join(lost)}."]
+    if diverged:
+        lines += ["", f"Diverged, and not included: {'; '.join(diverged)}."]
     return "\n".join(lines) + "\n"
 
 
-def sheet(pair: Pair, found: Sequence[Measured]) -> Tensor:
-    """Source, target, the published picture if there is one, each method's output: a row a direction and seed."""
+def sheet(pair: Pair, results: Sequence[Measurement]) -> Tensor:
+    """Return a sheet with a row per direction and seed: source, target, published translation, all outputs."""
     rows = []
-    for way in DIRECTIONS:
-        for seed in sorted({each.seed for each in found}):
-            own = [each for each in found if each.part.name == way and each.seed == seed]
+    for direction in DIRECTIONS:
+        for seed in sorted({each.seed for each in results}):
+            own = [each for each in results if each.section.name == direction and each.seed == seed]
             files = (
                 [("source", pair.a), ("target", pair.b)]
-                if way == DIRECTIONS[0]
+                if direction == DIRECTIONS[0]
                 else [("source", pair.b), ("target", pair.a)]
             )
-            files += [("published", pair.published[way])] if way in pair.published else []
-            shown_ = [(label, read_image(file)) for label, file in files]
-            rows.append([*shown_, *((f"{e.entrant}, seed {seed}", e.part.pictures[OUTPUT]) for e in own)])
+            files += [("published", pair.published[direction])] if direction in pair.published else []
+            references = [(label, read_image(file)) for label, file in files]
+            rows.append([*references, *((f"{e.entrant}, seed {seed}", e.section.pictures[OUTPUT]) for e in own)])
     return contact_sheet(rows, cell=220)
 
 
-def curve(found: Sequence[Measured], given: argparse.Namespace) -> str:
-    """Look and structure over the limits of time, a line a method, as SVG."""
+def curve(results: Sequence[Measurement], args: argparse.Namespace) -> str:
+    """Draw look and structure over the limit of training time as SVG, with a line per method."""
     width, height, gap, colours = 320, 200, 50, ("#1b6ca8", "#c8553d", "#3a7d44", "#8e5ea2")
-    limits = sorted(given.minutes)
+    limits = sorted(args.minutes)
     parts = []
     for panel, metric in enumerate(METRICS[:2]):
         left, top = 40 + panel * (width + gap), 30
         lines: dict[str, list[tuple[float, float]]] = {}
-        for entrant in entrants(given):
-            rows = [row for each in found if each.entrant == entrant.name and (row := each.values(OUTPUT)) is not None]
+        for entrant in entrants(args):
+            rows = [
+                row for each in results if each.entrant == entrant.name and (row := each.values(OUTPUT)) is not None
+            ]
             if rows:
                 mean = sum(row[metric] for row in rows) / len(rows)
                 lines.setdefault(entrant.method, []).append((entrant.minutes, mean))
@@ -251,8 +258,8 @@ def curve(found: Sequence[Measured], given: argparse.Namespace) -> str:
         ]
         for index, (method, points) in enumerate(lines.items()):
             colour = colours[index % len(colours)]
-            drawn = " ".join(f"{at[limit]:.0f},{top + height * (1 - value / most):.0f}" for limit, value in points)
-            parts.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"/>')
+            path = " ".join(f"{at[limit]:.0f},{top + height * (1 - value / most):.0f}" for limit, value in points)
+            parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
             if panel == 0:
                 parts.append(f'<text x="{left + index * 160}" y="{top + height + 38}" fill="{colour}">{method}</text>')
     return (
@@ -265,28 +272,33 @@ def curve(found: Sequence[Measured], given: argparse.Namespace) -> str:
 def main() -> int:
     parser = arguments(__doc__, domains=2, minutes=10.0, out="quality")
     parser.add_argument("--pairs", nargs="+", default=list(PAIRS))
-    return told(lambda: run(parser.parse_args()))
+    return run_benchmark(lambda: run(parser.parse_args()))
 
 
-def run(given: argparse.Namespace) -> int:
-    """Train and measure all that `given` asks for, pair by pair; tables and pictures are written after each pair."""
-    if not given.data.is_dir():
-        raise lp.UserError(f"{given.data}: no such folder; give one with pairs/ and, if you like, published/")
-    found: list[Measured] = []
+def run(args: argparse.Namespace) -> int:
+    """Train and measure pair by pair; the tables and pictures are written after each pair."""
+    if not args.data.is_dir():
+        raise lp.UserError(f"{args.data}: no such folder; give one with pairs/ and, optionally, published/")
+    results: list[Measurement] = []
 
-    def ended(pair: Pair, lost: Sequence[str]) -> None:
-        picture = given.out / f"{pair.name.replace('/', '-')}.png"
-        write_image(picture, sheet(pair, [each for each in found if each.pair is pair]), overwrite=True)
-        with atomic_write(given.out / "quality.md") as temporary:
-            temporary.write_text(report(found, lost, given), encoding="utf-8")
-        if len(given.minutes) > 1:
-            with atomic_write(given.out / "curve.svg") as temporary:
-                temporary.write_text(curve(found, given), encoding="utf-8")
+    def on_pair_end(pair: Pair, diverged: Sequence[str]) -> None:
+        picture = args.out / f"{pair.name.replace('/', '-')}.png"
+        write_image(picture, sheet(pair, [each for each in results if each.pair is pair]), overwrite=True)
+        with atomic_write(args.out / "quality.md") as temporary:
+            temporary.write_text(report(results, diverged, args), encoding="utf-8")
+        if len(args.minutes) > 1:
+            with atomic_write(args.out / "curve.svg") as temporary:
+                temporary.write_text(curve(results, args), encoding="utf-8")
         print(picture)
 
-    pairs = [find_pair(given.data, name) for name in given.pairs]
-    contest(given, pairs, lambda pair, entrant, seed: found.extend(measured(pair, entrant, seed, given)), ended)
-    print(given.out / "quality.md")
+    pairs = [find_pair(args.data, name) for name in args.pairs]
+    contest(
+        args,
+        pairs,
+        lambda pair, entrant, seed: results.extend(measure_pair(pair, entrant, seed, args)),
+        on_pair_end,
+    )
+    print(args.out / "quality.md")
     return 0
 
 

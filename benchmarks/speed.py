@@ -24,7 +24,7 @@ from datetime import date
 from typing import Any
 
 import torch
-from contest import table, told
+from contest import run_benchmark, table
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -68,7 +68,7 @@ class Training:
         self.job = Job.prepare(pictures, name, preset, {**common, **settings})
         with seed_global(0):
             self.method: Method = self.job.method_class(self.job.config, self.job.plan)
-        self.method.keep_detail(self.job._details(self.method.detail_side))
+        self.method.remember_targets(self.job._details(self.method.exemplar_max_side))
         self._levels = self.job.levels()
         self._given = given
         self._steps: Any = None
@@ -219,7 +219,7 @@ def large_sample(name: str, side: int) -> Callable[[argparse.Namespace], str]:
     def measure(given: argparse.Namespace) -> str:
         training = Training(name, (188, 250), given).grown()
         start = time.perf_counter()
-        sample(training.method, training.job.engine, 1, 0, (side, side), finish=False)
+        sample(training.method, training.job.engine, 1, 0, (side, side))
         return f"{time.perf_counter() - start:.1f} s"
 
     return measure
@@ -389,7 +389,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--here", choices=list(ROWS), help=argparse.SUPPRESS)
-    return told(lambda: run(parser.parse_args()))
+    return run_benchmark(lambda: run(parser.parse_args()))
 
 
 if __name__ == "__main__":

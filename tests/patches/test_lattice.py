@@ -37,11 +37,11 @@ def test_following_takes_what_is_nearer_and_finds_what_only_a_few_know() -> None
     right = ((rows + 5) * 42 + columns + 9).flatten()
     wrong = torch.randint(0, 38 * 42, (22 * 22,), generator=torch.Generator().manual_seed(1))
     known = torch.arange(22 * 22) % 6 == 0
-    found = search.follow(queries, torch.where(known, right, wrong), lattice.moves((38, 42)), 0.01, 512)
+    found = search.follow(queries, torch.where(known, right, wrong), lattice.moves((38, 42), 4), 0.01, 512)
     assert float((found == right).float().mean()) > 0.95
-    fresh = search.follow(queries, wrong, [], 0.01, 512, fresh=True)
+    fresh = search.follow(queries, wrong, [], 0.01, 512, searches_all=True)
     assert torch.equal(fresh, right)  # fewer than are searched for among all
-    assert torch.equal(search.follow(queries, right, lattice.moves((38, 42)), 0.01, 512), right)
+    assert torch.equal(search.follow(queries, right, lattice.moves((38, 42), 4), 0.01, 512), right)
 
 
 def test_followed_roughly_what_is_fresh_comes_from_every_second_patch() -> None:
@@ -49,7 +49,7 @@ def test_followed_roughly_what_is_fresh_comes_from_every_second_patch() -> None:
     target = torch.randn(1, 3, 13, 18, generator=torch.Generator().manual_seed(0))
     search, wrong = NearestPatches(target, 3), torch.full((176,), 17)
     queries = search.queries(target)
-    fresh = search.follow(queries, wrong, [], 0.01, 176, fresh=True, roughly=True)
+    fresh = search.follow(queries, wrong, [], 0.01, 176, searches_all=True, every_second=True)
     every_second = (fresh // 16 % 2 == 0) & (fresh % 16 % 2 == 0)
     assert (every_second | (fresh == 17)).all()
     own = torch.arange(176)
@@ -58,8 +58,8 @@ def test_followed_roughly_what_is_fresh_comes_from_every_second_patch() -> None:
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4])
-@pytest.mark.parametrize("focus", [0.8, math.inf])
-def test_an_image_is_the_weighed_mean_of_its_patches(step: int, focus: float) -> None:
+@pytest.mark.parametrize("sigma", [0.8, math.inf])
+def test_an_image_is_the_weighed_mean_of_its_patches(step: int, sigma: float) -> None:
     texture = torch.rand(1, 2, 11, 13, generator=torch.Generator().manual_seed(0))
     lattice = Lattice((14, 17), 5, step)
     rows, columns = lattice.shape
@@ -67,13 +67,13 @@ def test_an_image_is_the_weighed_mean_of_its_patches(step: int, focus: float) ->
     total, weight = torch.zeros(2, 2, 40, 40)
     for number, match in enumerate(index.tolist()):
         for dy, dx in itertools.product(range(5), repeat=2):
-            own = math.exp(-((dy - 2) ** 2 + (dx - 2) ** 2) / (2 * focus**2))
+            own = math.exp(-((dy - 2) ** 2 + (dx - 2) ** 2) / (2 * sigma**2))
             y, x = number // columns * step + dy, number % columns * step + dx
             total[:, y, x] += own * texture[0, :, match // 9 + dy, match % 9 + dx]
             weight[:, y, x] += own
-    made = lattice.assembled(texture, index, focus)[0]
+    made = lattice.assembled(texture, index, sigma)[0]
     assert torch.allclose(made, (total / weight)[:, :14, :17], atol=1e-6)
-    folded = lattice.folded(texture[0].flatten(1), index // 9 * 13 + index % 9, 13, focus)[0]
+    folded = lattice.folded(texture[0].flatten(1), index // 9 * 13 + index % 9, 13, sigma)[0]
     assert torch.allclose(folded, total[:, :14, :17], atol=1e-5)
 
 
@@ -107,7 +107,7 @@ def test_in_focus_a_pixel_is_what_is_said_by_the_patch_that_is_centred_there() -
     index = torch.randint(
         0, 24 * 28, (lattice.shape[0] * lattice.shape[1],), generator=torch.Generator().manual_seed(4)
     )
-    sharp, mean = lattice.assembled(texture, index, focus=0.2), lattice.assembled(texture, index)
+    sharp, mean = lattice.assembled(texture, index, sigma=0.2), lattice.assembled(texture, index)
     row, column = 3, 4
     match = int(index.view(lattice.shape)[row, column])
     centre = texture[0, :, match // 28 + 3, match % 28 + 3]

@@ -28,7 +28,7 @@ def test_roughly_the_nearest_is_the_nearest_of_every_second(alpha: float, size: 
     if alpha:
         apart = apart / (alpha + apart.min(0).values)
     search = NearestPatches(target, 3)
-    found = search(search.queries(image), alpha, shut, roughly=True)
+    found = search(search.queries(image), alpha, shut, every_second=True)
     assert torch.isin(found, seen).all()
     chosen = torch.searchsorted(seen, found)
     assert torch.allclose(apart.gather(1, chosen[:, None])[:, 0], apart.min(1).values, rtol=1e-3)
@@ -48,7 +48,7 @@ def test_nearest_is_the_nearest_in_every_tile(alpha: float) -> None:
     assert torch.equal(search(search.queries(target).flip(0)), own.flip(0))
     assert torch.equal(search.patches(own), theirs)
     far = torch.cdist(ours[:40].double(), theirs[:40].double()).square().diagonal() / 27
-    assert torch.allclose(search.apart(search.queries(image)[:40], own[:40]).double(), far, rtol=1e-4)
+    assert torch.allclose(search.distances(search.queries(image)[:40], own[:40]).double(), far, rtol=1e-4)
 
 
 def test_pieces_are_runs_of_one_shift_both_ways() -> None:

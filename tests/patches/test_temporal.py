@@ -2,7 +2,10 @@ import pytest
 import torch
 
 from lonepair.ops.resize import resize_image
-from lonepair.patches.temporal import CUT, apart, carried, motion
+from lonepair.patches.config import SynthesisConfig
+from lonepair.patches.temporal import estimate_flow, frame_difference, move_along
+
+CONFIG = SynthesisConfig()
 
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (1.0, -2.0), (-0.6, 0.3)])
@@ -11,12 +14,12 @@ def test_the_motion_of_a_picture_is_found(shift: tuple[float, float], channels: 
     coarse = torch.rand(1, channels, 15, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
     before = resize_image(coarse, (60, 80))
     flow = torch.tensor(shift).view(1, 2, 1, 1).expand(1, 2, 60, 80)
-    found = motion(before, carried(before, flow))[..., 8:-8, 8:-8]
+    found = estimate_flow(before, move_along(before, flow), CONFIG)[..., 8:-8, 8:-8]
     assert (found - flow[..., 8:-8, 8:-8]).abs().max() < (0.3 if any(shift) else 1e-6)
 
 
 def test_what_has_no_contrast_stands_still_and_another_scene_is_a_cut() -> None:
     flat, other = torch.full((1, 3, 20, 30), -0.4), torch.full((1, 3, 20, 30), 0.4)
-    assert float(motion(flat, other).abs().max()) < 1e-6
-    assert apart(flat, other, motion(flat, other)) > CUT
-    assert apart(flat, flat + 0.1, motion(flat, flat + 0.1)) < CUT
+    assert float(estimate_flow(flat, other, CONFIG).abs().max()) < 1e-6
+    assert frame_difference(flat, other, estimate_flow(flat, other, CONFIG)) > CONFIG.cut_threshold
+    assert frame_difference(flat, flat + 0.1, estimate_flow(flat, flat + 0.1, CONFIG)) < CONFIG.cut_threshold

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from lonepair.apply.animate import Animate
 from lonepair.apply.animation import Animation
@@ -19,6 +20,7 @@ from lonepair.apply.sample import Sample, SampleStageSheet
 from lonepair.apply.superresolve import Superresolve
 from lonepair.apply.translate import Translate, TranslateStageSheet
 from lonepair.apply.translation import Translation
+from lonepair.patches.config import SynthesisConfig
 
 Result = TypeVar("Result")
 
@@ -241,6 +243,7 @@ class UseMethods(ABC):
         size: tuple[int, int] | None = None,
         start_stage: int = 0,
         synthesize: bool = True,
+        synthesis: SynthesisConfig | Mapping[str, Any] | None = None,
         full_size: bool = True,
     ) -> Samples:
         """Generate random images; with a model of a pair, aligned random images of both domains.
@@ -254,6 +257,7 @@ class UseMethods(ABC):
                 image's layout. For models of one image.
             synthesize: Replace the patches of the prediction by patches of the training image, if the method stores it.
                 Sharper, and slower.
+            synthesis: Settings of patch synthesis that replace the model's own.
             full_size: Synthesize at the size of the input images rather than at the training size.
 
         Raises:
@@ -266,6 +270,7 @@ class UseMethods(ABC):
                 size=size,
                 start_stage=start_stage,
                 synthesize=synthesize,
+                synthesis=synthesis,
                 full_size=full_size,
             )
         )
@@ -303,6 +308,7 @@ class UseMethods(ABC):
         reverse: bool = False,
         start_stage: int | None = None,
         synthesize: bool = True,
+        synthesis: SynthesisConfig | Mapping[str, Any] | None = None,
         size: tuple[int, int] | None = None,
         seed: int = 0,
     ) -> Translation:
@@ -315,6 +321,7 @@ class UseMethods(ABC):
                 the last stage. If omitted, the stage that the method was trained for.
             synthesize: Replace the patches of the prediction by patches of the target, if the method stores it.
                 Sharper, and slower.
+            synthesis: Settings of patch synthesis that replace the model's own.
             size: Size of the output in pixels. If omitted, the source's own. (h, w).
             seed: Random seed of the noise, the same for all frames.
 
@@ -327,6 +334,7 @@ class UseMethods(ABC):
                 reverse=reverse,
                 start_stage=start_stage,
                 synthesize=synthesize,
+                synthesis=synthesis,
                 size=size,
                 seed=seed,
             )

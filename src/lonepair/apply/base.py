@@ -38,7 +38,20 @@ Result = TypeVar("Result", covariant=True)
 
 MAX_SEED = 2**32 - 1
 """The largest random seed."""
-MODULES_WITHOUT_USE = frozenset({"animation", "base", "masks", "results", "sampling", "still", "translation"})
+MODULES_WITHOUT_USE = frozenset(
+    {
+        "animation",
+        "base",
+        "masks",
+        "pipeline",
+        "results",
+        "sampling",
+        "still",
+        "synthesizers",
+        "thumbnails",
+        "translation",
+    }
+)
 """Modules of this package that hold no use; some of them import torch."""
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import SizeInput, TrainedModel, Use, check_start_stage, check_support
+from lonepair.apply.base import SizeInput, SynthesisInput, TrainedModel, Use, check_start_stage, check_support
 from lonepair.lazy import lazy
 
 if TYPE_CHECKING:
-    from lonepair.apply import results, sampling
+    from lonepair.apply import results, sampling, synthesizers
     from lonepair.apply.results import Picture, Samples
 else:
     results = lazy("lonepair.apply.results")
     sampling = lazy("lonepair.apply.sampling")
+    synthesizers = lazy("lonepair.apply.synthesizers")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Sample(Use["Samples"]):
     synthesize: bool = True
     """Replace the patches of the prediction by patches of the training image, if the method stores it. Sharper, and
     slower."""
+    synthesis: SynthesisInput | None = None
+    """Settings of patch synthesis that replace the model's own."""
     full_size: bool = True
     """Synthesize at the size of the input images rather than at the training size."""
 
@@ -48,11 +51,12 @@ class Sample(Use["Samples"]):
         if self.start_stage:
             check_support(SampleStageSheet, type(method))
         check_start_stage(self.start_stage, method)
-        synthesize = self.synthesize and method.remembers
+        synthesis = synthesizers.chosen_synthesis(method, self.synthesize, self.synthesis)
         images = sampling.sample(
-            method, model.engine, self.count, self.seed, self.size, self.start_stage, synthesize, self.full_size
+            method, model.engine, self.count, self.seed, self.size, self.start_stage, synthesis, self.full_size
         )
-        return results.Samples(images, self.metadata(model, synthesize=synthesize))
+        settings = None if synthesis is None else synthesis.to_dict()
+        return results.Samples(images, self.metadata(model, synthesize=synthesis is not None, synthesis=settings))
 
 
 @dataclass(frozen=True)
@@ -75,5 +79,6 @@ class SampleStageSheet(Use["Picture"]):
         return [] if self.count >= 1 else [f"count is {self.count}: choose 1 or more"]
 
     def run(self, model: TrainedModel) -> Picture:
-        sheet = sampling.sample_stage_sheet(model.method, model.engine, self.count, self.seed, self.size)
+        synthesis = synthesizers.chosen_synthesis(model.method, True, None)
+        sheet = sampling.sample_stage_sheet(model.method, model.engine, self.count, self.seed, self.size, synthesis)
         return results.Picture(sheet, self.metadata(model))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import SizeInput, SourceInput, TrainedModel, Use
+from lonepair.apply.base import SizeInput, SourceInput, SynthesisInput, TrainedModel, Use
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 
 if TYPE_CHECKING:
-    from lonepair.apply import results, translation
+    from lonepair.apply import results, synthesizers, translation
     from lonepair.apply.results import Picture
     from lonepair.apply.translation import Translation
     from lonepair.media import sheet, sizes, source
@@ -18,6 +18,7 @@ else:
     results = lazy("lonepair.apply.results")
     sheet = lazy("lonepair.media.sheet")
     sizes = lazy("lonepair.media.sizes")
+    synthesizers = lazy("lonepair.apply.synthesizers")
     source = lazy("lonepair.media.source")
     translation = lazy("lonepair.apply.translation")
 
@@ -39,6 +40,8 @@ class Translate(Use["Translation"]):
     omitted, the stage that the method was trained for."""
     synthesize: bool = True
     """Replace the patches of the prediction by patches of the target, if the method stores it. Sharper, and slower."""
+    synthesis: SynthesisInput | None = None
+    """Settings of patch synthesis that replace the model's own."""
     size: SizeInput | None = None
     """Size of the output in pixels. If omitted, the source's own."""
     seed: int = 0
@@ -61,7 +64,7 @@ class Translate(Use["Translation"]):
             )
         sizes.check_min_side(opened, method.config.size.min_side)
         direction = translation.DIRECTIONS[1] if self.reverse else translation.DIRECTIONS[0]
-        synthesize = self.synthesize and method.remembers
+        synthesis = synthesizers.chosen_synthesis(method, self.synthesize, self.synthesis)
         return translation.Translation(
             method,
             model.engine,
@@ -69,9 +72,14 @@ class Translate(Use["Translation"]):
             self.size or opened.size,
             direction,
             self.start_stage,
-            synthesize,
+            synthesis,
             self.seed,
-            self.metadata(model, direction=direction, synthesize=synthesize),
+            self.metadata(
+                model,
+                direction=direction,
+                synthesize=synthesis is not None,
+                synthesis=None if synthesis is None else synthesis.to_dict(),
+            ),
         )
 
 

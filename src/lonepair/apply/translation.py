@@ -1,23 +1,21 @@
-"""Redraw a source, frame by frame, with a trained pair method."""
+"""Translate a source, frame by frame, with a trained pair method."""
 
 from __future__ import annotations
 
-import itertools
-import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from lonepair.apply.results import finished
+from lonepair.apply.pipeline import FramePipeline, Prediction
+from lonepair.apply.results import metadata_of, png_bytes
+from lonepair.apply.thumbnails import Thumbnails
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.media.container import Frame
@@ -26,45 +24,53 @@ from lonepair.media.frames import write_frames_folder
 from lonepair.media.image import WRITABLE as IMAGE_SUFFIXES
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
-from lonepair.media.sizes import working_size
 from lonepair.media.source import Source
 from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
 from lonepair.media.write import ClipWriter
 from lonepair.methods.base import Method
 from lonepair.ops.arrays import to_pil
-from lonepair.ops.color import match_channels
-from lonepair.ops.noise import RandomStream
-from lonepair.ops.resize import resize_image
-from lonepair.patches.synthesis import FrameInputs, SynthesisState, Synthesizer
-from lonepair.patches.temporal import CUT, apart, motion
+from lonepair.patches.config import SynthesisConfig
+from lonepair.patches.synthesis import SynthesisState
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 MOMENTS = 4
 """Frames of a clip on its contact sheet."""
 
+logger = logging.getLogger("lonepair")
+
 
 def output_suffixes(source: Source) -> tuple[str, ...]:
-    """What the redrawn `source` can be saved as."""
+    """Suffixes of the files that the translation of `source` can be saved as."""
     return tuple(CLIP_SUFFIXES if source.is_clip else IMAGE_SUFFIXES)
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """A frame before it is finished."""
+class FrameTrace:
+    """How patch synthesis came to one frame: for a person who looks for the reason of flicker or of a wrong patch.
 
-    ready: Float[Tensor, "1 c h w"]
-    """As the networks are shown it."""
-    image: Float[Tensor, "1 c h w"]
-    """As they draw it."""
-    sketch: FrameInputs | None = None
-    """Of a clip's frame that is to be finished."""
-    flow: Float[Tensor, "1 2 h w"] | None = None
-    """How it moved since the frame before; None where none is, or that of another inputs."""
+    Tensors are on the CPU. Without patch synthesis all but `index` and `time` is None or False.
+    """
+
+    index: int
+    time: Fraction
+    """In seconds."""
+    is_cut: bool
+    """Whether a cut lies between this frame and the one before: synthesis started again here."""
+    difference: float | None
+    """Mean absolute difference, in [0, 2], to the frame before after motion; above `cut_threshold` it is a cut. None
+    for the first frame."""
+    flow: Float[Tensor, "1 2 h w"] | None
+    """(dx, dy) in pixels of the network's input by which each pixel's content moved since the frame before. None where
+    synthesis started again."""
+    confidence: Float[Tensor, "1 1 h2 w2"] | None
+    """Confidence in [0, 1] that the target has a patch like the one at each position. None for an image."""
+    matches: Int[Tensor, "2 rows columns"] | None
+    """Row and column of the target's pixel, at the scale of the synthesis, where each patch of the frame comes from."""
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A source as redrawn; pictures are computed when they are asked for, so that a clip of any length fits."""
+    """A translated source. Its frames are computed when they are asked for, so that a clip of any length fits."""
 
     method: Method
     engine: Engine
@@ -72,132 +78,132 @@ class Translation:
     size: tuple[int, int]
     """(h, w) of the output."""
     direction: str
+    """One of `DIRECTIONS`."""
     start_stage: int | None
-    finished: bool
-    """Whether frames are finished with the target's own patches."""
+    synthesis: SynthesisConfig | None
+    """Settings of patch synthesis; None: the networks' prediction is the output."""
     seed: int
     settings: Mapping[str, Any]
     """Written into the metadata of what is saved."""
-    _passed: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
-    """Frames for the contact sheet, by index, of those that were redrawn in turn."""
-    _noise: dict[tuple[int, int], list[Tensor]] = field(default_factory=dict, repr=False, compare=False)
-    """What was drawn for frames of such a size."""
+    _thumbnails: list[Thumbnails] = field(default_factory=list, repr=False, compare=False)
+    """Frames for the contact sheet, of the last complete pass."""
+
+    def __repr__(self) -> str:
+        h, w = self.size
+        kind = "clip" if self.source.is_clip else "image"
+        return f"Translation({self.source.name}, {kind}, {w}x{h}, {self.direction})"
+
+    def _repr_png_(self) -> bytes:
+        """The image, or of a clip its contact sheet where all frames were computed, else its first frame."""
+        image = self.sheet() if self._thumbnails else self.image
+        return png_bytes(image)
 
     @property
     def metadata(self) -> dict[str, str]:
-        """How the pictures were made, as written into each file: {"lonepair": JSON}."""
-        return {"lonepair": json.dumps({"version": version("lonepair"), **self.settings}, sort_keys=True)}
+        """How the images were made, as written into each file: {"lonepair": JSON}."""
+        return metadata_of(self.settings)
+
+    # -- frames ---------------------------------------------------------------------------------------------------
 
     def translate(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
-        """One frame redrawn by itself, on the CPU, [-1, 1], at the output's size."""
-        return self._shown(self._made(self._drawn(image, None), None))
+        """Translate one frame by itself: in [-1, 1] on the CPU, at the output's size."""
+        pipeline = self._pipeline
+        prediction = pipeline.predict(pipeline.network_input(image), None)
+        return pipeline.output(prediction, pipeline.synthesize(prediction, None))
 
-    def _ready(self, image: Tensor) -> Tensor:
-        """A frame as the network is shown it."""
-        method, stages = self.method, self.method.stage + 1
-        full = working_size(
-            (image.shape[-2], image.shape[-1]), method.config.size.min_side, method.config.size.max_side
-        )
-        if method.plan.square:
-            full = (method.config.size.max_side, method.config.size.max_side)
-        h, w = method.plan.sizes(full)[stages - 1]
-        return self.engine.to_device(resize_image(match_channels(image, method.plan.channels), (h, w)))
+    def frames(self, trace: Callable[[FrameTrace], None] | None = None) -> Iterator[Frame]:
+        """Translate every frame, each at its own time, in one decoding pass.
 
-    @torch.no_grad()
-    def _drawn(self, image: Tensor, before: _Drawn | None) -> _Drawn:
-        """A frame as the networks draw it, after the frame `before`."""
-        ready = self._ready(image)
-        if not self.finished or not self.source.is_clip:
-            return _Drawn(ready, self._draw(ready)[0])
-        if before is None or before.ready.shape != ready.shape:
-            drawn, *sketch = self._draw_and_sketch(ready)
-            return _Drawn(ready, drawn, FrameInputs(drawn, *sketch))
-        drawn, large, kept, share, flow, unlike = self._draw_and_sketch(ready, before.ready)
-        return _Drawn(ready, drawn, FrameInputs(drawn, large, kept, share), None if float(unlike) > CUT else flow)
-
-    @cached_property
-    def _draw(self) -> Callable[..., tuple[Tensor, ...]]:
-        return self.engine.accelerate(lambda ready: (self._redrawn(ready),))
-
-    @cached_property
-    def _draw_and_sketch(self) -> Callable[..., tuple[Tensor, ...]]:
-        return self.engine.accelerate(self._sketched)
-
-    def _sketched(self, ready: Tensor, before: Tensor | None = None) -> tuple[Tensor, ...]:
-        """What networks draw of a frame, the rest of its sketch and, after another, its motion and unlikeness."""
-        drawn = self._redrawn(ready)
-        sketch = self._synthesizer.frame_inputs(drawn, self.size)
-        found = (drawn, sketch.large, sketch.kept, sketch.share)
-        if before is None:
-            return found
-        flow = motion(before, ready)
-        return (*found, flow, apart(before, ready, flow))
-
-    def _redrawn(self, ready: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
-        """What the networks draw of a frame that is ready for them.
-
-        All frames share one draw of noise: what noise adds to the texture must not flicker.
+        Args:
+            trace: Called with each frame's trace, before the frame is returned.
         """
-        method, stages, (h, w) = self.method, self.method.stage + 1, ready.shape[-2:]
-        fraction = method.config.to_dict().get("reflect_pad_fraction", 0.0)
-        top, left = round(fraction * h), round(fraction * w)
-        padded = self.engine.to_device(F.pad(ready, (left, left, top, top), mode="reflect"))
-        shrunk = method.plan.factors[stages - 1]  # a model that was cut short has not reached the finest stage
-        sizes = method.plan.sizes((round((h + 2 * top) / shrunk), round((w + 2 * left) / shrunk)))[:stages]
-        sizes[-1] = (h + 2 * top, w + 2 * left)
-        rng = RandomStream(self.seed, place=self.engine.device, lazy=True, reuse=self._noise.setdefault((h, w), []))
-        with self.engine.autocast():
-            redrawn = method.translate(padded, sizes, self.direction[-1], self.start_stage, rng)
-        return redrawn[:, :, top : top + h, left : left + w].float().clamp(-1, 1)
+        thumbnails = Thumbnails()
+        inputs = ((frame, self._pipeline.network_input(frame.image)) for frame in self.source.frames())
+        for index, (frame, prediction, state) in enumerate(self._run(inputs)):
+            output = self._pipeline.output(prediction, state)
+            if trace is not None:
+                trace(_trace(index, frame.time, prediction, state))
+            thumbnails.add(frame.time, frame.image, output)
+            yield Frame(frame.time, output)
+        self._thumbnails[:] = [thumbnails]
 
-    @torch.no_grad()
-    def _made(self, drawn: _Drawn, before: SynthesisState | None) -> SynthesisState:
-        """That frame, finished, after the frame `before`."""
-        if not self.finished:
-            return SynthesisState(drawn.image)
-        if before is not None and drawn.flow is not None and drawn.sketch is not None:
-            return self._synthesizer.next(drawn.sketch, before, drawn.flow)
-        made = self._synthesizer.synthesize(drawn.image, self.size)
-        # A clip's first frame, too, is made as those that come after it, lest the second look otherwise.
-        return self._synthesizer.next(drawn.sketch, made) if drawn.sketch is not None else made
+    def frame(self, index: int, trace: Callable[[FrameTrace], None] | None = None) -> Frame:
+        """Translate frame number `index`, equal to that of `frames` but for rounding.
+
+        With patch synthesis a frame depends on the source's frames from the last cut up to itself, which are computed,
+        too; without, on itself alone. It never depends on later frames. All frames up to it are decoded.
+
+        Args:
+            trace: Called with this frame's trace.
+
+        Raises:
+            UserError: The source has no frame of that number.
+        """
+        pipeline = self._pipeline
+        scene: list[tuple[Frame, Tensor]] = []
+        last = -1
+        for last, frame in enumerate(self.source.frames()):
+            # Of the frames since the last cut only the networks' input is held.
+            network_input = pipeline.network_input(frame.image)
+            if self.synthesis is None or (scene and pipeline.is_cut(scene[-1][1], network_input)):
+                scene.clear()
+            scene.append((Frame(frame.time, frame.image[..., :1, :1]), network_input))
+            if last == index:
+                break
+        if index < 0 or last < index:
+            raise UserError(f"frame is {index}, {self.source.name} has {last + 1} frames: choose 0 to {last}")
+        *_, (frame, prediction, state) = self._run(iter(scene))
+        if trace is not None:
+            trace(_trace(index, frame.time, prediction, state))
+        return Frame(frame.time, pipeline.output(prediction, state))
+
+    def _run(self, inputs: Iterator[tuple[Frame, Tensor]]) -> Iterator[tuple[Frame, Prediction, SynthesisState | None]]:
+        """Predict and synthesize successive frames; the next frame is predicted while one is synthesized."""
+        predictions = self._predictions(inputs)
+        ahead, state = next(predictions, None), None
+        while ahead is not None:
+            frame, prediction = ahead
+            synthesize = partial(self._pipeline.synthesize, prediction, state)
+            predict = partial(next, predictions, None)
+            calls: list[Callable[[], Any]] = [synthesize, predict]
+            is_parallel = prediction.inputs is not None
+            state, ahead = self.engine.run_parallel(calls) if is_parallel else [call() for call in calls]
+            yield frame, prediction, state
+
+    def _predictions(self, inputs: Iterator[tuple[Frame, Tensor]]) -> Iterator[tuple[Frame, Prediction]]:
+        """Predict successive frames, each with its motion since the one before."""
+        before = None
+        for index, (frame, network_input) in enumerate(inputs):
+            prediction = self._pipeline.predict(network_input, before)
+            if prediction.is_cut:
+                logger.info(
+                    "%s: a cut before frame %d (%.2f s); patch synthesis starts again",
+                    self.source.name,
+                    index,
+                    float(frame.time),
+                )
+            before = network_input
+            yield frame, prediction
 
     @cached_property
-    def _synthesizer(self) -> Synthesizer:
-        return Synthesizer.of(self.method, self.direction[-1]).repeating(self.engine)
-
-    def _shown(self, redrawn: SynthesisState) -> Tensor:
-        return resize_image(finished(redrawn.image), self.size)
-
-    def frames(self) -> Iterator[Frame]:
-        """Every frame, redrawn, at its own time."""
-        made, drawn = None, self._all_drawn()
-        ahead = next(drawn, None)
-        wanted = self._moments(self.source.frame_count or 1, MOMENTS)
-        for index in itertools.count():
-            if ahead is None:
-                return
-            time, now = ahead
-            finish, predict = partial(self._made, now, made), partial(next, drawn, None)
-            # While a clip's frame is finished, networks draw the next; where there is no such work each has all cores.
-            made, ahead = (
-                self.engine.run_parallel([finish, predict]) if now.sketch is not None else (finish(), predict())
-            )
-            shown = self._shown(made)
-            if index in wanted:
-                self._passed[index] = shown
-            yield Frame(time, shown)
-
-    def _all_drawn(self) -> Iterator[tuple[Fraction, _Drawn]]:
-        """Every frame's time, and what networks draw of it."""
-        before = None
-        for frame in self.source.frames():
-            before = self._drawn(frame.image, before)
-            yield frame.time, before
+    def _pipeline(self) -> FramePipeline:
+        return FramePipeline(
+            self.method,
+            self.engine,
+            self.direction[-1],
+            self.start_stage,
+            self.size,
+            self.seed,
+            self.synthesis,
+            self.source.is_clip,
+        )
 
     @cached_property
     def image(self) -> Float[Tensor, "1 c h w"]:
-        """The redrawn image; of a clip, its first frame."""
-        return next(self.frames()).image
+        """The translated image; of a clip, its first frame. In [-1, 1] on the CPU."""
+        return self.frame(0).image
+
+    # -- output ---------------------------------------------------------------------------------------------------
 
     def pil(self) -> Any:
         """`image` as a PIL image."""
@@ -213,13 +219,13 @@ class Translation:
         """Write an image (PNG, JPEG, WebP, TIFF) or a clip (MP4 with the source's sound, MKV lossless, GIF, ...).
 
         Args:
-            path: Its suffix says what to write.
-            overwrite: Replace what is there.
+            path: Its suffix decides the format.
+            overwrite: Replace an existing file.
             frames_folder: Also write every frame as a numbered PNG into this folder.
-            progress: Passes frames through; such as `tqdm`, to show how far it is.
+            progress: Passes frames through, such as `tqdm`, to show the progress.
 
         Raises:
-            UserError: where it cannot be written, before anything is computed.
+            UserError: The file cannot be written. Nothing was computed then.
         """
         path = Path(path).expanduser()
         check_output(path, output_suffixes(self.source), overwrite)
@@ -245,25 +251,34 @@ class Translation:
     def sheet(
         self, target: Float[Tensor, "1 c h w"] | None = None, moments: int = MOMENTS
     ) -> Float[Tensor, "1 3 h2 w2"]:
-        """Contact sheet: source above output at up to `moments` moments, the target beside them."""
-        count = sum(1 for _ in self.source.frames())
-        wanted = self._moments(count, moments)
-        above, below = [], []
-        for index, frame in enumerate(self.source.frames()):
-            if index in wanted:
-                when = f" {float(frame.time):.1f} s" if self.source.is_clip else ""
-                above.append((f"source{when}", frame.image))
-                shown = self._passed[index] if index in self._passed else self.translate(frame.image)
-                below.append((f"redrawn{when}", shown))
-        look = [] if target is None else [("target", target)]
-        if self.source.is_clip:
-            return contact_sheet([[*above, *look], below])
-        return contact_sheet([[*above, *look, *below]])
+        """Contact sheet: the source above the output, and the target.
 
-    @staticmethod
-    def _moments(count: int, moments: int) -> set[int]:
-        """`moments` of `count` frames, evenly spaced from the first to the last."""
-        return {round(i * (count - 1) / max(1, moments - 1)) for i in range(moments)}
+        A clip's sheet shows up to `moments` of the frames that `save` or `frames` computed last, evenly spaced; where
+        neither did, it computes all.
+        """
+        targets = [] if target is None else [("target", target)]
+        if not self.source.is_clip:
+            source = next(self.source.frames()).image
+            return contact_sheet([[("source", source), *targets, ("translation", self.image)]])
+        if not self._thumbnails:
+            for _ in self.frames():
+                pass
+        selected = self._thumbnails[0].select(moments)
+        sources = [(f"source {float(time):.1f} s", source) for time, source, _ in selected]
+        outputs = [(f"translation {float(time):.1f} s", output) for time, _, output in selected]
+        return contact_sheet([[*sources, *targets], outputs])
+
+
+def _trace(index: int, time: Fraction, prediction: Prediction, state: SynthesisState | None) -> FrameTrace:
+    return FrameTrace(
+        index,
+        time,
+        prediction.is_cut,
+        prediction.difference,
+        None if prediction.flow is None else prediction.flow.cpu(),
+        None if prediction.inputs is None else prediction.inputs.similarity.cpu(),
+        None if state is None else state.target_positions.cpu(),
+    )
 
 
 def _written(clip: ClipWriter, frames: Iterable[Frame]) -> Iterator[Frame]:

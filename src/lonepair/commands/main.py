@@ -18,10 +18,13 @@ from typing import Any
 
 from lonepair.commands import COMMANDS, Command
 from lonepair.commands.forms import flags
-from lonepair.errors import UserError
+from lonepair.errors import UserError, name_flags
 from lonepair.media.files import error_reason
 
 logger = logging.getLogger("lonepair")
+
+FLAGS = {"out": "--run"}
+"""Setting of a training -> its flag, where the two names differ."""
 
 INTRO = """\
 lonepair learns a generative model from a single image, a pair, or a clip and a picture:
@@ -46,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except UserError as error:
             if debug:
                 traceback.print_exc()
-            print(f"lonepair: {error}", file=sys.stderr)
+            print(f"lonepair: {name_flags(str(error), FLAGS)}", file=sys.stderr)
             return 2
         except KeyboardInterrupt as stop:
             print(f"lonepair: {str(stop) or 'interrupted'}", file=sys.stderr)

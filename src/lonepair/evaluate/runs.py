@@ -106,7 +106,8 @@ def _read_input(folder: RunFolder, domain: str, model: Model) -> Tensor:
             f"{path}: has {w}x{h} pixels, the model was trained at {trained_w}x{trained_h}; "
             "delete it and resume the run, which writes it again"
         )
-    detail = model.method.detail(domain)
+    exemplar = model.method.exemplar(domain)
+    detail = None if exemplar is None else exemplar.detail
     if detail is None:
         return image
     measured_size = fit_inside((detail.shape[-2], detail.shape[-1]), MAX_MEASURED_SIDE)

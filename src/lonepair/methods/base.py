@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.methods.config import Config
+from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from lonepair import nets
-    from lonepair.nets import StageSizes
+    from lonepair.nets import Exemplar, StageSizes
     from lonepair.ops import pyramid, regions
     from lonepair.ops.noise import RandomStream
 else:
@@ -230,24 +231,21 @@ class Method(ABC):
         """(h, w) at the finest stage of what of `domain`'s picture a step looks at, or sees crops of: all of it."""
         return self.plan.full_sizes[domain]
 
-    remembers: ClassVar[bool] = False
-    """Whether a model holds the images that it learnt from, with which what it draws is finished (`apply.finish`)."""
+    synthesis: SynthesisConfig | None = None
+    """Settings of patch synthesis: the class states its method's own, a loaded model has those of its file. None for
+    methods without exemplars."""
 
-    def remembered(self, domain: str) -> Tensor:
-        """The image of `domain` that the model holds, (1, c, h, w) at the newest stage's size, where it `remembers`."""
-        raise NotImplementedError
+    def exemplar(self, domain: str) -> Exemplar | None:
+        """The images of `domain` that the model keeps, from which predictions are synthesized; None: it keeps none."""
+        return None
 
     @property
-    def detail_side(self) -> int:
-        """Longest side, in pixels, at which `keep_detail` wants images; 0: not at all."""
+    def exemplar_max_side(self) -> int:
+        """Longest side, in pixels, of the frames that `remember_targets` takes; 0: it takes none."""
         return 0
 
-    def keep_detail(self, images: Mapping[str, Tensor]) -> None:  # noqa: B027 - nothing, where nothing is remembered
-        """Keep a frame of each domain, (1, c, h, w) and larger than networks rng, for pictures to be finished with."""
-
-    def detail(self, domain: str) -> Tensor | None:
-        """What `keep_detail` kept of `domain`, (1, c, h, w); None where that is nothing."""
-        return None
+    def remember_targets(self, images: Mapping[str, Tensor]) -> None:  # noqa: B027 - does nothing without exemplars
+        """Keep the detail of domains: `images` has a frame (1, c, h, w) in [-1, 1], larger than the training size."""
 
     @abstractmethod
     def translate(

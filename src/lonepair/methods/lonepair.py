@@ -45,6 +45,7 @@ from lonepair.methods.config import (
 )
 from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
+from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     import torch
@@ -114,10 +115,11 @@ class Lonepair(PatchMethod, PairMethod):
     """Two growing generators G_a and G_b."""
 
     name = "lonepair"
-    inference_nets = ("g_a", "g_b", "memory_a", "memory_b", "detail_a", "detail_b")
+    inference_nets = ("g_a", "g_b", "exemplar_a", "exemplar_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
     config_class = LonepairConfig
+    synthesis = SynthesisConfig()
 
     config: LonepairConfig
 
@@ -161,7 +163,7 @@ class Lonepair(PatchMethod, PairMethod):
             if self.is_fine:
                 return lost
             # Rare in the target, not in what was drawn: there a white duck on black is as rare as a black one on white.
-            world = self._reduced(self.remembered(target))
+            world = self._reduced(self.exemplar(target)())
             alike = losses.correlation(losses.rarity(ours, world), losses.rarity(theirs, theirs))
             rarity_weight: float = c.lambda_rarity
             return lost + rarity_weight * (1 - alike)

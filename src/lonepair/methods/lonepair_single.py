@@ -29,6 +29,7 @@ from lonepair.methods.config import (
 )
 from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
 from lonepair.methods.single import SingleMethod
+from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     import torch
@@ -75,10 +76,12 @@ class LonepairSingle(PatchMethod, SingleMethod):
     """One growing generator G."""
 
     name = "lonepair-single"
-    inference_nets = ("g_a", "memory_a", "detail_a")
+    inference_nets = ("g_a", "exemplar_a")
     uses = frozenset({"sample", "sample_stage_sheet"})
     accepts_several = False
     config_class = LonepairSingleConfig
+    # A sample has no source: it keeps only where its large masses lie, and objects may become those of the target.
+    synthesis = SynthesisConfig(layout_scale=1.0, layout_restoration=0.3)
 
     config: LonepairSingleConfig
 
@@ -95,7 +98,7 @@ class LonepairSingle(PatchMethod, SingleMethod):
 
     def reconstruction_maps(self, sizes: StageSizes) -> list[Tensor]:
         """The image itself at the coarsest size, and no noise after."""
-        first = resize.resize_image(self.remembered("a"), sizes[0])
+        first = resize.resize_image(self.exemplar("a")(), sizes[0])
         shapes = [self.generator("a").noise_shape(sizes, stage) for stage in range(len(sizes))]
         return [first, *(first.new_zeros(1, 1, 1, 1).expand(shape) for shape in shapes[1:])]
 

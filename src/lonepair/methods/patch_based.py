@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets
-    from lonepair.nets import Detail, GrowingGenerator, Memory, StageSizes
+    from lonepair.nets import Exemplar, GrowingGenerator, StageSizes
     from lonepair.ops import noise, pyramid
     from lonepair.ops.noise import RandomStream
     from lonepair.patches import distance
@@ -100,7 +100,6 @@ class PatchConfig(Group):
 class PatchMethod(Method):
     """A generator for each domain, taught by the patches of that domain's image."""
 
-    remembers = True
     citation = CITATION
 
     def __init__(self, config: Config, plan: Plan) -> None:
@@ -117,8 +116,7 @@ class PatchMethod(Method):
                 # A tanh that is once at its end stays there: nothing would bring a wrong black back.
                 squash=False,
             )
-            self.nets[f"memory_{domain}"] = nets.Memory(plan.channels)
-            self.nets[f"detail_{domain}"] = nets.Detail(plan.channels)
+            self.nets[f"exemplar_{domain}"] = nets.Exemplar(plan.channels)
         self._looks: dict[tuple[str, int], distance.PatchDistribution] = {}
         """Of the current stage, by domain and frame."""
         self._making = threading.Lock()
@@ -140,14 +138,14 @@ class PatchMethod(Method):
         self._looks.clear()
         for domain in self.domains:
             self.generator(domain).add_stage(self.config.trained_stages)
-            self._memory(domain).add_stage(self.sizes[domain][-1])
+            self.exemplar(domain).add_stage(self.sizes[domain][-1])
 
     def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         for domain in self.domains:
             self.generator(domain).amplitudes[self.stage] = self.config.noise_amplitude * self.is_fine
             frames = levels[domain][-1]
             wanted = torch.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().long()
-            self._memory(domain).keep(frames[wanted.to(frames.device)])
+            self.exemplar(domain).set_images(frames[wanted.to(frames.device)])
 
     @property
     def is_fine(self) -> bool:
@@ -176,7 +174,7 @@ class PatchMethod(Method):
 
     def draw_frame(self, domain: str, rng: RandomStream) -> int:
         """Index of the stored frame of `domain` that an update compares with: a random one of a clip's."""
-        count = len(self._memory(domain).images)
+        count = len(self.exemplar(domain).images)
         return rng.host_integer(count) if count > 1 else 0
 
     def look(self, domain: str, drawn: Tensor, rng: RandomStream, frame: int = 0) -> Tensor:
@@ -191,7 +189,7 @@ class PatchMethod(Method):
     def _new_look(self, domain: str, frame: int) -> distance.PatchDistribution:
         c, filters = self.config, noise.RandomStream(_FILTERS, self.stage)
         detail = c.lambda_detail * self.is_fine
-        target = self._memory(domain)(frame)
+        target = self.exemplar(domain)(frame)
         return distance.PatchDistribution(
             target, c.patch_size, c.patch_scales, detail, c.lambda_nearest, filters, c.border_channel_weight
         )
@@ -202,29 +200,17 @@ class PatchMethod(Method):
         """G of `domain`."""
         return self.nets[f"g_{domain}"]  # type: ignore[return-value]
 
-    def _memory(self, domain: str) -> Memory:
-        return self.nets[f"memory_{domain}"]  # type: ignore[return-value]
-
-    def remembered(self, domain: str) -> Tensor:
-        image: Tensor = self._memory(domain)()
-        return image
+    def exemplar(self, domain: str) -> Exemplar:
+        return self.nets[f"exemplar_{domain}"]  # type: ignore[return-value]
 
     @property
-    def detail_side(self) -> int:
+    def exemplar_max_side(self) -> int:
         side: int = self.config.exemplar_max_side
         return side
 
-    def keep_detail(self, images: Mapping[str, Tensor]) -> None:
+    def remember_targets(self, images: Mapping[str, Tensor]) -> None:
         for domain, image in images.items():
-            self._detail(domain).keep(image)
-
-    def detail(self, domain: str) -> Tensor | None:
-        kept = self._detail(domain)
-        image: Tensor | None = kept() if min(kept.size) > 0 else None
-        return image
-
-    def _detail(self, domain: str) -> Detail:
-        return self.nets[f"detail_{domain}"]  # type: ignore[return-value]
+            self.exemplar(domain).set_detail(image)
 
     def stage_noise(self, sizes: StageSizes, start_stage: int, rng: RandomStream) -> list[Tensor] | None:
         """Noise for the stages after `start_stage`."""

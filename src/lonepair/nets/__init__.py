@@ -8,8 +8,7 @@ from lonepair.nets.crops import StageSizes as StageSizes
 from lonepair.nets.crops import crops as crops
 from lonepair.nets.crops import cut as cut
 from lonepair.nets.crops import whole as whole
-from lonepair.nets.exemplar import Detail as Detail
-from lonepair.nets.exemplar import Memory as Memory
+from lonepair.nets.exemplar import Exemplar as Exemplar
 from lonepair.nets.growing import GrowingGenerator as GrowingGenerator
 from lonepair.nets.growing import Surround as Surround
 from lonepair.nets.stagewise import StageGenerator as StageGenerator

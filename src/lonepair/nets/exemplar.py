@@ -1,69 +1,61 @@
-"""Images that a model keeps beside its weights."""
+"""Images of a domain that a model keeps beside its weights: they say what the domain looks like."""
 
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 Size = tuple[int, int]
 
 
-class Memory(nn.Module):
-    """Some images of one size in [-1, 1]; one, of zeros, until `keep` was called."""
+class Exemplar(nn.Module):
+    """Frames of a domain at the training size, and one frame at up to its full size.
 
-    images: Tensor
+    It holds one frame of zeros, and no detail, until they are set.
+    """
+
+    images: Float[Tensor, "n c h w"]
+    """Frames in [-1, 1] at the newest stage's size; one for an image, several for a clip."""
+    detail_bytes: UInt8[Tensor, "1 c h2 w2"]
+    """A larger frame in 8 bits a channel; 0x0 pixels where there is none."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self._channels = channels
         self.register_buffer("images", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("detail_bytes", torch.zeros(1, channels, 0, 0, dtype=torch.uint8))
 
     def add_stage(self, size: Size) -> None:
-        """Make room for an image of (h, w) `size`."""
+        """Resize `images` to one frame of zeros of (h, w) `size`."""
         self.images = self.images.new_zeros(1, self._channels, *size)
 
-    def keep(self, images: Float[Tensor, "n c h w"]) -> None:
-        """Keep `images`, of the size that there is room for."""
+    def set_images(self, images: Float[Tensor, "n c h w"]) -> None:
+        """Store a copy of `images`, of the size that `add_stage` made room for."""
         assert images.shape[1:] == self.images.shape[1:]
         self.images = images.clone()
 
+    def set_detail(self, image: Float[Tensor, "1 c h w"]) -> None:
+        """Store a frame of any size, in [-1, 1], rounded to 8 bits a channel."""
+        self.detail_bytes = ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
     def forward(self, index: int = 0) -> Float[Tensor, "1 c h w"]:
-        """One of the images."""
-        return self.images[index : index + 1].contiguous()  # whatever its layout was, so that rounding is the same
-
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """A state has as many images as were kept, which the plan of a training does not tell."""
-        stored = state.get(f"{prefix}images")
-        if stored is not None and stored.shape[1:] == self.images.shape[1:]:
-            self.images = self.images.new_empty(stored.shape)
-        super()._load_from_state_dict(state, prefix, *rest)
-
-
-class Detail(nn.Module):
-    """An image of any size in [-1, 1], in 8 bits a channel; without a pixel until `keep` was called."""
-
-    image: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("image", torch.zeros(1, channels, 0, 0, dtype=torch.uint8))
-
-    def keep(self, image: Float[Tensor, "1 c h w"]) -> None:
-        """Keep `image`."""
-        self.image = ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-    def forward(self) -> Float[Tensor, "1 c h w"]:
-        """The image."""
-        return self.image.contiguous().float() / 127.5 - 1
+        """Frame number `index` at the training size, in [-1, 1]."""
+        # Contiguous whatever its layout was: rounding in what follows is then the same.
+        return self.images[index : index + 1].contiguous()
 
     @property
-    def size(self) -> Size:
-        """(h, w)."""
-        return self.image.shape[-2], self.image.shape[-1]
+    def detail(self) -> Float[Tensor, "1 c h2 w2"] | None:
+        """The larger frame in [-1, 1]; None where there is none."""
+        if self.detail_bytes.numel() == 0:
+            return None
+        return self.detail_bytes.contiguous().float() / 127.5 - 1
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Of whatever size the state's is; what was saved before there was detail has none."""
-        stored = state.setdefault(f"{prefix}image", self.image)
-        self.image = self.image.new_empty(stored.shape)
+        """Make room for the state's frames: a plan states neither their number nor the size of the detail."""
+        images, detail = state.get(f"{prefix}images"), state.get(f"{prefix}detail_bytes")
+        if images is not None and images.shape[1:] == self.images.shape[1:]:
+            self.images = self.images.new_empty(images.shape)
+        if detail is not None:
+            self.detail_bytes = self.detail_bytes.new_empty(detail.shape)
         super()._load_from_state_dict(state, prefix, *rest)

@@ -1,4 +1,4 @@
-"""How a clip moves from one frame to the next, so that what finishing added moves with it."""
+"""Motion from one frame of a clip to the next, so that what patch synthesis added moves with the source."""
 
 from __future__ import annotations
 
@@ -8,56 +8,54 @@ from torch import Tensor
 
 from lonepair.ops.device import cached
 from lonepair.ops.flow import warp
-
-WINDOW = 25
-"""Side, in pixels, of the squares that are taken to move as one."""
-TIMES = 3
-"""Each time what is left of the motion is estimated."""
-CUT = 0.3
-"""Mean difference of two frames in [-1, 1], beside motion, beyond which they are of two scenes (`apart`)."""
-STILL = 5e-3
-"""Squared contrast, per pixel, below which a square is taken to stand still rather than to follow its noise."""
+from lonepair.patches.config import SynthesisConfig
 
 
-def motion(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 2 h w"]:
-    """(dx, dy) in pixels by which what stands at each place of `now` has moved since `before`.
+def estimate_flow(
+    before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"], config: SynthesisConfig
+) -> Float[Tensor, "1 2 h w"]:
+    """(dx, dy) in pixels by which the content of each pixel of `now` has moved since `before`.
 
     Lucas and Kanade, An iterative image registration technique, IJCAI 1981: least squares over a square around each
-    pixel. For motions of a few pixels, as they are between frames that are reduced to what networks see; what has no
-    contrast stands still.
+    pixel, `flow_iterations` times. It suits motions of a few pixels, as they are between frames at the networks'
+    resolution. Squares without contrast stand still (`flow_damping`).
     """
     flow = now.new_zeros(1, 2, *now.shape[-2:])
-    for _ in range(TIMES):
-        was = carried(before, flow)
-        dy, dx = torch.gradient(was, dim=(2, 3))
-        left = now - was
-        yy, xx, yx, ty, tx = _around(torch.cat([dy * dy, dx * dx, dy * dx, dy * left, dx * left]))
-        yy, xx = yy + STILL, xx + STILL
-        flow = flow - torch.stack([yy * tx - yx * ty, xx * ty - yx * tx]) / (yy * xx - yx * yx)
-    return flow.clamp(-WINDOW / 4, WINDOW / 4)
+    for _ in range(config.flow_iterations):
+        warped = move_along(before, flow)
+        dy, dx = torch.gradient(warped, dim=(2, 3))
+        rest = now - warped
+        # The normal equations of (Lucas and Kanade 1981, eq. 10), summed over each square; the damping keeps their
+        # determinant above 0.
+        products = torch.cat([dy * dy, dx * dx, dy * dx, dy * rest, dx * rest])
+        yy, xx, yx, yt, xt = _mean_around(products, config.flow_window)
+        yy, xx = yy + config.flow_damping, xx + config.flow_damping
+        flow = flow - torch.stack([yy * xt - yx * yt, xx * yt - yx * xt]) / (yy * xx - yx * yx)
+    # Beyond a quarter of the square the estimate is not to be trusted.
+    return flow.clamp(-config.flow_window / 4, config.flow_window / 4)
 
 
-def apart(
+def frame_difference(
     before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]
 ) -> Float[Tensor, ""]:
-    """Mean difference of `now` to `before`, moved by `flow`: above `CUT` it is another inputs."""
-    return (now - carried(before, flow)).abs().mean()
+    """Mean absolute difference of `now` and `before` moved by `flow`; above `cut_threshold` a cut lies between them."""
+    return (now - move_along(before, flow)).abs().mean()
 
 
-def _around(values: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
-    """The mean over channels and the square around each pixel."""
-    down, across = (_window(n, values.device) for n in values.shape[-2:])
+def move_along(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:
+    """`image` moved by `flow`, bilinear; beyond its border the border repeats."""
+    return warp(image, -flow)
+
+
+def _mean_around(values: Float[Tensor, "b c h w"], window: int) -> Float[Tensor, "b h w"]:
+    """The mean over channels and over the square of side `window` around each pixel."""
+    down, across = (_window_matrix(n, window, values.device) for n in values.shape[-2:])
     return down @ values.mean(1) @ across.T
 
 
 @cached(8)
-def _window(size: int, device: torch.device) -> Float[Tensor, "{size} {size}"]:
-    """What takes the mean of the pixels around each of a row: a product, as sliding windows are slow on a CPU."""
-    at = torch.arange(size)
-    near = ((at[:, None] - at).abs() <= WINDOW // 2).float()
+def _window_matrix(size: int, window: int, device: torch.device) -> Float[Tensor, "{size} {size}"]:
+    """The matrix that takes the mean around each of `size` values: a CPU is slow at sliding windows."""
+    position = torch.arange(size)
+    near = ((position[:, None] - position).abs() <= window // 2).float()
     return (near / near.sum(1, keepdim=True)).to(device)
-
-
-def carried(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 c h w"]:
-    """`image` after it moved by `flow`, bilinear; what comes in from beyond the border is the border."""
-    return warp(image, -flow)

@@ -1,7 +1,7 @@
 """The model file: one .safetensors with the tensors, and in its header what is needed to use them.
 
-The header has one start_stage, `lonepair`: JSON with `format_version`, `method`, `config`, `plan`, `stage`, `settings`,
-`licence`, and `sha256` over all that and the tensors. (One start_stage, since safetensors writes several in no
+The header has one entry, `lonepair`: JSON with `format_version`, `method`, `config`, `plan`, `synthesis`, `stage`,
+`settings`, `licence`, and `sha256` over all that and the tensors. (One entry, since safetensors writes several in no
 fixed order, and the same training should give the same file.) Nothing is ever unpickled.
 """
 
@@ -23,6 +23,7 @@ from lonepair.media.files import atomic_write, check_file
 from lonepair.methods import get_method
 from lonepair.methods.base import Method, Plan
 from lonepair.ops.noise import seed_global
+from lonepair.patches.config import SynthesisConfig
 from lonepair.train.migration import FORMAT_VERSION, migrate
 
 SUFFIX = ".safetensors"
@@ -55,6 +56,7 @@ def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Pa
         "method": method.name,
         "config": method.config.to_dict(),
         "plan": method.plan.to_dict(),
+        "synthesis": None if method.synthesis is None else method.synthesis.to_dict(),
         "stage": method.stage,
         "settings": settings,
         "licence": LICENCE,
@@ -115,6 +117,8 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
             raise ValueError(f"stage {header['stage']} of {plan.stages}")
         with seed_global(0):
             method = method_class(method_class.config_class.from_flat(header["config"]), plan)
+        if header.get("synthesis") is not None:
+            method.synthesis = SynthesisConfig(**header["synthesis"])
         settings: dict[str, Any] = header["settings"]
         with seed_global(0):  # the weights come from the file; the caller's random stream is left alone
             for _ in range(header["stage"] + 1):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 FORMAT_VERSION = 2
@@ -47,6 +48,41 @@ _SETTINGS_OF_1 = {
 """Setting in a file of format 1 -> its present name."""
 _DROPPED_SINCE_1 = frozenset({"pieces", "penalty_every"})
 """Settings of format 1 that no longer exist; none of them has an effect on the use of a model."""
+_PAIR_SYNTHESIS: dict[str, Any] = {
+    "layout_scale": 3.2,
+    "layout_restoration": 1.0,
+    "novelty_threshold": 3.0,
+    "similarity_stride": 3,
+    "patch_size": 7,
+    "patch_stride": 2,
+    "rounds": 4,
+    "upscaling_rounds": 2,
+    "max_scale_ratio": 1.4,
+    "blend_sigma": 1.0,
+    "completeness": 0.015,
+    "completeness_samples": 512,
+    "propagation_distance": 4,
+    "search_components": 32,
+    "copied_region_share": 0.08,
+    "replacement_passes": 4,
+    "captured_replacement_passes": 2,
+    "captured_replacements": 512,
+    "clip_rounds": 2,
+    "clip_global_rounds": 1,
+    "clip_patch_stride": 3,
+    "clip_completeness": 0.1,
+    "clip_completeness_samples": 128,
+    "clip_half_search": True,
+    "flow_window": 25,
+    "flow_iterations": 3,
+    "flow_damping": 5e-3,
+    "cut_threshold": 0.3,
+}
+_SYNTHESIS_OF_1 = {
+    "lonepair": _PAIR_SYNTHESIS,
+    "lonepair-single": {**_PAIR_SYNTHESIS, "layout_scale": 1.0, "layout_restoration": 0.3},
+}
+"""Method -> the settings of patch synthesis that were constants of the code when format 1 was written."""
 _DROPPED_OF_METHOD: dict[str, frozenset[str]] = {
     "consingan": frozenset({"reflect_pad_fraction"}),
     "lonepair-single": frozenset({"reflect_pad_fraction", "max_frames"}),
@@ -68,6 +104,8 @@ def migrate(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[st
     if header["format_version"] == 1:
         method = header["method"]
         header = {**header, "format_version": 2, "config": _renamed(method, header["config"])}
+        header["synthesis"] = _SYNTHESIS_OF_1.get(method)
+        tensors = _with_exemplars(tensors)
         if isinstance(header["settings"].get("config"), dict):
             header["settings"] = {**header["settings"], "config": _renamed(method, header["settings"]["config"])}
         networks = _TENSORS_OF_1.get(method, {})
@@ -81,3 +119,18 @@ def _renamed(method: str, settings: dict[str, Any]) -> dict[str, Any]:
     renamed = {_SETTINGS_OF_1.get(name, name): value for name, value in settings.items()}
     dropped = _DROPPED_SINCE_1 | _DROPPED_OF_METHOD.get(method, frozenset())
     return {name: value for name, value in renamed.items() if name not in dropped}
+
+
+def _with_exemplars(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of format 1, in which two modules held what `Exemplar` holds; its first files had no detail."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        module, _, _ = name.partition(".")
+        kind, _, domain = module.partition("_")
+        if kind == "memory":
+            renamed[f"exemplar_{domain}.images"] = tensor
+            empty = torch.zeros(1, tensor.shape[1], 0, 0, dtype=torch.uint8)
+            renamed[f"exemplar_{domain}.detail_bytes"] = tensors.get(f"detail_{domain}.image", empty)
+        elif kind != "detail":
+            renamed[name] = tensor
+    return renamed

@@ -1,0 +1,60 @@
+"""Patch synthesis for a method's predictions: a `Synthesizer` from the exemplar that a model keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lonepair.errors import UserError
+from lonepair.methods.base import Method
+from lonepair.patches.config import SynthesisConfig
+from lonepair.patches.synthesis import Synthesizer
+from lonepair.patches.texture import Function
+
+
+def can_synthesize(method: Method) -> bool:
+    """Whether `method` keeps exemplars, which patch synthesis needs."""
+    return method.synthesis is not None and method.exemplar(method.domains[0]) is not None
+
+
+def chosen_synthesis(
+    method: Method, synthesize: bool, synthesis: SynthesisConfig | Mapping[str, Any] | None
+) -> SynthesisConfig | None:
+    """The settings of patch synthesis that a use takes; None where it uses the networks' images.
+
+    Args:
+        synthesize: Whether to synthesize, if `method` keeps exemplars.
+        synthesis: All settings, or those that replace the model's own; None: the model's own.
+
+    Raises:
+        UserError: There are settings but no exemplars, or a setting does not exist or has a wrong value.
+    """
+    if synthesis and not can_synthesize(method):
+        raise UserError(f"synthesis: method {method.name!r} keeps no target to synthesize from; leave it out")
+    if not synthesize or method.synthesis is None:
+        return None
+    return synthesis if isinstance(synthesis, SynthesisConfig) else method.synthesis.with_changes(synthesis or {})
+
+
+def synthesizer_for(
+    method: Method,
+    domain: str,
+    config: SynthesisConfig | None = None,
+    start_stage: int = 0,
+    capture: Callable[[Function], Function] | None = None,
+) -> Synthesizer:
+    """Return the synthesizer of the newest stage's predictions of `domain`.
+
+    Args:
+        config: Settings of the synthesis; None: the model's own.
+        start_stage: First stage that predicts; the layout of the image that enters there is retained entirely.
+        capture: See `Synthesizer`.
+    """
+    exemplar = method.exemplar(domain)
+    config = config or method.synthesis
+    assert exemplar is not None
+    assert config is not None
+    # Scales are relative to the newest stage: a model that was saved during its training has no finer one.
+    factors = method.plan.factors[: method.stage + 1]
+    factors = [factor / factors[-1] for factor in factors]
+    return Synthesizer(exemplar(), factors, config, exemplar.detail, factors[start_stage], capture)

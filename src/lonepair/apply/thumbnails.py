@@ -1,0 +1,59 @@
+"""Evenly spaced frames of a stream whose length need not be known, small, for a contact sheet."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from jaxtyping import Float
+from torch import Tensor
+
+from lonepair.ops.resize import resize_image
+
+_CAPACITY = 32
+"""Between this number and twice as many frames are retained. Up to twice as many are selected from exactly."""
+_SIDE = 256
+"""Longest side of a retained frame in pixels: that of a contact sheet's cells."""
+
+Frames = tuple[Fraction, Tensor, Tensor]
+"""A frame's time in seconds, the frame of the source and its translation, both (1, c, h, w)."""
+
+
+class Thumbnails:
+    """Takes every frame of a stream in order, and retains some of them, evenly spaced, and the last."""
+
+    def __init__(self) -> None:
+        self._retained: list[tuple[int, Frames]] = []
+        self._stride = 1
+        self._last: Frames | None = None
+        self._count = 0
+
+    def add(self, time: Fraction, source: Float[Tensor, "1 c h w"], output: Float[Tensor, "1 c h w"]) -> None:
+        """Take the next frame."""
+        index, self._last = self._count, (time, source, output)
+        self._count += 1
+        if index % self._stride:
+            return
+        self._retained.append((index, _reduced(self._last)))
+        if len(self._retained) > 2 * _CAPACITY:  # from here on every second of those only
+            self._retained, self._stride = self._retained[::2], 2 * self._stride
+
+    def select(self, count: int) -> list[Frames]:
+        """Up to `count` frames, evenly spaced from the first to the last."""
+        if self._last is None:
+            return []
+        frames = dict(self._retained) | {self._count - 1: _reduced(self._last)}
+        ideal = (i * (self._count - 1) / max(1, count - 1) for i in range(count))
+        return [frames[index] for index in sorted({min(frames, key=lambda own: abs(own - at)) for at in ideal})]
+
+
+def _reduced(frames: Frames) -> Frames:
+    time, *images = frames
+    source, output = (_thumbnail(image) for image in images)
+    return time, source, output
+
+
+def _thumbnail(image: Tensor) -> Tensor:
+    """`image` within `_SIDE` pixels, as `contact_sheet` scales it."""
+    h, w = image.shape[-2:]
+    scale = _SIDE / max(h, w)
+    return image if scale >= 1 else resize_image(image, (max(1, round(h * scale)), max(1, round(w * scale))))

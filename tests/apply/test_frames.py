@@ -1,0 +1,139 @@
+"""Frames of a translated clip: decoding, contact sheets, traces and single frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+
+import lonepair.media.frames as frames_module
+from conftest import picture
+from lonepair.apply.thumbnails import Thumbnails
+from lonepair.apply.translation import FrameTrace
+from lonepair.commands.main import main
+from lonepair.errors import UserError
+from lonepair.media.container import Frame
+from lonepair.media.image import write_image
+from lonepair.media.source import open_source
+from lonepair.patches.config import SynthesisConfig
+from tiny_models import SIZE, model_of
+
+DARK, BRIGHT = picture(*SIZE) * 0.2 - 0.7, picture(*SIZE, seed=3) * 0.2 + 0.7
+WITH_CUT = torch.cat([DARK, DARK.roll(1, 3), BRIGHT, BRIGHT.roll(1, 3)])
+
+
+def test_a_translated_clip_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of 6 frames, which the command writes as a clip, as frames and on a contact sheet."""
+    model_of("lonepair").save(tmp_path / "model.safetensors")
+    (tmp_path / "in").mkdir()
+    for index in range(6):
+        write_image(tmp_path / "in" / f"{index}.png", picture(*SIZE).roll(index, 3))
+    decoded = []
+    read = frames_module.read_image
+    monkeypatch.setattr(frames_module, "read_image", lambda file: decoded.append(file) or read(file))  # type: ignore[func-returns-value]
+    monkeypatch.chdir(tmp_path)
+    options = ["-o", "out.mkv", "--save-frames", "frames", "--device", "cpu"]
+    assert main(["translate", "in", "model.safetensors", *options]) == 0
+    assert len(decoded) == 6
+    assert len(list((tmp_path / "frames").iterdir())) == 6
+    assert (tmp_path / "out-sheet.png").exists()
+
+
+def test_the_sheet_shows_written_frames_of_a_clip_of_unknown_length(tmp_path: Path) -> None:
+    translation = model_of("lonepair").translate(WITH_CUT, synthesize=False)
+    source = open_source(translation.save(tmp_path / "clip.mkv"))
+    assert source.frame_count is None
+    clip = model_of("lonepair").translate(source, synthesize=False)
+    outputs = [frame.image for frame in clip.frames()]
+    shown = clip._thumbnails[0].select(4)
+    assert len(shown) == 4
+    assert all(torch.equal(output, own) for (_, _, output), own in zip(shown, outputs, strict=True))
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 64, 65, 130, 1000])
+def test_thumbnails_are_evenly_spaced_from_the_first_frame_to_the_last(count: int) -> None:
+    thumbnails = Thumbnails()
+    for index in range(count):
+        image = torch.full((1, 1, 1, 1), float(index))
+        thumbnails.add(Fraction(index), image, image)
+    times = [float(time) for time, _, _ in thumbnails.select(4)]
+    ideal = sorted({round(i * (count - 1) / 3) for i in range(4)})
+    assert times[0] == 0
+    assert times[-1] == count - 1
+    if count <= 64:
+        assert times == ideal
+    assert all(abs(own - at) <= count / 64 for own, at in zip(times, ideal, strict=True))
+
+
+def test_a_trace_tells_cuts_motion_confidence_and_matches(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "lonepair")
+    traces: list[FrameTrace] = []
+    translation = model_of("lonepair").translate(WITH_CUT)
+    list(translation.frames(traces.append))
+    assert [trace.index for trace in traces] == [0, 1, 2, 3]
+    assert [trace.is_cut for trace in traces] == [False, False, True, False]
+    assert [trace.flow is None for trace in traces] == [True, False, True, False]
+    assert traces[0].difference is None
+    assert traces[2].difference is not None
+    assert traces[2].difference > SynthesisConfig().cut_threshold
+    assert "a cut before frame 2" in caplog.text
+    for trace in traces:
+        assert trace.confidence is not None
+        assert 0 <= float(trace.confidence.min()) <= float(trace.confidence.max()) <= 1
+        assert trace.matches is not None
+        assert trace.matches.min() >= 0
+
+
+@pytest.mark.parametrize("synthesize", [True, False])
+def test_a_frame_by_itself_is_that_of_the_clip(synthesize: bool) -> None:
+    translation = model_of("lonepair").translate(WITH_CUT, synthesize=synthesize)
+    for index, frame in enumerate(translation.frames()):
+        own = translation.frame(index)
+        assert own.time == frame.time
+        assert torch.equal(own.image, frame.image)
+    for index in (-1, 4):
+        with pytest.raises(UserError, match=rf"frame is {index}, .* has 4 frames: choose 0 to 3"):
+            translation.frame(index)
+
+
+def test_a_frame_needs_no_later_frames() -> None:
+    class BrokenError(Exception):
+        pass
+
+    source = open_source(WITH_CUT)
+    frames = list(source.frames())
+
+    def first_two() -> Iterator[Frame]:
+        yield from frames[:2]
+        raise BrokenError
+
+    source.frames = first_two  # type: ignore[method-assign]
+    model_of("lonepair").translate(source).frame(1)
+
+
+def test_synthesis_settings_are_overridden_at_use() -> None:
+    model = model_of("lonepair")
+    assert model.method.synthesis == SynthesisConfig()
+    plain = model.translate(DARK)
+    soft = model.translate(DARK, synthesis={"blend_sigma": 4.0})
+    assert not torch.equal(plain.image, soft.image)
+    assert torch.equal(soft.image, model.translate(DARK, synthesis=SynthesisConfig(blend_sigma=4.0)).image)
+    assert soft.settings["use"]["synthesis"]["blend_sigma"] == 4.0
+    assert plain.settings["use"]["synthesis"]["blend_sigma"] == 1.0
+    with pytest.raises(UserError, match="no setting of patch synthesis"):
+        model.translate(DARK, synthesis={"sigma": 1.0})
+    with pytest.raises(UserError, match="'representative' keeps no target"):
+        model_of("representative").translate(DARK, synthesis={"rounds": 1})
+
+
+def test_translations_show_themselves_in_notebooks() -> None:
+    clip, image = model_of("lonepair").translate(WITH_CUT), model_of("lonepair").translate(DARK)
+    assert repr(clip) == "Translation(the Tensor, clip, 20x24, a_to_b)"
+    assert repr(image) == "Translation(the Tensor, image, 20x24, a_to_b)"
+    assert image._repr_png_().startswith(b"\x89PNG")
+    first = clip._repr_png_()
+    list(clip.frames())
+    assert clip._repr_png_() != first  # the contact sheet in place of the first frame
