@@ -215,7 +215,9 @@ class Method(ABC):
         if self.stage == 0:
             return self.sizes[domain]
         if domain not in inputs.visible:
-            inputs.visible[domain] = nets.crops(self.sizes[domain], self.config.crop_side, self.patch_size, inputs.rng)
+            inputs.visible[domain] = nets.choose_crops(
+                self.sizes[domain], self.config.crop_side, self.patch_size, inputs.rng
+            )
         return inputs.visible[domain]
 
     def pixels_per_step(self, stage: int) -> int:
@@ -224,7 +226,7 @@ class Method(ABC):
         for domain in self.plan.full_sizes:
             h, w = self.plan.sizes(self.visible_size(domain))[stage]
             side = self.config.crop_side if stage else 0
-            total += side**2 if regions.is_cropped(h * w, side) else h * w
+            total += side**2 if regions.needs_crops(h * w, side) else h * w
         return total
 
     def visible_size(self, domain: str) -> Size:

@@ -138,7 +138,7 @@ class ConSinGAN(SingleMethod):
     def __init__(self, config: ConSinGANConfig, plan: Plan) -> None:
         super().__init__(config, plan)
         c = config
-        surround: nets.Surround = "enlarge" if c.task in ("generation", "animation") else "ahead"
+        border_mode: nets.BorderMode = "upsampled_margin" if c.task in ("generation", "animation") else "zero_margin"
         self.nets["g"] = nets.GrowingGenerator(
             plan.channels,
             c.width,
@@ -146,7 +146,7 @@ class ConSinGAN(SingleMethod):
             c.normalization,
             c.leaky_slope,
             c.stages,
-            surround=surround,
+            border_mode=border_mode,
             head_norm=c.normalization,
             zero_bias=False,
         )
@@ -216,7 +216,7 @@ class ConSinGAN(SingleMethod):
         c = self.config
         groups = [
             {"params": parameters, "lr": c.lr_g * c.stage_lr_decay**back}
-            for back, parameters in self.generator.trained(self.config.trained_stages)
+            for back, parameters in self.generator.parameters_by_stage(self.config.trained_stages)
         ]
         betas = (c.beta1, c.beta2)
         return {
@@ -240,7 +240,7 @@ class ConSinGAN(SingleMethod):
             inputs.fakes = self._imagine(inputs)
         critic, c, sizes = self.critic, self.config, self.visible_sizes("a", inputs)
         if player == "critic":
-            real = nets.cut(sizes, inputs.real["a"][-1])
+            real = nets.crop_image(sizes, inputs.real["a"][-1])
             fake = inputs.fakes.detach()
             wasserstein, penalty = losses.critic_losses(critic, real, [fake], inputs.rng, shared_forward=True)
             return {"d": wasserstein, "gp": c.lambda_gp * penalty}
@@ -248,10 +248,12 @@ class ConSinGAN(SingleMethod):
             return {"adv_rec": inputs.fakes()}
         adversarial = -critic(inputs.fakes).mean()
         rebuilt = self._rebuild(inputs.real["a"][0], sizes)
-        reconstruction = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, inputs.real["a"][-1]))
+        reconstruction = c.lambda_rec * losses.mean_squared_error(rebuilt, nets.crop_image(sizes, inputs.real["a"][-1]))
         if c.as_released:
-            parameters = [p for _, group in self.generator.trained(self.config.trained_stages) for p in group]
-            inputs.fakes = losses.first_order(adversarial + reconstruction, parameters)
+            parameters = [
+                p for _, group in self.generator.parameters_by_stage(self.config.trained_stages) for p in group
+            ]
+            inputs.fakes = losses.linearize(adversarial + reconstruction, parameters)
             return {"adv_rec": inputs.fakes()}
         return {"adv": adversarial, "rec": reconstruction}
 
@@ -291,7 +293,7 @@ class ConSinGAN(SingleMethod):
         return [resize.resize_image(self.reconstruction_input, sizes[0]), *self._fixed_maps(sizes)]
 
     def _fixed_maps(self, sizes: StageSizes) -> list[Tensor]:
-        device, full, maps = self.generator.amplitudes.device, nets.whole(sizes), []
+        device, full, maps = self.generator.amplitudes.device, nets.full_sizes(sizes), []
         for stage in range(1, len(full)):
             shape = self.generator.noise_shape(full, stage)
             if full[stage][0] * full[stage][1] > noise.LARGE:
@@ -301,7 +303,7 @@ class ConSinGAN(SingleMethod):
             key = (stage, *shape[1:])
             if key not in self._fixed:
                 self._fixed[key] = noise.RandomStream(_FIXED, *key, place=device).feature_noise(*key[1:])
-            maps.append(self.generator.cut_noise(sizes, stage, self._fixed[key].to(device)))
+            maps.append(self.generator.crop_noise(sizes, stage, self._fixed[key].to(device)))
         return maps
 
     def start_for(self, use: str) -> int:

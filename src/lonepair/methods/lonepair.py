@@ -147,7 +147,7 @@ class Lonepair(PatchMethod, PairMethod):
         drawn = self.translate(shown, sizes, target, start_stage, rng)
         return {
             f"look_{source}{target}": self.look(target, drawn, rng, frame),
-            f"structure_{source}{target}": self._lost(drawn, nets.cut(sizes, real), target),
+            f"structure_{source}{target}": self._lost(drawn, nets.crop_image(sizes, real), target),
         }
 
     def _lost(self, drawn: Tensor, real: Tensor, target: str) -> Tensor:
@@ -180,7 +180,7 @@ class Lonepair(PatchMethod, PairMethod):
     ) -> Tensor:
         start_stage = self.config.start_stage if start_stage is None else start_stage
         # Crops begin above the stages that are drawn whole.
-        last = self.generator(domain).whole_stages(sizes) - 1
+        last = self.generator(domain).full_image_stages(sizes) - 1
         start_stage = last if start_stage == -1 else min(start_stage, last)
         entering = resize.resize_image(image, sizes[start_stage])
         redrawn: Tensor = self.generator(domain)(

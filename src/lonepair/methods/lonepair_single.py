@@ -90,7 +90,9 @@ class LonepairSingle(PatchMethod, SingleMethod):
         found = {"look": self.look("a", self.random("a", sizes, inputs.rng), inputs.rng)}
         if self.config.lambda_rec:
             rebuilt = self.render(self.reconstruction_maps(sizes), sizes)
-            found["rec"] = self.config.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, inputs.real["a"][-1]))
+            found["rec"] = self.config.lambda_rec * losses.mean_squared_error(
+                rebuilt, nets.crop_image(sizes, inputs.real["a"][-1])
+            )
         return found
 
     def noise_maps(self, sizes: StageSizes, rng: RandomStream) -> list[Tensor]:

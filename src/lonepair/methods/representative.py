@@ -217,7 +217,7 @@ class Representative(PairMethod):
         g_groups = [
             {"params": parameters, "lr": c.lr_g * c.stage_lr_decay**back}
             for domain in self.domains
-            for back, parameters in self.generator(domain).trained(c.trained_stages)
+            for back, parameters in self.generator(domain).parameters_by_stage(c.trained_stages)
         ]
         d_params = [p for domain in self.domains for p in self.nets[f"d_{domain}"].parameters()]
         betas = (c.beta1, c.beta2)
@@ -248,9 +248,9 @@ class Representative(PairMethod):
         crop, rng = self.config.crop_side, inputs.rng
         # The coarsest stage is small.
         side = crop if self.stage else 0
-        sizes = {d: nets.crops(self._window_sizes(d), side, self.patch_size, rng) for d in self.domains}
-        windows = {d: regions.window(inputs.real[d][-1], sizes[d][-1], rng.uniform(2)) for d in self.domains}
-        real = {d: Seen(nets.cut(sizes[d], window), window) for d, window in windows.items()}
+        sizes = {d: nets.choose_crops(self._window_sizes(d), side, self.patch_size, rng) for d in self.domains}
+        windows = {d: regions.crop_at(inputs.real[d][-1], sizes[d][-1], rng.uniform(2)) for d in self.domains}
+        real = {d: Seen(nets.crop_image(sizes[d], window), window) for d, window in windows.items()}
         random = {d: self._seen(d, self._first(sizes[d], rng), sizes[d], 0, rng, 1.0) for d in self.domains}
         shown = real if redraws_real else random
         redrawn = {d: self._seen_again(shown[d], sizes[d], OTHER[d], rng) for d in self.domains}
@@ -262,7 +262,7 @@ class Representative(PairMethod):
         """`image`, which enters at stage `start_stage`, drawn by `domain`'s generator with so much of the noise."""
         noises = self._noises(sizes, start_stage, rng, share)
         if isinstance(sizes, nets.Crops):
-            return Seen(*self.generator(domain).crops_and_whole(image, sizes, start_stage, noises))
+            return Seen(*self.generator(domain).crops_and_coarse_image(image, sizes, start_stage, noises))
         drawn = self.generator(domain)(image, sizes, start_stage, noises)
         return Seen(drawn, drawn)
 
@@ -306,10 +306,10 @@ class Representative(PairMethod):
             found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(made.redrawn[other].pieces).mean()
             cycled = self._seen_again(made.redrawn[other], made.sizes[other], other, inputs.rng)
             pair = (self._kept(cycled.pieces), self._kept(made.shown(other).pieces))
-            found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_square(*pair)
+            found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_squared_error(*pair)
             coarsest = resize.resize_image(made.real[domain].whole, made.sizes[domain][0])
             rebuilt = self.generator(domain)(coarsest, made.sizes[domain])
-            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, made.real[domain].pieces)
+            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_squared_error(rebuilt, made.real[domain].pieces)
         return found
 
     def _kept(self, image: Tensor) -> Tensor:
@@ -344,7 +344,7 @@ class Representative(PairMethod):
         """The stage at which an image enters where `start_stage`, None or -1 is asked for: one that is drawn whole."""
         start_stage, last = (
             self.config.start_stage if start_stage is None else start_stage,
-            self.generator("a").whole_stages(sizes) - 1,
+            self.generator("a").full_image_stages(sizes) - 1,
         )
         return last if start_stage == -1 else min(start_stage, last)
 

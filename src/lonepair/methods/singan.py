@@ -192,12 +192,12 @@ class SinGAN(StagewiseMethod, SingleMethod):
             wasserstein, penalty = losses.critic_losses(critic, real, [fake], inputs.rng)
             return {"d": wasserstein, "gp": c.lambda_gp * penalty}
         rebuilt = self._rebuild(inputs.fakes.rebuilt_from)
-        reconstruction = c.lambda_rec * losses.mean_square(rebuilt, real)
+        reconstruction = c.lambda_rec * losses.mean_squared_error(rebuilt, real)
         if not c.as_released:
             return {"adv": -critic(self._random(sizes, inputs.rng)).mean(), "rec": reconstruction}
         if inputs.fakes.adversarial is None:
             adversarial = -critic(inputs.fakes.last).mean()
-            inputs.fakes.adversarial = losses.first_order(adversarial, self._trained())
+            inputs.fakes.adversarial = losses.linearize(adversarial, self._trained())
         return {"adv": inputs.fakes.adversarial(), "rec": reconstruction}
 
     def _step_reconstruction_noise(self, rng: RandomStream) -> Tensor:

@@ -253,9 +253,9 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
                 adversarial = critic(made.selves[domain]).mean()
                 found[f"adv_self_{domain}"] = -weight * c.lambda_self * adversarial
             rebuilt = self._rebuild(domain, inputs.rng)
-            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, real[domain])
+            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_squared_error(rebuilt, real[domain])
             back = self._translated(made.translated[OTHER[domain]], domain)
-            found[f"cyc_{domain}"] = c.lambda_cyc * losses.mean_square(back, made.random[domain])
+            found[f"cyc_{domain}"] = c.lambda_cyc * losses.mean_squared_error(back, made.random[domain])
             return found
 
         return {name: loss for found in self._each(of).values() for name, loss in found.items()}
