@@ -7,7 +7,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from lonepair.losses import mean_square
+from lonepair.losses import mean_squared_error
 from lonepair.ops.resize import resize
 
 
@@ -23,4 +23,4 @@ def test_a_wrong_type_of_numbers_is_refused() -> None:
 
 def test_axes_of_one_name_must_agree() -> None:
     with pytest.raises(TypeCheckError):
-        mean_square(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))
+        mean_squared_error(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))

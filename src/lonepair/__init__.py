@@ -1,4 +1,4 @@
-"""lonepair: learn a generative model from a single image, a pair, or a clip and a picture; redraw one as the other."""
+"""lonepair: learn a generative model from one image, or translate between two images, or a clip and an image."""
 
 from __future__ import annotations
 
@@ -7,30 +7,77 @@ from typing import TYPE_CHECKING, Any
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
-    from lonepair.api.job import fit, fit_many, fit_pair
+    from lonepair.api.batch import fit_many
+    from lonepair.api.job import Job, fit, fit_pair
     from lonepair.api.model import Model, load
+    from lonepair.apply.animation import Animation
+    from lonepair.apply.results import Picture, Samples
+    from lonepair.apply.translation import Translation
+    from lonepair.methods import get_method
     from lonepair.methods import names as method_names
+    from lonepair.patches.config import SynthesisConfig
+    from lonepair.train.events import Report, Watcher
+    from lonepair.train.loop import Diverged, Interrupted
+    from lonepair.train.options import Options
 
 __version__ = "0.1.0"
-__all__ = ["Model", "UserError", "__version__", "fit", "fit_many", "fit_pair", "load", "method_names"]
+__all__ = [
+    "Animation",
+    "Diverged",
+    "Interrupted",
+    "Job",
+    "Model",
+    "Options",
+    "Picture",
+    "Report",
+    "Samples",
+    "SynthesisConfig",
+    "Translation",
+    "UserError",
+    "Watcher",
+    "__version__",
+    "fit",
+    "fit_many",
+    "fit_pair",
+    "get_method",
+    "load",
+    "method_names",
+]
 
-_HOMES = {
-    "Model": ("lonepair.api.model", "Model"),
-    "fit": ("lonepair.api.job", "fit"),
-    "fit_pair": ("lonepair.api.job", "fit_pair"),
-    "load": ("lonepair.api.model", "load"),
-    "method_names": ("lonepair.methods", "names"),
-    "fit_many": ("lonepair.api.job", "fit_many"),
+_MODULES = {
+    "Animation": "lonepair.apply.animation",
+    "Diverged": "lonepair.train.loop",
+    "Interrupted": "lonepair.train.loop",
+    "Job": "lonepair.api.job",
+    "Model": "lonepair.api.model",
+    "Options": "lonepair.train.options",
+    "Picture": "lonepair.apply.results",
+    "Report": "lonepair.train.events",
+    "Samples": "lonepair.apply.results",
+    "SynthesisConfig": "lonepair.patches.config",
+    "Translation": "lonepair.apply.translation",
+    "Watcher": "lonepair.train.events",
+    "fit": "lonepair.api.job",
+    "fit_many": "lonepair.api.batch",
+    "fit_pair": "lonepair.api.job",
+    "get_method": "lonepair.methods",
+    "load": "lonepair.api.model",
+    "method_names": "lonepair.methods",
 }
-"""Public name -> where it lives. Loaded on first use: the command line must not wait for torch to show its help."""
+"""Public name -> its module, which is imported on first use: `lonepair --help` must not wait for torch."""
+_RENAMED = {"method_names": "names"}
+"""Public name -> its name in its module, where it differs."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'lonepair' has no attribute {name!r}")
     import importlib
 
-    home, attribute = _HOMES[name]
-    value = getattr(importlib.import_module(home), attribute)
+    value = getattr(importlib.import_module(_MODULES[name]), _RENAMED.get(name, name))
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

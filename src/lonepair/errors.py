@@ -1,24 +1,37 @@
-"""The one error family that a user's input can raise.
+"""The error that a user's input raises.
 
-Everything the user can mend (a file, a flag, a size) is a `UserError`: one line that names the thing, both values
-and the remedy. The command line prints that line and exits with status 2. Our own broken invariants are `assert`s.
+Whatever the user can correct (a file, a setting, a size) is a `UserError`: one line that names the thing, both values
+and the remedy. It names settings as Python does, in backticks: `out`; the command line prints them as flags and exits
+with status 2. Broken invariants of the package are `assert`s.
 """
 
 import dataclasses
+import re
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 
 class UserError(ValueError):
-    """A mistake in what the user gave; `str(error)` is one line that says what it is and what to do."""
+    """A mistake in the user's input; `str(error)` is one line that says what it is and what to do."""
+
+
+def name_flags(message: str, flags: Mapping[str, str]) -> str:
+    """`message` with each setting in backticks replaced by its flag.
+
+    Args:
+        message: Text of a `UserError`.
+        flags: Setting -> its flag, where that is not "--" and the setting's name with hyphens.
+    """
+    return re.sub(r"`([a-z]\w*)`", lambda m: flags.get(m[1], f"--{m[1].replace('_', '-')}"), message)
 
 
 def wrong_types(settings: Any) -> list[str]:
-    """Every field of the dataclass `settings` whose value is not what its annotation says, with the remedy.
+    """What is wrong with every field of the dataclass `settings` whose value does not fit its annotation.
 
-    Python does not check; the command line does, but a keyword or a model file may hold anything.
+    Python does not check types; the command line does, but a keyword or a model file may hold anything.
     """
-    found = []
+    problems = []
     kinds = typing.get_type_hints(type(settings))
     for name in (field.name for field in dataclasses.fields(settings)):
         kind, value = kinds[name], getattr(settings, name)
@@ -29,11 +42,11 @@ def wrong_types(settings: Any) -> list[str]:
         if typing.get_origin(kind) is typing.Literal:
             choices = typing.get_args(kind)
             if value not in choices:
-                found.append(f"{name} is {value!r}: choose one of {', '.join(map(str, choices))}")
+                problems.append(f"{name} is {value!r}: choose one of {', '.join(map(str, choices))}")
         elif kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
-            found.append(f"{name} is {value!r}: give a number")
+            problems.append(f"{name} is {value!r}: give a number")
         elif kind is int and (isinstance(value, bool) or not isinstance(value, int)):
-            found.append(f"{name} is {value!r}: give a whole number")
+            problems.append(f"{name} is {value!r}: give a whole number")
         elif kind is bool and not isinstance(value, bool):
-            found.append(f"{name} is {value!r}: give True or False")
-    return found
+            problems.append(f"{name} is {value!r}: give True or False")
+    return problems

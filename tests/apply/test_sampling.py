@@ -14,7 +14,7 @@ import lonepair.methods as methods
 from lonepair.apply.sampling import reconstruction
 from lonepair.errors import UserError
 from lonepair.media.image import read_image, read_metadata
-from lonepair.methods.base import SingleMethod
+from lonepair.methods.single import SingleMethod
 from lonepair.ops.noise import RandomStream
 from tiny_models import OTHER, methods_that, model_of
 
@@ -92,7 +92,7 @@ def test_large_samples_are_drawn_in_bands_as_in_one_piece(name: str, monkeypatch
     whole = model.sample(2, size=(60, 50), synthesize=False)
     monkeypatch.setattr("lonepair.nets.growing.LARGE", 700)
     monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 700)
-    monkeypatch.setattr("lonepair.nets.bands.BAND", 400)
+    monkeypatch.setattr("lonepair.nets.bands.BAND_PIXELS", 400)
     banded = model.sample(2, size=(60, 50), synthesize=False)
     for domain, images in whole.images.items():
         assert torch.allclose(images, banded.images[domain], atol=1e-4 if model.engine.dtype == torch.float32 else 0.05)

@@ -6,10 +6,10 @@ from conftest import picture
 from lonepair.losses import (
     correlation,
     critic_losses,
-    first_order,
     gradient_penalty,
     interpolate,
-    mean_square,
+    linearize,
+    mean_squared_error,
     rarity,
     self_similarity,
 )
@@ -125,15 +125,15 @@ def test_images_of_one_size_share_a_forward(side: int, forwards: int) -> None:
 
 def test_mean_square() -> None:
     a = torch.zeros(2, 3, 4, 5)
-    assert mean_square(a, a).item() == 0
-    assert mean_square(a, a - 2).item() == 4
-    assert mean_square(a, a + torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)).item() == pytest.approx(14 / 3)
+    assert mean_squared_error(a, a).item() == 0
+    assert mean_squared_error(a, a - 2).item() == 4
+    assert mean_squared_error(a, a + torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)).item() == pytest.approx(14 / 3)
 
 
 def test_a_tangent_plane_keeps_its_gradient_while_the_weights_move() -> None:
     """f(p) = p² at 3: value 9, gradient 6, wherever p goes; the plane there is 9 + 6·(p - 3)."""
     p = torch.tensor(3.0, requires_grad=True)
-    plane = first_order(p.square(), [p])
+    plane = linearize(p.square(), [p])
     for value in (3.0, 1.0, -2.0):
         with torch.no_grad():
             p.fill_(value)

@@ -3,12 +3,12 @@ import torch
 from torch import Tensor, nn
 
 from lonepair.losses import gradient_penalty
-from lonepair.nets import Crops, GrowingGenerator, PatchCritic, StageGenerator, Surround, crops, cut
-from lonepair.nets.blocks import Border, InstanceNorm, Norm
-from lonepair.nets.crops import enlarged_from
+from lonepair.nets import BorderMode, Crops, GrowingGenerator, PatchCritic, StageGenerator, choose_crops, crop_image
+from lonepair.nets.blocks import InstanceNorm, Norm, PaddingMode
+from lonepair.nets.stage import upsampling_support
 from lonepair.ops.noise import RandomStream, seed_global
 from lonepair.ops.regions import Regions
-from lonepair.ops.resize import resizing
+from lonepair.ops.resize import resize_matrix
 
 SIZES = [(7, 9), (9, 12), (13, 17)]
 """Odd and even, and no constant ratio."""
@@ -39,13 +39,13 @@ def image(height: int, width: int, channels: int = 3) -> Tensor:
 
 
 @pytest.mark.parametrize("norm", ["none", "instance", "batch"])
-@pytest.mark.parametrize("surround", ["each", "ahead", "enlarge"])
-@pytest.mark.parametrize("border", ["zeros", "reflect"])
+@pytest.mark.parametrize("border_mode", ["padded_layers", "zero_margin", "upsampled_margin"])
+@pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
 def test_a_generator_draws_in_bands_what_it_draws_in_one_piece(
-    norm: Norm, surround: Surround, border: Border, monkeypatch: pytest.MonkeyPatch
+    norm: Norm, border_mode: BorderMode, padding_mode: PaddingMode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with seed_global(0):
-        net = GrowingGenerator(3, 8, 2, norm, 0.05, 3, border=border, surround=surround, head_norm=norm)
+        net = GrowingGenerator(3, 8, 2, norm, 0.05, 3, padding_mode, border_mode, head_norm=norm)
         for _ in range(3):
             net.add_stage(2)
         for part in net.modules():
@@ -61,7 +61,7 @@ def test_a_generator_draws_in_bands_what_it_draws_in_one_piece(
             whole = net(first, sizes, start_stage, noises)
             with monkeypatch.context() as patched:
                 patched.setattr("lonepair.nets.growing.LARGE", 0)
-                patched.setattr("lonepair.nets.bands.BAND", 250)
+                patched.setattr("lonepair.nets.bands.BAND_PIXELS", 250)
                 banded = net(first, sizes, start_stage, noises)
         assert whole.std() > 0.1
         assert torch.allclose(whole, banded, atol=2e-5)
@@ -78,7 +78,7 @@ def test_a_stage_draws_in_bands_what_it_draws_in_one_piece(
     with torch.no_grad():
         whole = stage(images)
         monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 0)
-        monkeypatch.setattr("lonepair.nets.bands.BAND", 250)
+        monkeypatch.setattr("lonepair.nets.bands.BAND_PIXELS", 250)
         assert torch.allclose(whole, stage(images), atol=1e-5)
 
 
@@ -87,12 +87,13 @@ def test_a_stage_draws_in_bands_what_it_draws_in_one_piece(
 
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(
-    ("surround", "border"), [("each", "zeros"), ("each", "reflect"), ("ahead", "zeros"), ("enlarge", "zeros")]
+    ("border_mode", "padding_mode"),
+    [("padded_layers", "zeros"), ("padded_layers", "reflect"), ("zero_margin", "zeros"), ("upsampled_margin", "zeros")],
 )
-def test_crops_are_what_the_whole_picture_has_there(surround: Surround, border: Border) -> None:
+def test_crops_are_what_the_whole_picture_has_there(border_mode: BorderMode, padding_mode: PaddingMode) -> None:
     sizes = [(16, 21), (24, 32), (40, 52), (66, 86), (110, 143)]
     with seed_global(0):
-        net = GrowingGenerator(3, 8, 2, "none", 0.2, 5, border=border, surround=surround)
+        net = GrowingGenerator(3, 8, 2, "none", 0.2, 5, padding_mode=padding_mode, border_mode=border_mode)
         for _ in sizes:
             net.add_stage(2)
         for part in net.modules():
@@ -104,12 +105,12 @@ def test_crops_are_what_the_whole_picture_has_there(surround: Surround, border: 
         first, noises = rng.feature_noise(3, *sizes[0]), net.noise_maps(sizes, rng, 1)
         whole = net(first, sizes, 0, noises)
         assert whole.std() > 0.1
-        wanted = crops(sizes, 48, 7, rng)
+        wanted = choose_crops(sizes, 48, 7, rng)
         assert isinstance(wanted, Crops)
-        assert 0 < net.whole_stages(wanted) < 5
-        own = [net.cut_noise(wanted, stage, noise) for stage, noise in enumerate(noises, 1)]
+        assert 0 < net.full_image_stages(wanted) < 5
+        own = [net.crop_noise(wanted, stage, noise) for stage, noise in enumerate(noises, 1)]
         assert [noise.shape for noise in own] == [noise.shape for noise in net.noise_maps(wanted, rng, 1)]
-        assert torch.allclose(net(first, wanted, 0, own), cut(wanted, whole), atol=2e-5)
+        assert torch.allclose(net(first, wanted, 0, own), crop_image(wanted, whole), atol=2e-5)
 
 
 @pytest.mark.usefixtures("either_way")
@@ -121,10 +122,10 @@ def test_a_gradient_through_crops_is_that_through_the_whole_picture() -> None:
             net.add_stage(3)
     net.double()
     rng = RandomStream(0)
-    first, wanted = rng.feature_noise(3, 12, 12).double(), crops(sizes, 16, 5, rng)
+    first, wanted = rng.feature_noise(3, 12, 12).double(), choose_crops(sizes, 16, 5, rng)
     assert isinstance(wanted, Crops)
     found = []
-    for pieces in (cut(wanted, net(first, sizes)), net(first, wanted)):
+    for pieces in (crop_image(wanted, net(first, sizes)), net(first, wanted)):
         net.zero_grad()
         pieces.square().mean().backward()
         found.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
@@ -138,10 +139,10 @@ def test_every_patch_is_as_likely_in_a_crop(size: tuple[int, int]) -> None:
     met = torch.zeros(size[0] - patch + 1, size[1] - patch + 1)
     rng = RandomStream(0)
     for _ in range(draws):
-        wanted = crops([size], 16, patch, rng)
+        wanted = choose_crops([size], 16, patch, rng)
         assert isinstance(wanted, Crops)
-        h, w = wanted.wanted.size
-        for top, left in wanted.wanted.corners.tolist():
+        h, w = wanted.regions.size
+        for top, left in wanted.regions.top_left.tolist():
             assert 0 <= top <= size[0] - h
             assert 0 <= left <= size[1] - w
             met[top : top + h - patch + 1, left : left + w - patch + 1] += 1
@@ -158,10 +159,10 @@ def test_every_patch_is_as_likely_in_a_crop(size: tuple[int, int]) -> None:
 def test_crops_at_the_border_and_within_are_what_the_whole_picture_has_there(corners: tuple[int, int]) -> None:
     """... and so are their gradients; what they hang on is as large wherever they lie."""
     sizes, places = [(12, 11), (23, 25), (39, 40), (64, 60)], torch.tensor([corners, (44, 0), (22, 21)])
-    surrounds: tuple[Surround, ...] = ("each", "ahead", "enlarge")
-    for surround in surrounds:
+    border_modes: tuple[BorderMode, ...] = ("padded_layers", "zero_margin", "upsampled_margin")
+    for border_mode in border_modes:
         with seed_global(0):
-            net = GrowingGenerator(3, 6, 2, "none", 0.2, 4, surround=surround)
+            net = GrowingGenerator(3, 6, 2, "none", 0.2, 4, border_mode=border_mode)
             for _ in sizes:
                 net.add_stage(4)
             for part in net.modules():
@@ -173,7 +174,7 @@ def test_crops_at_the_border_and_within_are_what_the_whole_picture_has_there(cor
         assert net.noise_shape(wanted, 2)[0] == 3
         assert all(net.noise_shape(wanted, stage) == net.noise_shape(other, stage) for stage in range(4))
         image = torch.rand(1, 3, *sizes[0], generator=torch.Generator().manual_seed(0)).double().requires_grad_(True)
-        pieces = [cut(wanted, net(image, sizes)), net(image, wanted)]
+        pieces = [crop_image(wanted, net(image, sizes)), net(image, wanted)]
         assert pieces[0].std() > 0.1
         assert torch.allclose(*pieces, atol=2e-5)
         gradients = [torch.autograd.grad(each.square().sum(), image)[0] for each in pieces]
@@ -183,10 +184,10 @@ def test_crops_at_the_border_and_within_are_what_the_whole_picture_has_there(cor
 @pytest.mark.parametrize(("old", "new"), [(12, 17), (17, 18), (18, 18), (25, 63), (40, 52), (1, 4)])
 @pytest.mark.parametrize("corners", [False, True])
 def test_what_an_enlargement_hangs_on_is_enough_and_hardly_more(old: int, new: int, corners: bool) -> None:
-    weights = resizing(old, new, False, corners, torch.device("cpu"), torch.float32)
+    weights = resize_matrix(old, new, corners, torch.device("cpu"), torch.float32)
     for length in (1, 2, 5, new):
         firsts = torch.arange(new - length + 1)
-        lows, most = enlarged_from(firsts, length, old, new, corners)
+        lows, most = upsampling_support(firsts, length, old, new, corners)
         assert most <= (length - 1) * old / new + 5
         for first, low in zip(firsts.tolist(), lows.tolist(), strict=True):
             beyond = weights[first : first + length].clone()
@@ -196,9 +197,9 @@ def test_what_an_enlargement_hangs_on_is_enough_and_hardly_more(old: int, new: i
 
 def test_small_pictures_are_seen_whole() -> None:
     sizes = [(10, 10), (32, 32)]
-    assert crops(sizes, 23, 7, RandomStream(0)) is sizes
-    assert crops(sizes, 0, 7, RandomStream(0)) is sizes
-    assert crops(sizes, 22, 7, RandomStream(0)) is not sizes
+    assert choose_crops(sizes, 23, 7, RandomStream(0)) is sizes
+    assert choose_crops(sizes, 0, 7, RandomStream(0)) is sizes
+    assert choose_crops(sizes, 22, 7, RandomStream(0)) is not sizes
 
 
 def test_crops_are_normalised_together() -> None:
@@ -211,7 +212,7 @@ def test_crops_are_normalised_together() -> None:
     norm = net.bodies[1][0][1]
     assert isinstance(norm, InstanceNorm)
     net.bodies[1][0][2].register_forward_pre_hook(lambda _, x: seen.append(x[0]))
-    net(image(16, 16), crops(sizes, 16, 7, RandomStream(0)))
+    net(image(16, 16), choose_crops(sizes, 16, 7, RandomStream(0)))
     assert len(seen[0]) == 4
     assert torch.allclose(seen[0].mean((0, 2, 3)), norm.bias, atol=1e-5)
     assert (seen[0].mean((2, 3)).std(0) > 1e-4).any()  # not each by its own

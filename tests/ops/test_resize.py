@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lonepair.ops.resize import resize, resize_corners, resize_features, resize_image, resize_rows
+from lonepair.ops.resize import resize, resize_align_corners, resize_features, resize_image, resize_rows
 
 
 def test_own_size_gives_back_the_very_tensor() -> None:
@@ -88,7 +88,7 @@ def test_an_image_is_enlarged_as_pillow_does() -> None:
 def test_corners_keep_their_values() -> None:
     """ConSinGAN's enlargement: the centres of the corner pixels stay in the corners."""
     image = torch.rand(1, 4, 7, 9)
-    large = resize_corners(image, (20, 31))
+    large = resize_align_corners(image, (20, 31))
     assert large.shape == (1, 4, 20, 31)
     ends = [0, -1]
     assert torch.allclose(large[..., ends, :][..., ends], image[..., ends, :][..., ends], atol=1e-6)
@@ -98,7 +98,7 @@ def test_corners_keep_their_values() -> None:
 def test_corners_agree_with_the_library(size: tuple[int, int]) -> None:
     image = torch.rand(2, 3, 7, 9)
     expected = torch.nn.functional.interpolate(image, size, mode="bicubic", align_corners=True)
-    assert torch.allclose(resize_corners(image, size), expected, atol=1e-5)
+    assert torch.allclose(resize_align_corners(image, size), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(70, 90), (100, 45), (20, 31)])
@@ -106,7 +106,7 @@ def test_matrices_in_bands_are_the_librarys_kernel_and_its_derivative(size: tupl
     """More rows than a band has; where it enlarges and where it shrinks."""
     image = torch.rand(1, 2, 40, 57, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     ours, theirs = image.clone().requires_grad_(), image.clone().requires_grad_()
-    made = resize_corners(ours, size)
+    made = resize_align_corners(ours, size)
     kernel = torch.nn.functional.interpolate(theirs, size, mode="bicubic", align_corners=True)
     assert torch.allclose(made, kernel, atol=1e-5)
     weight = torch.rand(kernel.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -116,4 +116,4 @@ def test_matrices_in_bands_are_the_librarys_kernel_and_its_derivative(size: tupl
     assert theirs.grad is not None
     assert torch.allclose(ours.grad, theirs.grad, atol=1e-5)
     for rows in (slice(0, 3), slice(size[0] - 12, size[0]), slice(9, 20)):
-        assert torch.allclose(resize_rows(image, size, rows, corners=True), kernel[:, :, rows], atol=1e-5)
+        assert torch.allclose(resize_rows(image, size, rows, align_corners=True), kernel[:, :, rows], atol=1e-5)

@@ -1,4 +1,7 @@
-"""Train a method on what the user gave: open, plan, train, keep."""
+"""Trainings: open the inputs, check the settings, decide the sizes, train, save.
+
+`fit` and `fit_pair` do all of it in one call; a `Job` does it in steps, and can be stopped and watched.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 import lonepair.methods as methods
+from lonepair.api.checks import check_clip, check_inputs, warm_weights
 from lonepair.api.model import Model
 from lonepair.compute.engine import Engine, choose_engine
 from lonepair.errors import UserError
@@ -31,7 +34,7 @@ from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.noise import seed_global
 from lonepair.ops.pyramid import pyramid
 from lonepair.ops.resize import resize_image
-from lonepair.train.checkpoint import fingerprint, load_model, save_model
+from lonepair.train.checkpoint import fingerprint, save_model
 from lonepair.train.events import Watcher
 from lonepair.train.loop import Diverged, Interrupted, Progress, train
 from lonepair.train.options import Options
@@ -40,10 +43,8 @@ from lonepair.train.watchers import MetricsFile, Previews, TensorBoard
 
 logger = logging.getLogger("lonepair")
 
-AT_ONCE = 8
-"""A GPU has streams, of which each training takes some, for no more than so many."""
-_STOP = threading.Event()
-"""Asks trainings in threads of their own to stop."""
+BATCH_STOP: ContextVar[threading.Event | None] = ContextVar("BATCH_STOP", default=None)
+"""Stops all trainings that run within this context; `fit_many` sets it and handles Ctrl-C for them."""
 
 
 def fit_pair(
@@ -58,7 +59,7 @@ def fit_pair(
     callbacks: Sequence[Watcher] = (),
     **settings: Any,
 ) -> Model:
-    """Learn to redraw `source` in the look of `target`, and back.
+    """Learn to translate `source` to the style of `target`, and back.
 
     Args:
         source: Path of an image, a video or a folder of frames; a PIL image, an array, or a tensor (1, c, h, w), for a
@@ -76,7 +77,7 @@ def fit_pair(
     Raises:
         UserError: for anything wrong with the inputs or settings, before any heavy work.
         Diverged: where losses stop being finite; the run's folder holds the last good state.
-        Interrupted: where the first Ctrl-C asked to stop; the state is saved.
+        Interrupted: where Ctrl-C or `Job.stop` asked to stop; the state is saved in `out`.
     """
     return _fit({"a": source, "b": target}, method, preset, out, resume, warm_start, callbacks, settings)
 
@@ -93,7 +94,7 @@ def fit(
     callbacks: Sequence[Watcher] = (),
     **settings: Any,
 ) -> Model:
-    """Learn one `image`: to draw others like it, and to redraw what it is shown.
+    """Learn from one `image` to generate images like it, and to translate others to its style.
 
     Args:
         image: Path of an image; a PIL image, an array, or a tensor (1, c, h, w) in [-1, 1]. Where the method allows it,
@@ -105,37 +106,6 @@ def fit(
     """
     inputs = {"a": image} if composite is None else {"a": image, "composite": composite}
     return _fit(inputs, method, preset, out, resume, warm_start, callbacks, settings)
-
-
-def fit_many(fits: Sequence[Callable[[], Model]]) -> list[Model]:
-    """What several trainings give: of one image with several seeds, say, or of several images.
-
-        lp.fit_many([partial(lp.fit_pair, "a.jpg", "b.jpg", seed=seed) for seed in range(4)])
-
-    On a GPU up to eight at the same time, each in streams of its own: one small training leaves most of it idle.
-    Without a GPU one after the other.
-
-    Args:
-        fits: Calls of `fit` and `fit_pair`, without arguments.
-
-    Raises:
-        Interrupted: where Ctrl-C asked to stop; those with a run's folder are saved.
-        Exception: what the first of the trainings raised that failed, after the others are over.
-    """
-    if not torch.cuda.is_available() or len(fits) < 2:
-        return [fit() for fit in fits]
-    here = torch.cuda.current_device()
-    try:
-        with ThreadPoolExecutor(min(len(fits), AT_ONCE), initializer=torch.cuda.set_device, initargs=(here,)) as crew:
-            running = [crew.submit(fit) for fit in fits]
-            try:
-                wait(running)
-            except KeyboardInterrupt:
-                _STOP.set()
-                wait(running)
-    finally:
-        _STOP.clear()
-    return [done.result() for done in running]
 
 
 def _fit(
@@ -150,7 +120,7 @@ def _fit(
 ) -> Model:
     job = Job.prepare(inputs, method, preset, settings, warm_start)
     if resume and out is None:
-        raise UserError("resume needs the run's folder: give out=...")
+        raise UserError("`resume` needs the run's folder: give `out`")
     return job.run(job.folder(Path(out), resume) if out is not None else None, resume, callbacks)
 
 
@@ -167,7 +137,8 @@ class Job:
     settings: dict[str, Any]
     """What is written into config.json, the model file and the metadata of outputs."""
     warm: Mapping[str, Tensor]
-    """Weights that stages start from; see `train`."""
+    """Name -> initial value of new stages' weights; see `train`."""
+    _stop: threading.Event = field(default_factory=threading.Event, init=False, repr=False, compare=False)
 
     @classmethod
     def prepare(
@@ -189,14 +160,14 @@ class Job:
         config = method_class.config_class.from_preset(
             preset, **{name: value for name, value in settings.items() if name not in ours}
         )
-        _check_inputs(method_class, inputs, warm_start is not None)
+        check_inputs(method_class, inputs, warm_start is not None)
         if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
-            raise UserError("--tensorboard needs a package: pip install tensorboard")
+            raise UserError("`tensorboard` needs a package: pip install tensorboard")
         engine = choose_engine(options.device, options.dtype, options.threads, options.engine)
         sources = {domain: open_source(value) for domain, value in inputs.items()}
         sizes = {}
         for domain, source in sources.items():
-            _check_clip(method_class, domain, source)
+            check_clip(method_class, domain, source)
             sizes[domain] = training_size(source, config.size.min_side, config.size.max_side)
         channels = common_channels(*(source.channels for source in sources.values()))
         originals = {domain: source.size for domain, source in sources.items()}
@@ -212,7 +183,7 @@ class Job:
         }
         warm: Mapping[str, Tensor] = {}
         if warm_start is not None:
-            warm = _warm_weights(Path(warm_start).expanduser(), method)
+            warm = warm_weights(Path(warm_start).expanduser(), method)
             settings_["warm_start"] = {"name": Path(warm_start).name, "sha256": fingerprint({}, dict(warm))}
         return cls(method_class, config, options, sources, plan, engine, settings_, warm)
 
@@ -229,6 +200,13 @@ class Job:
                     folder.discard()
                 raise
             return self._train(levels, folder, resume, callbacks)
+
+    def stop(self) -> None:
+        """Stop this training after its current step, or after its first where it has not begun; from any thread.
+
+        The state is saved where the run has a folder, and `run` raises `Interrupted` in its own thread.
+        """
+        self._stop.set()
 
     def _announce(self, folder: RunFolder | None) -> None:
         logger.info("%s (%s) on %s", self.settings["method"], self.settings["preset"], self.engine)
@@ -250,8 +228,11 @@ class Job:
         watchers = [*callbacks, *self._watchers(folder, levels)]
         save = self._saver(folder, method)
         options = self.options
+        batch_stop = BATCH_STOP.get()
+        # Without a folder nothing can be saved: Ctrl-C then is a KeyboardInterrupt, as everywhere in Python.
+        own_ctrl_c = folder is not None and batch_stop is None
         try:
-            with _stop_signal(enabled=folder is not None) as should_stop:
+            with stop_on_ctrl_c(self._stop) if own_ctrl_c else contextlib.nullcontext():
                 train(
                     method,
                     levels,
@@ -262,7 +243,7 @@ class Job:
                     watchers=watchers,
                     save=save,
                     save_seconds=options.checkpoint_minutes * 60,
-                    should_stop=should_stop,
+                    should_stop=lambda: self._stop.is_set() or (batch_stop is not None and batch_stop.is_set()),
                     warm=self.warm,
                 )
         except Interrupted:
@@ -338,78 +319,20 @@ class Job:
         return save
 
 
-def _check_inputs(method_class: type[Method], inputs: Mapping[str, object], warm: bool) -> None:
-    """Refuse inputs of another number than the method learns from.
-
-    Raises:
-        UserError: naming the methods that do.
-    """
-    extra = [name for name in inputs if name not in method_class.domains]
-    if len(inputs) - len(extra) == len(method_class.domains) and set(extra) <= set(method_class.optional_inputs):
-        if extra and not warm:
-            raise UserError(f"{extra[0]}: is for a further training of a model; name the model with --warm-start")
-        return
-    able = [
-        name
-        for name in methods.names()
-        if set(inputs) <= {*(m := methods.get_method(name)).domains, *m.optional_inputs}
-    ]
-    able = [name for name in able if set(methods.get_method(name).domains) <= set(inputs)]
-    wants = {1: "one image", 2: "a source and a target"}
-    given = "a composite beside the image" if "composite" in inputs else wants[len(inputs)]
-    raise UserError(
-        f"method {method_class.name!r} learns from {wants[len(method_class.domains)]}; from {given} learn "
-        f"{', '.join(able)}"
-    )
-
-
-def _check_clip(method_class: type[Method], domain: str, source: Source) -> None:
-    """Refuse several images where one is wanted.
-
-    Raises:
-        UserError: naming what takes them.
-    """
-    if not source.is_clip:
-        return
-    if domain != method_class.domains[0]:
-        what = "target" if domain in method_class.domains else domain
-        raise UserError(f"{source.name}: the {what} must be an image, this is a clip; give one of its frames")
-    if not method_class.accepts_several:
-        able = [name for name in methods.names() if methods.get_method(name).accepts_several]
-        raise UserError(
-            f"{source.name}: method {method_class.name!r} learns from one image; {', '.join(able)} take several"
-        )
-
-
-def _warm_weights(path: Path, method: str) -> dict[str, Tensor]:
-    """Weights of the run or model at `path`, by name.
-
-    Raises:
-        UserError: where it cannot be read, or is of another method.
-    """
-    run = RunFolder(path) if path.is_dir() else None
-    warm, _ = load_model(run.model if run else path)
-    if warm.name != method:
-        raise UserError(f"{path}: is a model of method {warm.name!r}; a warm start of {method!r} needs one of its own")
-    return run.weights() if run else warm.model_state()
-
-
 @contextlib.contextmanager
-def _stop_signal(enabled: bool) -> Iterator[Callable[[], bool]]:
-    """Within it the first Ctrl-C only sets what the given function reads; the second quits at once."""
-    asked = False
+def stop_on_ctrl_c(stop: threading.Event) -> Iterator[None]:
+    """Within the block, on the main thread, the first Ctrl-C sets `stop`; the second one quits at once."""
 
     def first(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
+        stop.set()
         signal.signal(signal.SIGINT, previous)
         logger.warning("stopping after this step; Ctrl-C again quits at once, without saving")
 
-    if not enabled or threading.current_thread() is not threading.main_thread():
-        yield _STOP.is_set
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
     previous = signal.signal(signal.SIGINT, first)
     try:
-        yield lambda: asked
+        yield
     finally:
         signal.signal(signal.SIGINT, previous)

@@ -3,8 +3,8 @@
 from lonepair.losses.adversarial import critic_losses as critic_losses
 from lonepair.losses.adversarial import gradient_penalty as gradient_penalty
 from lonepair.losses.adversarial import interpolate as interpolate
-from lonepair.losses.distance import mean_square as mean_square
+from lonepair.losses.distance import mean_squared_error as mean_squared_error
 from lonepair.losses.layout import correlation as correlation
 from lonepair.losses.layout import rarity as rarity
 from lonepair.losses.layout import self_similarity as self_similarity
-from lonepair.losses.linearized import first_order as first_order
+from lonepair.losses.linearized import linearize as linearize

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.ops.noise import RandomStream
-from lonepair.ops.regions import window
+from lonepair.ops.regions import crop_at
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -36,7 +36,7 @@ def interpolate(
     """
     size = min(real.shape[2], fake.shape[2]), min(real.shape[3], fake.shape[3])
     alpha = weights[0]
-    return alpha * window(real, size, weights[1:]) + (1 - alpha) * window(fake, size, weights[1:])
+    return alpha * crop_at(real, size, weights[1:]) + (1 - alpha) * crop_at(fake, size, weights[1:])
 
 
 def critic_losses(

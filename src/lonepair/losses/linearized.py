@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def first_order(loss: Float[Tensor, ""], parameters: Sequence[Tensor]) -> Callable[[], Float[Tensor, ""]]:
+def linearize(loss: Float[Tensor, ""], parameters: Sequence[Tensor]) -> Callable[[], Float[Tensor, ""]]:
     """The loss as its tangent plane at the parameters' present values: its gradient stays what it is now.
 
     Each call evaluates it at the values that the parameters then have.

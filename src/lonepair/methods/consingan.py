@@ -19,11 +19,11 @@ With `as_released`: three Adam steps on one gradient of the generator. The paper
 
 Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
 frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
-fixed seed instead of being saved; of pictures above 362 x 362 a step sees crops (`crop`), and above 1024 x 1024 fixed
-maps are zero; the disturbances of colours and tiles are ours in kind and numbers (`ops.augment`); normalisation is
-by the image's own statistics: what BatchNorm computes in training on one image, and what the released code, which never
-evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a pixel
-more.
+fixed seed instead of being saved; of pictures above 362 x 362 a step sees crops (`crop_size`), and above 1024 x 1024
+fixed maps are zero; the disturbances of colours and tiles are ours in kind and numbers (`ops.augment`); normalisation
+is by the image's own statistics: what BatchNorm computes in training on one image, and what the released code, which
+never evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a
+pixel more.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
-from lonepair.methods.base import Branch, Plan, Player, Schedule, SingleMethod, Size, StepInputs
+from lonepair.methods.base import Branch, Plan, Player, Schedule, Size, StepInputs
 from lonepair.methods.config import (
     AdamConfig,
     AdversarialConfig,
@@ -49,6 +49,7 @@ from lonepair.methods.config import (
     SizeConfig,
 )
 from lonepair.methods.growing import generator_parameter_counts, step_work
+from lonepair.methods.single import SingleMethod
 
 if TYPE_CHECKING:
     import torch
@@ -121,7 +122,7 @@ class ConSinGAN(SingleMethod):
 
     name = "consingan"
     optional_inputs = ("composite",)
-    inference_nets = ("g", "anchor")
+    inference_nets = ("g", "reconstruction_input")
     uses = frozenset({"sample", "sample_stage_sheet", "animate", "edit", "harmonize", "paint", "refine"})
     accepts_several = True
     config_class = ConSinGANConfig
@@ -137,7 +138,7 @@ class ConSinGAN(SingleMethod):
     def __init__(self, config: ConSinGANConfig, plan: Plan) -> None:
         super().__init__(config, plan)
         c = config
-        surround: nets.Surround = "enlarge" if c.task in ("generation", "animation") else "ahead"
+        border_mode: nets.BorderMode = "upsampled_margin" if c.task in ("generation", "animation") else "zero_margin"
         self.nets["g"] = nets.GrowingGenerator(
             plan.channels,
             c.width,
@@ -145,12 +146,12 @@ class ConSinGAN(SingleMethod):
             c.normalization,
             c.leaky_slope,
             c.stages,
-            surround=surround,
+            border_mode=border_mode,
             head_norm=c.normalization,
             zero_bias=False,
         )
         self.nets["d"] = nets.PatchCritic(plan.channels, c.width, 5, c.leaky_slope, zero_bias=False)
-        self.nets["anchor"] = nets.Constant(plan.channels, *plan.sizes(plan.full_sizes["a"])[0])
+        self.nets["reconstruction_input"] = nets.Constant(plan.channels, *plan.sizes(plan.full_sizes["a"])[0])
         self._fixed: dict[tuple[int, ...], Tensor] = {}
 
     @classmethod
@@ -184,22 +185,22 @@ class ConSinGAN(SingleMethod):
         return self.nets["d"]  # type: ignore[return-value]
 
     @property
-    def anchor(self) -> Tensor:
+    def reconstruction_input(self) -> Tensor:
         """The coarsest real image, (1, c, h, w), from which reconstruction starts."""
-        return self.nets["anchor"].value  # type: ignore[return-value]
+        return self.nets["reconstruction_input"].value  # type: ignore[return-value]
 
     # -- training -------------------------------------------------------------------------------------------------
 
     def add_stage(self) -> None:
         self.stage += 1
         if self.stage == 0 and self.config.task == "animation":
-            self.anchor.copy_(torch.randn(self.anchor.shape))
+            self.reconstruction_input.copy_(torch.randn(self.reconstruction_input.shape))
         self.generator.add_stage(self.config.trained_stages)
 
     def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         if self.stage == 0:
             if self.config.task != "animation":
-                self.anchor.copy_(levels["a"][0][:1])
+                self.reconstruction_input.copy_(levels["a"][0][:1])
             self.generator.amplitudes[0] = 1
             return
         if self.fine_tunes:
@@ -215,7 +216,7 @@ class ConSinGAN(SingleMethod):
         c = self.config
         groups = [
             {"params": parameters, "lr": c.lr_g * c.stage_lr_decay**back}
-            for back, parameters in self.generator.trained(self.config.trained_stages)
+            for back, parameters in self.generator.parameters_by_stage(self.config.trained_stages)
         ]
         betas = (c.beta1, c.beta2)
         return {
@@ -239,7 +240,7 @@ class ConSinGAN(SingleMethod):
             inputs.fakes = self._imagine(inputs)
         critic, c, sizes = self.critic, self.config, self.visible_sizes("a", inputs)
         if player == "critic":
-            real = nets.cut(sizes, inputs.real["a"][-1])
+            real = nets.crop_image(sizes, inputs.real["a"][-1])
             fake = inputs.fakes.detach()
             wasserstein, penalty = losses.critic_losses(critic, real, [fake], inputs.rng, shared_forward=True)
             return {"d": wasserstein, "gp": c.lambda_gp * penalty}
@@ -247,10 +248,12 @@ class ConSinGAN(SingleMethod):
             return {"adv_rec": inputs.fakes()}
         adversarial = -critic(inputs.fakes).mean()
         rebuilt = self._rebuild(inputs.real["a"][0], sizes)
-        reconstruction = c.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, inputs.real["a"][-1]))
+        reconstruction = c.lambda_rec * losses.mean_squared_error(rebuilt, nets.crop_image(sizes, inputs.real["a"][-1]))
         if c.as_released:
-            parameters = [p for _, group in self.generator.trained(self.config.trained_stages) for p in group]
-            inputs.fakes = losses.first_order(adversarial + reconstruction, parameters)
+            parameters = [
+                p for _, group in self.generator.parameters_by_stage(self.config.trained_stages) for p in group
+            ]
+            inputs.fakes = losses.linearize(adversarial + reconstruction, parameters)
             return {"adv_rec": inputs.fakes()}
         return {"adv": adversarial, "rec": reconstruction}
 
@@ -275,7 +278,7 @@ class ConSinGAN(SingleMethod):
 
     def _rebuild(self, coarsest: Tensor, sizes: StageSizes) -> Tensor:
         if self.config.task == "animation":
-            coarsest = self.anchor.expand(len(coarsest), -1, -1, -1)
+            coarsest = self.reconstruction_input.expand(len(coarsest), -1, -1, -1)
         elif self.config.task == "editing":
             coarsest = self._shown(coarsest, noise.RandomStream(_FIXED, place=coarsest.device))
         rebuilt: Tensor = self.generator(coarsest, sizes, 0, self._fixed_maps(sizes))
@@ -287,10 +290,10 @@ class ConSinGAN(SingleMethod):
         return self.generator.noise_maps(sizes, rng)
 
     def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
-        return [resize.resize_image(self.anchor, sizes[0]), *self._fixed_maps(sizes)]
+        return [resize.resize_image(self.reconstruction_input, sizes[0]), *self._fixed_maps(sizes)]
 
     def _fixed_maps(self, sizes: StageSizes) -> list[Tensor]:
-        device, full, maps = self.generator.amplitudes.device, nets.whole(sizes), []
+        device, full, maps = self.generator.amplitudes.device, nets.full_sizes(sizes), []
         for stage in range(1, len(full)):
             shape = self.generator.noise_shape(full, stage)
             if full[stage][0] * full[stage][1] > noise.LARGE:
@@ -300,7 +303,7 @@ class ConSinGAN(SingleMethod):
             key = (stage, *shape[1:])
             if key not in self._fixed:
                 self._fixed[key] = noise.RandomStream(_FIXED, *key, place=device).feature_noise(*key[1:])
-            maps.append(self.generator.cut_noise(sizes, stage, self._fixed[key].to(device)))
+            maps.append(self.generator.crop_noise(sizes, stage, self._fixed[key].to(device)))
         return maps
 
     def start_for(self, use: str) -> int:

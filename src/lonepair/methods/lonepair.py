@@ -44,6 +44,7 @@ from lonepair.methods.config import (
     SizeConfig,
     TranslationConfig,
 )
+from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
 from lonepair.patches.config import SynthesisConfig
 
@@ -61,8 +62,6 @@ else:
     nets = lazy("lonepair.nets")
     pyramid = lazy("lonepair.ops.pyramid")
     resize = lazy("lonepair.ops.resize")
-
-OTHER = {"a": "b", "b": "a"}
 RANDOM_IMAGE = -1
 """In a branch, instead of a start stage: the update generates a random image."""
 
@@ -113,11 +112,10 @@ class LonepairConfig(Config):
         return found + self.outside_unit("random_start_probability", "random_image_probability")
 
 
-class Lonepair(PatchMethod):
+class Lonepair(PatchMethod, PairMethod):
     """Two growing generators G_a and G_b."""
 
     name = "lonepair"
-    domains = ("a", "b")
     inference_nets = ("g_a", "g_b", "exemplar_a", "exemplar_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
@@ -150,7 +148,7 @@ class Lonepair(PatchMethod):
         drawn = self.translate(shown, sizes, target, start_stage, rng)
         return {
             f"look_{source}{target}": self.look(target, drawn, rng, frame),
-            f"structure_{source}{target}": self._lost(drawn, nets.cut(sizes, real), target),
+            f"structure_{source}{target}": self._lost(drawn, nets.crop_image(sizes, real), target),
         }
 
     def _lost(self, drawn: Tensor, real: Tensor, target: str) -> Tensor:
@@ -183,7 +181,7 @@ class Lonepair(PatchMethod):
     ) -> Tensor:
         start_stage = self.config.start_stage if start_stage is None else start_stage
         # Crops begin above the stages that are drawn whole.
-        last = self.generator(domain).whole_stages(sizes) - 1
+        last = self.generator(domain).full_image_stages(sizes) - 1
         start_stage = last if start_stage == -1 else min(start_stage, last)
         entering = resize.resize_image(image, sizes[start_stage])
         redrawn: Tensor = self.generator(domain)(
@@ -196,8 +194,5 @@ class Lonepair(PatchMethod):
         return {"a": a, "b": self.translate(a, sizes["a"], "b", None, rng)}
 
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
-        pictures = []
-        for source, target in OTHER.items():
-            shown = self.translate(real[source][-1], self.sizes[source], target, None, rng)
-            pictures += [(source, real[source][-1]), (f"{source} as {target}", shown)]
+        pictures = self.translation_preview(real, rng)
         return [*pictures, ("random a", self.random("a", self.sizes["a"], rng))]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import SingleMethod, Size, StepInputs
+from lonepair.methods.base import Size, StepInputs
 from lonepair.methods.config import (
     AdamConfig,
     BorderConfig,
@@ -28,6 +28,7 @@ from lonepair.methods.config import (
     SizeConfig,
 )
 from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
+from lonepair.methods.single import SingleMethod
 from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ class LonepairSingle(PatchMethod, SingleMethod):
         found = {"look": self.look("a", self.random("a", sizes, inputs.rng), inputs.rng)}
         if self.config.lambda_rec:
             rebuilt = self.render(self.reconstruction_maps(sizes), sizes)
-            found["rec"] = self.config.lambda_rec * losses.mean_square(rebuilt, nets.cut(sizes, inputs.real["a"][-1]))
+            found["rec"] = self.config.lambda_rec * losses.mean_squared_error(
+                rebuilt, nets.crop_image(sizes, inputs.real["a"][-1])
+            )
         return found
 
     def noise_maps(self, sizes: StageSizes, rng: RandomStream) -> list[Tensor]:

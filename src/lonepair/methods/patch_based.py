@@ -114,7 +114,7 @@ class PatchMethod(Method):
                 config.stages,
                 config.border_padding,
                 # A tanh that is once at its end stays there: nothing would bring a wrong black back.
-                squash=False,
+                final_tanh=False,
             )
             self.nets[f"exemplar_{domain}"] = nets.Exemplar(plan.channels)
         self._looks: dict[tuple[str, int], distance.PatchDistribution] = {}
@@ -158,7 +158,7 @@ class PatchMethod(Method):
         groups = {
             domain: [
                 {"params": parameters, "lr": c.lr * c.stage_lr_decay**back}
-                for back, parameters in self.generator(domain).trained(c.trained_stages)
+                for back, parameters in self.generator(domain).parameters_by_stage(c.trained_stages)
             ]
             for domain in self.domains
         }

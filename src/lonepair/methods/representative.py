@@ -1,4 +1,4 @@
-"""`representative`: a growing pair of generators that redraw each other's images.
+"""`representative`: a pair of growing generators that translate each other's images.
 
 Source: Ly Phi Long, "Multi-scale learning a GAN from a single representative" (thesis slides, in Vietnamese). It joins
 ConSinGAN's generator (Hinz et al., WACV 2021) to the two-way objective of Structural Analogy (Benaim et al., CGF 2021).
@@ -13,16 +13,16 @@ one critic and one generator update a step, as in Structural Analogy; a translat
 by default the coarsest, as the reconstruction does.
 
 Our departures:
-- Half of the translated images during training are the real ones (`real_image_probability`), since it is the user's own image
-  that is translated in the end; the thesis translates generated ones only.
-- Training sees windows of 0.6 of each side (`window`), and the coarsest stage has 40 pixels on the shortest side
-  rather than ConSinGAN's 25 (`min_side`). With whole images and 11-pixel patches at 25 pixels each network draws its
-  own picture from memory of the place, whatever it is shown. (A step costs little more than a third, too.)
-- The cycle brings back the mean of the colours (`cycle`): to bring back each colour, a network hides the source's hues
-  in what it redraws, and a yellow flame shows through grey stones.
-- Normalisation uses the image's own statistics in use and in finished stages, too (`norm`). That is what BatchNorm
-  computes when it trains on one image; its running averages mix random, reconstructed and redrawn images.
-- Of windows above 181 x 181 a step sees crops (`crop`).
+- Half of the images translated during training are real (`real_image_probability`), since users translate real images;
+  the thesis translates generated ones only.
+- Training sees windows of 0.6 of each side (`window_fraction`), and the coarsest stage has 40 pixels on the shortest
+  side rather than ConSinGAN's 25 (`min_side`). With full images and 11-pixel patches at 25 pixels, each network learns
+  its target by position and ignores its input. (A step also costs little more than a third.)
+- The cycle compares the mean of the colours (`cycle_channels`): with a cycle over each color, a network hides the
+  source's hues in the translation, and a yellow flame shows through grey stones.
+- Normalisation uses the image's own statistics in use and in finished stages, too (`normalization`). That is what
+  BatchNorm computes when it trains on one image; its running averages mix random, reconstructed and redrawn images.
+- Of windows above 181 x 181 a step sees crops (`crop_size`).
 - A pair keeps its two sizes and aspects: one list of scale factors serves both images, and the points of the gradient
   penalty between images of unequal size are taken from windows. The published pair systems stretch both to a square.
 """
@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Method, Plan, Player, Schedule, Size, StepInputs
+from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
 from lonepair.methods.config import (
     AdamConfig,
     AdversarialConfig,
@@ -53,6 +53,7 @@ from lonepair.methods.config import (
     TranslationConfig,
 )
 from lonepair.methods.growing import generator_parameter_counts, step_work
+from lonepair.methods.pair import OTHER, PairMethod
 
 if TYPE_CHECKING:
     import torch
@@ -70,9 +71,6 @@ else:
     pyramid = lazy("lonepair.ops.pyramid")
     regions = lazy("lonepair.ops.regions")
     resize = lazy("lonepair.ops.resize")
-
-
-OTHER = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True)
@@ -156,11 +154,10 @@ class Seen:
     """All of it, (1, c, h, w), of a large one at the last of the stages that are drawn whole."""
 
 
-class Representative(Method):
+class Representative(PairMethod):
     """Two growing generators G_a, G_b and two patch critics D_a, D_b."""
 
     name = "representative"
-    domains = ("a", "b")
     inference_nets = ("g_a", "g_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
@@ -220,7 +217,7 @@ class Representative(Method):
         g_groups = [
             {"params": parameters, "lr": c.lr_g * c.stage_lr_decay**back}
             for domain in self.domains
-            for back, parameters in self.generator(domain).trained(c.trained_stages)
+            for back, parameters in self.generator(domain).parameters_by_stage(c.trained_stages)
         ]
         d_params = [p for domain in self.domains for p in self.nets[f"d_{domain}"].parameters()]
         betas = (c.beta1, c.beta2)
@@ -251,9 +248,9 @@ class Representative(Method):
         crop, rng = self.config.crop_side, inputs.rng
         # The coarsest stage is small.
         side = crop if self.stage else 0
-        sizes = {d: nets.crops(self._window_sizes(d), side, self.patch_size, rng) for d in self.domains}
-        windows = {d: regions.window(inputs.real[d][-1], sizes[d][-1], rng.uniform(2)) for d in self.domains}
-        real = {d: Seen(nets.cut(sizes[d], window), window) for d, window in windows.items()}
+        sizes = {d: nets.choose_crops(self._window_sizes(d), side, self.patch_size, rng) for d in self.domains}
+        windows = {d: regions.crop_at(inputs.real[d][-1], sizes[d][-1], rng.uniform(2)) for d in self.domains}
+        real = {d: Seen(nets.crop_image(sizes[d], window), window) for d, window in windows.items()}
         random = {d: self._seen(d, self._first(sizes[d], rng), sizes[d], 0, rng, 1.0) for d in self.domains}
         shown = real if redraws_real else random
         redrawn = {d: self._seen_again(shown[d], sizes[d], OTHER[d], rng) for d in self.domains}
@@ -265,7 +262,7 @@ class Representative(Method):
         """`image`, which enters at stage `start_stage`, drawn by `domain`'s generator with so much of the noise."""
         noises = self._noises(sizes, start_stage, rng, share)
         if isinstance(sizes, nets.Crops):
-            return Seen(*self.generator(domain).crops_and_whole(image, sizes, start_stage, noises))
+            return Seen(*self.generator(domain).crops_and_coarse_image(image, sizes, start_stage, noises))
         drawn = self.generator(domain)(image, sizes, start_stage, noises)
         return Seen(drawn, drawn)
 
@@ -309,10 +306,10 @@ class Representative(Method):
             found[f"adv_{other}{domain}"] = -c.lambda_adv * critic(made.redrawn[other].pieces).mean()
             cycled = self._seen_again(made.redrawn[other], made.sizes[other], other, inputs.rng)
             pair = (self._kept(cycled.pieces), self._kept(made.shown(other).pieces))
-            found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_square(*pair)
+            found[f"cyc_{other}"] = c.lambda_cyc * losses.mean_squared_error(*pair)
             coarsest = resize.resize_image(made.real[domain].whole, made.sizes[domain][0])
             rebuilt = self.generator(domain)(coarsest, made.sizes[domain])
-            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_square(rebuilt, made.real[domain].pieces)
+            found[f"rec_{domain}"] = c.lambda_rec * losses.mean_squared_error(rebuilt, made.real[domain].pieces)
         return found
 
     def _kept(self, image: Tensor) -> Tensor:
@@ -347,7 +344,7 @@ class Representative(Method):
         """The stage at which an image enters where `start_stage`, None or -1 is asked for: one that is drawn whole."""
         start_stage, last = (
             self.config.start_stage if start_stage is None else start_stage,
-            self.generator("a").whole_stages(sizes) - 1,
+            self.generator("a").full_image_stages(sizes) - 1,
         )
         return last if start_stage == -1 else min(start_stage, last)
 
@@ -366,11 +363,7 @@ class Representative(Method):
         return {"a": a, "b": self.translate(a, sizes["a"], "b", None, rng)}
 
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
-        pictures = []
-        for domain in self.domains:
-            other = OTHER[domain]
-            shown = self.translate(real[domain][-1], self.sizes[domain], other, None, rng)
-            pictures += [(domain, real[domain][-1]), (f"{domain} as {other}", shown)]
+        pictures = self.translation_preview(real, rng)
         return [*pictures, ("random a", self._random("a", self.sizes["a"], rng))]
 
     def parameter_counts(self) -> dict[str, int]:

@@ -1,8 +1,7 @@
-"""Drawing in bands: what networks of 3x3 convolutions rng, a few rows at a time, exactly as in one piece.
+"""Networks of 3x3 convolutions evaluated in bands of rows, so that memory holds a band of every feature map only.
 
-A row of a feature map is computed from the few rows around it, so that memory holds a band of every map instead of all
-maps whole. Normalisation by the image's own statistics needs all of a map: such a one is kept, and the next of the same
-stage overwrites it.
+A row of a feature map depends on a few rows around it, so that the values are those of the full image. Normalization by
+an image's own statistics needs the full map: such a map is stored, and the next one of the same stage overwrites it.
 """
 
 from __future__ import annotations
@@ -18,133 +17,146 @@ from torch import Tensor, nn
 from lonepair.nets.blocks import InstanceNorm
 from lonepair.ops.resize import resize_rows
 
-BAND = 1 << 16
-"""Pixels of a band, about: its maps of 64 channels are small enough for the allocator to keep (`train.engine`)."""
-LAUNCHED = 1 << 20
-"""The same, about, on a GPU, for which it takes much to do to be worth the launch."""
+BAND_PIXELS = 1 << 16
+"""Pixels of a band, about, on a CPU: its maps of 64 channels are small enough for the allocator to reuse."""
+GPU_BAND_PIXELS = 1 << 20
+"""Pixels of a band, about, on a GPU, where a kernel needs more work to be worth its launch."""
+_MIN_BAND_ROWS = 4
 _EPSILON = 1e-5
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A map (1, c, h, w) of which any rows can be computed, and computed again."""
+    """A feature map (1, c, h, w) whose rows are computed on demand, and computed again if asked for again."""
 
     size: tuple[int, int]
     """(h, w)."""
-    part: Callable[[int, int], Float[Tensor, "1 c _ w"]]
-    """The rows from the first number to before the second."""
+    compute: Callable[[int, int], Float[Tensor, "1 c _ w"]]
+    """(first, last) -> the rows [first, last)."""
     scratch: Float[Tensor, "1 c2 h2 w2"] | None = None
-    """A whole map that these rows are computed from, and nothing else: it may be overwritten, a band behind them."""
+    """A stored map that only these rows are computed from: `full` may overwrite it, a band behind."""
 
-    def whole(self, seen: Callable[[Tensor], None] = lambda band: None) -> Float[Tensor, "1 c h w"]:
-        """All of it, a band at a time, which `seen` is shown; in the place of `scratch` where there is room."""
-        (h, w), made, before, last = self.size, None, None, 0
-        step = max(4, BAND // w)
+    def full(self, on_band: Callable[[Tensor], None] = lambda band: None) -> Float[Tensor, "1 c h w"]:
+        """The full map, computed band by band, in the memory of `scratch` if it fits there.
+
+        Args:
+            on_band: Receives every band, top to bottom.
+        """
+        (h, w), output, previous, last = self.size, None, None, 0
+        band_rows = max(_MIN_BAND_ROWS, BAND_PIXELS // w)
         while last < h:
-            first, last = last, min(h, last + step)
-            band = self.part(first, last)
+            first, last = last, min(h, last + band_rows)
+            band = self.compute(first, last)
             if band.device.type != "cpu":
-                step = max(4, LAUNCHED // w)
-            seen(band)
-            if made is None:
-                made = self._room(band)
-            if before is not None:  # a band late, as this one was computed from rows around it
-                made[:, :, before[0] : first, :w] = before[1]
-            before = first, band
-        assert made is not None
-        assert before is not None
-        made[:, :, before[0] : h, :w] = before[1]
-        return made[:, :, :h, :w]
+                band_rows = max(_MIN_BAND_ROWS, GPU_BAND_PIXELS // w)
+            on_band(band)
+            if output is None:
+                output = self._allocate(band)
+            # Written one band late: this band was computed from rows of `scratch` around it.
+            if previous is not None:
+                output[:, :, previous[0] : first, :w] = previous[1]
+            previous = first, band
+        assert output is not None
+        assert previous is not None
+        output[:, :, previous[0] : h, :w] = previous[1]
+        return output[:, :, :h, :w]
 
-    def _room(self, band: Tensor) -> Tensor:
-        """Memory for all of the map that has this `band`."""
+    def _allocate(self, band: Tensor) -> Tensor:
+        """Memory for a full map with the channels of `band`."""
         shape, old = (1, band.shape[1], *self.size), self.scratch
         fits = old is not None and old.shape[1] == shape[1] and old.shape[2] >= shape[2] and old.shape[3] >= shape[3]
         if old is not None and fits and old.dtype == band.dtype:
             return old
         return torch.empty(shape, dtype=band.dtype, device=band.device, memory_format=torch.channels_last)
 
-    def through(self, layers: nn.Module) -> Rows:
-        """What `layers`, in sequence, make of it: convolutions, normalisations and what acts on single pixels."""
+    def apply(self, layers: nn.Module) -> Rows:
+        """`layers`, in sequence, of this map: unstrided 3x3 convolutions, normalizations and pixelwise modules."""
         rows = self
         for layer in layers.children() if isinstance(layers, nn.Sequential) else [layers]:
             if isinstance(layer, nn.Sequential):
-                rows = rows.through(layer)
+                rows = rows.apply(layer)
             elif isinstance(layer, nn.Conv2d):
-                rows = rows._convolved(layer)
+                rows = rows._convolve(layer)
             elif isinstance(layer, InstanceNorm) or (isinstance(layer, nn.BatchNorm2d) and layer.training):
-                rows = rows._normalised(layer)
+                rows = rows._normalize(layer)
             else:
-                rows = rows.each(layer)
+                rows = rows.map(layer)
         return rows
 
-    def each(self, of: Callable[[Tensor], Tensor]) -> Rows:
-        """What `of` makes of every pixel."""
-        return Rows(self.size, lambda first, last: of(self.part(first, last)), self.scratch)
+    def map(self, function: Callable[[Tensor], Tensor]) -> Rows:
+        """A pixelwise `function` of this map."""
+        return Rows(self.size, lambda first, last: function(self.compute(first, last)), self.scratch)
 
-    def plus(self, other: Rows) -> Rows:
-        """The sum of two maps, of which the other has no `scratch` of its own."""
-        return Rows(self.size, lambda first, last: self.part(first, last) + other.part(first, last), self.scratch)
+    def add(self, other: Rows) -> Rows:
+        """The sum with `other`, which has no `scratch`."""
+        return Rows(self.size, lambda first, last: self.compute(first, last) + other.compute(first, last), self.scratch)
 
-    def padded(self, by: int) -> Rows:
-        """With `by` pixels of zeros around."""
-        (h, w), pad = self.size, by
+    def zero_pad(self, margin: int) -> Rows:
+        """This map with `margin` pixels of zeros on each side."""
+        if margin == 0:
+            return self
+        h, w = self.size
 
-        def part(first: int, last: int) -> Tensor:
-            inner = (max(first - pad, 0), min(last - pad, h))
-            return F.pad(self.part(*inner), (pad, pad, max(pad - first, 0), max(last - pad - h, 0)))
+        def compute(first: int, last: int) -> Tensor:
+            inside = (max(first - margin, 0), min(last - margin, h))
+            above, below = max(margin - first, 0), max(last - margin - h, 0)
+            return F.pad(self.compute(*inside), (margin, margin, above, below))
 
-        return Rows((h + 2 * by, w + 2 * by), part) if by else self
+        return Rows((h + 2 * margin, w + 2 * margin), compute)
 
-    def _convolved(self, layer: nn.Conv2d) -> Rows:
+    def _convolve(self, layer: nn.Conv2d) -> Rows:
         (h, w), pad = self.size, int(layer.padding[0])
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
 
-        def part(first: int, last: int) -> Tensor:
-            above, below = first - pad, last - pad + 2  # what a 3x3 convolution sees
-            seen = self.part(max(above, 0), min(below, h))
+        def compute(first: int, last: int) -> Tensor:
+            # The rows that a 3x3 convolution reads, padded where they lie outside the map.
+            top, bottom = first - pad, last - pad + 2
+            inputs = self.compute(max(top, 0), min(bottom, h))
             if pad:
-                seen = F.pad(seen, (pad, pad, max(-above, 0), max(below - h, 0)), mode)
-            return F.conv2d(seen, layer.weight, layer.bias)
+                inputs = F.pad(inputs, (pad, pad, max(-top, 0), max(bottom - h, 0)), mode)
+            return F.conv2d(inputs, layer.weight, layer.bias)
 
-        return Rows((h + 2 * pad - 2, w + 2 * pad - 2), part, self.scratch)
+        return Rows((h + 2 * pad - 2, w + 2 * pad - 2), compute, self.scratch)
 
-    def _normalised(self, layer: InstanceNorm | nn.BatchNorm2d) -> Rows:
+    def _normalize(self, layer: InstanceNorm | nn.BatchNorm2d) -> Rows:
         statistics = _Statistics()
-        kept = self.whole(statistics.see)
-        mean, variance = statistics.found()
-        rows = Rows(self.size, lambda first, last: kept[:, :, first:last], kept)
-        return rows.each(lambda band: F.batch_norm(band, mean, variance, layer.weight, layer.bias))
+        stored = self.full(statistics.update)
+        mean, variance = statistics.mean_and_variance()
+        rows = Rows(self.size, lambda first, last: stored[:, :, first:last], stored)
+        return rows.map(lambda band: F.batch_norm(band, mean, variance, layer.weight, layer.bias))
 
 
 class _Statistics:
-    """Mean and variance of each channel of a map that is seen in bands."""
+    """Running mean and variance of each channel, over the bands of a map."""
 
     def __init__(self) -> None:
-        self._count, self._mean, self._spread = 0, torch.zeros(()), torch.zeros(())
+        self._pixels, self._mean, self._squares = 0, torch.zeros(()), torch.zeros(())
 
-    def see(self, band: Float[Tensor, "1 c h w"]) -> None:
-        """Take in one more band."""
-        # Means of squares would lose the variance to rounding; bands are joined by their own (Chan et al. 1979).
-        here = band.shape[2] * band.shape[3]
-        # On a map laid out channels last ten times as fast as the general mean and variance.
-        _, average, inverse = torch.native_batch_norm(band.float(), None, None, None, None, True, 0.0, _EPSILON)
-        average, variance = average.double(), (inverse.double() ** -2 - _EPSILON).clamp(min=0)
-        count, apart = self._count, average - self._mean.to(average)
-        self._spread = self._spread.to(average) + here * variance + apart.square() * (count * here / (count + here))
-        self._mean = self._mean.to(average) + apart * (here / (count + here))
-        self._count += here
+    def update(self, band: Float[Tensor, "1 c h w"]) -> None:
+        """Include one more band (the parallel update of Chan, Golub, LeVeque 1979, eq. 2.1).
 
-    def found(self) -> tuple[Float[Tensor, c], Float[Tensor, c]]:
-        """Mean and variance of all that was seen."""
-        return self._mean.float(), (self._spread / self._count).float()
+        The mean of squares less the squared mean would lose the variance to rounding.
+        """
+        pixels = band.shape[2] * band.shape[3]
+        # With channels last ten times as fast as torch's general mean and variance.
+        _, mean, inverse = torch.native_batch_norm(band.float(), None, None, None, None, True, 0.0, _EPSILON)
+        mean, variance = mean.double(), (inverse.double() ** -2 - _EPSILON).clamp(min=0)
+        before, difference = self._pixels, mean - self._mean.to(mean)
+        between = difference.square() * (before * pixels / (before + pixels))
+        self._squares = self._squares.to(mean) + pixels * variance + between
+        self._mean = self._mean.to(mean) + difference * (pixels / (before + pixels))
+        self._pixels += pixels
 
-
-def rows_of(whole: Float[Tensor, "1 c h w"]) -> Rows:
-    """A map that is there."""
-    return Rows((whole.shape[-2], whole.shape[-1]), lambda first, last: whole[:, :, first:last])
+    def mean_and_variance(self) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
+        """Of each channel, over all bands."""
+        return self._mean.float(), (self._squares / self._pixels).float()
 
 
-def resized(features: Float[Tensor, "1 c h w"], size: tuple[int, int], corners: bool) -> Rows:
-    """`features` as `resize_features`, or `resize_corners`, gives them at `size`."""
-    return Rows(size, lambda first, last: resize_rows(features, size, slice(first, last), corners))
+def as_rows(features: Float[Tensor, "1 c h w"]) -> Rows:
+    """A stored map as `Rows`."""
+    return Rows((features.shape[-2], features.shape[-1]), lambda first, last: features[:, :, first:last])
+
+
+def resized_rows(features: Float[Tensor, "1 c h w"], size: tuple[int, int], align_corners: bool) -> Rows:
+    """The rows of `features` at (h, w) `size`, by `resize_features` or, to align corners, `resize_align_corners`."""
+    return Rows(size, lambda first, last: resize_rows(features, size, slice(first, last), align_corners))

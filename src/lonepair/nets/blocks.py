@@ -1,4 +1,4 @@
-"""Convolution blocks that the generators and critics are made of."""
+"""Convolution blocks of the generators and critics."""
 
 from typing import Literal
 
@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from lonepair.ops.padding import reflect_pad
 
 Norm = Literal["batch", "instance", "none"]
-Border = Literal["zeros", "reflect"]
+PaddingMode = Literal["zeros", "reflect"]
 
 
 class InstanceNorm(nn.Module):
-    """Each image's own statistics, in training and in use: what BatchNorm computes when it trains on one image.
+    """Normalizes each image by its own statistics, in training and in use, as BatchNorm does in training on one image.
 
-    Values as `nn.InstanceNorm2d(affine=True)`; a batch of one takes BatchNorm's kernel, which keeps channels-last.
+    The values are those of `nn.InstanceNorm2d(affine=True)`. A batch of one uses BatchNorm's kernel, which keeps the
+    channels-last layout.
     """
 
     def __init__(self, channels: int) -> None:
@@ -31,16 +32,16 @@ class InstanceNorm(nn.Module):
         return F.instance_norm(features, weight=self.weight, bias=self.bias)
 
 
-class MirroredConv2d(nn.Conv2d):
-    """A convolution whose border is mirrored outward, and its derivative the same twice (see `reflect_pad`)."""
+class ReflectConv2d(nn.Conv2d):
+    """A 3x3 convolution with reflection padding whose gradient is the same in every run (see `reflect_pad`)."""
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
-        """Each side is shorter by 2 where `padding` is 0, and as long as it was where it is 1."""
+        """The convolved features: 2 pixels smaller on each axis with `padding` 0, of the same size with 1."""
         return F.conv2d(reflect_pad(features, int(self.padding[0])), self.weight, self.bias)
 
 
 class Constant(nn.Module):
-    """An image or a map that is kept with the networks, such as the noise that a reconstruction starts from."""
+    """A map that is saved with the networks' weights, such as the noise z* from which SinGAN reconstructs its image."""
 
     value: Tensor
 
@@ -49,33 +50,36 @@ class Constant(nn.Module):
         self.register_buffer("value", torch.zeros(1, channels, h, w))
 
 
-def convolution(inputs: int, outputs: int, padding: int, border: Border) -> nn.Conv2d:
-    """Conv 3x3, its border filled as `border` says."""
-    kind = nn.Conv2d if border == "zeros" else MirroredConv2d
-    return kind(inputs, outputs, 3, padding=padding, padding_mode=border)
+def convolution(inputs: int, outputs: int, padding: int, padding_mode: PaddingMode) -> nn.Conv2d:
+    """A 3x3 convolution from `inputs` to `outputs` channels; `padding` is in pixels."""
+    layer = nn.Conv2d if padding_mode == "zeros" else ReflectConv2d
+    return layer(inputs, outputs, 3, padding=padding, padding_mode=padding_mode)
 
 
 def conv_block(
-    inputs: int, outputs: int, *, norm: Norm, slope: float, padding: int, border: Border = "zeros"
+    inputs: int, outputs: int, *, norm: Norm, negative_slope: float, padding: int, padding_mode: PaddingMode = "zeros"
 ) -> nn.Sequential:
-    """Conv 3x3 (+ normalisation) + LeakyReLU; `padding` in pixels (0: each side loses 1), filled as `border` says."""
-    layers: list[nn.Module] = [convolution(inputs, outputs, padding, border)]
+    """Conv 3x3 (+ normalization) + LeakyReLU; `padding` is in pixels (0: the output loses one on each side)."""
+    layers: list[nn.Module] = [convolution(inputs, outputs, padding, padding_mode)]
     if norm != "none":
         layers.append(nn.BatchNorm2d(outputs) if norm == "batch" else InstanceNorm(outputs))
-    layers.append(nn.LeakyReLU(slope))
+    layers.append(nn.LeakyReLU(negative_slope))
     return nn.Sequential(*layers)
 
 
 def init_normal(module: nn.Module, zero_bias: bool) -> None:
-    """Convolutions N(0, 0.02), norms' weights N(1, 0.02), as DCGAN has it; SinGAN and its followers do not set biases.
+    """Initialize as DCGAN (Radford et al. 2016): convolutions' weights N(0, 0.02²), norms' weights N(1, 0.02²).
 
-    Without `zero_bias` a convolution's bias stays as torch makes it, uniform in ±1/√(inputs x 9).
+    Args:
+        module: Changed in place.
+        zero_bias: Set convolutions' biases to 0. Otherwise they keep torch's default, uniform in ±1/√(9·inputs), as in
+            SinGAN and its followers.
     """
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d):
-            nn.init.normal_(part.weight, 0.0, 0.02)
-            if zero_bias and part.bias is not None:
-                nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.BatchNorm2d | InstanceNorm):
-            nn.init.normal_(part.weight, 1.0, 0.02)
-            nn.init.zeros_(part.bias)
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, 0.0, 0.02)
+            if zero_bias and layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d | InstanceNorm):
+            nn.init.normal_(layer.weight, 1.0, 0.02)
+            nn.init.zeros_(layer.bias)

@@ -21,15 +21,17 @@ class PatchCritic(DeviceAware):
     """
 
     def __init__(
-        self, channels: int, width: int, blocks: int, slope: float, norm: Norm = "none", zero_bias: bool = True
+        self, channels: int, width: int, blocks: int, negative_slope: float, norm: Norm = "none", zero_bias: bool = True
     ) -> None:
         super().__init__()
         self.direct = False
         """Whether scores of a leaf, at which a penalty is taken, are by `_Twice`: the same, on a GPU much faster."""
         widths = [channels] + [width] * (blocks - 1)
-        self.body = nn.Sequential(
-            *(conv_block(i, o, norm=norm, slope=slope, padding=0) for i, o in itertools.pairwise(widths))
-        )
+        conv_blocks = [
+            conv_block(inputs, outputs, norm=norm, negative_slope=negative_slope, padding=0)
+            for inputs, outputs in itertools.pairwise(widths)
+        ]
+        self.body = nn.Sequential(*conv_blocks)
         self.score = nn.Conv2d(width, 1, 3)
         init_normal(self, zero_bias)
 

@@ -1,8 +1,10 @@
-"""Crops: pieces of what networks of 3x3 convolutions rng, each exactly as it would be in the whole picture.
+"""Crops of what a growing generator computes: a training step on a large image costs what its crops cost.
 
-Every pixel hangs on a few around it, and on fewer of each coarser stage. So a step on pieces of a picture costs what
-these pieces cost, however large the picture is. What is normalised by an image's own statistics takes those of all
-pieces together in place of the whole image's: the one thing that is not exact.
+A pixel depends on a few pixels around it, and on fewer of each coarser stage, so that the crops' values are exactly the
+full image's. Instance normalization is the one exception: it takes the statistics of all crops together for the full
+image's. The generator's full image, crops and bands of rows stay three evaluations of one stage (`nets.stage`), which
+stand side by side there. One form for all three was tried on paper and was no smaller: the full image upsamples twice
+where crops upsample once, and the order of the sums in the gradient must stay what published runs used.
 """
 
 from __future__ import annotations
@@ -10,23 +12,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch.nn.functional as F
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
-from lonepair.nets.blocks import InstanceNorm
+from lonepair.nets.stage import StageGeometry
 from lonepair.ops.noise import RandomStream
-from lonepair.ops.regions import Regions, Size, pieces_of
+from lonepair.ops.regions import Regions, Size, sample_regions
 
 
 @dataclass(frozen=True, eq=False)
 class Crops:
-    """What is wanted of pictures: pieces of the newest stage's, out of (h, w) `sizes` of all stages."""
+    """Which crops of the newest stage's image to compute, and the (h, w) of the full image at every stage."""
 
     sizes: tuple[Size, ...]
-    wanted: Regions
-    found: dict[tuple[int, int, str], list[Regions]] = field(default_factory=dict)
-    """What of each stage they hang on, as far as it was asked for, by what a network is like."""
+    regions: Regions
+    """In the image of the newest stage."""
+    _by_geometry: dict[StageGeometry, list[Regions]] = field(default_factory=dict)
+    """`regions_by_stage` of each geometry, as two generators may share one step's crops."""
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -34,47 +36,43 @@ class Crops:
     def __getitem__(self, stage: int) -> Size:
         return self.sizes[stage]
 
+    def regions_by_stage(self, geometry: StageGeometry) -> list[Regions]:
+        """The features that the crops depend on, stage 0 first: regions at the fine stages, below these full maps."""
+        if geometry not in self._by_geometry:
+            self._by_geometry[geometry] = _regions_by_stage(self, geometry)
+        return self._by_geometry[geometry]
+
 
 StageSizes = Sequence[Size] | Crops
-"""(h, w) of all stages, whose last is drawn, and maybe only pieces of it."""
+"""(h, w) of the image at stages 0 and up; `Crops` if only crops of the last one are computed."""
 
 
-def crops(sizes: Sequence[Size], side: int, patch: int, rng: RandomStream) -> StageSizes:
-    """`pieces_of` a picture, or `sizes` as they are, where it is small."""
-    found = pieces_of(1, sizes[-1], side, patch, rng)
-    return sizes if found is None else Crops(tuple(sizes), found)
+def choose_crops(sizes: Sequence[Size], side: int, patch: int, rng: RandomStream) -> StageSizes:
+    """Random crops of the last of `sizes` (see `sample_regions`), or `sizes` itself if that is too small for crops."""
+    regions = sample_regions(sizes[-1], side, patch, rng)
+    return sizes if regions is None else Crops(tuple(sizes), regions)
 
 
-def cut(sizes: StageSizes, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n c h2 w2"]:
-    """What is wanted of an image of the newest stage."""
-    return sizes.wanted.cut(image) if isinstance(sizes, Crops) else image
+def crop_image(sizes: StageSizes, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n c h2 w2"]:
+    """The crops that `sizes` names of an image at the newest stage; the image itself if `sizes` names none."""
+    return sizes.regions.crop(image) if isinstance(sizes, Crops) else image
 
 
-def whole(sizes: StageSizes) -> Sequence[Size]:
-    """The sizes of whole pictures."""
+def full_sizes(sizes: StageSizes) -> Sequence[Size]:
+    """(h, w) of the full image at every stage."""
     return sizes.sizes if isinstance(sizes, Crops) else sizes
 
 
-def enlarged_from(
-    first: Int[Tensor, " n"], length: int, old: int, new: int, corners: bool
-) -> tuple[Int[Tensor, " n"], int]:
-    """Which of `old` values `length` of the `new` ones, from `first` on, that a bicubic enlargement makes of them hang
-    on: the first, which may lie beyond the border, and how many are enough wherever they lie."""
-    if corners:
-        low, share = first * (old - 1) // max(1, new - 1), (old - 1, max(1, new - 1))
-    else:
-        low, share = ((2 * first + 1) * old - new) // (2 * new), (old, new)
-    # The kernel reaches one value back and two on.
-    return low - 1, 4 - (1 - length) * share[0] // share[1]
-
-
-def together(layers: nn.Module, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
-    """`layers` of crops of one image: normalised by the statistics of all."""
-    for layer in layers.children() if isinstance(layers, nn.Sequential) else [layers]:
-        if isinstance(layer, nn.Sequential):
-            features = together(layer, features)
-        elif isinstance(layer, InstanceNorm):
-            features = F.batch_norm(features, None, None, layer.weight, layer.bias, training=True)
-        else:
-            features = layer(features)
-    return features
+def _regions_by_stage(crops: Crops, geometry: StageGeometry) -> list[Regions]:
+    # The tail is one convolution of 3x3.
+    regions = crops.regions.expanded(1)
+    by_stage = [regions]
+    for stage in range(len(crops) - 1, 0, -1):
+        below = crops[stage - 1]
+        if not regions.is_full_image:
+            regions = geometry.features_below(regions, below)
+        # Stage 0 has the full image's noise, and crops that overlap much cost more than the full map.
+        if regions.is_full_image or stage == 1 or regions.pixels >= below[0] * below[1]:
+            regions = Regions.full_image(below, regions.top_left.device)
+        by_stage.append(regions)
+    return by_stage[::-1]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lonepair.nets.bands import rows_of
+from lonepair.nets.bands import as_rows
 from lonepair.nets.blocks import Norm, conv_block, init_normal
 from lonepair.ops.noise import LARGE
 
@@ -19,20 +19,22 @@ class StageGenerator(nn.Module):
     With `padding` 0 each side loses `layers` pixels, and the caller pads the input; with 1 the size is kept.
     """
 
-    def __init__(self, channels: int, width: int, layers: int, slope: float, padding: int, norm: Norm) -> None:
+    def __init__(self, channels: int, width: int, layers: int, negative_slope: float, padding: int, norm: Norm) -> None:
         super().__init__()
         widths = [channels] + [width] * (layers - 1)
-        self.body = nn.Sequential(
-            *(conv_block(i, o, norm=norm, slope=slope, padding=padding) for i, o in itertools.pairwise(widths))
-        )
+        conv_blocks = [
+            conv_block(inputs, outputs, norm=norm, negative_slope=negative_slope, padding=padding)
+            for inputs, outputs in itertools.pairwise(widths)
+        ]
+        self.body = nn.Sequential(*conv_blocks)
         self.tail = nn.Sequential(nn.Conv2d(width, channels, 3, padding=padding), nn.Tanh())
         init_normal(self, zero_bias=False)
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
         """What the stage draws."""
         if not torch.is_grad_enabled() and image.shape[-2] * image.shape[-1] > LARGE:
-            each = (rows_of(one[None]).through(self.body).through(self.tail) for one in image)
-            return torch.cat([rows.whole() for rows in each])
+            each = (as_rows(one[None]).apply(self.body).apply(self.tail) for one in image)
+            return torch.cat([rows.full() for rows in each])
         drawn: Tensor = self.tail(self.body(image))
         return drawn
 

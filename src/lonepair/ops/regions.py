@@ -1,13 +1,13 @@
-"""Where pieces of pictures lie: pieces that together are as good as the whole, every patch as likely as every other.
+"""Regions: rectangles of one size in maps of one size, and how a training step samples, crops and upsamples them.
 
-The host knows how large they are, and need not know where they lie: that is a tensor, which a GPU draws, and by which
-it takes them. So a step that sees others each time is the same to the host, and can be recorded.
+The host knows only sizes. Positions are a tensor that the device draws and indexes with, so that every step on random
+crops launches the same operations and can be captured as a CUDA graph.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,172 +16,195 @@ from torch import Tensor
 
 from lonepair.ops.device import is_on_cpu
 from lonepair.ops.noise import RandomStream
-from lonepair.ops.resize import resized_by, resizing
+from lonepair.ops.resize import apply_resize_matrices, resize_matrix
 
 Size = tuple[int, int]
-Seen = Callable[[Tensor, int, int, int], tuple[Tensor, int]]
-"""Of so many values along an axis, from the given ones on, and the numbers of old and of new values: which of the old
-ones they are made of, the first ones and how many at most."""
+InputSupport = Callable[[Tensor, int, int, int], tuple[Tensor, int]]
+"""The inputs that an interval of outputs depends on, along one axis: (first outputs (n,), number of outputs, length of
+the input's axis, length of the output's) -> (first inputs (n,), which may lie outside the axis; number of inputs)."""
 
-ACROSS = 2
-"""So many crops lie side by side, and as many one below the other: one in each quarter of the picture."""
-_FINE = 1 << 24
-"""A share in [0, 1) is counted in such parts: to multiply whole numbers needs no float64, and never rounds up to 1."""
+_CROPS_PER_AXIS = 2
+"""Crops side by side, and one below the other: one in each quarter of the image."""
+_FRACTION_STEPS = 1 << 24
+"""A fraction in [0, 1) is counted in these steps: products of integers need no float64 and never round up to 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """Where crops of one size lie in maps of one size."""
+    """Rectangles of one size in maps of one size."""
 
-    of: Size
+    map_size: Size
     """(h, w) of the maps."""
     size: Size
-    """(h, w) of the crops."""
-    corners: Int[Tensor, "n 2"]
-    """(top, left) of each."""
+    """(h, w) of each region."""
+    top_left: Int[Tensor, "n 2"]
+    """(row, column) of the upper left pixel of each region."""
 
     @classmethod
-    def whole(cls, of: Size, device: torch.device) -> Regions:
-        """All of one map."""
-        return cls(of, of, torch.zeros(1, 2, dtype=torch.long, device=device))
+    def full_image(cls, size: Size, device: torch.device) -> Regions:
+        """One region that covers a map of (h, w) `size`."""
+        return cls(size, size, torch.zeros(1, 2, dtype=torch.long, device=device))
 
     def __len__(self) -> int:
-        return len(self.corners)
+        return len(self.top_left)
 
     @property
-    def is_whole(self) -> bool:
-        return self.size == self.of
+    def is_full_image(self) -> bool:
+        return self.size == self.map_size
 
-    def only(self, index: Int[Tensor, ""]) -> Regions:
-        """One of them."""
-        return replace(self, corners=narrowed(self.corners, 0, index, 1))
+    @property
+    def pixels(self) -> int:
+        """Number of pixels of all regions."""
+        return len(self) * self.size[0] * self.size[1]
 
-    def cut(self, images: Float[Tensor, "m c h w"]) -> Float[Tensor, "n c h2 w2"]:
-        """The crops of one image, or one of each of as many."""
-        return _cut(images, self.corners, self.size)
+    # -- pixels of the regions --------------------------------------------------------------------------------------
 
-    def cut_from(self, crops: Float[Tensor, "n c h w"], theirs: Regions) -> Float[Tensor, "n c h2 w2"]:
-        """The same of `crops` that lie at `theirs`, around these."""
-        return _cut(crops, self.corners - theirs.corners, self.size)
+    def crop(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n c h2 w2"]:
+        """Crops of one map at these regions."""
+        return _crop(image, self.top_left, self.size)
 
-    def around(self, crops: Float[Tensor, "n c h w"], theirs: Regions, by: int) -> Float[Tensor, "n c h2 w2"]:
-        """The same with `by` more pixels around, of which `theirs` have all within the maps; zeros beyond."""
-        size = (self.size[0] + 2 * by, self.size[1] + 2 * by)
-        return _cut(F.pad(crops, [by] * 4), self.corners - theirs.corners, size)
+    def crop_from(self, crops: Float[Tensor, "n c h w"], source: Regions) -> Float[Tensor, "n c h2 w2"]:
+        """Crops at these regions, cut from `crops` at the regions `source`, each of which contains the one here."""
+        return _crop(crops, self.top_left - source.top_left, self.size)
 
-    def enlarged(
-        self, crops: Float[Tensor, "m c h w"], theirs: Regions, corners: bool, image: bool = False
+    def crop_with_zeros(
+        self, crops: Float[Tensor, "n c h w"], source: Regions, margin: int
     ) -> Float[Tensor, "n c h2 w2"]:
-        """What enlarging maps to these maps' size gives here, of their `crops` at `theirs`, on which it hangs.
+        """As `crop_from`, with `margin` more pixels on each side, zero outside the maps.
 
-        By `resize_features`, with `corners` by `resize_corners`, `image` by `resize`.
+        `source` must be these regions `expanded` by `margin` or more.
         """
-        one = len(crops) == 1
-        lines = []
-        for axis, (old, new) in enumerate(zip(theirs.of, self.of, strict=True)):
-            matrix = resizing(old, new, image, corners, crops.device, crops.dtype)
-            at = torch.stack([self.corners[:, axis], theirs.corners[:, axis].expand(len(self))], 1)
-            lines.append(_cut(matrix[None, None], at, (self.size[axis], theirs.size[axis]))[:, 0])
-        each = [crops] * len(self) if one else torch.split(crops, 1)
-        return torch.cat([resized_by(*given) for given in zip(each, *lines, strict=True)])
+        size = (self.size[0] + 2 * margin, self.size[1] + 2 * margin)
+        return _crop(F.pad(crops, [margin] * 4), self.top_left - source.top_left, size)
 
-    def enlarged_image(self, crops: Float[Tensor, "m c h w"], theirs: Regions) -> Float[Tensor, "n c h2 w2"]:
-        """The same of images, [-1, 1] (see `resize_image`)."""
-        with torch.autocast(crops.device.type, enabled=False):
-            return self.enlarged(crops.float(), theirs, corners=False, image=True).clamp(-1, 1)
+    def upsample(
+        self, crops: Float[Tensor, "m c h w"], source: Regions, align_corners: bool
+    ) -> Float[Tensor, "n c h2 w2"]:
+        """The values at these regions of a map that is upsampled from `source.map_size` to `map_size`, bicubic.
 
-    def grown(self, by: int) -> Regions:
-        """Those with `by` more pixels around, all of one size, as far as the maps reach."""
-        return _within(self.of, [length + 2 * by for length in self.size], [at - by for at in self.corners.unbind(1)])
+        Args:
+            crops: Values of the smaller map at `source`: one region for all, or one for each region here.
+            source: Regions of the smaller map that contain the `input_regions` of these.
+            align_corners: As `resize_align_corners` does it, otherwise as `resize_features`.
+        """
+        # For each axis and region, the part of the resize matrix that maps the source's values to this region's.
+        matrices = []
+        for axis, (old, new) in enumerate(zip(source.map_size, self.map_size, strict=True)):
+            matrix = resize_matrix(old, new, align_corners, crops.device, crops.dtype)
+            block = torch.stack([self.top_left[:, axis], source.top_left[:, axis].expand(len(self))], 1)
+            matrices.append(_crop(matrix[None, None], block, (self.size[axis], source.size[axis]))[:, 0])
+        each = [crops] * len(self) if len(crops) == 1 else torch.split(crops, 1)
+        return torch.cat([apply_resize_matrices(*factors) for factors in zip(each, *matrices, strict=True)])
 
-    def below(self, size: Size, seen: Seen) -> Regions:
-        """What of maps of `size` these are made of, where `seen` says it for one axis."""
-        axes = zip(self.corners.unbind(1), self.size, size, self.of, strict=True)
-        firsts, lengths = zip(*(seen(*axis) for axis in axes), strict=True)
-        return _within(size, lengths, firsts)
+    # -- other regions ----------------------------------------------------------------------------------------------
+
+    def expanded(self, margin: int) -> Regions:
+        """These regions with `margin` more pixels on each side; those at a border of the map are moved inside."""
+        lengths = [length + 2 * margin for length in self.size]
+        return _inside(self.map_size, lengths, [first - margin for first in self.top_left.unbind(1)])
+
+    def input_regions(self, map_size: Size, support: InputSupport) -> Regions:
+        """The regions of maps of (h, w) `map_size` that these depend on, where `support` states it for one axis."""
+        axes = zip(self.top_left.unbind(1), self.size, map_size, self.map_size, strict=True)
+        firsts, lengths = zip(*(support(*axis) for axis in axes), strict=True)
+        return _inside(map_size, lengths, firsts)
 
 
-def _within(of: Size, lengths: Sequence[int], firsts: Sequence[Int[Tensor, " n"]]) -> Regions:
-    """As large, and moved inside maps of size `of`, where those are larger."""
-    h, w = map(min, lengths, of)
-    moved = [first.clamp(0, full - own) for first, full, own in zip(firsts, of, (h, w), strict=True)]
-    return Regions(of, (h, w), torch.stack(moved, 1))
+def _inside(map_size: Size, lengths: Sequence[int], firsts: Sequence[Int[Tensor, " n"]]) -> Regions:
+    """Regions of these lengths, at most the map's, that start at `firsts` or as near to it as keeps them inside."""
+    h, w = map(min, lengths, map_size)
+    starts = [first.clamp(0, full - own) for first, full, own in zip(firsts, map_size, (h, w), strict=True)]
+    return Regions(map_size, (h, w), torch.stack(starts, 1))
 
 
-def _cut(images: Float[Tensor, "m c h w"], corners: Int[Tensor, "n 2"], size: Size) -> Float[Tensor, "n c h2 w2"]:
-    """Pieces of `size` with these (top, left) of one image, or one of each of as many.
+def _crop(images: Float[Tensor, "m c h w"], top_left: Int[Tensor, "n 2"], size: Size) -> Float[Tensor, "n c h2 w2"]:
+    """Crops of (h, w) `size` at `top_left`: all of one image (m = 1), or one of each image (m = n).
 
-    On a GPU the derivative adds up pieces of one image in no fixed order, where more than two overlap.
+    On a GPU the derivative sums crops of one image in no fixed order where more than two overlap.
     """
     h, w = size
-    if is_on_cpu(corners):
-        each = torch.split(images, 1) if len(images) > 1 else [images] * len(corners)
-        pairs = zip(each, corners.tolist(), strict=True)
+    if is_on_cpu(top_left):
+        each = torch.split(images, 1) if len(images) > 1 else [images] * len(top_left)
+        pairs = zip(each, top_left.tolist(), strict=True)
         return torch.cat([image[:, :, top : top + h, left : left + w] for image, (top, left) in pairs])
-    assert len(images) in (1, len(corners))
+    # Indices on the device, so that the host need not wait for the positions.
+    assert len(images) in (1, len(top_left))
     rows, columns = (
-        at[:, None] + torch.arange(length, device=at.device) for at, length in zip(corners.unbind(1), size, strict=True)
+        first[:, None] + torch.arange(length, device=first.device)
+        for first, length in zip(top_left.unbind(1), size, strict=True)
     )
     if len(images) > 1:
         rows = rows + images.shape[2] * torch.arange(len(images), device=rows.device)[:, None]
     pixels = rows[:, :, None] * images.shape[3] + columns[:, None, :]
-    # Pixel by pixel, as channels last has them.
-    found = images.permute(0, 2, 3, 1).flatten(0, 2).index_select(0, pixels.flatten())
-    return found.view(*pixels.shape, images.shape[1]).permute(0, 3, 1, 2)
+    # One row of the index_select is one pixel, which channels-last keeps in one piece of memory.
+    values = images.permute(0, 2, 3, 1).flatten(0, 2).index_select(0, pixels.flatten())
+    return values.view(*pixels.shape, images.shape[1]).permute(0, 3, 1, 2)
 
 
-def window(image: Float[Tensor, "b c h w"], size: Size, where: Float[Tensor, " 2"]) -> Float[Tensor, "b c h2 w2"]:
-    """A window of (h, w) `size`, at a place that `where` in [0, 1) draws."""
-    for axis, length, share in zip((2, 3), size, where, strict=True):
+def crop_at(image: Float[Tensor, "b c h w"], size: Size, position: Float[Tensor, " 2"]) -> Float[Tensor, "b c h2 w2"]:
+    """A crop of (h, w) `size`, at most the image's.
+
+    Args:
+        position: Vertical and horizontal position in [0, 1): 0 is the first possible one, towards 1 the last.
+    """
+    for axis, length, fraction in zip((2, 3), size, position, strict=True):
         if length < image.shape[axis]:
-            image = narrowed(image, axis, _parts(share) * (image.shape[axis] - length + 1) // _FINE, length)
+            places = image.shape[axis] - length + 1
+            image = narrow_at(image, axis, _fraction_steps(fraction) * places // _FRACTION_STEPS, length)
     return image
 
 
-def narrowed(values: Tensor, axis: int, first: Int[Tensor, ""], length: int) -> Tensor:
-    """So many of `values` along an axis, such as an image's rows (2) or columns (3), from `first` on, of which a GPU
-    does not tell the host."""
+def narrow_at(values: Tensor, axis: int, first: Int[Tensor, ""], length: int) -> Tensor:
+    """`torch.narrow` from a `first` that may be on a GPU, without waiting for its value there."""
     if is_on_cpu(first):
         return values.narrow(axis, int(first), length)
     return values.index_select(axis, first + torch.arange(length, device=first.device))
 
 
-def is_cropped(pixels: int, side: int) -> bool:
-    """Whether of so many pixels crops are seen that together have those of a square of `side`."""
+# -- random crops for a training step ---------------------------------------------------------------------------------
+
+
+def needs_crops(pixels: int, side: int) -> bool:
+    """Whether an image of this many pixels is trained on crops: if it has more than two squares of `side` pixels."""
     return 0 < 2 * side**2 < pixels
 
 
-def pieces_of(count: int, size: Size, side: int, patch: int, rng: RandomStream) -> Regions | None:
-    """Pieces of `count` pictures of (h, w) `size` that together have the pixels of a square of `side`.
+def sample_regions(size: Size, side: int, patch: int, rng: RandomStream) -> Regions | None:
+    """Four random regions of an image, one in each quarter, that together have the pixels of a square of `side`.
 
-    None where the pictures are small: where they have less than two such squares. Of one picture there are four, one in
-    each quarter, of several one of each. Every patch of `patch` pixels a side is as likely to be in one as every other,
-    those at the border, too: a picture's patches are divided into as many equal fields as there are pieces' worth in
-    it, from one end or, as likely, from the other. (Where they do not divide, the fewer than a field that are left over
-    at an end are half as likely.)
+    Every patch of the image is equally likely to lie in a region, patches at the border too. The patches along an axis
+    are divided into equal cells, from one end or the other with equal probability, and each region is one cell drawn
+    uniformly. (Where the cells do not divide the patches, the remainder at each end is half as likely.)
+
+    Args:
+        size: (h, w) of the image in pixels.
+        side: Side of the square in pixels; 0 disables crops.
+        patch: Side in pixels of the patches that the loss compares.
+        rng: Draws the cells and the ends.
+
+    Returns:
+        The regions, of the image's aspect; None where the image is too small for crops (see `needs_crops`).
     """
     h, w = size
-    if not is_cropped(count * h * w, side):
+    if not needs_crops(h * w, side):
         return None
-    across = ACROSS if count == 1 else 1
-    # Of an oblong picture they are oblong.
-    fields = max(across, round(across * (count * h * w) ** 0.5 / side))
-    fields = min(fields, h - patch + 1, w - patch + 1)
-    tops, lefts = (_starts(count, full - patch + 1, fields, across, rng) for full in size)
-    pairs = tops[:, :, None].expand(-1, -1, across), lefts[:, None, :].expand(-1, across, -1)
-    height, width = ((full - patch + 1) // fields + patch - 1 for full in size)
-    return Regions(size, (height, width), torch.stack(pairs, -1).flatten(0, 2))
+    cells = max(_CROPS_PER_AXIS, round(_CROPS_PER_AXIS * (h * w) ** 0.5 / side))
+    cells = min(cells, h - patch + 1, w - patch + 1)
+    rows, columns = (_random_starts(length - patch + 1, cells, rng) for length in size)
+    top_left = torch.stack([rows[:, None].expand(-1, len(columns)), columns[None].expand(len(rows), -1)], -1)
+    region_h, region_w = ((length - patch + 1) // cells + patch - 1 for length in size)
+    return Regions(size, (region_h, region_w), top_left.flatten(0, 1))
 
 
-def _starts(count: int, patches: int, fields: int, across: int, rng: RandomStream) -> Int[Tensor, "{count} {across}"]:
-    """Where along an axis of so many patches pieces of each picture begin, one in each of `across` parts."""
-    own = patches // fields
-    ends, shares = zip(*((rng.integer(2), rng.uniform(across)) for _ in range(count)), strict=True)
-    lots = _parts(torch.stack(shares))
-    parts = _FINE * torch.arange(across, device=lots.device)
-    return (patches - own * fields) * torch.stack(ends)[:, None] + (parts + lots) * fields // (across * _FINE) * own
+def _random_starts(patches: int, cells: int, rng: RandomStream) -> Int[Tensor, " n"]:
+    """First patch, along an axis of `patches`, of one random cell in each half of the axis."""
+    cell = patches // cells
+    from_end, fractions = rng.integer(2), _fraction_steps(rng.uniform(_CROPS_PER_AXIS))
+    halves = _FRACTION_STEPS * torch.arange(_CROPS_PER_AXIS, device=fractions.device)
+    index = (halves + fractions) * cells // (_CROPS_PER_AXIS * _FRACTION_STEPS)
+    return (patches - cell * cells) * from_end + index * cell
 
 
-def _parts(shares: Float[Tensor, "*d"]) -> Int[Tensor, "*d"]:
-    """Shares in [0, 1), counted in `_FINE` parts."""
-    return (shares * _FINE).long()
+def _fraction_steps(fractions: Float[Tensor, "*d"]) -> Int[Tensor, "*d"]:
+    """Fractions in [0, 1), counted in `_FRACTION_STEPS`."""
+    return (fractions * _FRACTION_STEPS).long()

@@ -13,7 +13,7 @@ from torch import Tensor
 from lonepair.ops.device import is_on_cpu
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.padding import reflect_pad
-from lonepair.ops.regions import narrowed
+from lonepair.ops.regions import narrow_at
 from lonepair.ops.resize import resize
 from lonepair.patches.search import NearestPatches, patches_of
 
@@ -227,7 +227,7 @@ def _some(
     for axis in (2, 3) if step > 1 else ():
         places = image.shape[axis] - side + 1
         first = rng.integer(step) + rng.integer(2) * (places % step)
-        image = narrowed(image, axis, first, side + (places // step - 1) * step)
+        image = narrow_at(image, axis, first, side + (places // step - 1) * step)
     return image, step
 
 

@@ -11,7 +11,7 @@ class Options:
     """How to run a training."""
 
     seed: int = 0
-    """The same seed, device and thread count give the same file, unless --max-minutes cuts stages short."""
+    """The same seed, device and thread count give the same file, unless max_minutes cuts stages short."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; auto takes a GPU where there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"

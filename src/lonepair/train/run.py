@@ -67,13 +67,13 @@ class RunFolder:
             run.previews.mkdir()
         except OSError as error:
             raise UserError(
-                f"{path}: cannot make the run's folder ({error_reason(error)}); choose another place with --run"
+                f"{path}: cannot make the run's folder ({error_reason(error)}); choose another place as `out`"
             ) from error
         return run
 
     @classmethod
     def latest(cls, path: Path, settings: dict[str, Any]) -> RunFolder:
-        """The run that `--resume` means: the last of path, path-2, path-3, ... that was started with `settings`.
+        """The run that `resume` means: the last of path, path-2, path-3, ... that was started with `settings`.
 
         A `path` that names its number goes first. Where none has these settings, it is `path`, else the last one:
         `check_config` then says what differs.
@@ -101,7 +101,7 @@ class RunFolder:
         if path.is_dir():
             return cls(path)
         if not found:
-            raise UserError(f"{path}: no run to resume there; leave out --resume to start one")
+            raise UserError(f"{path}: no run to resume there; leave out `resume` to start one")
         return cls(found[-1])
 
     def discard(self) -> None:
@@ -136,6 +136,12 @@ class RunFolder:
         except (OSError, ValueError):
             raise UserError(f"{self.path}: has no readable config.json, so it cannot be resumed; start anew") from None
         now = json.loads(json.dumps(settings))
+        same_method = before.get("method") == now.get("method")
+        if same_method and set(before.get("config") or {}) != set(now.get("config") or {}):
+            raise UserError(
+                f"{self.path}: another version of lonepair began this run, with settings of other names, so it cannot "
+                "be resumed; start a new run (its model.safetensors can still be used)"
+            )
         different = [
             _difference(name, old, new)
             for name, old, new in _differences("", before, now)
@@ -144,7 +150,7 @@ class RunFolder:
         if different:
             raise UserError(
                 f"{self.path}: cannot be resumed with other settings ({'; '.join(different[:4])}); "
-                "give the same ones, or leave out --resume to start a new run"
+                "give the same ones, or leave out `resume` to start a new run"
             )
 
     def keep_inputs(self, first: Mapping[str, Float[Tensor, "1 c h w"]]) -> None:
@@ -233,7 +239,7 @@ class RunFolder:
             if isinstance(error, pickle.UnpicklingError):  # torch's own text tells how to load it all the same
                 first = "it is cut short, or holds more than numbers"
             raise UserError(
-                f"{self._state}: damaged state file ({first}); start the run anew without --resume"
+                f"{self._state}: damaged state file ({first}); start the run anew without `resume`"
             ) from error
 
     def _cut_metrics(self, size: int) -> None:

@@ -88,7 +88,7 @@ class MetricsFile(Watcher):
             self._file.flush()
         except OSError as error:
             raise UserError(
-                f"{self._path}: cannot be written ({error_reason(error)}); free some space, then go on with --resume"
+                f"{self._path}: cannot be written ({error_reason(error)}); free some space, then continue with `resume`"
             ) from error
 
     def finished(self) -> None:
@@ -134,7 +134,7 @@ class TensorBoard(Watcher):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise UserError("--tensorboard needs a package: pip install tensorboard") from None
+            raise UserError("`tensorboard` needs a package: pip install tensorboard") from None
         self._writer: Any = SummaryWriter(str(folder))
 
     def stepped(self, method: Method, report: Report) -> None:
