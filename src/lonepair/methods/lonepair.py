@@ -8,7 +8,8 @@ critics, which are most of the published methods' cost and instability. What sta
 (Shechtman and Irani, CVPR 2007), whatever the colours: that the redrawn image has the source's takes the place of
 the cycle.
 
-A step redraws each domain's real image, which enters at `start_stage` or, with `random_start_probability`, at any stage: loss = look
+A step translates each domain's real image, which enters at `start_stage` or, with `random_start_probability`, at any
+stage: loss = look
 (patches like the other domain's, at this stage's size and half of it, also of the fine detail alone) +
 lambda_structure x (1 - correlation of the two self-similarities on a coarse grid) + lambda_rarity x (1 - correlation of
 how rare each place is, in the source and in the target). With probability `random_image_probability` it
@@ -16,8 +17,8 @@ draws random images instead, by look alone, from which aligned pairs are sampled
 in use; A and B are the same problem with the same distances, in units of each target's own contrast, so that neither
 converges at the other's cost.
 
-The model keeps what it learnt from beside its weights, a clip's in eight frames: these say what a domain looks like,
-and `apply.finish` makes what the networks draw of their patches.
+The model keeps the training images beside its weights, of a clip eight frames (`nets.Exemplar`). Patch synthesis
+(`patches.synthesis`) replaces the patches of a prediction by patches of theirs.
 
 docs/notes/2026-11-25-lonepair.md has what was tried and measured.
 """

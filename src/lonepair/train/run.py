@@ -122,6 +122,12 @@ class RunFolder:
         except (OSError, ValueError):
             raise UserError(f"{self.path}: has no readable config.json, so it cannot be resumed; start anew") from None
         now = json.loads(json.dumps(settings))
+        same_method = before.get("method") == now.get("method")
+        if same_method and set(before.get("config") or {}) != set(now.get("config") or {}):
+            raise UserError(
+                f"{self.path}: another version of lonepair began this run, with settings of other names, so it cannot "
+                "be resumed; start a new run (its model.safetensors can still be used)"
+            )
         different = [
             _difference(name, old, new)
             for name, old, new in _differences("", before, now)
