@@ -36,7 +36,7 @@ from safetensors.torch import save_file
 import lonepair as lp
 from conftest import picture
 from lonepair.commands.main import main
-from lonepair.commands.train import by_inputs
+from lonepair.commands.train import method_for_inputs
 from lonepair.media.image import write_image
 from lonepair.media.write import ClipWriter
 from lonepair.methods import DEFAULT, get_method, names
@@ -146,7 +146,7 @@ def _with_tiny(words: list[str]) -> list[str]:
     redraws = words[0] == "translate" and any(word.endswith(".safetensors") for word in words)
     if words[0] not in ("translate", "train", "generate") or redraws:
         return words
-    own = DEFAULT if words[0] == "translate" else by_inputs(words[1:])
+    own = DEFAULT if words[0] == "translate" else method_for_inputs(words[1:])
     method = words[words.index("--method") + 1] if "--method" in words[:-1] else own
     return [words[0], *(tiny_flags(method) if method in names() else TINY), *words[1:]]
 
@@ -182,7 +182,7 @@ def cut(source: str, target: str, share: float) -> Callable[[], object]:
     return make
 
 
-def retain_cached(name: str, content: bytes) -> Callable[[], object]:
+def write_file(name: str, content: bytes) -> Callable[[], object]:
     """The file `name` with this content."""
     return lambda: Path(name).write_bytes(content)
 
@@ -385,13 +385,9 @@ AB = "lonepair translate a.png b.png"
 CASES = [
     # what is no image and no clip
     Case("no such file", "lonepair translate nothing.png b.png", "nothing.png: no such file"),
-    Case("empty file", "lonepair translate empty.png b.png", "is empty (0 bytes)", retain_cached("empty.png", b"")),
-    Case(
-        "text named .png", "lonepair translate t.png b.png", "neither an image", retain_cached("t.png", b"hello " * 40)
-    ),
-    Case(
-        "text named .mp4", "lonepair translate t.mp4 b.png", "neither an image", retain_cached("t.mp4", b"hello " * 40)
-    ),
+    Case("empty file", "lonepair translate empty.png b.png", "is empty (0 bytes)", write_file("empty.png", b"")),
+    Case("text named .png", "lonepair translate t.png b.png", "neither an image", write_file("t.png", b"hello " * 40)),
+    Case("text named .mp4", "lonepair translate t.mp4 b.png", "neither an image", write_file("t.mp4", b"hello " * 40)),
     Case("truncated PNG", "lonepair translate cut.png b.png", "cut short", cut("a.png", "cut.png", 0.5)),
     Case("truncated PNG as target", "lonepair translate a.png cut.png", "cut short", cut("a.png", "cut.png", 0.5)),
     Case("truncated JPEG", "lonepair translate cut.jpg b.png", "cut short", cut_jpeg),
@@ -402,7 +398,7 @@ CASES = [
         "HEIC photo",
         "lonepair translate photo.heic b.png",
         "HEIC",
-        retain_cached("photo.heic", b"\0\0\0\x18ftypheic" + bytes(200)),
+        write_file("photo.heic", b"\0\0\0\x18ftypheic" + bytes(200)),
     ),
     Case("decompression bomb", "lonepair translate bomb.png b.png", "megapixels", bomb),
     Case("1x1 image", "lonepair translate one.png b.png", "1x1 pixels are too few", image_of("one.png", 1, 1)),
@@ -434,7 +430,7 @@ CASES = [
     Case("a word where a number belongs", f"{AB} --steps many", "--steps is many: give a whole number"),
     Case("a number that is none", f"{AB} --lr nan", "lr is nan"),
     Case("number out of range", f"{AB} --stages 13", "stages is 13: choose 2 to 12"),
-    Case("two settings that exclude each other", f"{AB} --entry 2", "start_stage is 2 with 2 stages"),
+    Case("two settings that exclude each other", f"{AB} --start-stage 2", "--start-stage is 2"),
     Case("negative time limit", f"{AB} --max-minutes -1", "max_minutes is -1.0: choose 0 or more"),
     Case("negative seed", f"{AB} --seed -1", "seed is -1"),
     Case("flag without a value", f"{AB} --steps", "--steps needs a value"),
@@ -446,9 +442,7 @@ CASES = [
     Case("TensorBoard that is not installed", f"{AB} --tensorboard", "pip install", within=without_tensorboard),
     # outputs
     Case("output exists", f"{AB} -o a.png", "a.png: the file exists already; give --overwrite"),
-    Case(
-        "contact sheet exists", f"{AB} -o o.png", "o-sheet.png: the file exists", retain_cached("o-sheet.png", b"mine")
-    ),
+    Case("contact sheet exists", f"{AB} -o o.png", "o-sheet.png: the file exists", write_file("o-sheet.png", b"mine")),
     Case("output of unknown kind", f"{AB} -o out.xyz", "use one of .png"),
     Case("image suffix for a clip", "lonepair translate clip.mp4 b.png -o out.jpg", "use one of .mp4"),
     Case("output without an ending", f"{AB} -o out", "the name has no ending"),
@@ -488,7 +482,7 @@ CASES = [
         "text named .safetensors",
         "lonepair info bad.safetensors",
         "not a safet",
-        retain_cached("bad.safetensors", b"hi"),
+        write_file("bad.safetensors", b"hi"),
     ),
     Case("pickle named .safetensors", "lonepair translate a.png bad.safetensors", "not a safetensors", pickled_model),
     Case(
@@ -527,7 +521,7 @@ CASES = [
         "method 'cubism' is unknown",
         reheaded(method="cubism"),
     ),
-    Case("entry stage that is not there", "lonepair translate a.png model.safetensors --entry 7", "has 2 stages"),
+    Case("entry stage that is not there", "lonepair translate a.png model.safetensors --start-stage 7", "has 2 stages"),
     Case("folder without a model", "lonepair info runs", "runs/model.safetensors: no such file"),
     # what a model of one image is used for
     Case(
@@ -540,12 +534,16 @@ CASES = [
     Case("a model of one image to translate with", "lonepair translate a.png one.safetensors", "'singan' cannot"),
     Case("a model of a pair to animate", "lonepair animate model.safetensors", "'lonepair' cannot"),
     Case("a model of a pair to edit with", "lonepair edit model.safetensors a.png --mask b.png", "'lonepair' can"),
-    Case("a method without super-resolution", "lonepair superres other.safetensors a.png", "train with one of singan"),
+    Case(
+        "a method without super-resolution",
+        "lonepair superresolve other.safetensors a.png",
+        "does not support superresolve; methods that do: singan",
+    ),
     Case(
         "samples smaller than the coarsest stage", "lonepair sample one.safetensors --size 5x40", "size is 5x40 (width"
     ),
     Case("samples of no number", "lonepair sample one.safetensors --count 0", "count is 0"),
-    Case("start stage that is not there", "lonepair sample one.safetensors --start 9", "start is 9"),
+    Case("start stage that is not there", "lonepair sample one.safetensors --start-stage 9", "--start-stage is 9"),
     Case("no size at all", "lonepair retarget one.safetensors --size wide", "--size wide: not a size"),
     Case("retarget without a size", "lonepair retarget one.safetensors", "missing: --size;"),
     Case("edit without a mask", "lonepair edit one.safetensors b.png", "give --mask, or --original"),
@@ -556,9 +554,9 @@ CASES = [
     Case("edit that changes nothing", "lonepair edit one.safetensors a.png --original a.png", "does not differ"),
     Case("edit of a clip", "lonepair edit one.safetensors clip.mp4 --original a.png", "clip.mp4: is a clip"),
     Case("negative dilation", "lonepair harmonize one.safetensors b.png --mask b.png --dilate -1", "dilate is -1"),
-    Case("palette of one colour", "lonepair paint one.safetensors b.png --colours 1", "colours is 1: choose 2 to 256"),
-    Case("factor below one", "lonepair superres one.safetensors a.png --factor 0.5", "factor is 0.5"),
-    Case("factor too large", "lonepair superres one.safetensors a.png --factor 9999", "megapixels"),
+    Case("palette of one colour", "lonepair paint one.safetensors b.png --colors 1", "--colors is 1: choose 2 to 256"),
+    Case("factor below one", "lonepair superresolve one.safetensors a.png --factor 0.5", "factor is 0.5"),
+    Case("factor too large", "lonepair superresolve one.safetensors a.png --factor 9999", "megapixels"),
     Case("walk without a pull", "lonepair animate one.safetensors --alpha 0", "alpha is 0.0: choose a number between"),
     Case("animation without frames", "lonepair animate one.safetensors --frames 0", "frames is 0"),
     Case("animation as a JPEG", "lonepair animate one.safetensors -o out.jpg", "use one of"),
@@ -579,7 +577,7 @@ CASES = [
     Case("unknown task", "lonepair train a.png --task cooking", "cooking"),
     Case("samples into a file", "lonepair sample one.safetensors -o a.png", "a.png"),
     Case("edit of an image of another kind", "one().edit(7, 'b.png')", "is not an image"),
-    Case("random images of a later start", "one().sample(1, start=5)", "start is 5"),
+    Case("random images of a later start", "one().sample(1, start_stage=5)", "start_stage is 5"),
     Case("refining a small image", "one().refine(torch.zeros(3, 5, 40))", "both sides need at least"),
     # resuming
     Case("resume without a run", "lonepair train b.png a.png --resume", "no run to resume there"),
@@ -622,7 +620,7 @@ CASES = [
     Case("values 0 to 255", "lp.fit_pair(torch.full((3, 24, 20), 255.0), 'b.png', **tiny)", "give uint8 0..255"),
     Case("no image at all", "lp.fit_pair({}, 'b.png', **tiny)", "a dict is not an image"),
     Case("clip of no frames", "lp.fit_pair(torch.zeros(0, 3, 24, 20), 'b.png', **tiny)", "no frames"),
-    Case("unknown setting", "lp.fit_pair('a.png', 'b.png', colour=1, **tiny)", "no such setting"),
+    Case("unknown setting", "lp.fit_pair('a.png', 'b.png', color=1, **tiny)", "no such setting"),
     Case("resume without a folder", "lp.fit_pair('a.png', 'b.png', resume=True, **tiny)", "give out="),
     Case("unknown precision", "lp.load('model.safetensors', 'cpu', 'half')", "dtype 'half' is unknown"),
     Case("entry stage beyond the last", "model().translate('a.png', start_stage=2)", "the model has 2 stages"),

@@ -1,7 +1,7 @@
-"""Modules that load on first use, so that `lonepair --help` never pays for importing torch.
+"""Modules that are imported on first use, so that `lonepair --help` does not wait for torch.
 
-A method is one file: its config (which the command line turns into flags) and what a step is (which needs torch).
-Such a file names its heavy imports through `lazy`, and under `TYPE_CHECKING` as plain imports for type checkers.
+A method is one file with its config, which the command line turns into flags, and its training step, which needs torch.
+Such a file imports heavy modules through `lazy`, and under `TYPE_CHECKING` as usual for type checkers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class lazy:  # noqa: N801 - reads as a verb where it is used
-    """Stands for the module `name` until its first attribute is asked for."""
+    """The module `name`, imported when an attribute is first read."""
 
     def __init__(self, name: str) -> None:
         self._name = name

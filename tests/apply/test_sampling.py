@@ -14,7 +14,7 @@ import lonepair.methods as methods
 from lonepair.apply.sampling import reconstruction
 from lonepair.errors import UserError
 from lonepair.media.image import read_image, read_metadata
-from lonepair.methods.base import SingleMethod
+from lonepair.methods.single import SingleMethod
 from lonepair.ops.noise import RandomStream
 from tiny_models import OTHER, methods_that, model_of
 

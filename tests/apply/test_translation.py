@@ -59,7 +59,7 @@ def test_the_stage_sheet_shows_the_source_and_every_stage(name: str) -> None:
     sheet, one = model.translate_stage_sheet(picture(*SIZE)), model.translate(picture(*SIZE)).sheet()
     pictures = model.method.stage + 2
     assert sheet.image.shape[-1] / one.shape[-1] == pytest.approx(pictures / 2, rel=0.2)
-    assert sheet.settings["use"] == "translate_stage_sheet"
+    assert sheet.settings["use"]["name"] == "translate_stage_sheet"
 
 
 @methods_that("translate")

@@ -21,7 +21,7 @@ import bad_inputs
 import lonepair.methods as methods
 from conftest import picture
 from lonepair.commands import COMMANDS
-from lonepair.commands.main import main
+from lonepair.commands.main import main, with_flags
 from lonepair.media.frames import decode, probe
 from lonepair.media.image import read_image, read_metadata, write_image
 from lonepair.media.write import ClipWriter, read_clip_metadata
@@ -88,20 +88,34 @@ def test_help_of_every_command(command: str, capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr()
     assert f"usage: lonepair {command}" in said.out
     assert not said.err
+    assert "default: None" not in said.out
+    assert "(default: )" not in said.out
+
+
+def test_help_of_translate_shows_the_flags_of_both_forms(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["translate", "--help"]) == 0
+    said = capsys.readouterr().out
+    titles = re.findall(r"^([A-Z][A-Za-z ]+):$", said, re.M)
+    assert titles[:5] == ["Inputs", "Translation", "Output", "Run options", "Method settings"]
+    assert said.count("  --start-stage ") == 1
+    for flag in ("--no-synthesize", "--stage-sheet", "--steps", "--preset", "--seed"):
+        assert f"  {flag}" in said
+    assert "Do not replace patches" in said
+    assert "For training only." in said
 
 
 def test_help_shows_the_methods_settings_at_the_presets_values(capsys: pytest.CaptureFixture[str]) -> None:
     config = methods.get_method(methods.DEFAULT).config_class
     for preset in ("draft", "full"):
         main(["translate", "--help", "--preset", preset])
-        said = re.sub(r"\s+", " ", re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out))
+        said = re.sub(r"\s+", " ", capsys.readouterr().out)
         assert f"(default: {config.from_preset(preset).max_side})" in said
         assert "--lambda-structure" in said
 
 
 def test_help_needs_no_torch() -> None:
     script = (
-        "import sys\nfrom lonepair.cli import main\nfrom lonepair.commands import COMMANDS\n"
+        "import sys\nfrom lonepair.commands.main import main\nfrom lonepair.commands import COMMANDS\n"
         "for words in (['--help'], *([name, '--help'] for name in COMMANDS)): assert main(words) == 0\n"
         "heavy = {'torch', 'numpy', 'PIL', 'av'} & set(sys.modules)\nassert not heavy, heavy"
     )
@@ -188,13 +202,12 @@ def test_outputs_are_replaced_only_when_asked(here: Path, trained: Path, capsys:
     model = str(trained)
     assert main(["translate", "a.png", model, "-o", "o.png"]) == 0
     first = Path("o.png").read_bytes()
-    assert main(["translate", "a.png", model, "-o", "o.png", "--noise-seed", "1"]) == 2
+    assert main(["translate", "a.png", model, "-o", "o.png", "--seed", "1"]) == 2
     assert capsys.readouterr().err.endswith(
-        "lonepair: o.png: the file exists already; "
-        "give --overwrite (in Python: overwrite=True) to replace it, or another -o\n"
+        "lonepair: o.png: the file exists already; give --overwrite to replace it, or another name\n"
     )
     assert Path("o.png").read_bytes() == first
-    assert main(["translate", "a.png", model, "-o", "o.png", "--noise-seed", "1", "--overwrite"]) == 0
+    assert main(["translate", "a.png", model, "-o", "o.png", "--seed", "1", "--overwrite"]) == 0
     assert Path("o.png").read_bytes() != first
     assert names() == {"a.png", "b.png", "o.png", "o-sheet.png"}
 
@@ -215,9 +228,9 @@ def test_reverse_redraws_the_target(here: Path, trained: Path) -> None:
 
 def test_a_model_takes_the_place_of_the_target(here: Path, trained: Path) -> None:
     translate("a.png", "b.png", "-o", "t.png")
-    assert main(["translate", "a.png", str(trained), "--dtype", "float32", "-o", "m.png", "--entry", "0"]) == 0
+    assert main(["translate", "a.png", str(trained), "--dtype", "float32", "-o", "m.png", "--start-stage", "0"]) == 0
     assert torch.equal(read_image("m.png"), read_image("t.png"))
-    assert main(["translate", "b.png", str(trained), "-o", "n.jpg", "--size", "40x30", "--entry", "1"]) == 0
+    assert main(["translate", "b.png", str(trained), "-o", "n.jpg", "--size", "40x30", "--start-stage", "1"]) == 0
     assert read_image("n.jpg").shape == (1, 3, 30, 40)
     assert json.loads(read_metadata("n.jpg")["lonepair"])["start_stage"] == 1
 
@@ -288,7 +301,7 @@ def test_a_clip(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert names("frames") == {f"{index:06d}.png" for index in range(5)}
     frames = [frame.image for frame in decode("out.mp4")]
     for index, frame in enumerate(frames):
-        # Sharp colours lose something to the codec.
+        # Sharp colors lose something to the codec.
         assert (frame - read_image(f"frames/{index:06d}.png")).abs().mean() < 0.09
     settings = json.loads(read_clip_metadata("out.mp4")["lonepair"])
     assert (settings["seed"], settings["config"]["width"], settings["inputs"]["b"]["name"]) == (0, 8, "b.png")
@@ -361,8 +374,8 @@ def test_train_takes_its_method_from_the_number_of_inputs(here: Path) -> None:
 
 
 def test_samples_of_a_size_and_all_start_stages(here: Path, single: Path) -> None:
-    assert main(["sample", str(single), "--count", "2", "--size", "31x19", "--scales", "-o", "s"]) == 0
-    assert names("s") == {"000.png", "001.png", "sheet.png", "scales.png"}
+    assert main(["sample", str(single), "--count", "2", "--size", "31x19", "--stage-sheet", "-o", "s"]) == 0
+    assert names("s") == {"000.png", "001.png", "sheet.png", "stage-sheet.png"}
     assert read_image("s/001.png").shape == (1, 3, 19, 31)
     assert main(["sample", str(single), "-o", "s"]) == 2
     assert main(["sample", str(single), "--count", "1", "-o", "s", "--overwrite"]) == 0
@@ -377,7 +390,7 @@ def test_retarget(here: Path, single: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["retarget", str(single), "--size", "40x17"]) == 0
     assert capsys.readouterr().out == "out.png\n"
     assert read_image("out.png").shape == (1, 3, 17, 40)
-    assert main(["retarget", str(single), "--size", "34", "-o", "o.jpg", "--start", "1"]) == 0
+    assert main(["retarget", str(single), "--size", "34", "-o", "o.jpg", "--start-stage", "1"]) == 0
     assert read_image("o.jpg").shape[-2:] == (34, 29)  # 20x17 as trained
 
 
@@ -387,7 +400,7 @@ def test_animate(here: Path, single: Path, name: str) -> None:
     frames = list(decode(name))
     assert {float(frame.time) for frame in frames} <= {0.0, 0.2, 0.4, 0.6}  # frames that are equal become one
     assert frames[0].image.shape[-2:] == (32, 40)
-    assert json.loads(read_clip_metadata(name)["lonepair"])["loop"] is True
+    assert json.loads(read_clip_metadata(name)["lonepair"])["use"]["loop"] is True
 
 
 @pytest.mark.parametrize("command", ["edit", "harmonize"])
@@ -406,12 +419,12 @@ def test_edits_keep_what_is_outside_the_mask(here: Path, single: Path, command: 
 
 
 def test_paint_refine_and_superres(here: Path, single: Path) -> None:
-    assert main(["paint", str(single), "b.png", "--colours", "3", "--palette", "a.png"]) == 0
+    assert main(["paint", str(single), "b.png", "--colors", "3", "--palette", "a.png"]) == 0
     assert read_image("out.png").shape == (1, 3, 20, 26)
-    assert main(["refine", str(single), "b.png", "--start", "1"]) == 0
+    assert main(["refine", str(single), "b.png", "--start-stage", "1"]) == 0
     assert read_image("out-2.png").shape == (1, 3, 20, 26)
     able = "superresolve" in load_model(single / "model.safetensors")[0].uses
-    assert main(["superres", str(single), "b.png", "--factor", "1.5", "-o", "s.png"]) == (0 if able else 2)
+    assert main(["superresolve", str(single), "b.png", "--factor", "1.5", "-o", "s.png"]) == (0 if able else 2)
     assert not able or read_image("s.png").shape == (1, 3, 30, 39)
 
 
@@ -467,7 +480,7 @@ def test_ctrl_c_saves_and_the_run_goes_on_as_if_nothing_had_been(
     said = capsys.readouterr().err
     assert "stopping after this step; Ctrl-C again quits at once" in said
     assert said.splitlines()[-1] == (
-        "lonepair: stopped; the same command with --resume --run my goes on, my/model.safetensors can be used as it is"
+        "lonepair: stopped; the same command with --resume --run my continues, my/model.safetensors can be used already"
     )
     assert signal.getsignal(signal.SIGINT) is before
     assert "ended by Interrupted" in Path("my/log.txt").read_text()
@@ -506,7 +519,9 @@ def test_a_real_ctrl_c(here: Path) -> None:
         process.send_signal(signal.SIGINT)
         said += process.stderr.read()
     assert process.returncode == 130
-    assert said.splitlines()[-1].startswith("lonepair: stopped; the same command with --resume --run runs/a-to-b goes")
+    assert said.splitlines()[-1].startswith(
+        "lonepair: stopped; the same command with --resume --run runs/a-to-b continues"
+    )
     assert load_model("runs/a-to-b/model.safetensors")[0].stage == 0
     assert "Traceback" not in said
 
@@ -522,9 +537,9 @@ def test_a_finished_run_is_resumed_to_redraw_again(here: Path) -> None:
 
 def test_a_model_redraws_unfinished_and_shows_every_entry(here: Path) -> None:
     translate("a.png", "b.png")
-    assert main(["translate", "a.png", "runs/a-to-b", "--no-finish", "--entries", "-o", "rough.png"]) == 0
+    assert main(["translate", "a.png", "runs/a-to-b", "--no-synthesize", "--stage-sheet", "-o", "rough.png"]) == 0
     assert not torch.equal(read_image("rough.png"), read_image("out.png"))
-    assert json.loads(read_metadata("rough-sheet.png")["lonepair"])["use"] == "translate_stage_sheet"
+    assert json.loads(read_metadata("rough-sheet.png")["lonepair"])["use"]["name"] == "translate_stage_sheet"
 
 
 def test_other_settings_do_not_resume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -569,15 +584,41 @@ def test_debug_shows_where(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "lonepair: none.png: no such file" in said
 
 
-def test_a_bug_is_called_one(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def broken(*given: object) -> None:
-        raise ZeroDivisionError("really\nbad")
+def test_only_an_error_of_this_package_is_called_a_bug(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(value: object) -> None:
+        raise ZeroDivisionError("first line\nsecond line")
 
     monkeypatch.setattr("lonepair.media.source.open_source", broken)
     assert main(["translate", "a.png", "b.png"]) == 1
     assert capsys.readouterr().err == (
-        "lonepair: unexpected ZeroDivisionError: really\n"
-        "lonepair: this is a bug; the same command with --debug shows where\n"
+        "lonepair: unexpected ZeroDivisionError: first line\n"
+        f"lonepair: raised by {__name__}; the same command with --debug shows where\n"
     )
     with pytest.raises(ZeroDivisionError):
         main(["translate", "a.png", "b.png", "--debug"])
+    monkeypatch.setattr("lonepair.media.source.open_source", None)
+    assert main(["translate", "a.png", "b.png"]) == 1
+    assert "lonepair: this is a bug in lonepair; the same command with --debug" in capsys.readouterr().err
+
+
+def test_training_flags_are_refused_beside_a_model(
+    here: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["translate", "a.png", str(trained), "--steps", "3"]) == 2
+    assert f"--steps is for training, and {trained} is a trained model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("start_stage is 9, the model has 2 stages", "--start-stage is 9, the model has 2 stages"),
+        ("mask and original are both missing", "--mask and --original are both missing"),
+        ("seed is 1; dilate is 300: choose 0 to 200", "--seed is 1; --dilate is 300: choose 0 to 200"),
+        ("o.png exists; give overwrite=True", "o.png exists; give --overwrite"),
+        ("the image has 5x5 pixels", "the image has 5x5 pixels"),
+    ],
+)
+def test_messages_name_flags_instead_of_settings(message: str, expected: str) -> None:
+    assert with_flags(message, COMMANDS["edit"].form([])) == expected

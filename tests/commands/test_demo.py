@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lonepair.commands import demo_inputs as demo
+from lonepair.commands import demo
 from lonepair.errors import UserError
 from lonepair.media.frames import decode, probe
 from lonepair.media.image import read_image

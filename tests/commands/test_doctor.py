@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 import torch
 
-from lonepair.commands import diagnosis as doctor
+from lonepair.commands import doctor
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_main_prints_aligned_lines_and_returns_zero(
 
 
 def test_importing_it_imports_no_torch() -> None:
-    code = "import sys, lonepair.doctor; sys.exit('torch' in sys.modules)"
+    code = "import sys, lonepair.commands.doctor; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -59,7 +59,7 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
     assert not different, different
 
 
-MEASURED = ("amplitudes", "anchor", "memory", "detail")
+MEASURED = ("amplitudes", "reconstruction_", "memory", "detail")
 """In the names of what a stage takes from its data, whatever it starts from."""
 
 CROPPING = [name for name in methods.names() if has(name, "crop_size")]

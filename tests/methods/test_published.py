@@ -200,7 +200,7 @@ def test_singan_noise_of_stage_0_is_one_channel_repeated() -> None:
 def test_singan_reconstructs_from_z_star_and_nothing_else() -> None:
     method = small("singan")
     star, above = method.reconstruction_maps(method.sizes["a"])  # type: ignore[attr-defined]
-    assert torch.equal(star[:, :1], method.anchor)  # type: ignore[attr-defined]
+    assert torch.equal(star[:, :1], method.reconstruction_noise)  # type: ignore[attr-defined]
     assert above.abs().max() == 0
 
 
@@ -331,7 +331,7 @@ def test_consingan_trains_three_stages_and_each_further_back_a_tenth_as_fast() -
 def test_consingan_reconstructs_from_the_coarsest_image() -> None:
     method = small("consingan", stages=3)
     first, second = method.reconstruction_maps(method.sizes["a"])  # type: ignore[attr-defined]
-    assert torch.equal(first, method.anchor)  # type: ignore[attr-defined]
+    assert torch.equal(first, method.reconstruction_input)  # type: ignore[attr-defined]
     again = method.reconstruction_maps(method.sizes["a"])[1]  # type: ignore[attr-defined]
     assert torch.equal(second, again)
     assert float(second.std()) == pytest.approx(1, abs=0.05)

@@ -23,6 +23,7 @@ from lonepair.media.image import read_image
 from lonepair.methods.base import Method
 from lonepair.train import checkpoint
 from lonepair.train.checkpoint import FORMAT_VERSION, fingerprint, load_model, read_header, save_model
+from lonepair.train.run import RunFolder
 
 SETTINGS = {"seed": 7, "inputs": {"a": {"name": "grüße.png"}}}
 
@@ -245,3 +246,9 @@ def test_files_of_todays_format_round_trip(name: str, tmp_path: Path) -> None:
     assert again.method.config == model.method.config
     for key, tensor in model.method.model_state().items():
         assert torch.equal(again.method.model_state()[key], tensor), key
+
+
+def test_resume_of_a_run_with_settings_of_other_names_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"method": "singan", "config": {"slope": 0.2}}))
+    with pytest.raises(UserError, match="another version of lonepair began this run"):
+        RunFolder(tmp_path).check_config({"method": "singan", "config": {"leaky_slope": 0.2}})

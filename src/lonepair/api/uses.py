@@ -255,10 +255,10 @@ class UseMethods(ABC):
                 size. If omitted, that size itself. (h, w).
             start_stage: Stage at which randomness begins, from 0 (coarsest). A larger value keeps more of the training
                 image's layout. For models of one image.
-            synthesize: Replace the patches of the prediction by patches of the training image, if the method stores it.
-                Sharper, and slower.
+            synthesize: Replace patches of the prediction by patches of the training image, which is sharper and slower,
+                if the method stores it.
             synthesis: Settings of patch synthesis that replace the model's own.
-            full_size: Synthesize at the size of the input images rather than at the training size.
+            full_size: Enlarge images to the size of the input images during synthesis.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -319,8 +319,8 @@ class UseMethods(ABC):
             reverse: Translate into the style of the source that the model was trained on.
             start_stage: Stage at which each frame enters: 0 changes large shapes, a larger value only texture, -1 is
                 the last stage. If omitted, the stage that the method was trained for.
-            synthesize: Replace the patches of the prediction by patches of the target, if the method stores it.
-                Sharper, and slower.
+            synthesize: Replace patches of the prediction by patches of the target, which is sharper and slower, if the
+                method stores it.
             synthesis: Settings of patch synthesis that replace the model's own.
             size: Size of the output in pixels. If omitted, the source's own. (h, w).
             seed: Random seed of the noise, the same for all frames.

@@ -121,6 +121,8 @@ class Use(ABC, Generic[Result]):
     """One line that starts with a verb and says what the use does."""
     requires: ClassVar[str] = ""
     """Name that a method lists in `Method.uses` to support this use. Empty: the use's own name."""
+    command_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Setting -> default of the command line, where it differs from the one in Python."""
     has_command: ClassVar[bool] = True
     """Whether the use is a command of its own. Uses without one are switches of other commands."""
 
@@ -201,7 +203,10 @@ def field_docs(kind: type) -> dict[str, str]:
     for base in reversed(kind.__mro__):
         if not dataclasses.is_dataclass(base) or base.__module__ == __name__:
             continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+        except (OSError, TypeError):  # a class that was made at run time
+            continue
         assert isinstance(body, ast.ClassDef)
         for statement, following in zip(body.body, body.body[1:], strict=False):
             is_doc = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.apply.base import SizeInput, SynthesisInput, TrainedModel, Use, check_start_stage, check_support
 from lonepair.lazy import lazy
@@ -23,6 +24,7 @@ class Sample(Use["Samples"]):
 
     name = "sample"
     summary = "generate random images"
+    command_defaults: ClassVar[Mapping[str, Any]] = {"count": 8}
 
     count: int = 1
     """Number of images. It does not change an image: number i depends on the seed and i alone."""
@@ -36,12 +38,12 @@ class Sample(Use["Samples"]):
     """Stage at which randomness begins, from 0 (coarsest). A larger value keeps more of the training image's layout.
     For models of one image."""
     synthesize: bool = True
-    """Replace the patches of the prediction by patches of the training image, if the method stores it. Sharper, and
-    slower."""
+    """Replace patches of the prediction by patches of the training image, which is sharper and slower, if the method
+    stores it."""
     synthesis: SynthesisInput | None = None
     """Settings of patch synthesis that replace the model's own."""
     full_size: bool = True
-    """Synthesize at the size of the input images rather than at the training size."""
+    """Enlarge images to the size of the input images during synthesis."""
 
     def problems(self) -> list[str]:
         return [] if self.count >= 1 else [f"count is {self.count}: choose 1 or more"]

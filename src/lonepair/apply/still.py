@@ -12,7 +12,7 @@ from lonepair.apply.base import TrainedModel, check_start_stage
 from lonepair.apply.results import finished
 from lonepair.errors import UserError
 from lonepair.media.sizes import fit_inside
-from lonepair.methods.base import SingleMethod
+from lonepair.methods.single import SingleMethod
 from lonepair.ops.color import match_channels
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image

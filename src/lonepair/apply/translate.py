@@ -39,7 +39,8 @@ class Translate(Use["Translation"]):
     """Stage at which each frame enters: 0 changes large shapes, a larger value only texture, -1 is the last stage. If
     omitted, the stage that the method was trained for."""
     synthesize: bool = True
-    """Replace the patches of the prediction by patches of the target, if the method stores it. Sharper, and slower."""
+    """Replace patches of the prediction by patches of the target, which is sharper and slower, if the method stores
+    it."""
     synthesis: SynthesisInput | None = None
     """Settings of patch synthesis that replace the model's own."""
     size: SizeInput | None = None

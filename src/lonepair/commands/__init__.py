@@ -1,30 +1,41 @@
-"""The commands: what each takes, and what it does. Their heavy imports wait until they run."""
+"""The commands. A command's heavy imports wait until it runs, so that `--help` answers at once."""
 
-from lonepair.commands import about, evaluate, train, use
+from collections.abc import Callable
+from typing import Any
+
+from lonepair.apply.base import Use, uses
+from lonepair.commands import about, demo, doctor, evaluate, train, translate
 from lonepair.commands.forms import Command as Command
 from lonepair.commands.forms import with_method
+from lonepair.commands.use import run_sample, run_use, sample_form, use_form
+
+
+def _form_of(use: type[Use[Any]]) -> Callable[[list[str]], type]:
+    return lambda _: use_form(use)
+
 
 COMMANDS = {
     "translate": Command(
-        "train on a source and a target, then redraw the source", train.translate_arguments, train.run_translate
+        "train on a source and a target, then translate the source", translate.translate_form, translate.run_translate
     ),
     "generate": Command(
-        "train on one image, then draw others like it",
-        with_method(train.Generate, train.for_samples),
+        "train on one image, then generate images like it",
+        with_method(train.Generate, train.sampling_method),
         train.run_generate,
     ),
-    "train": Command("train only, and keep the model", with_method(train.Train, train.by_inputs), train.run_train),
-    "sample": Command("random images from a model", lambda _: use.Sample, use.run_sample),
-    "retarget": Command("the learnt image at another size", lambda _: use.Retarget, use.run_retarget),
-    "animate": Command("the learnt image in motion", lambda _: use.Animate, use.run_animate),
-    "edit": Command("make an edit seamless", lambda _: use.Edit, use.run_edit),
-    "harmonize": Command("blend in a pasted object", lambda _: use.Harmonize, use.run_edit),
-    "paint": Command("a painting becomes an image", lambda _: use.Paint, use.run_paint),
-    "superres": Command("enlarge with learnt detail", lambda _: use.Superres, use.run_superres),
-    "refine": Command("draw an image's fine texture anew", lambda _: use.Refine, use.run_refine),
-    "eval": Command("what runs are worth, in numbers and pictures", lambda _: evaluate.Eval, evaluate.run_eval),
-    "info": Command("what a model holds; parameter counts", lambda _: about.Info, about.run_info),
+    "train": Command(
+        "train only, and keep the model", with_method(train.Train, train.method_for_inputs), train.run_train
+    ),
+    "sample": Command("generate random images with a model", sample_form, run_sample),
+    **{
+        name: Command(use.summary, _form_of(use), run_use)
+        for name, use in uses().items()
+        if use.has_command and name not in ("translate", "sample")
+    },
+    "eval": Command("measure runs, in numbers and pictures", lambda _: evaluate.Eval, evaluate.run_eval),
+    "info": Command("show a model's contents and parameter counts", lambda _: about.Info, about.run_info),
     "methods": Command("list the methods", lambda _: about.Methods, about.run_methods),
-    "doctor": Command("versions, devices, codecs, memory, what fits", lambda _: about.Doctor, about.run_doctor),
-    "demo": Command("the main job on pictures that come along", lambda _: about.Demo, about.run_demo),
+    "doctor": Command("check versions, devices, codecs, memory and sizes", lambda _: doctor.Doctor, doctor.run_doctor),
+    "demo": Command("translate a clip made from included photographs", lambda _: demo.Demo, demo.run_demo),
 }
+"""Name -> command. `translate` and `sample` have forms of their own; every other use gets its form from its class."""

@@ -1,8 +1,7 @@
-"""Commands that tell: what a model holds, which methods there are, what this machine can do; and the demo."""
+"""Commands that describe: `info` (a model) and `methods` (the list of methods)."""
 
 from __future__ import annotations
 
-import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,43 +10,39 @@ from typing import Annotated, Any
 import tyro
 
 import lonepair.methods as methods
-from lonepair.commands.forms import Training, model_file, parse_size, with_method
-from lonepair.commands.train import Output, Translate, run_translate, sheet_path
-from lonepair.train.options import Options
-
-logger = logging.getLogger("lonepair")
+from lonepair.commands.forms import SizeFlag, model_file, parse_size
 
 
 @dataclass(frozen=True)
 class Info:
-    """Show what a model file or a run's folder holds; without one, a method's parameter counts at its defaults."""
+    """Show the contents of a model; without a model, a method's parameter counts at its defaults."""
 
-    model: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = None
-    """A model.safetensors or a run's folder."""
+    model: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[MODEL]")] = None
+    """A model.safetensors, or the folder of a run."""
     method: str = methods.DEFAULT
-    """Method whose defaults are shown where no model is named."""
+    """Without a MODEL: the method to describe."""
     preset: str = "standard"
-    """Preset whose counts are shown where no model is named."""
-    size: Annotated[str, tyro.conf.arg(metavar="WxH|N")] = ""
-    """Size of the images whose stages are shown where no model is named. Default: a square of the preset's max_side."""
+    """Without a MODEL: the preset to describe."""
+    size: SizeFlag = ""
+    """Without a MODEL: size of the images whose stages are shown. If omitted, a square of the preset's max_side."""
 
 
-def run_info(given: Info) -> int:
+def run_info(values: Info) -> int:
+    """Print what a model holds."""
     from lonepair.media.sizes import fit_inside
     from lonepair.train.checkpoint import load_model
 
     settings: dict[str, Any]
-    if given.model is None:
-        method_class = methods.get_method(given.method)
-        config = method_class.config_class.from_preset(given.preset)
-        size = parse_size(given.size, (config.size.max_side, config.size.max_side))
+    if values.model is None:
+        method_class = methods.get_method(values.method)
+        config = method_class.config_class.from_preset(values.preset)
+        longest = config.size.max_side
+        size = parse_size(values.size, (longest, longest))
         originals = dict.fromkeys(method_class.domains, size)
-        plan = method_class.plan_for(
-            config, 3, originals, dict.fromkeys(originals, fit_inside(size, config.size.max_side))
-        )
-        method, settings = method_class(config, plan), {"method": given.method, "preset": given.preset}
+        plan = method_class.plan_for(config, 3, originals, dict.fromkeys(originals, fit_inside(size, longest)))
+        method, settings = method_class(config, plan), {"method": values.method, "preset": values.preset}
     else:
-        path = model_file(given.model)
+        path = model_file(values.model)
         method, settings = load_model(path)
         print(f"file         {path} ({path.stat().st_size / 1e6:.1f} MB)")
         print(f"trained to   stage {method.stage + 1} of {method.plan.stages}")
@@ -56,7 +51,7 @@ def run_info(given: Info) -> int:
             print(f"{name:12} {settings[name]}")
     for domain, source in settings.get("inputs", {}).items():
         print(f"{'input ' + domain:12} {source['name']}")
-    print(f"{'used for':12} {', '.join(sorted(method.uses))}")
+    print(f"{'supports':12} {', '.join(sorted(method.uses))}")
     for domain, full in method.plan.full_sizes.items():
         print(f"{'stages ' + domain:12} {' '.join(f'{w}x{h}' for h, w in method.plan.sizes(full))} (width x height)")
     print("generator parameters, all stages")
@@ -72,10 +67,11 @@ def run_info(given: Info) -> int:
 
 @dataclass(frozen=True)
 class Methods:
-    """List the methods that can be trained."""
+    """List the installed methods."""
 
 
-def run_methods(given: Methods) -> int:
+def run_methods(_: Methods) -> int:
+    """Print each method's summary, inputs, uses and presets."""
     defaults = {
         methods.DEFAULT: " (default for a pair)",
         methods.DEFAULT_SINGLE: " (default for one image)",
@@ -85,50 +81,10 @@ def run_methods(given: Methods) -> int:
         method = methods.get_method(name)
         summary = (sys.modules[method.__module__].__doc__ or "").split("\n")[0].split(": ", 1)[-1]
         print(f"{name}{defaults.get(name, '')}: {summary}")
-        many = " (or several, or a clip)" if method.accepts_several else ""
-        print(f"  learns from: {f'one image{many}' if len(method.domains) == 1 else f'a source{many} and a target'}")
-        print(f"  used for: {', '.join(sorted(method.uses))}")
+        several = " (or several, or a clip)" if method.accepts_several else ""
+        print(
+            f"  learns from: {f'one image{several}' if len(method.domains) == 1 else f'a source{several} and a target'}"
+        )
+        print(f"  supports: {', '.join(sorted(method.uses))}")
         print(f"  presets: {', '.join(method.config_class.presets)}")
     return 0
-
-
-@dataclass(frozen=True)
-class Doctor:
-    """Report versions, devices, codecs, memory and what sizes fit."""
-
-
-def run_doctor(given: Doctor) -> int:
-    from lonepair.commands import diagnosis as doctor
-
-    return doctor.main()
-
-
-@dataclass(frozen=True)
-class Demo:
-    """Crop a source clip and a target from photographs that come along, then redraw the clip: about five minutes."""
-
-    folder: Path = Path("demo")
-    """Where inputs and results go."""
-    max_minutes: float = 0.0
-    """Finish training within so many minutes; 0 is no limit."""
-
-
-def run_demo(given: Demo) -> int:
-    from lonepair.commands.demo_inputs import demo_inputs
-
-    _, clip, target = demo_inputs(given.folder)
-    out = given.folder / "redrawn.mp4"
-    logger.info("lonepair translate %s %s --preset draft -o %s", clip, target, out)
-    translate = with_method(Translate)([])
-    status = run_translate(
-        translate(
-            source=clip,
-            target=target,
-            config=methods.get_method(methods.DEFAULT).config_class.from_preset("draft"),
-            output=Output(out=out, overwrite=True),
-            training=Training(method=methods.DEFAULT, preset="draft", run=given.folder / "run"),
-            options=Options(max_minutes=given.max_minutes),
-        )
-    )
-    logger.info("open %s: source, target and result side by side; and %s", sheet_path(out), out)
-    return status

@@ -1,15 +1,15 @@
-"""The command that measures finished runs."""
+"""The command `eval`: measure runs."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
-from lonepair.commands.forms import Compute
+from lonepair.commands.forms import Compute, File, OutFolder
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("lonepair")
 
-File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
-
 
 @dataclass(frozen=True)
 class ReportOutput:
-    """Where the report goes."""
+    """The folder of a report."""
 
-    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None
-    """Folder for report.html, results.json and pictures. Default: eval, the next free name."""
+    title: ClassVar[str] = "Output"
+
+    out: OutFolder = None
+    """Folder for report.html, results.json and pictures. If omitted, eval, the next free name."""
     overwrite: bool = False
-    """Replace files that exist."""
+    """Replace existing files."""
 
     def folder(self) -> Path:
-        """The folder's name; refuses now what would fail in the end."""
+        """The checked name. It fails before anything is computed."""
         from lonepair.media.files import check_frames_folder, check_writable, next_free
 
         out = self.out or (Path("eval") if self.overwrite else next_free(Path("eval")))
@@ -42,69 +42,70 @@ class ReportOutput:
 
 @dataclass(frozen=True)
 class Eval:
-    """Measure what runs have learnt: a table, a page with pictures (report.html) and the numbers (results.json)."""
+    """Measure runs: a table, a page with pictures (report.html) and the numbers (results.json)."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folders of finished runs."""
     published: File = None
-    """A published picture of a run's own source in its target's look, to measure beside; with one run alone."""
+    """A published result for a run's own source and target, measured beside the run's. For one run of a pair."""
     weights: File = None
-    """Weights of the FID Inception network (.pth or .safetensors), for SIFID of samples. Nothing is downloaded."""
+    """Weights of the FID Inception network (.pth or .safetensors), for the SIFID of samples. Nothing is downloaded."""
     source: Annotated[Path | None, tyro.conf.arg(metavar="CLIP")] = None
-    """A clip that runs of pairs redraw as a whole, to measure how steady it is."""
+    """A clip that runs of pairs translate, to measure its temporal stability."""
     samples: int = 8
-    """How many samples of a model of one image are measured."""
+    """Number of samples that are measured for a model of one image, 2 or more."""
     seed: int = 0
-    """Of samples, and of the noise in a redrawing."""
+    """Random seed of samples and of the noise in translations."""
     output: ReportOutput = field(default_factory=ReportOutput)
     compute: Compute = field(default_factory=Compute)
 
 
-def run_eval(given: Eval) -> int:
+def run_eval(values: Eval) -> int:
+    """Measure each run, print its table, and write the report."""
     from lonepair.evaluate import measure_run, open_run, text_table, write_report
 
-    _check(given)
-    folder = given.output.folder()
-    wanted = _wanted(given)
-    runs = [open_run(path, given.compute.load) for path in given.runs]
-    _check_use(given, runs)
+    _check(values)
+    folder = values.output.folder()
+    options = _options(values)
+    runs = [open_run(path, values.compute.load) for path in values.runs]
+    _check_use(values, runs)
     measured = []
     for run in runs:
         logger.info("measuring %s", run.path)
-        measured.append(measure_run(run, wanted))
+        measured.append(measure_run(run, options))
         print(text_table(run, measured[-1]))
-    print(write_report(folder, runs, measured, wanted))
+    print(write_report(folder, runs, measured, options))
     return 0
 
 
-def _check(given: Eval) -> None:
-    """Refuse what can be told from the flags alone.
+def _check(values: Eval) -> None:
+    """Check what depends on the flags alone.
 
     Raises:
-        UserError: for the first thing that is wrong.
+        UserError: for the first problem.
     """
-    if not given.runs:
+    if not values.runs:
         raise UserError("missing: RUN; give the folder of a run, such as runs/NAME")
-    if given.published is not None and len(given.runs) > 1:
-        raise UserError(f"--published is a picture of one pair, there are {len(given.runs)} runs: give one run")
-    if given.samples < 2:
-        raise UserError(f"samples is {given.samples}: choose 2 or more, for they are compared with each other")
-    if not 0 <= given.seed < 2**32:
-        raise UserError(f"seed is {given.seed}: choose 0 to {2**32 - 1}")
+    if values.published is not None and len(values.runs) > 1:
+        raise UserError(f"--published is a picture of one pair, there are {len(values.runs)} runs: give one run")
+    if values.samples < 2:
+        raise UserError(f"samples is {values.samples}: choose 2 or more, as samples are compared with each other")
+    if not 0 <= values.seed < 2**32:
+        raise UserError(f"seed is {values.seed}: choose 0 to {2**32 - 1}")
 
 
-def _wanted(given: Eval) -> EvaluationOptions:
-    """The files that the flags name, opened and checked."""
+def _options(values: Eval) -> EvaluationOptions:
+    """The files of the flags, opened and checked."""
     from lonepair.evaluate import EvaluationOptions
     from lonepair.media.image import read_image
     from lonepair.metrics.sifid import check_weights
 
-    weights = None if given.weights is None else given.weights.expanduser()
+    weights = None if values.weights is None else values.weights.expanduser()
     if weights is not None:
         check_weights(weights)
-    clip = None if given.source is None else _open_clip(given.source)
-    published = None if given.published is None else read_image(given.published)
-    return EvaluationOptions(published, clip, weights, given.samples, given.seed)
+    clip = None if values.source is None else _open_clip(values.source)
+    published = None if values.published is None else read_image(values.published)
+    return EvaluationOptions(published, clip, weights, values.samples, values.seed)
 
 
 def _open_clip(path: Path) -> Source:
@@ -113,22 +114,22 @@ def _open_clip(path: Path) -> Source:
 
     source = open_source(path)
     if not source.is_clip:
-        raise UserError(f"{source.name}: is an image, and nothing moves in it; give a clip with --source")
+        raise UserError(f"{source.name}: is an image; give a clip with --source")
     check_opencv()
     return source
 
 
-def _check_use(given: Eval, runs: list[Run]) -> None:
-    """Refuse a flag that no run has a use for.
+def _check_use(values: Eval, runs: list[Run]) -> None:
+    """Check that each flag applies to a run.
 
     Raises:
         UserError: naming the flag.
     """
     pairs, singles = [r for r in runs if not r.is_single_image], [r for r in runs if r.is_single_image]
     for flag, value, able, kind in (
-        ("--published", given.published, pairs, "a pair"),
-        ("--source", given.source, pairs, "a pair"),
-        ("--weights", given.weights, singles, "one image"),
+        ("--published", values.published, pairs, "a pair"),
+        ("--source", values.source, pairs, "a pair"),
+        ("--weights", values.weights, singles, "one image"),
     ):
         if value is not None and not able:
-            raise UserError(f"{flag} is for runs of {kind}, {runs[0].path} is none; leave it out")
+            raise UserError(f"{flag} is for runs of {kind}, and {runs[0].path} is not one: leave the flag out")

@@ -1,18 +1,18 @@
-"""What several commands share: flags, names of outputs, and the settings of the method that was typed."""
+"""What commands share: the parts of their forms (dataclasses whose fields are flags), and names of outputs."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
 import lonepair.methods as methods
+from lonepair.commands.flags import peek
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 MODEL = "model.safetensors"
 ModelPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
 """A positional that names a model file or the folder of a run."""
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+SizeFlag = Annotated[str, tyro.conf.arg(metavar="WxH|N")]
+OutFile = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
+OutFolder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
 
 
 @dataclass(frozen=True)
@@ -28,63 +32,114 @@ class Command:
     """A command of the command line."""
 
     summary: str
-    arguments: Callable[[list[str]], type]
-    """The dataclass of its flags; it may depend on what was typed, as a method has its own."""
+    """One line for the list of commands."""
+    form: Callable[[list[str]], type]
+    """Arguments -> the dataclass of the flags. It depends on the arguments, as each method has its own settings."""
     run: Callable[[Any], int]
+    """Runs the command with a filled form; returns the exit status."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a training needs beside the method's own settings."""
+    """Settings of a training beside those of the method and of `Options`."""
+
+    title: ClassVar[str] = "Run options"
 
     method: str = ""
-    """Which system to train; `lonepair methods` lists them. Default: one for a pair, another for one image."""
+    """Method to train; `lonepair methods` lists them. If omitted, one for a pair, another for one image."""
     preset: str = "standard"
-    """draft, standard or full: how large and how long; some methods have more."""
+    """draft, standard or full: size and duration of the training. Some methods have more presets."""
     run: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """The run's folder. Default: runs/SOURCE-to-TARGET or runs/IMAGE, the next free name."""
+    """Folder of the run. If omitted, runs/SOURCE-to-TARGET or runs/IMAGE, the next free name."""
     resume: bool = False
-    """Go on with the run where it stopped."""
+    """Continue the run where it stopped."""
     warm_start: Annotated[Path | None, tyro.conf.arg(metavar="MODEL")] = None
-    """A run's folder or a model file of the same method, whose weights the stages start from."""
+    """Run's folder or model file of the same method: the stages start from its weights."""
 
 
 @dataclass(frozen=True)
 class Compute:
     """How a trained model is used."""
 
+    title: ClassVar[str] = "Run options"
+
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to compute; auto takes a GPU where there is one."""
+    """Device; auto takes a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of convolutions; auto takes bfloat16 where the hardware computes in it, else float32."""
+    """Precision of convolutions; auto takes bfloat16 if the hardware computes in it, else float32."""
     threads: int = 0
-    """CPU threads; 0 leaves the choice to torch (one a core)."""
+    """Number of CPU threads; 0 leaves the choice to torch (one a core)."""
 
     def load(self, path: Path) -> Model:
-        """The model at `path`, or of the run whose folder it is, on the device."""
+        """The model at `path`, a file or the folder of a run, on the device."""
         from lonepair.api.model import load
 
         return load(model_file(path), self.device, self.dtype, self.threads)
 
 
+# -- outputs ----------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class ImageOutput:
-    """Where an image goes."""
+    """The file of an image."""
 
-    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
-    """File to write (.png .jpg .webp .tif). Default: out.png, the next free name."""
+    title: ClassVar[str] = "Output"
+
+    out: OutFile = None
+    """File to write (.png .jpg .webp .tif). If omitted, out.png, the next free name."""
     overwrite: bool = False
-    """Replace the file if it exists."""
+    """Replace an existing file."""
 
     def path(self) -> Path:
-        """The checked name: refuses now what would fail in the end."""
+        """The checked name. It fails before anything is computed."""
         from lonepair.media.image import WRITABLE
 
         return free_output(self.out, "out.png", WRITABLE, self.overwrite)
 
 
+@dataclass(frozen=True)
+class ClipOutput:
+    """The file of a clip."""
+
+    title: ClassVar[str] = "Output"
+
+    out: OutFile = None
+    """File to write (.mp4 .mov .mkv .gif .webp .png). If omitted, out.mp4, the next free name."""
+    overwrite: bool = False
+    """Replace an existing file."""
+
+    def path(self) -> Path:
+        """The checked name. It fails before anything is computed."""
+        from lonepair.media.write import WRITABLE
+
+        return free_output(self.out, "out.mp4", WRITABLE, self.overwrite)
+
+
+@dataclass(frozen=True)
+class FolderOutput:
+    """The folder of samples."""
+
+    title: ClassVar[str] = "Output"
+
+    out: OutFolder = None
+    """Folder for NUMBER.png and sheet.png. If omitted, samples, the next free name."""
+    overwrite: bool = False
+    """Replace existing files."""
+
+    def path(self) -> Path:
+        """The checked name. It fails before anything is computed."""
+        from lonepair.media.files import check_frames_folder, check_writable, next_free
+
+        if self.out is None:
+            return Path("samples") if self.overwrite else next_free(Path("samples"))
+        check_frames_folder(self.out, self.overwrite)
+        check_writable(self.out if self.out.is_dir() else self.out.parent)
+        return self.out
+
+
 def free_output(out: Path | None, default: str, suffixes: Sequence[str], overwrite: bool) -> Path:
-    """`out`, or the next free name like `default`, after checking that it can be written."""
+    """`out`, or the next free name like `default`, after a check that it can be written."""
     from lonepair.media.files import check_output, check_writable, next_free
 
     if out is None:
@@ -94,10 +149,15 @@ def free_output(out: Path | None, default: str, suffixes: Sequence[str], overwri
     return out
 
 
-def with_method(base: type, default: Callable[[list[str]], str] | None = None) -> Callable[[list[str]], type]:
-    """`base` with the settings of the method and preset that the arguments name, for flags, help and defaults.
+# -- forms with a method's settings -----------------------------------------------------------------------------------
 
-    `default`: the method's name where the arguments name none.
+
+def with_method(base: type, default: Callable[[list[str]], str] | None = None) -> Callable[[list[str]], type]:
+    """Arguments -> `base` with the settings of the method and preset that the arguments name.
+
+    Args:
+        base: The form without a method's settings.
+        default: Arguments -> name of the method if the arguments name none.
     """
 
     def build(arguments: list[str]) -> type:
@@ -105,7 +165,7 @@ def with_method(base: type, default: Callable[[list[str]], str] | None = None) -
         method = methods.get_method(name)
         config = method.config_class.from_preset(peek(arguments, "--preset") or "standard")
         training = Training(method=name)
-        extended = dataclasses.make_dataclass(
+        form = dataclasses.make_dataclass(
             base.__name__,
             [
                 ("config", method.config_class, field(default_factory=lambda: config)),
@@ -115,52 +175,23 @@ def with_method(base: type, default: Callable[[list[str]], str] | None = None) -
             frozen=True,
             namespace={"__doc__": base.__doc__},
         )
-        extended.__module__ = base.__module__
-        return extended
+        form.__module__ = base.__module__
+        return form
 
     return build
 
 
-def peek(arguments: Sequence[str], flag: str) -> str | None:
-    """The value of `flag`, before the arguments as a whole can be understood."""
-    for index, argument in enumerate(arguments):
-        if argument == flag and index + 1 < len(arguments):
-            return arguments[index + 1]
-        if argument.startswith(f"{flag}="):
-            return argument.split("=", 1)[1]
-    return None
-
-
-def positionals(arguments: Sequence[str], kind: type) -> list[str]:
-    """Those of `arguments` that are neither flags of `kind` nor their values."""
-    switches = {flag for flag, hint in flags(kind).items() if hint is bool} | {"-h", "--help"}
-    found, rest = [], list(arguments)
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith("-"):
-            found.append(word)
-        elif word not in switches and "=" not in word and rest:
-            rest.pop(0)
-    return found
-
-
-def flags(kind: Any) -> dict[str, Any]:
-    """Every flag of `kind`, nested dataclasses included, and its type; positional arguments count as flags, too."""
-    hints = typing.get_type_hints(kind)
-    found: dict[str, Any] = {}
-    for part in dataclasses.fields(kind):
-        hint = hints[part.name]
-        found |= flags(hint) if dataclasses.is_dataclass(hint) else {"--" + part.name.replace("_", "-"): hint}
-    return found
-
-
 def model_file(path: Path) -> Path:
-    """`path`, or the model of the run whose folder it is."""
+    """`path`, or the model file in it if it is the folder of a run."""
     return path / MODEL if path.is_dir() else path
 
 
 def parse_size(text: str, own: tuple[int, int], flag: str = "--size") -> tuple[int, int]:
-    """(h, w) for "640x360" (width x height) or "640" (longest side, aspect of `own` kept); "" is `own`."""
+    """(h, w) in pixels from "640x360" (width x height), "640" (longest side, aspect of `own`) or "" (`own`).
+
+    Raises:
+        UserError: for another text, and for a side outside 1 to 16384.
+    """
     if not text:
         return own
     if match := re.fullmatch(r"(\d+)[xX](\d+)", text):

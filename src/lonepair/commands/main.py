@@ -1,6 +1,6 @@
-"""The command line: find the command, make its flags from dataclasses, turn errors into one line.
+"""The command line: find the command, parse its flags from dataclasses, print errors as one line.
 
-Nothing here imports torch before a command runs: `--help` must answer at once.
+Nothing here imports torch before a command runs, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from difflib import get_close_matches
 from importlib.metadata import version
 from typing import Any
 
-from lonepair.commands import COMMANDS, Command
-from lonepair.commands.forms import flags
+from lonepair.commands import COMMANDS
+from lonepair.commands.flags import Flag, form_flags, help_text
 from lonepair.errors import UserError, name_flags
 from lonepair.media.files import error_reason
 
@@ -27,19 +27,23 @@ FLAGS = {"out": "--run"}
 """Setting of a training -> its flag, where the two names differ."""
 
 INTRO = """\
-lonepair learns a generative model from a single image, a pair, or a clip and a picture:
-it redraws one in the look of the other, or draws, animates and edits images like the one.
+lonepair learns a generative model from a single image, a pair, or a clip and an image. It translates one into the
+style of the other, and generates, animates and edits images like the one.
 
-  lonepair translate clip.mp4 look.png     train, then redraw the clip in the picture's look
+  lonepair translate clip.mp4 style.png    train, then translate the clip into the image's style
   lonepair translate a.jpg b.jpg           the same for two images
-  lonepair generate photo.jpg              train on one image, then draw others like it
-  lonepair animate runs/photo -o out.gif   use what was learnt; also edit, harmonize, paint, ...
-  lonepair demo                            see it work on pictures that come along
+  lonepair generate photo.jpg              train on one image, then generate images like it
+  lonepair animate runs/photo -o out.gif   use a trained model; also edit, harmonize, paint, ...
+  lonepair demo                            translate a clip made from included photographs
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that `argv` names; returns the exit status: 0, 2 for a user's mistake, 130 when interrupted."""
+    """Run the command that `argv` names.
+
+    Returns:
+        The exit status: 0, 1 for an unexpected error, 2 for a user's mistake, 130 when interrupted.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
@@ -56,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 130
         except BrokenPipeError:
             return 0
-        except OSError as error:  # what no one nearer to it has put in words: a name too long, a disk that is gone
+        except OSError as error:  # one that no nearer function explains: a name that is too long, a missing disk
             if debug:
                 traceback.print_exc()
             where = f"{error.filename}: " if error.filename else ""
@@ -65,10 +69,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             if debug:
                 raise
-            kind = type(error).__name__
-            print(f"lonepair: unexpected {kind}: {str(error).splitlines()[0] if str(error) else ''}", file=sys.stderr)
-            print("lonepair: this is a bug; the same command with --debug shows where", file=sys.stderr)
+            print(f"lonepair: {_unexpected(error)}", file=sys.stderr)
             return 1
+
+
+def _unexpected(error: Exception) -> str:
+    """Two lines about an error that no `UserError` explains. Only an error of this package is called a bug."""
+    text = str(error).splitlines()[0] if str(error) else ""
+    innermost = list(traceback.walk_tb(error.__traceback__))[-1][0]
+    module = str(innermost.f_globals.get("__name__", "")).partition(".")[0]
+    cause = "this is a bug in lonepair" if module == "lonepair" else f"raised by {module}"
+    return f"unexpected {type(error).__name__}: {text}\nlonepair: {cause}; the same command with --debug shows where"
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -82,53 +93,76 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         near = get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UserError(f"{name!r} is no command; {hint}commands: {', '.join(COMMANDS)}")
+        raise UserError(f"{name!r} is not a command; {hint}commands: {', '.join(COMMANDS)}")
     command = COMMANDS[name]
-    values = parse(command, name, rest)
-    return 0 if values is None else command.run(values)
+    form = command.form([word for word in rest if word not in ("-h", "--help")])
+    if any(word in ("-h", "--help") for word in rest):
+        print(help_text(name, form))
+        return 0
+    try:
+        return command.run(parse(form, name, rest))
+    except UserError as error:
+        raise UserError(with_flags(name_flags(str(error), FLAGS), form)) from error
 
 
-def parse(command: Command, name: str, arguments: list[str]) -> Any:
-    """The command's dataclass filled from `arguments`; None where help was asked for, and printed.
+def parse(form: type, name: str, arguments: list[str]) -> Any:
+    """The dataclass `form` of the command `name`, filled from `arguments`.
 
     Raises:
-        UserError: one line for whatever is wrong with the arguments.
+        UserError: one line about what is wrong with the arguments.
     """
     import tyro
 
-    kind = command.arguments(arguments)
-    prog = f"lonepair {name}"
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-    wants_help = any(a in ("-h", "--help") for a in arguments)
-    said = io.StringIO()
+    box = io.StringIO()
     try:
-        # tyro draws a box for what is wrong; ours is one line, made from it.
-        with contextlib.nullcontext() if wants_help else contextlib.redirect_stderr(said):
-            return tyro.cli(kind, args=arguments, prog=prog, description=kind.__doc__, config=config)
-    except SystemExit as stop:
-        if not stop.code:
-            return None
-        raise UserError(f"{_one_line(said.getvalue(), arguments, kind)}; `{prog} --help` lists all flags") from None
+        # tyro prints a box about what is wrong; one line is made from it.
+        with contextlib.redirect_stderr(box):
+            return tyro.cli(form, args=arguments, prog=f"lonepair {name}", config=config)
+    except SystemExit:
+        line = _one_line(box.getvalue(), arguments, form_flags(form))
+        raise UserError(f"{line}; `lonepair {name} --help` lists all flags") from None
 
 
-def _one_line(box: str, arguments: list[str], kind: type) -> str:
+def with_flags(message: str, form: type) -> str:
+    """`message`, which names settings as Python does, with the flags of `form` in their place.
+
+    This is the one place where settings become flags: "start_stage is 9" becomes "--start-stage is 9", and
+    "overwrite=True" becomes "--overwrite". Single words change only where a clause starts with them.
+    """
+    flags = {flag.name[2:].replace("-", "_"): flag.name for flag in form_flags(form) if not flag.is_positional}
+    for setting, flag in flags.items():
+        no_flag = flag.replace("--", "--no-", 1)
+        message = re.sub(rf"\b{setting}=True\b", flag, message)
+        message = re.sub(rf"\b{setting}=False\b", no_flag, message)
+        if "_" in setting:
+            message = re.sub(rf"(?<![\w/.-]){setting}(?![\w/.-])", flag, message)
+
+    def clause(match: re.Match[str]) -> str:
+        return re.sub(r"\w+", lambda word: flags.get(word[0], word[0]), match[0])
+
+    return re.sub(r"(?:(?<=^)|(?<=; ))\w+(?: and \w+)*(?= (?:is|are) )", clause, message)
+
+
+def _one_line(box: str, arguments: list[str], flags: list[Flag]) -> str:
+    """What tyro's box says, in our words."""
     lines = [re.sub(r"\s+", " ", re.sub(r"[│╭╮╰╯─]", " ", line)).strip() for line in box.splitlines()]
     lines = [line for line in lines if line and not re.fullmatch(r"-+", line)]
     body = lines[1:] or ["the arguments cannot be read"]
     end = next(
         (i for i, line in enumerate(body) if line.startswith(("For full helptext", "Argument helptext"))), len(body)
     )
-    text = (
-        " ".join(body[:end]).rstrip(".").removeprefix("Error parsing config: ").removeprefix("Error parsing options: ")
-    )
+    text = re.sub(r"^Error parsing \w+: (?=\S+ )", "", " ".join(body[:end]).rstrip("."))
     if text.startswith("Missing from"):
-        named = [line.split()[0] for line in body[:end] if re.fullmatch(r"--[a-z-]+ \S+|[A-Z]+", line)]
-        return "missing: " + " and ".join(named)
+        missing = [line.split()[0] for line in body[:end] if re.fullmatch(r"--[a-z-]+ \S+|[A-Z|]+", line)]
+        return "missing: " + " and ".join(missing)
     if text.startswith("Unrecognized options"):
-        known = ["-o", "-h", "--help", *flags(kind)]
+        known = ["-o", "-h", "--help"]
+        for flag in flags:
+            known.append(flag.usage.split()[-2 if flag.metavar else -1] if not flag.is_positional else flag.name)
         unknown = next((a for a in arguments if a.startswith("-") and a.split("=")[0] not in known), None)
         if unknown is None:
-            return "too many inputs were given"
+            return "too many inputs"
         near = get_close_matches(unknown.split("=")[0], known, 1)
         return f"flag {unknown.split('=')[0]} is unknown" + (f"; did you mean {near[0]}?" if near else "")
     for pattern, says in _TYRO_SAYS:
@@ -143,7 +177,7 @@ _TYRO_SAYS = (
     (r"invalid choice '(.*)' for argument '(--\S+)'. Expected one of \((.*)\)", r"\2 is \1: choose one of \3"),
     (r"Missing value for argument '(--\S+)'.*", r"\1 needs a value"),
 )
-"""What tyro says, and what we say for it."""
+"""Pattern of a message of tyro -> our message."""
 
 
 def _help() -> str:
@@ -153,7 +187,7 @@ def _help() -> str:
 
 
 class _ToTerminal(logging.Handler):
-    """Messages above the progress bar rather than through it."""
+    """Prints messages above the progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm = sys.modules.get("tqdm")
@@ -166,7 +200,7 @@ class _ToTerminal(logging.Handler):
 
 @contextlib.contextmanager
 def _messages() -> Any:
-    """While a command runs, what the package has to say goes to the terminal."""
+    """While a command runs, the messages of the package go to the terminal."""
     handler = _ToTerminal()
     logger.addHandler(handler)
     before = logger.level

@@ -1,301 +1,184 @@
-"""Commands that use a trained model of one image (and `sample`, of a pair, too)."""
+"""Commands that use a trained model: a form and a run for every use, generated from its dataclass."""
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+import typing
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
-from lonepair.commands.forms import Compute, ImageOutput, ModelPath, free_output, parse_size
-from lonepair.errors import UserError
+from lonepair.apply.base import MediaInput, SizeText, SynthesisChanges, Use, field_docs, mark_of, result_name
+from lonepair.commands.forms import (
+    ClipOutput,
+    Compute,
+    FolderOutput,
+    ImageOutput,
+    ModelPath,
+    parse_size,
+)
+from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     from lonepair.api.model import Model
-    from lonepair.apply.results import Picture, Samples
+    from lonepair.apply.results import Samples
 
-ImagePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
-Size = Annotated[str, tyro.conf.arg(metavar="WxH|N")]
-File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
-
-
-@dataclass(frozen=True)
-class SampleOutput:
-    """Where samples go."""
-
-    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None
-    """Folder for NUMBER.png and sheet.png. Default: samples, the next free name."""
-    overwrite: bool = False
-    """Replace files that exist."""
-
-    def folder(self) -> Path:
-        """The folder's name; refuses now what would fail in the end."""
-        from lonepair.media.files import check_frames_folder, check_writable, next_free
-
-        if self.out is None:
-            return Path("samples") if self.overwrite else next_free(Path("samples"))
-        check_frames_folder(self.out, self.overwrite)
-        check_writable(self.out if self.out.is_dir() else self.out.parent)
-        return self.out
+OUTPUTS = {"Picture": ImageOutput, "Samples": FolderOutput, "Animation": ClipOutput}
+"""Result of a use -> the part of the form that says where it goes."""
+PREFIX = "synthesis_"
+"""Start of the flags of patch synthesis: some settings of methods have the same names."""
+SIZE_HELP = " WIDTHxHEIGHT, or the longest side alone."
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Draw random images from a model; of a pair, random images that correspond."""
+class UseForm:
+    """Base of the generated forms."""
 
-    model: ModelPath
-    """A model.safetensors, or the folder of a run."""
-    count: int = 8
-    """How many."""
-    seed: int = 0
-    """The same pictures whatever the count."""
-    size: Size = ""
-    """Size in pixels: WIDTHxHEIGHT, or the longest side alone. Default: as trained."""
-    start: int = 0
-    """Stage at which randomness begins; those below keep the training image's layout."""
-    finish: bool = True
-    """Finish pictures with the learnt images' own patches, where the method remembers them."""
-    detail: bool = True
-    """Finish them at the size of the images as they were given, rather than at the networks'."""
-    scales: bool = False
-    """Also write scales.png: every start stage in a row of its own."""
-    output: SampleOutput = field(default_factory=SampleOutput)
-    compute: Compute = field(default_factory=Compute)
+    use: ClassVar[type[Use[Any]]]
 
 
-def run_sample(given: Sample) -> int:
-    folder = given.output.folder()
-    model = given.compute.load(given.model)
-    samples = model.sample(
-        given.count,
-        seed=given.seed,
-        size=_size(model, given.size),
-        start_stage=given.start,
-        synthesize=given.finish,
-        full_size=given.detail,
+@cache
+def synthesis_flags() -> type:
+    """A form with one flag for each setting of patch synthesis; flags that are left out keep the model's value."""
+    docs = field_docs(SynthesisConfig)
+    hints = typing.get_type_hints(SynthesisConfig)
+    fields = []
+    for part in dataclasses.fields(SynthesisConfig):
+        optional: Any = hints[part.name] | None
+        hint = Annotated[optional, tyro.conf.arg(help=docs[part.name])]
+        fields.append((f"{PREFIX}{part.name}", hint, field(default=None)))
+    form = dataclasses.make_dataclass("SynthesisFlags", fields, frozen=True)
+    form.title = "Patch synthesis"  # type: ignore[attr-defined]
+    return form
+
+
+def use_fields(use: type[Use[Any]], skipped: frozenset[str] = frozenset()) -> list[tuple[str, Any, Any]]:
+    """The fields of a form for `use`: (name, type with help, field), without those in `skipped`."""
+    docs = field_docs(use)
+    hints = typing.get_type_hints(use, include_extras=True)
+    fields: list[tuple[str, Any, Any]] = []
+    for part in dataclasses.fields(use):
+        if part.name in skipped:
+            continue
+        hint, mark, default = hints[part.name], mark_of(hints[part.name]), part.default
+        is_required = default is dataclasses.MISSING
+        text = docs[part.name]
+        if isinstance(mark, SynthesisChanges):
+            fields.append((part.name, synthesis_flags(), field(default_factory=synthesis_flags())))
+            continue
+        if isinstance(mark, MediaInput):
+            metavar = mark.metavar if is_required or not mark.is_positional else f"[{mark.metavar}]"
+            argument = tyro.conf.arg(metavar=metavar, help=text)
+            kind: Any = Path if is_required else Path | None
+            hint = Annotated[kind, tyro.conf.Positional, argument] if mark.is_positional else Annotated[kind, argument]
+        elif isinstance(mark, SizeText):
+            hint = Annotated[str, tyro.conf.arg(metavar="WxH|N", help=text + SIZE_HELP)]
+            default = default if is_required else ""
+        else:
+            hint = Annotated[hint, tyro.conf.arg(help=text)]
+            default = use.command_defaults.get(part.name, default)
+        fields.append((part.name, hint, field(kw_only=True) if is_required else field(default=default, kw_only=True)))
+    # Positional arguments come in the order of the form.
+    return sorted(fields, key=lambda item: "Positional" not in str(item[1]))
+
+
+def use_form(use: type[Use[Any]], *extra: tuple[str, Any, Any]) -> type:
+    """The form of the command for `use`, with the fields `extra` after its own."""
+    output = OUTPUTS[result_name(use)]
+    model = Annotated[ModelPath, tyro.conf.arg(metavar="MODEL", help="A model.safetensors, or the folder of a run.")]
+    return dataclasses.make_dataclass(
+        use.__name__,
+        [
+            ("model", model, field(kw_only=True)),
+            *use_fields(use),
+            *extra,
+            ("output", output, field(default_factory=output, kw_only=True)),
+            ("compute", Compute, field(default_factory=Compute, kw_only=True)),
+        ],
+        bases=(UseForm,),
+        frozen=True,
+        namespace={"__doc__": use.__doc__, "use": use},
     )
-    write_samples(samples, folder, given.output.overwrite)
-    if given.scales:
-        size = _size(model, given.size)
-        print(model.sample_stage_sheet(seed=given.seed, size=size).save(folder / "scales.png", given.output.overwrite))
+
+
+def filled_use(use: type[Use[Any]], values: Any, own: tuple[int, int], **changes: Any) -> Use[Any]:
+    """The use with the settings of a filled form.
+
+    Args:
+        use: Its class.
+        values: The form.
+        own: (h, w) whose aspect a size without height takes.
+        **changes: Settings that the form does not have.
+    """
+    hints = typing.get_type_hints(use, include_extras=True)
+    settings: dict[str, Any] = {}
+    for part in dataclasses.fields(use):
+        if part.name in changes or not hasattr(values, part.name):
+            continue
+        value, mark = getattr(values, part.name), mark_of(hints[part.name])
+        if isinstance(mark, SizeText):
+            value = parse_size(value, own) if value else None
+        elif isinstance(mark, SynthesisChanges):
+            changes_of = dataclasses.asdict(value).items()
+            value = {name.removeprefix(PREFIX): each for name, each in changes_of if each is not None} or None
+        settings[part.name] = value
+    return use(**settings, **changes)
+
+
+def training_size(model: Model) -> tuple[int, int]:
+    """(h, w) of the first domain's images as the model was trained."""
+    return next(iter(model.method.sizes.values()))[-1]
+
+
+def run_use(values: Any) -> int:
+    """Run the use of a filled form, save its result and print the file's name."""
+    from tqdm.auto import tqdm
+
+    out = values.output.path()
+    model = values.compute.load(values.model)
+    use = filled_use(values.use, values, training_size(model))
+    result = model.apply(use)
+    if isinstance(values.output, ClipOutput):
+        bar = {"desc": values.use.name, "total": getattr(values, "frames", None), "file": sys.stderr}
+        print(result.save(out, values.output.overwrite, lambda frames: iter(tqdm(frames, **bar))))
+    elif isinstance(values.output, FolderOutput):
+        write_samples(result, out, values.output.overwrite)
+    else:
+        print(result.save(out, values.output.overwrite))
+    return 0
+
+
+def sample_form(_: list[str]) -> type:
+    """The form of `sample`: the use's, and a switch for the sheet of start stages."""
+    from lonepair.apply.sample import Sample
+
+    text = "Also write stage-sheet.png: random images from every start stage, a row each."
+    switch = ("stage_sheet", Annotated[bool, tyro.conf.arg(help=text)], field(default=False, kw_only=True))
+    return use_form(Sample, switch)
+
+
+def run_sample(values: Any) -> int:
+    """Write samples, a sheet of them and, if asked for, a sheet of start stages."""
+    from lonepair.apply.sample import SampleStageSheet
+
+    folder = values.output.path()
+    model = values.compute.load(values.model)
+    own = training_size(model)
+    write_samples(model.apply(filled_use(values.use, values, own)), folder, values.output.overwrite)
+    if values.stage_sheet:
+        sheet = model.apply(filled_use(SampleStageSheet, values, own, count=4))
+        print(sheet.save(folder / "stage-sheet.png", values.output.overwrite))
     return 0
 
 
 def write_samples(samples: Samples, folder: Path, overwrite: bool) -> None:
-    """Samples as numbered files, and all on one sheet."""
+    """Write samples as numbered files, and all of them on one sheet."""
     from lonepair.media.image import write_image
 
     samples.save(folder, overwrite)
     write_image(folder / "sheet.png", samples.sheet(), {}, overwrite)
     print(folder / "sheet.png")
-
-
-@dataclass(frozen=True)
-class Retarget:
-    """Draw what a model has learnt at another size and aspect."""
-
-    model: ModelPath
-    """A model.safetensors, or the folder of a run."""
-    size: Size
-    """Size in pixels: WIDTHxHEIGHT, or the longest side alone."""
-    seed: int = 0
-    """Of the noise: another seed, another picture."""
-    start: int = 0
-    """Stage at which randomness begins; those below stretch the training image's layout."""
-    output: ImageOutput = field(default_factory=ImageOutput)
-    compute: Compute = field(default_factory=Compute)
-
-
-def run_retarget(given: Retarget) -> int:
-    out = given.output.path()
-    model = given.compute.load(given.model)
-    samples = model.sample(1, seed=given.seed, size=_size(model, given.size), start_stage=given.start)
-    return _written(samples.picture(), out, given.output.overwrite)
-
-
-@dataclass(frozen=True)
-class Animate:
-    """Set the training image in motion: a random walk through the noise."""
-
-    model: ModelPath
-    """A model.safetensors, or the folder of a run."""
-    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
-    """File to write (.mp4 .mov .mkv .gif .webp .png). Default: out.mp4, the next free name."""
-    overwrite: bool = False
-    """Replace the file if it exists."""
-    frames: int = 60
-    """How many."""
-    rate: float = 10.0
-    """Frames per second."""
-    alpha: float = 0.1
-    """Pull towards the image, between 0 and 1: larger stays closer to it."""
-    beta: float = 0.9
-    """Between 0 and 1: larger is smoother."""
-    start: int | None = None
-    """Stage at which movement begins; 0 moves the layout, too. Default: 1."""
-    loop: bool = False
-    """Lead back to the beginning without a seam."""
-    seed: int = 0
-    """Another seed, another walk."""
-    size: Size = ""
-    """Size of the frames: WIDTHxHEIGHT, or the longest side alone. Default: as trained."""
-    compute: Compute = field(default_factory=Compute)
-
-
-def run_animate(given: Animate) -> int:
-    from tqdm.auto import tqdm
-
-    from lonepair.media.write import WRITABLE
-
-    out = free_output(given.out, "out.mp4", WRITABLE, given.overwrite)
-    model = given.compute.load(given.model)
-    animation = model.animate(
-        frames=given.frames,
-        rate=given.rate,
-        alpha=given.alpha,
-        beta=given.beta,
-        start_stage=given.start,
-        loop=given.loop,
-        seed=given.seed,
-        size=_size(model, given.size),
-    )
-    saved = animation.save(
-        out, given.overwrite, lambda frames: iter(tqdm(frames, desc="animating", total=given.frames, file=sys.stderr))
-    )
-    print(saved)
-    return 0
-
-
-@dataclass(frozen=True)
-class Edit:
-    """Make seamless what was moved, copied or pasted in IMAGE."""
-
-    model: ModelPath
-    """A model of the image before the edit."""
-    image: ImagePath
-    """The edited image."""
-    mask: File = None
-    """White (or opaque) where it was edited. Default: where IMAGE differs from --original."""
-    original: File = None
-    """The image before the edit; it stays outside the mask. Default: IMAGE itself."""
-    start: int | None = None
-    """Stage at which the image enters: later ones keep more of it. Default: the method's own choice."""
-    dilate: int = 20
-    """The mask grows by so many pixels."""
-    feather: float = 5.0
-    """Standard deviation, in pixels, of the mask's soft edge."""
-    seed: int = 0
-    """Of the noise."""
-    output: ImageOutput = field(default_factory=ImageOutput)
-    compute: Compute = field(default_factory=Compute)
-
-
-@dataclass(frozen=True)
-class Harmonize(Edit):
-    """Give an object that was pasted into IMAGE the look of the image that was learnt."""
-
-    dilate: int = 7
-    """The mask grows by so many pixels."""
-
-
-def run_edit(given: Edit) -> int:
-    out = given.output.path()
-    if given.mask is None and given.original is None:
-        raise UserError("give --mask, or --original: the image before the edit, with which it is compared")
-    model = given.compute.load(given.model)
-    use = model.harmonize if isinstance(given, Harmonize) else model.edit
-    picture = use(
-        given.image,
-        given.mask,
-        original=given.original,
-        start_stage=given.start,
-        dilate=given.dilate,
-        feather=given.feather,
-        seed=given.seed,
-    )
-    return _written(picture, out, given.output.overwrite)
-
-
-@dataclass(frozen=True)
-class Paint:
-    """Turn a rough painting into an image like the one that was learnt."""
-
-    model: ModelPath
-    """A model.safetensors, or the folder of a run."""
-    image: ImagePath
-    """The painting."""
-    start: int | None = None
-    """Stage at which the painting enters: later ones keep more of it. Default: 1."""
-    colours: int = 0
-    """First reduce the painting to so many colours of the palette; 0 leaves it as it is."""
-    palette: File = None
-    """Image whose colours are taken. Default: what the model reconstructs of its training image."""
-    seed: int = 0
-    """Of the noise."""
-    output: ImageOutput = field(default_factory=ImageOutput)
-    compute: Compute = field(default_factory=Compute)
-
-
-def run_paint(given: Paint) -> int:
-    out = given.output.path()
-    model = given.compute.load(given.model)
-    picture = model.paint(
-        given.image, start_stage=given.start, colors=given.colours, palette=given.palette, seed=given.seed
-    )
-    return _written(picture, out, given.output.overwrite)
-
-
-@dataclass(frozen=True)
-class Superres:
-    """Enlarge IMAGE, or the model's own training image, with the detail that the model has learnt."""
-
-    model: ModelPath
-    """A model.safetensors, or the folder of a run."""
-    image: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[IMAGE]")] = None
-    """The image. Default: what the model reconstructs of its training image."""
-    factor: float = 4.0
-    """How many times larger each side becomes; any number above 1."""
-    seed: int = 0
-    """Of the noise."""
-    output: ImageOutput = field(default_factory=ImageOutput)
-    compute: Compute = field(default_factory=Compute)
-
-
-def run_superres(given: Superres) -> int:
-    out = given.output.path()
-    model = given.compute.load(given.model)
-    return _written(model.superresolve(given.factor, given.image, seed=given.seed), out, given.output.overwrite)
-
-
-@dataclass(frozen=True)
-class Refine:
-    """Draw the fine texture of IMAGE anew, such as a pair's translation, with a model of the target alone."""
-
-    model: ModelPath
-    """A model of the image whose texture is wanted."""
-    image: ImagePath
-    """The image."""
-    start: int | None = None
-    """Stage at which it enters: later ones keep more of it. Default: halfway."""
-    seed: int = 0
-    """Of the noise."""
-    output: ImageOutput = field(default_factory=ImageOutput)
-    compute: Compute = field(default_factory=Compute)
-
-
-def run_refine(given: Refine) -> int:
-    out = given.output.path()
-    model = given.compute.load(given.model)
-    return _written(model.refine(given.image, start_stage=given.start, seed=given.seed), out, given.output.overwrite)
-
-
-def _size(model: Model, text: str) -> tuple[int, int] | None:
-    """(h, w) that `text` says; None, as trained, for nothing."""
-    return parse_size(text, next(iter(model.method.sizes.values()))[-1]) if text else None
-
-
-def _written(picture: Picture, out: Path, overwrite: bool) -> int:
-    print(picture.save(out, overwrite))
-    return 0

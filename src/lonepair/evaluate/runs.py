@@ -17,7 +17,7 @@ from lonepair.errors import UserError
 from lonepair.media.files import error_reason
 from lonepair.media.image import read_image
 from lonepair.media.sizes import fit_inside
-from lonepair.methods.base import SingleMethod
+from lonepair.methods.single import SingleMethod
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
 from lonepair.train.run import RunFolder

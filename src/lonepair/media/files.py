@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lonepair.errors import UserError
 
-_OVERWRITE = "give --overwrite (in Python: overwrite=True)"
+_OVERWRITE = "give overwrite=True"
 
 
 def error_reason(error: OSError) -> str:
@@ -70,7 +70,7 @@ def _check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give a file's name with another -o")
     if path.exists() and not overwrite:
-        raise UserError(f"{path}: the file exists already; {_OVERWRITE} to replace it, or another -o")
+        raise UserError(f"{path}: the file exists already; {_OVERWRITE} to replace it, or another name")
 
 
 def check_frames_folder(folder: Path, overwrite: bool) -> None:

@@ -1,4 +1,4 @@
-"""The table of methods: entry points of the group `lonepair.methods`, ours and those of other packages."""
+"""The installed methods: entry points of the group `lonepair.methods`, ours and those of other packages."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from lonepair.errors import UserError
-from lonepair.methods.base import Method
+from lonepair.methods.base import Method, check_class
 
 DEFAULT = "lonepair"
-"""The method that is used for a pair where none is named."""
+"""Default method of a pair."""
 DEFAULT_SINGLE = "consingan"
-"""The method that is used for one image where none is named: the one with most uses."""
+"""Default method of one image: the one with most uses."""
 DEFAULT_SAMPLES = "lonepair-single"
-"""The method that is used for one image where all that is wanted is others like it."""
+"""Default method of one image for `variations`, which only samples."""
 
 
 @cache
@@ -36,14 +36,21 @@ def names() -> list[str]:
 
 
 def get_method(name: str) -> type[Method]:
-    """The method called `name`.
+    """The class of the method called `name`.
 
     Raises:
-        UserError: where there is none, with the nearest name.
+        UserError: if there is none, with the nearest name, or if its class is incomplete, with what to add.
     """
     if name not in _table():
         near = get_close_matches(name, names(), 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UserError(f"method {name!r} is unknown; {hint}installed methods: {', '.join(names())}")
+    return _load(name)
+
+
+@cache
+def _load(name: str) -> type[Method]:
+    """The class of an installed method, after a check that it is complete."""
     method: type[Method] = _table()[name].load()
+    check_class(method)
     return method

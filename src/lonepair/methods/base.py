@@ -10,8 +10,9 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.methods.config import Config
 from lonepair.patches.config import SynthesisConfig
@@ -271,40 +272,31 @@ class Method(ABC):
         """Parameters of the generators, by part, for the whole of the planned stages."""
 
 
-class SingleMethod(Method):
-    """A method of one image: all that it draws is decided by one map of noise for each stage."""
+ATTRIBUTES = {
+    "name": (str, "the name of its entry point, such as 'mine'"),
+    "domains": (tuple, "('a',) for one image or ('a', 'b') for a pair: derive from SingleMethod or PairMethod"),
+    "config_class": (type, "its subclass of Config"),
+    "citation": (str, "BibTeX of the publication"),
+    "inference_nets": (tuple, "the names in `nets` that use needs, such as ('g',)"),
+    "uses": (frozenset, "names of uses, such as frozenset({'sample'})"),
+    "accepts_several": (bool, "True if it trains on several images or a clip, else False"),
+}
+"""Class attribute of a method -> its type, and what to set."""
 
-    domains = ("a",)
 
-    @abstractmethod
-    def noise_maps(self, sizes: Sequence[Size], rng: RandomStream) -> list[Tensor]:
-        """A random map (1, c, h, w) of N(0, 1) for each of `sizes`, coarse first; maps are stacked to draw a batch."""
+def check_class(method: type[Method]) -> None:
+    """Check that a method's class sets every attribute, has every function and has settings of unique names.
 
-    @abstractmethod
-    def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
-        """The maps from which the training image is reconstructed (SinGAN's z*), fitted to `sizes`."""
-
-    def start_for(self, use: str) -> int:
-        """The stage at which an image enters, for "edit", "harmonize", "paint" or "refine", where none is named."""
-        stages = self.stage + 1
-        return {"edit": stages // 2, "harmonize": 2 * stages // 3, "refine": stages // 2}.get(use, min(1, self.stage))
-
-    @abstractmethod
-    def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
-        """The images (b, c, h, w), at the last of `sizes`, that `noises` give."""
-
-    @final
-    def sample(self, sizes: Mapping[str, Sequence[Size]], rng: RandomStream) -> dict[str, Tensor]:
-        return {"a": self.render(self.noise_maps(sizes["a"], rng), sizes["a"])}
-
-    @final
-    def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
-        sizes = self.sizes["a"]
-        rebuilt = self.render(self.reconstruction_maps(sizes), sizes)
-        others = []
-        for name in self.optional_inputs:
-            if name in real:
-                redrawn = self.translate(real[name][-1], sizes, "a", 0, rng)
-                others += [(name, real[name][-1]), (f"{name} redrawn", redrawn)]
-        random = [(f"random {i + 1}", self.sample(self.sizes, rng)["a"]) for i in range(3)]
-        return [("a", real["a"][-1]), ("reconstructed", rebuilt), *others, *random]
+    Raises:
+        UserError: one line that names the class, what is missing and what to set.
+    """
+    where = f"method class {method.__module__}.{method.__qualname__}"
+    for attribute, (kind, what) in ATTRIBUTES.items():
+        if not hasattr(method, attribute):
+            raise UserError(f"{where} has no attribute {attribute!r}; set {attribute} to {what}")
+        if not isinstance(getattr(method, attribute), kind):
+            value = getattr(method, attribute)
+            raise UserError(f"{where} has {attribute} = {value!r}; set {attribute} to {what}")
+    if missing := sorted(method.__abstractmethods__):
+        raise UserError(f"{where} has no {', '.join(missing)}; define each as lonepair.methods.base.Method describes")
+    method.config_class.setting_groups()

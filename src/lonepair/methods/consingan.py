@@ -19,11 +19,11 @@ With `as_released`: three Adam steps on one gradient of the generator. The paper
 
 Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
 frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
-fixed seed instead of being saved; of pictures above 362 x 362 a step sees crops (`crop`), and above 1024 x 1024 fixed
-maps are zero; the disturbances of colours and tiles are ours in kind and numbers (`ops.augment`); normalisation is
-by the image's own statistics: what BatchNorm computes in training on one image, and what the released code, which never
-evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a pixel
-more.
+fixed seed instead of being saved; of pictures above 362 x 362 a step sees crops (`crop_size`), and above 1024 x 1024
+fixed maps are zero; the disturbances of colours and tiles are ours in kind and numbers (`ops.augment`); normalisation
+is by the image's own statistics: what BatchNorm computes in training on one image, and what the released code, which
+never evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a
+pixel more.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
-from lonepair.methods.base import Branch, Plan, Player, Schedule, SingleMethod, Size, StepInputs
+from lonepair.methods.base import Branch, Plan, Player, Schedule, Size, StepInputs
 from lonepair.methods.config import (
     AdamConfig,
     AdversarialConfig,
@@ -49,6 +49,7 @@ from lonepair.methods.config import (
     SizeConfig,
 )
 from lonepair.methods.growing import generator_parameter_counts, step_work
+from lonepair.methods.single import SingleMethod
 
 if TYPE_CHECKING:
     import torch
@@ -121,7 +122,7 @@ class ConSinGAN(SingleMethod):
 
     name = "consingan"
     optional_inputs = ("composite",)
-    inference_nets = ("g", "anchor")
+    inference_nets = ("g", "reconstruction_input")
     uses = frozenset({"sample", "sample_stage_sheet", "animate", "edit", "harmonize", "paint", "refine"})
     accepts_several = True
     config_class = ConSinGANConfig
@@ -150,7 +151,7 @@ class ConSinGAN(SingleMethod):
             zero_bias=False,
         )
         self.nets["d"] = nets.PatchCritic(plan.channels, c.width, 5, c.leaky_slope, zero_bias=False)
-        self.nets["anchor"] = nets.Constant(plan.channels, *plan.sizes(plan.full_sizes["a"])[0])
+        self.nets["reconstruction_input"] = nets.Constant(plan.channels, *plan.sizes(plan.full_sizes["a"])[0])
         self._fixed: dict[tuple[int, ...], Tensor] = {}
 
     @classmethod
@@ -184,22 +185,22 @@ class ConSinGAN(SingleMethod):
         return self.nets["d"]  # type: ignore[return-value]
 
     @property
-    def anchor(self) -> Tensor:
+    def reconstruction_input(self) -> Tensor:
         """The coarsest real image, (1, c, h, w), from which reconstruction starts."""
-        return self.nets["anchor"].value  # type: ignore[return-value]
+        return self.nets["reconstruction_input"].value  # type: ignore[return-value]
 
     # -- training -------------------------------------------------------------------------------------------------
 
     def add_stage(self) -> None:
         self.stage += 1
         if self.stage == 0 and self.config.task == "animation":
-            self.anchor.copy_(torch.randn(self.anchor.shape))
+            self.reconstruction_input.copy_(torch.randn(self.reconstruction_input.shape))
         self.generator.add_stage(self.config.trained_stages)
 
     def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         if self.stage == 0:
             if self.config.task != "animation":
-                self.anchor.copy_(levels["a"][0][:1])
+                self.reconstruction_input.copy_(levels["a"][0][:1])
             self.generator.amplitudes[0] = 1
             return
         if self.fine_tunes:
@@ -277,7 +278,7 @@ class ConSinGAN(SingleMethod):
 
     def _rebuild(self, coarsest: Tensor, sizes: StageSizes) -> Tensor:
         if self.config.task == "animation":
-            coarsest = self.anchor.expand(len(coarsest), -1, -1, -1)
+            coarsest = self.reconstruction_input.expand(len(coarsest), -1, -1, -1)
         elif self.config.task == "editing":
             coarsest = self._shown(coarsest, noise.RandomStream(_FIXED, place=coarsest.device))
         rebuilt: Tensor = self.generator(coarsest, sizes, 0, self._fixed_maps(sizes))
@@ -289,7 +290,7 @@ class ConSinGAN(SingleMethod):
         return self.generator.noise_maps(sizes, rng)
 
     def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
-        return [resize.resize_image(self.anchor, sizes[0]), *self._fixed_maps(sizes)]
+        return [resize.resize_image(self.reconstruction_input, sizes[0]), *self._fixed_maps(sizes)]
 
     def _fixed_maps(self, sizes: StageSizes) -> list[Tensor]:
         device, full, maps = self.generator.amplitudes.device, nets.full_sizes(sizes), []

@@ -8,7 +8,8 @@ critics, which are most of the published methods' cost and instability. What sta
 (Shechtman and Irani, CVPR 2007), whatever the colours: that the redrawn image has the source's takes the place of
 the cycle.
 
-A step redraws each domain's real image, which enters at `start_stage` or, with `random_start_probability`, at any stage: loss = look
+A step translates each domain's real image, which enters at `start_stage` or, with `random_start_probability`, at any
+stage: loss = look
 (patches like the other domain's, at this stage's size and half of it, also of the fine detail alone) +
 lambda_structure x (1 - correlation of the two self-similarities on a coarse grid) + lambda_rarity x (1 - correlation of
 how rare each place is, in the source and in the target). With probability `random_image_probability` it
@@ -16,8 +17,8 @@ draws random images instead, by look alone, from which aligned pairs are sampled
 in use; A and B are the same problem with the same distances, in units of each target's own contrast, so that neither
 converges at the other's cost.
 
-The model keeps what it learnt from beside its weights, a clip's in eight frames: these say what a domain looks like,
-and `apply.finish` makes what the networks draw of their patches.
+The model keeps the training images beside its weights, of a clip eight frames (`nets.Exemplar`). Patch synthesis
+(`patches.synthesis`) replaces the patches of a prediction by patches of theirs.
 
 docs/notes/2026-11-25-lonepair.md has what was tried and measured.
 """
@@ -43,6 +44,7 @@ from lonepair.methods.config import (
     SizeConfig,
     TranslationConfig,
 )
+from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
 from lonepair.patches.config import SynthesisConfig
 
@@ -60,8 +62,6 @@ else:
     nets = lazy("lonepair.nets")
     pyramid = lazy("lonepair.ops.pyramid")
     resize = lazy("lonepair.ops.resize")
-
-OTHER = {"a": "b", "b": "a"}
 RANDOM_IMAGE = -1
 """In a branch, instead of a start stage: the update generates a random image."""
 
@@ -112,11 +112,10 @@ class LonepairConfig(Config):
         return found + self.outside_unit("random_start_probability", "random_image_probability")
 
 
-class Lonepair(PatchMethod):
+class Lonepair(PatchMethod, PairMethod):
     """Two growing generators G_a and G_b."""
 
     name = "lonepair"
-    domains = ("a", "b")
     inference_nets = ("g_a", "g_b", "exemplar_a", "exemplar_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
@@ -195,8 +194,5 @@ class Lonepair(PatchMethod):
         return {"a": a, "b": self.translate(a, sizes["a"], "b", None, rng)}
 
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
-        pictures = []
-        for source, target in OTHER.items():
-            shown = self.translate(real[source][-1], self.sizes[source], target, None, rng)
-            pictures += [(source, real[source][-1]), (f"{source} as {target}", shown)]
+        pictures = self.translation_preview(real, rng)
         return [*pictures, ("random a", self.random("a", self.sizes["a"], rng))]

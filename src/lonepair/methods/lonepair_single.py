@@ -3,8 +3,8 @@
 Ours: `lonepair` for one image. A step draws a random image, whose patches must be the image's, as often as it has them
 (the look of `lonepair`: a sliced Wasserstein distance and the nearest patches, here of patches that reach over the
 border, so that the sky is above), and the image itself from its
-coarsest size, by squared error, which ties coarse shapes to their detail (SinGAN's reconstruction). Samples are
-finished with the image's own patches (`apply.finish`).
+coarsest size, by squared error, which ties coarse shapes to their detail (SinGAN's reconstruction). Patch synthesis
+(`patches.synthesis`) replaces the patches of samples by patches of the image.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import SingleMethod, Size, StepInputs
+from lonepair.methods.base import Size, StepInputs
 from lonepair.methods.config import (
     AdamConfig,
     BorderConfig,
@@ -28,6 +28,7 @@ from lonepair.methods.config import (
     SizeConfig,
 )
 from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
+from lonepair.methods.single import SingleMethod
 from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:

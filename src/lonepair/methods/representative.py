@@ -1,4 +1,4 @@
-"""`representative`: a growing pair of generators that redraw each other's images.
+"""`representative`: a pair of growing generators that translate each other's images.
 
 Source: Ly Phi Long, "Multi-scale learning a GAN from a single representative" (thesis slides, in Vietnamese). It joins
 ConSinGAN's generator (Hinz et al., WACV 2021) to the two-way objective of Structural Analogy (Benaim et al., CGF 2021).
@@ -13,16 +13,16 @@ one critic and one generator update a step, as in Structural Analogy; a translat
 by default the coarsest, as the reconstruction does.
 
 Our departures:
-- Half of the translated images during training are the real ones (`real_image_probability`), since it is the user's own image
-  that is translated in the end; the thesis translates generated ones only.
-- Training sees windows of 0.6 of each side (`window`), and the coarsest stage has 40 pixels on the shortest side
-  rather than ConSinGAN's 25 (`min_side`). With whole images and 11-pixel patches at 25 pixels each network draws its
-  own picture from memory of the place, whatever it is shown. (A step costs little more than a third, too.)
-- The cycle brings back the mean of the colours (`cycle`): to bring back each colour, a network hides the source's hues
-  in what it redraws, and a yellow flame shows through grey stones.
-- Normalisation uses the image's own statistics in use and in finished stages, too (`norm`). That is what BatchNorm
-  computes when it trains on one image; its running averages mix random, reconstructed and redrawn images.
-- Of windows above 181 x 181 a step sees crops (`crop`).
+- Half of the images translated during training are real (`real_image_probability`), since users translate real images;
+  the thesis translates generated ones only.
+- Training sees windows of 0.6 of each side (`window_fraction`), and the coarsest stage has 40 pixels on the shortest
+  side rather than ConSinGAN's 25 (`min_side`). With full images and 11-pixel patches at 25 pixels, each network learns
+  its target by position and ignores its input. (A step also costs little more than a third.)
+- The cycle compares the mean of the colours (`cycle_channels`): with a cycle over each color, a network hides the
+  source's hues in the translation, and a yellow flame shows through grey stones.
+- Normalisation uses the image's own statistics in use and in finished stages, too (`normalization`). That is what
+  BatchNorm computes when it trains on one image; its running averages mix random, reconstructed and redrawn images.
+- Of windows above 181 x 181 a step sees crops (`crop_size`).
 - A pair keeps its two sizes and aspects: one list of scale factors serves both images, and the points of the gradient
   penalty between images of unequal size are taken from windows. The published pair systems stretch both to a square.
 """
@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Method, Plan, Player, Schedule, Size, StepInputs
+from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
 from lonepair.methods.config import (
     AdamConfig,
     AdversarialConfig,
@@ -53,6 +53,7 @@ from lonepair.methods.config import (
     TranslationConfig,
 )
 from lonepair.methods.growing import generator_parameter_counts, step_work
+from lonepair.methods.pair import OTHER, PairMethod
 
 if TYPE_CHECKING:
     import torch
@@ -70,9 +71,6 @@ else:
     pyramid = lazy("lonepair.ops.pyramid")
     regions = lazy("lonepair.ops.regions")
     resize = lazy("lonepair.ops.resize")
-
-
-OTHER = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True)
@@ -156,11 +154,10 @@ class Seen:
     """All of it, (1, c, h, w), of a large one at the last of the stages that are drawn whole."""
 
 
-class Representative(Method):
+class Representative(PairMethod):
     """Two growing generators G_a, G_b and two patch critics D_a, D_b."""
 
     name = "representative"
-    domains = ("a", "b")
     inference_nets = ("g_a", "g_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
@@ -366,11 +363,7 @@ class Representative(Method):
         return {"a": a, "b": self.translate(a, sizes["a"], "b", None, rng)}
 
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
-        pictures = []
-        for domain in self.domains:
-            other = OTHER[domain]
-            shown = self.translate(real[domain][-1], self.sizes[domain], other, None, rng)
-            pictures += [(domain, real[domain][-1]), (f"{domain} as {other}", shown)]
+        pictures = self.translation_preview(real, rng)
         return [*pictures, ("random a", self._random("a", self.sizes["a"], rng))]
 
     def parameter_counts(self) -> dict[str, int]:

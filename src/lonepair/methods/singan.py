@@ -3,13 +3,13 @@
 Source: Rott Shaham, Dekel, Michaeli, "SinGAN: Learning a Generative Model from a Single Natural Image", ICCV 2019,
 arXiv:1905.01164.
 
-As published: stages by a ratio near 3/4 from 25 pixels (sec. 2.2), at every stage a generator and a critic of five
-3x3 convolutions with BatchNorm, 32 channels doubled every four stages up to 128, noise and image each surrounded by
-five zeros, the drawing added to the enlarged image (eq. 4), noise of one channel repeated at stage 0, amplitude 1
-there and 0.1 x RMSE of the enlarged reconstruction above (sec. 2.1), z* fixed at stage 0 and zero above, weights of the
-stage below where it is as wide, finished stages frozen and in evaluation mode, WGAN-GP of weight 0.1, reconstruction of
-weight 10, three critic and three generator updates a step, Adam (0.5, 0.999) at 5e-4, a tenth of it after 1600 of
-2000 steps a stage. `task="animation"` draws the noise around the image, too, instead of zeros.
+As published: stages by a ratio near 3/4 from 25 pixels (sec. 2.2), at every stage a generator and a critic of five 3x3
+convolutions with BatchNorm, 32 channels doubled every four stages up to 128, noise and image each surrounded by five
+zeros, the drawing added to the enlarged image (eq. 4), noise of one channel repeated at stage 0, amplitude 1 there and
+0.1 x RMSE of the enlarged reconstruction above (sec. 2.1), z* fixed at stage 0 and zero above, weights of the stage
+below where it is as wide, finished stages frozen and in evaluation mode, WGAN-GP of weight 0.1, reconstruction of
+weight 10, three critic and three generator updates a step, Adam (0.5, 0.999) at 5e-4, a tenth of it after 1600 of 2000
+steps a stage. `task="animation"` draws the noise around the image, too, instead of zeros.
 
 With `as_released`: z* is drawn anew at every step of stage 0; the critic's three updates see fakes of one map of noise
 of the newest stage, and the generator's three updates share the adversarial gradient of the last of these fakes.
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Schedule, SingleMethod, Size, StepInputs
+from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
 from lonepair.methods.config import (
     AdamConfig,
     AdversarialConfig,
@@ -39,6 +39,7 @@ from lonepair.methods.config import (
     ScheduleConfig,
     SizeConfig,
 )
+from lonepair.methods.single import SingleMethod
 from lonepair.methods.stagewise import StagewiseMethod
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
     """A pyramid of generators G_n, and the critic D_n of the stage in training."""
 
     name = "singan"
-    inference_nets = ("g", "anchor")
+    inference_nets = ("g", "reconstruction_noise")
     uses = frozenset(
         {"sample", "sample_stage_sheet", "animate", "edit", "harmonize", "paint", "refine", "superresolve"}
     )
@@ -126,7 +127,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
     def __init__(self, config: SinGANConfig, plan: Plan) -> None:
         super().__init__(config, plan)
         self.nets["g"] = nets.StagewiseGenerator(plan.stages, config.convolutions)
-        self.nets["anchor"] = nets.Constant(1, *self._noise_size(plan.sizes(plan.full_sizes["a"])[0]))
+        self.nets["reconstruction_noise"] = nets.Constant(1, *self._noise_size(plan.sizes(plan.full_sizes["a"])[0]))
         self._below: tuple[int, Tensor] | None = None
 
     @classmethod
@@ -142,16 +143,16 @@ class SinGAN(StagewiseMethod, SingleMethod):
         return self.nets["g"]  # type: ignore[return-value]
 
     @property
-    def anchor(self) -> Tensor:
+    def reconstruction_noise(self) -> Tensor:
         """z* of stage 0, (1, 1, h, w)."""
-        return self.nets["anchor"].value  # type: ignore[return-value]
+        return self.nets["reconstruction_noise"].value  # type: ignore[return-value]
 
     # -- training -------------------------------------------------------------------------------------------------
 
     def add_stage(self) -> None:
         self.stage += 1
         if self.stage == 0:
-            self.anchor.copy_(torch.randn(self.anchor.shape))
+            self.reconstruction_noise.copy_(torch.randn(self.reconstruction_noise.shape))
         self.generator.add_stage(self._new_stage(["d"], padding=0, norm="batch"), residual=True)
 
     def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
@@ -183,7 +184,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
         c, critic, sizes = self.config, self.nets["d"], self.sizes["a"]
         real = inputs.real["a"][-1]
         if inputs.fakes is None:
-            inputs.fakes = Fakes(self._anchor_of_step(inputs.rng))
+            inputs.fakes = Fakes(self._step_reconstruction_noise(inputs.rng))
         if player == "critic":
             with torch.set_grad_enabled(c.as_released):
                 fake = self._random(sizes, inputs.rng, inputs.fakes if c.as_released else None)
@@ -199,11 +200,11 @@ class SinGAN(StagewiseMethod, SingleMethod):
             inputs.fakes.adversarial = losses.linearize(adversarial, self._trained())
         return {"adv": inputs.fakes.adversarial(), "rec": reconstruction}
 
-    def _anchor_of_step(self, rng: RandomStream) -> Tensor:
-        anchor = self.anchor
+    def _step_reconstruction_noise(self, rng: RandomStream) -> Tensor:
+        reconstruction_noise = self.reconstruction_noise
         if self.config.as_released and self.stage == 0:
-            anchor.copy_(rng.normal(*anchor.shape))
-        return anchor
+            reconstruction_noise.copy_(rng.normal(*reconstruction_noise.shape))
+        return reconstruction_noise
 
     def _random(self, sizes: Sequence[Size], rng: RandomStream, shared: Fakes | None = None) -> Tensor:
         """A random image of the stage in training, whose noise may be `shared`; the gradient reaches no other."""
@@ -215,9 +216,9 @@ class SinGAN(StagewiseMethod, SingleMethod):
             previous = self._previous(noises, sizes)
         return self.generator.stage(self.stage, previous, noises[-1])
 
-    def _rebuild(self, anchor: Tensor) -> Tensor:
+    def _rebuild(self, reconstruction_noise: Tensor) -> Tensor:
         if self.stage == 0:
-            return self.generator.stage(0, self._nothing(self.sizes["a"][0]), self._spread(anchor))
+            return self.generator.stage(0, self._nothing(self.sizes["a"][0]), self._spread(reconstruction_noise))
         return self.generator.stage(self.stage, self._reconstruction_below(), None)
 
     def _reconstruction_below(self) -> Tensor:
@@ -252,8 +253,8 @@ class SinGAN(StagewiseMethod, SingleMethod):
         return [first, *(rng.feature_noise(self.plan.channels, *size) for size in around[1:])]
 
     def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
-        anchor = resize.resize(self.anchor, self._noise_size(sizes[0]))
-        return [self._spread(anchor), *(self._nothing(self._noise_size(size)) for size in sizes[1:])]
+        reconstruction_noise = resize.resize(self.reconstruction_noise, self._noise_size(sizes[0]))
+        return [self._spread(reconstruction_noise), *(self._nothing(self._noise_size(size)) for size in sizes[1:])]
 
     def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
         previous = self._previous(noises, sizes)

@@ -17,10 +17,10 @@ noise of stage 0 drops to a tenth when the stage is finished (not with a self br
 is a constant.
 
 Our departures: a pair keeps its two sizes and aspects (`square` stretches both, as published); a translation is of the
-user's own image, which enters the source's pyramid at `start_stage` and is translated at the finest stage, where the released
-code saves that of a random image; `luminance_levels` rounds the mean of the colours and keeps the hues, where the
-released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's antialiased bicubic.
-
+user's own image, which enters the source's pyramid at `start_stage` and is translated at the finest stage; the released
+code saves the translation of a random image instead; `luminance_levels` rounds the mean of the colours and keeps the
+hues, where the released tool writes an inverted grey video; frames are drawn with replacement; resizing is torch's
+antialiased bicubic.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from lonepair.methods.config import (
     SizeConfig,
     TranslationConfig,
 )
+from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.methods.stagewise import StagewiseMethod
 
 if TYPE_CHECKING:
@@ -66,7 +67,6 @@ else:
     resize = lazy("lonepair.ops.resize")
 
 T = TypeVar("T")
-OTHER = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class StructuralAnalogyConfig(Config):
     """Number of luminance levels, 2 to 256, to which the source is reduced; 0 leaves it unchanged. A larger value
     retains more shading."""
     as_released: bool = False
-    """Train as the released code does where it differs from the paper: its reconstruction starts from new noise at every step of
-    stage 0, and the noise of a finished stage 0 is a tenth."""
+    """Train as the released code does where it differs from the paper: reconstruction starts from new noise at every
+    step of stage 0, and a finished stage 0 has a tenth of the noise."""
 
     def problems(self) -> list[str]:
         found = self.below(0, "lambda_adv_b", "lambda_self", "replacing_stages")
@@ -134,12 +134,11 @@ class Fakes:
         return [self.translated[domain], self.random[domain], *([self.selves[domain]] if self.selves else [])]
 
 
-class StructuralAnalogy(StagewiseMethod):
+class StructuralAnalogy(StagewiseMethod, PairMethod):
     """Two pyramids of generators, and the two critics of the stage in training."""
 
     name = "structural-analogy"
-    domains = ("a", "b")
-    inference_nets = ("g_a", "g_b", "anchor_a", "anchor_b")
+    inference_nets = ("g_a", "g_b", "reconstruction_noise_a", "reconstruction_noise_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
     config_class = StructuralAnalogyConfig
@@ -157,7 +156,7 @@ class StructuralAnalogy(StagewiseMethod):
         for domain in self.domains:
             self.nets[f"g_{domain}"] = nets.StagewiseGenerator(plan.stages, pad=0)
             coarsest = plan.sizes(plan.full_sizes[domain])[0]
-            self.nets[f"anchor_{domain}"] = nets.Constant(plan.channels, *coarsest)
+            self.nets[f"reconstruction_noise_{domain}"] = nets.Constant(plan.channels, *coarsest)
         self._below: dict[str, tuple[int, Tensor]] = {}
 
     @classmethod
@@ -174,9 +173,9 @@ class StructuralAnalogy(StagewiseMethod):
         """G_0 to G_n of `domain`."""
         return self.nets[f"g_{domain}"]  # type: ignore[return-value]
 
-    def anchor(self, domain: str) -> Tensor:
+    def reconstruction_noise(self, domain: str) -> Tensor:
         """z* of stage 0 of `domain`, (1, c, h, w)."""
-        return self.nets[f"anchor_{domain}"].value  # type: ignore[return-value]
+        return self.nets[f"reconstruction_noise_{domain}"].value  # type: ignore[return-value]
 
     # -- training -------------------------------------------------------------------------------------------------
 
@@ -185,7 +184,7 @@ class StructuralAnalogy(StagewiseMethod):
         residual = self.stage < self.plan.stages - self.config.replacing_stages
         for domain in self.domains:
             if self.stage == 0:
-                self.anchor(domain).copy_(torch.randn(self.anchor(domain).shape))
+                self.reconstruction_noise(domain).copy_(torch.randn(self.reconstruction_noise(domain).shape))
             self.generator(domain).add_stage(self._new_stage([f"d_{domain}"], padding=1, norm="instance"), residual)
 
     def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
@@ -288,7 +287,7 @@ class StructuralAnalogy(StagewiseMethod):
         size = self.sizes[domain][0]
         if self.config.as_released and rng is not None:
             return self.generator(domain).stage(0, rng.feature_noise(self.plan.channels, *size), None)
-        return self.generator(domain).stage(0, self._nothing(size), self.anchor(domain))
+        return self.generator(domain).stage(0, self._nothing(size), self.reconstruction_noise(domain))
 
     def _reconstruction_below(self, domain: str, rng: RandomStream | None = None) -> Tensor:
         """The finished stages' reconstruction, enlarged; from z* it is the same at every step of a stage."""
@@ -348,11 +347,7 @@ class StructuralAnalogy(StagewiseMethod):
         return {"a": a, "b": self.generator("b").stage(len(noises) - 1, a, None)}
 
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
-        pictures = []
-        for domain in self.domains:
-            other = OTHER[domain]
-            shown = self.translate(real[domain][-1], self.sizes[domain], other, None, rng)
-            pictures += [(domain, real[domain][-1]), (f"{domain} as {other}", shown)]
+        pictures = self.translation_preview(real, rng)
         drawn = self.sample(self.sizes, rng)
         return [*pictures, ("random a", drawn["a"]), ("as b", drawn["b"])]
 

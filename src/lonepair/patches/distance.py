@@ -1,4 +1,4 @@
-"""Distances between the patch distributions of two images: how alike their materials are, wherever things stand."""
+"""Distances between the patch distributions of two images: they compare materials, whatever their positions."""
 
 from __future__ import annotations
 
@@ -26,19 +26,18 @@ def random_filters(count: int, channels: int, patch: int, rng: RandomStream) -> 
 
 
 class ColorWhitening:
-    """A target's mean colour and how its colours vary: images are measured in units of it.
+    """Colors relative to a target's own: its mean and its ZCA whitening matrix.
 
-    The target's own colours, so measured, are uncorrelated and have a standard deviation of 1 in every direction (ZCA).
-    So speckles of hues that a nearly grey target lacks count for what they are; channel by channel they would pass
-    for a little noise. A direction has at least a third of the strongest one's spread (with a tenth, hues are all that
-    counts, and pictures come out smooth), and half a grey value.
+    The whitened target has uncorrelated colors of standard deviation 1. Hues that a nearly gray target lacks then
+    weigh more than channel by channel, where they would pass for slight noise. A direction's standard deviation counts
+    as at least a third of the largest (with a tenth hues dominate, and images become smooth) and half a gray value.
     """
 
     def __init__(self, target: Float[Tensor, "1 c h w"]) -> None:
-        colours = target[0].flatten(1)
-        self._mean = colours.mean(1).view(1, -1, 1, 1)
-        centred = colours - colours.mean(1, keepdim=True)
-        variances, directions = torch.linalg.eigh((centred @ centred.T / colours.shape[1]).double())
+        colors = target[0].flatten(1)
+        self._mean = colors.mean(1).view(1, -1, 1, 1)
+        centered = colors - colors.mean(1, keepdim=True)
+        variances, directions = torch.linalg.eigh((centered @ centered.T / colors.shape[1]).double())
         spread = variances.clamp(min=0).sqrt()
         spread = spread.clamp(min=max(float(spread.max()) / 3, 1 / 255))
         self._units = (directions / spread @ directions.T).to(target.dtype)
@@ -88,24 +87,25 @@ def _at_quantiles(values: Float[Tensor, "f n"], count: int) -> Float[Tensor, "f 
 class PatchDistribution:
     """The patches of one target at its own size and at half of it, as a loss for images of any size.
 
-    At each level distributions are compared, of patches as they are, and, with weight `detail`, of what halving the
-    image takes away, each in units of the target's own contrast there. Without the second fine grain hardly counts:
-    nearly all variance of a plain patch is in its mean. The target's sorted projections are kept for each of `BANKS`
-    sets of filters, of which a call takes one at random; of the image's patches it takes `MOST` at random. Images are
-    mirrored outward by half a patch, or their borders would belong to fewer patches than the rest, and be free to be
-    anything. With `frame` they have nothing there instead, and a further channel says so, which counts so many
-    standard deviations of colour: what stands at the border of the target is to do so in the image.
+    Each level compares distributions of whole patches and, with weight `detail`, of the detail that halving the image
+    removes, both in units of the target's contrast there. Without the second term fine grain hardly counts: nearly
+    all variance of a patch is in its mean. The target's sorted projections are stored for each of `BANKS` sets of
+    filters; a call takes a random set, and at most `MOST` random patches of the image.
 
-    Projections of patches are nearly Gaussian, and say little of whether a patch is one that the target has. With
-    weight `nearest` so many as `QUERIES` are also compared with the nearest of the target's, where `COMPLETENESS`
-    keeps them from all falling to the same few.
+    Images are mirrored outward by half a patch: otherwise pixels at the border belong to fewer patches and are less
+    constrained. With `frame` the area beyond the border is empty instead, and one more channel marks it with that
+    weight, in standard deviations of color: content at the target's border then stays at the image's border.
+
+    Projections of patches are nearly Gaussian and say little of whether a patch occurs in the target. With weight
+    `nearest`, `QUERIES` patches are also compared with the target's nearest, where `COMPLETENESS` keeps them from
+    sharing a few patches.
     """
 
     BANKS, FILTERS, MOST = 8, 64, 4096
     ALL, KNOWN = 1 << 16, 1 << 14
-    """A target of no more patches is known by all of them, a larger one by so many, evenly spaced."""
+    """A target of up to `ALL` patches is represented by all of them, a larger one by `KNOWN`, evenly spaced."""
     QUANTILES = 2 * MOST
-    """So many say how they are distributed; more would fill the memory."""
+    """Number of quantiles that represent a projection; it bounds the memory."""
     QUERIES, COMPLETENESS = 1024, 0.01
 
     def __init__(
@@ -131,22 +131,22 @@ class PatchDistribution:
             target = _halved(target)
 
     def loss(self, image: Float[Tensor, "b c h w"], rng: RandomStream) -> Float[Tensor, ""]:
-        """Sliced Wasserstein-2 distance of `image` to the target, and that to the nearest patches, mean over levels.
+        """Sliced Wasserstein-2 distance of `image` to the target plus that to the nearest patches, mean over levels.
 
-        Several are crops of one image: all their patches together are its, and there is nothing beyond their borders.
+        Several images are crops of one: their patches are pooled, and there is no area beyond their borders.
 
-        The squares within it are what keeps colours in the target's gamut: of a few patches that are far from any of
-        the target's the mean difference takes little notice, and the layout's term pays for strong contrast.
+        The squared distances keep colors in the target's gamut: the mean absolute difference takes little notice of a
+        few patches far from all of the target's, and the layout loss rewards strong contrast.
         """
-        found = []
+        distances: list[Tensor] = []
         for index, terms in enumerate(self._levels):
             image = _halved(image) if index else image
-            found += [term.weight * term.distance(image, rng) for term in terms]
-        return torch.stack(found).sum() / len(self._levels)
+            distances += [term.weight * term.distance(image, rng) for term in terms]
+        return torch.stack(distances).sum() / len(self._levels)
 
 
 class _Distribution:
-    """The distance of two distributions: of what `of` takes from the images, in patches of `side` pixels."""
+    """Distance of two distributions of patches of `side` pixels, of the images after `of`."""
 
     def __init__(
         self, weight: float, of: Callable[[Tensor], Tensor], side: int, target: Tensor, rng: RandomStream, frame: float
@@ -172,9 +172,9 @@ class _Distribution:
 
     def _distributed(self, bank: Int[Tensor, 1]) -> Float[Tensor, "f n"]:
         if is_on_cpu(bank):
-            # Not all at once: of the frames of a clip most are met once.
+            # One bank at a time: most frames of a clip are compared once.
             return self._of_bank(int(bank))
-        if self._of_all is None:  # which it is, the host does not know
+        if self._of_all is None:  # the host does not know the bank
             self._of_all = torch.stack([self._of_bank(number) for number in range(PatchDistribution.BANKS)])
         return self._of_all.index_select(0, bank)[0]
 
@@ -191,18 +191,18 @@ class _Distribution:
 
 
 class _Nearness:
-    """How far an image's patches are from the nearest of the target's."""
+    """Distance of an image's patches to the nearest of the target's."""
 
     def __init__(self, weight: float, side: int, target: Tensor, frame: float) -> None:
         self.weight, self._side, self._frame = weight, side, frame
         self._contrast = ColorWhitening(target)
         prepared = self._contrast(target)
-        # Mirrored patches are none of the target's own.
+        # Mirrored patches do not occur in the target.
         theirs = _bordered(prepared, side, frame) if frame else prepared
         self._theirs = NearestPatches(*_known(theirs, side))
 
     def distance(self, image: Tensor, rng: RandomStream) -> Float[Tensor, ""]:
-        """Root mean square of some patches' differences to their nearest, in units of the target's contrast."""
+        """Root mean square difference of some patches to their nearest, in units of the target's contrast."""
         some, step = _some(
             _bordered(self._contrast(image), self._side, self._frame), self._side, PatchDistribution.QUERIES, rng
         )
@@ -215,15 +215,15 @@ class _Nearness:
 def _some(
     image: Float[Tensor, "b c h w"], side: int, most: int, rng: RandomStream
 ) -> tuple[Float[Tensor, "b c h2 w2"], int]:
-    """At which step the patches of `image` are at most `most`, and `image` from where the first of them begins.
+    """A random subset of at most `most` patches: `image` from the first of them on, and their step.
 
-    Where that is, is drawn, so that every patch has the same chance; and nothing need be computed of the others.
+    The start is random, so that every patch has the same chance; the other patches need not be computed.
     """
     step = _step(image, side, most)
     if is_on_cpu(image):
         return image[:, :, rng.host_integer(step) :, rng.host_integer(step) :], step
-    # Always as many, that the step can be recorded: from one end or, as likely, from the other. The fewer than a step
-    # that are left over at an end are half as likely.
+    # Always the same number, so that a GPU can capture it: the patches are aligned to one end or the other, at random.
+    # The patches that are left over at an end, fewer than a step, are half as likely.
     for axis in (2, 3) if step > 1 else ():
         places = image.shape[axis] - side + 1
         first = rng.integer(step) + rng.integer(2) * (places % step)
@@ -232,7 +232,7 @@ def _some(
 
 
 def _step(image: Tensor, side: int, most: int) -> int:
-    """The least distance in pixels at which there are at most `most` patches in `image`."""
+    """The smallest step in pixels at which `image` has at most `most` patches."""
     rows, columns = image.shape[-2] - side + 1, image.shape[-1] - side + 1
     step = 1
     while len(image) * -(-rows // step) * -(-columns // step) > most:
@@ -241,13 +241,13 @@ def _step(image: Tensor, side: int, most: int) -> int:
 
 
 def _known(image: Float[Tensor, "1 c h w"], side: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
-    """A target, the side of its patches and the step at which those lie that it is known by; packed."""
+    """A packed target, the side of its patches, and the step between those that represent it."""
     is_small = _step(image, side, PatchDistribution.ALL) == 1
     return _packed(image, side, 1 if is_small else _step(image, side, PatchDistribution.KNOWN))
 
 
 def _packed(image: Float[Tensor, "1 c h w"], side: int, step: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
-    """`image`, `side` and `step`; without what lies between patches that do not touch, which would fill the memory."""
+    """`image`, `side` and `step`, without the pixels between patches that do not touch: they would fill the memory."""
     if step <= side:
         return image, side, step
     apart = image.unfold(2, side, step).unfold(3, side, step)
@@ -255,7 +255,7 @@ def _packed(image: Float[Tensor, "1 c h w"], side: int, step: int) -> tuple[Floa
 
 
 def _bordered(image: Tensor, side: int, frame: float) -> Tensor:
-    """`image`, in units of contrast, and half a patch beyond its border."""
+    """`image`, in units of contrast, extended by half a patch beyond its border."""
     reach = side // 2 if len(image) == 1 else 0
     if frame == 0:
         return reflect_pad(image, reach)
@@ -271,5 +271,5 @@ def _halved(image: Tensor) -> Tensor:
 
 
 def _fine(image: Tensor) -> Tensor:
-    """What halving `image` takes away."""
+    """The detail of `image` that halving it removes."""
     return image - resize(_halved(image), (image.shape[-2], image.shape[-1]))

@@ -1,4 +1,4 @@
-"""Time: how far a training is, when it will end, and what share of a time limit each stage gets."""
+"""Training time: elapsed, remaining, and the share of a time limit that each stage gets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from lonepair.methods.base import Method
 
 
 def step_cost(method: Method, stage: int) -> float:
-    """A step's cost at `stage`, in pixels trained on: convolutions take nearly all the time."""
-    # The launch of a small stage's kernels costs about as much as 2000 pixels do.
+    """Cost of a step at `stage`, in pixels: convolutions take nearly all the time."""
+    # Launching the kernels of a small stage takes about as long as computing 2000 pixels.
     return 2000.0 + method.schedule(stage).work
 
 
@@ -20,7 +20,7 @@ def stage_cost(method: Method, stage: int) -> float:
 
 
 class Clock:
-    """Measures a training's time over all its sessions, and shares a limit out among the stages by their cost."""
+    """Measures training time over all sessions, and divides a time limit among the stages by their cost."""
 
     def __init__(self, method: Method, seconds_before: float, max_seconds: float) -> None:
         self._method = method
@@ -32,7 +32,7 @@ class Clock:
         self._allowed = math.inf
 
     def start_stage(self, steps_done: int) -> None:
-        """A stage begins, or goes on after `steps_done` steps: set what it may take of the time that is left."""
+        """Start a stage, or continue it after `steps_done` steps, and give it its share of the remaining time."""
         self._stage_started = time.monotonic()
         self._steps_before = steps_done
         done = steps_done * step_cost(self._method, self._method.stage)
@@ -40,17 +40,17 @@ class Clock:
         self._allowed = max(0.0, self._max_seconds - self.seconds()) * (this - done) / (this - done + later)
 
     def seconds(self) -> float:
-        """Training time so far."""
+        """Training time so far, over all sessions."""
         return time.monotonic() - self._started
 
     def share_used(self) -> float:
-        """Share of this stage's allowance that is gone: 0 without a limit, 1 and more when its time is over."""
+        """Fraction of this stage's time that has passed: 0 without a limit, 1 or more when it is over."""
         if math.isinf(self._allowed):
             return 0.0
         return (time.monotonic() - self._stage_started) / max(self._allowed, 1e-9)
 
     def eta(self, step: int) -> float:
-        """Estimated seconds to the end of the training after `step` steps of this stage, within the limit."""
+        """Estimated seconds until the training ends, after `step` steps of this stage and within the limit."""
         method = self._method
         per_step = (time.monotonic() - self._stage_started) / max(1, step - self._steps_before)
         done = step * step_cost(method, method.stage)
@@ -58,13 +58,15 @@ class Clock:
         return min(per_step * to_come / step_cost(method, method.stage), max(0.0, self._max_seconds - self.seconds()))
 
     def seconds_since_save(self) -> float:
+        """Seconds since the last save."""
         return time.monotonic() - self._saved
 
     def saved(self) -> None:
+        """Restart the interval between saves."""
         self._saved = time.monotonic()
 
     def _costs(self) -> tuple[float, float]:
-        """Cost of this stage, and of those after it."""
+        """Cost of this stage, and of all later ones together."""
         first, *later = (
             stage_cost(self._method, stage) for stage in range(self._method.stage, self._method.plan.stages)
         )

@@ -1,4 +1,4 @@
-"""What a training tells those who watch it: progress bar, metrics file, previews, a user's own callback."""
+"""Events of a training, for progress bars, metrics, previews and a user's own watchers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """One step, as told to watchers."""
+    """State of a training after a step."""
 
     stage: int
+    """Index of the current stage, from 0."""
     stages: int
+    """Number of stages."""
     step: int
     """Steps done at this stage, counting this one."""
     steps: int
@@ -28,16 +30,16 @@ class Report:
 
 
 class Watcher:
-    """Hears of a training's progress. Each call does nothing unless a subclass says what."""
+    """Receives the events of a training. A subclass overrides those that it needs."""
 
     def stage_started(self, method: Method) -> None:
-        """A stage was grown and is about to be trained."""
+        """Called after a stage was added, before its first step."""
 
     def stepped(self, method: Method, report: Report) -> None:
-        """A step was taken."""
+        """Called after each step."""
 
     def stage_finished(self, method: Method) -> None:
-        """A stage's last step was taken."""
+        """Called after the last step of a stage."""
 
     def finished(self) -> None:
-        """The training ended, for whatever reason; release what you hold."""
+        """Called when the training has ended for any reason: release resources here."""

@@ -1,6 +1,6 @@
 """Headers and tensors of model files in older formats, brought to the present one. The only place that knows old names.
 
-Format 1 (until 2026-11-26) had other names for settings.
+Format 1 (until 2026-11-26) had other names for settings, and for some networks.
 """
 
 from __future__ import annotations
@@ -91,6 +91,13 @@ _DROPPED_OF_METHOD: dict[str, frozenset[str]] = {
 }
 """Method -> settings, by their present names, that its files of format 1 hold and that it ignored."""
 
+_TENSORS_OF_1: dict[str, dict[str, str]] = {
+    "consingan": {"anchor": "reconstruction_input"},
+    "singan": {"anchor": "reconstruction_noise"},
+    "structural-analogy": {"anchor_a": "reconstruction_noise_a", "anchor_b": "reconstruction_noise_b"},
+}
+"""Method -> network in a file of format 1, the first part of its tensors' names -> its present name."""
+
 
 def migrate(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """`header` and `tensors` of a file of any format up to `FORMAT_VERSION`, as the present one has them."""
@@ -101,6 +108,9 @@ def migrate(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[st
         tensors = _with_exemplars(tensors)
         if isinstance(header["settings"].get("config"), dict):
             header["settings"] = {**header["settings"], "config": _renamed(method, header["settings"]["config"])}
+        networks = _TENSORS_OF_1.get(method, {})
+        parts = {name: name.partition(".") for name in tensors}
+        tensors = {f"{networks.get(net, net)}{dot}{rest}": tensors[name] for name, (net, dot, rest) in parts.items()}
     return header, tensors
 
 

@@ -12,14 +12,13 @@ import contextlib
 import glob
 import io
 import json
-import logging
 import pickle
 import platform
 import re
 import shutil
-import threading
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,8 @@ from lonepair.media.files import atomic_write, error_reason, natural_order, next
 from lonepair.media.image import write_image
 from lonepair.methods.base import Method
 from lonepair.ops.noise import seed_global
+from lonepair.train.log import write_log
 from lonepair.train.loop import Progress
-
-logger = logging.getLogger("lonepair")
 
 
 class RunFolder:
@@ -108,21 +106,9 @@ class RunFolder:
         """Take away the folder of a run that never began."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    @contextlib.contextmanager
-    def logged(self) -> Iterator[None]:
-        """Within it, what the package says goes into log.txt too, and at last how the training ended."""
-        handler = _LogFile(self.log)
-        with _LISTENING:
-            logger.addHandler(handler)
-            try:
-                yield
-                handler.note("training is complete")
-            except BaseException as error:
-                handler.note(f"ended by {type(error).__name__}: {error}".rstrip(": "))
-                raise
-            finally:
-                logger.removeHandler(handler)
-                handler.close()
+    def logged(self) -> AbstractContextManager[None]:
+        """Context in which log.txt receives this thread's messages, and finally how the training ended."""
+        return write_log(self.log)
 
     def write_config(self, settings: dict[str, Any]) -> None:
         """Settings of the run, for readers and for `check_config`."""
@@ -136,6 +122,12 @@ class RunFolder:
         except (OSError, ValueError):
             raise UserError(f"{self.path}: has no readable config.json, so it cannot be resumed; start anew") from None
         now = json.loads(json.dumps(settings))
+        same_method = before.get("method") == now.get("method")
+        if same_method and set(before.get("config") or {}) != set(now.get("config") or {}):
+            raise UserError(
+                f"{self.path}: another version of lonepair began this run, with settings of other names, so it cannot "
+                "be resumed; start a new run (its model.safetensors can still be used)"
+            )
         different = [
             _difference(name, old, new)
             for name, old, new in _differences("", before, now)
@@ -241,64 +233,6 @@ class RunFolder:
         if self.metrics.exists():
             with self.metrics.open("r+b") as file:
                 file.truncate(min(size, self.metrics.stat().st_size))  # a larger size would add zero bytes
-
-
-class _Listening:
-    """Within it the package's logger says what runs' files are to hold; of several runs the last one out ends it."""
-
-    def __init__(self) -> None:
-        self._lock, self._runs, self._level = threading.Lock(), 0, logging.NOTSET
-        self._others: list[logging.Handler] = []
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._runs += 1
-            if self._runs > 1:
-                return
-            # Python prints warnings of a program that set up no logging, but not beside a handler: ours is no reason.
-            self._others = [] if logger.hasHandlers() or logging.lastResort is None else [logging.lastResort]
-            self._level = logger.level
-            for handler in self._others:
-                logger.addHandler(handler)
-            if not logger.isEnabledFor(logging.INFO):
-                logger.setLevel(logging.INFO)
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._runs -= 1
-            if self._runs:
-                return
-            logger.setLevel(self._level)
-            for handler in self._others:
-                logger.removeHandler(handler)
-
-
-_LISTENING = _Listening()
-
-
-class _LogFile(logging.FileHandler):
-    """log.txt: a full disk stops the training elsewhere, in words; here it is no reason for a traceback."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, encoding="utf-8", delay=True)
-        own = threading.get_ident()
-        self.addFilter(lambda record: record.thread == own)  # others may train at the same time
-        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-
-    def note(self, text: str) -> None:
-        """A line for the file alone."""
-        self.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, text, (), None))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(OSError):  # opens the file at the first record
-            super().emit(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Do nothing: the line is lost."""
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            super().close()
 
 
 def _difference(name: str, old: Any, new: Any) -> str:

@@ -1,7 +1,7 @@
-"""`lonepair doctor`: what this machine has and what of it will be used; every problem comes with its remedy.
+"""The command `doctor`: what this machine has and what of it a training uses; every problem with its remedy.
 
-It must answer on the machines where something is wrong: each section stands alone, and one that fails says so in its
-own line. torch is imported inside the functions, so that importing this module stays light.
+It must also answer on machines where something is broken, so each section is independent, and one that fails reports
+that in its own line. torch is imported inside the functions, so that importing this module is fast.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,16 @@ OPENCV_BUILDS = tuple(
 DECODERS = ("h264", "hevc", "vp9", "av1", "ffv1")
 LOW_DISK = 2 * 10**9
 """Bytes: a run with its previews and states, and a long clip, stay well below this."""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Check versions, devices, codecs, memory and the sizes that fit."""
+
+
+def run_doctor(_: Doctor) -> int:
+    """Print the report line by line. The status is 0 also if there are problems."""
+    return main()
 
 
 def bytes_needed(longest_side: int) -> int:

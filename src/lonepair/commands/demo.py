@@ -1,19 +1,25 @@
-"""The demo's inputs: coins whose places galaxies will take, from photographs that scikit-image ships.
+"""The command `demo`: a clip of coins translated into galaxies, from photographs that scikit-image includes.
 
 `coins` is a photograph of Greek coins from the Brooklyn Museum (no known copyright restrictions), `hubble_deep_field`
-is by NASA (public domain). Both lie within scikit-image's wheel, so that nothing is downloaded.
+is by NASA (public domain). Both are files of scikit-image's wheel, so nothing is downloaded.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import lonepair.methods as methods
+from lonepair.commands.forms import Training
+from lonepair.commands.translate import TranslateOutput, run_translate, sheet_path, translate_form
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
+from lonepair.train.options import Options
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,6 +31,8 @@ else:
     image = lazy("lonepair.media.image")
     values = lazy("lonepair.media.values")
     write = lazy("lonepair.media.write")
+
+logger = logging.getLogger("lonepair")
 
 SIZE = (96, 128)
 """(h, w) of all three inputs, in pixels: small enough to be learned in minutes, and even, as H.264 wants it."""
@@ -38,13 +46,43 @@ COINS = (72.0, 92.0, 180.0)
 GALAXIES = (262.0, 38.0, 212.0)
 
 
-def demo_inputs(folder: Path) -> tuple[Path, Path, Path]:
-    """Put a photograph, a clip and a target into `folder`, made if missing; returns their paths in this order.
+@dataclass(frozen=True)
+class Demo:
+    """Crop a source clip and a target from included photographs, then train and translate: about five minutes."""
 
-    The same versions of the libraries give the same bytes. A file that is there already is taken as it is.
+    folder: Path = Path("demo")
+    """Folder for inputs and results."""
+    max_minutes: float = 0.0
+    """Limit of the training time in minutes; 0 is no limit."""
+
+
+def run_demo(values: Demo) -> int:
+    """Make the inputs, train with the preset draft, and write the translated clip."""
+    _, clip, target = demo_inputs(values.folder)
+    out = values.folder / "translated.mp4"
+    logger.info("lonepair translate %s %s --preset draft -o %s", clip, target, out)
+    form = translate_form([])
+    status = run_translate(
+        form(
+            source=clip,
+            target=target,
+            config=methods.get_method(methods.DEFAULT).config_class.from_preset("draft"),
+            output=TranslateOutput(out=out, overwrite=True),
+            training=Training(method=methods.DEFAULT, preset="draft", run=values.folder / "run"),
+            options=Options(max_minutes=values.max_minutes),
+        )
+    )
+    logger.info("open %s: source, target and result side by side; and %s", sheet_path(out), out)
+    return status
+
+
+def demo_inputs(folder: Path) -> tuple[Path, Path, Path]:
+    """Write a photograph, a clip and a target into `folder`, and return their paths in this order.
+
+    The same versions of the libraries give the same bytes. An existing file is not replaced.
 
     Raises:
-        UserError: scikit-image is missing, or the folder cannot be written.
+        UserError: where scikit-image is missing, or the folder cannot be written.
     """
     try:
         data = importlib.import_module("skimage.data")
@@ -53,7 +91,7 @@ def demo_inputs(folder: Path) -> tuple[Path, Path, Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error}); run the demo in a folder you may write to") from error
+        raise UserError(f"{folder}: cannot be created ({error}); run the demo in a folder you may write to") from error
     coins, galaxies = Image.fromarray(data.coins()), Image.fromarray(data.hubble_deep_field())
 
     still, clip, target = folder / "coins.png", folder / "coins.mp4", folder / "galaxies.png"

@@ -1,0 +1,36 @@
+"""The base of methods that learn from a source and a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, final
+
+from lonepair.methods.base import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lonepair.ops.noise import RandomStream
+
+OTHER = {"a": "b", "b": "a"}
+"""Domain -> the other one of the pair."""
+
+
+class PairMethod(Method):
+    """A method of a pair: `a` is the source's domain, `b` the target's. It translates in both directions."""
+
+    domains = ("a", "b")
+
+    @final
+    def translation_preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
+        """Labeled images: the real frame of each domain, and its translation.
+
+        Args:
+            real: Domain -> a frame (1, c, h, w) in [-1, 1] at every stage.
+            rng: Draws the noise of the translations.
+        """
+        images = []
+        for source, target in OTHER.items():
+            translation = self.translate(real[source][-1], self.sizes[source], target, None, rng)
+            images += [(source, real[source][-1]), (f"{source} as {target}", translation)]
+        return images
