@@ -19,7 +19,8 @@ from typing import Any, Literal
 import tyro
 
 from lonepair.apply.base import field_docs
-from lonepair.methods.config import Config, Group
+from lonepair.methods.config import Config
+from lonepair.methods.setting_groups import Group
 
 EXPERT = "Expert method settings"
 TITLES = ("Options", "Translation", "Output", "Run options", "Method settings", "Patch synthesis", EXPERT)

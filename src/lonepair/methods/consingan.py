@@ -35,11 +35,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.methods.base import Branch, Plan, Player, Schedule, Size, StepInputs
-from lonepair.methods.config import (
+from lonepair.methods.config import Config
+from lonepair.methods.growing import generator_parameter_counts, step_work
+from lonepair.methods.setting_groups import (
     AdamConfig,
     AdversarialConfig,
     ClipConfig,
-    Config,
     CriticStepsConfig,
     CropConfig,
     GrowthConfig,
@@ -48,7 +49,6 @@ from lonepair.methods.config import (
     ScheduleConfig,
     SizeConfig,
 )
-from lonepair.methods.growing import generator_parameter_counts, step_work
 from lonepair.methods.single import SingleMethod
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Method, Plan, Player, Schedule, Size
-from lonepair.methods.config import AdamConfig, Config, Group, GrowthConfig, ScheduleConfig
+from lonepair.methods.config import Config
 from lonepair.methods.growing import generator_parameter_counts
+from lonepair.methods.setting_groups import AdamConfig, Group, GrowthConfig, ScheduleConfig
 
 if TYPE_CHECKING:
     import torch

@@ -35,12 +35,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
-from lonepair.methods.config import (
+from lonepair.methods.config import Config
+from lonepair.methods.growing import generator_parameter_counts, step_work
+from lonepair.methods.pair import OTHER, PairMethod
+from lonepair.methods.setting_groups import (
     AdamConfig,
     AdversarialConfig,
     BorderConfig,
     ClipConfig,
-    Config,
     CriticStepsConfig,
     CropConfig,
     CycleConfig,
@@ -52,8 +54,6 @@ from lonepair.methods.config import (
     SizeConfig,
     TranslationConfig,
 )
-from lonepair.methods.growing import generator_parameter_counts, step_work
-from lonepair.methods.pair import OTHER, PairMethod
 
 if TYPE_CHECKING:
     import torch

@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
-from lonepair.methods.config import (
+from lonepair.methods.config import Config
+from lonepair.methods.setting_groups import (
     AdamConfig,
     AdversarialConfig,
-    Config,
     CriticStepsConfig,
     NetworkConfig,
     PyramidConfig,

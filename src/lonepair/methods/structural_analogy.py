@@ -32,11 +32,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lonepair.lazy import lazy
 from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
-from lonepair.methods.config import (
+from lonepair.methods.config import Config
+from lonepair.methods.pair import OTHER, PairMethod
+from lonepair.methods.setting_groups import (
     AdamConfig,
     AdversarialConfig,
     ClipConfig,
-    Config,
     CycleConfig,
     NetworkConfig,
     PyramidConfig,
@@ -45,7 +46,6 @@ from lonepair.methods.config import (
     SizeConfig,
     TranslationConfig,
 )
-from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.methods.stagewise import StagewiseMethod
 
 if TYPE_CHECKING:
