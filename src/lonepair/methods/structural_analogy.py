@@ -262,7 +262,7 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
 
     def _each(self, of: Callable[[str], T]) -> dict[str, T]:
         """What `of` gives of each domain, side by side."""
-        found = streams.run_branches([functools.partial(of, domain) for domain in self.domains])
+        found = streams.run_independent([functools.partial(of, domain) for domain in self.domains])
         return dict(zip(self.domains, found, strict=True))
 
     def _translated(self, image: Tensor, domain: str) -> Tensor:
