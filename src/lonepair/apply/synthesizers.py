@@ -56,14 +56,14 @@ def synthesizer_for(
     domain: str,
     config: SynthesisConfig | None = None,
     start_stage: int = 0,
-    capture: Callable[[Function], Function] | None = None,
+    accelerate: Callable[[Function], Function] | None = None,
 ) -> Synthesizer:
     """Return the synthesizer of the newest stage's predictions of `domain`.
 
     Args:
         config: Settings of the synthesis; None: the model's own.
         start_stage: First stage that predicts; the layout of the image that enters there is retained entirely.
-        capture: See `Synthesizer`.
+        accelerate: See `Synthesizer`.
     """
     exemplar = method.exemplar(domain)
     config = config or method.synthesis
@@ -72,4 +72,4 @@ def synthesizer_for(
     # Scales are relative to the newest stage: a model that was saved during its training has no finer one.
     factors = method.plan.factors[: method.stage + 1]
     factors = [factor / factors[-1] for factor in factors]
-    return Synthesizer(exemplar(), factors, config, exemplar.detail, factors[start_stage], capture)
+    return Synthesizer(exemplar(), factors, config, exemplar.detail, factors[start_stage], accelerate)
