@@ -1,4 +1,4 @@
-"""Small inputs that tests rng for themselves, and small trainings that many tests share."""
+"""Small images and settings of tiny trainings, which tests of all folders use."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 import lonepair.methods as methods
 from lonepair.media.image import write_image
 from lonepair.methods.base import Method
+from lonepair.ops.noise import RandomStream
 from lonepair.train.events import Report, Watcher
 from lonepair.train.loop import Interrupted
 
@@ -29,13 +30,13 @@ TINY = tiny(methods.DEFAULT)
 
 
 def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> Tensor:
-    """A smooth random image (1, c, h, w) in [-1, 1]: blobs of colour, no file needed."""
+    """A smooth random image (1, c, h, w) in [-1, 1]: blobs of color."""
     coarse = torch.rand(1, channels, 5, 5, generator=torch.Generator().manual_seed(seed)) * 2 - 1
     return torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
 
 
 class StopAfter(Watcher):
-    """Interrupts a training after so many steps, as Ctrl-C would, but without the courtesy of saving."""
+    """Interrupts a training after `steps` steps, as Ctrl-C does, but without saving."""
 
     def __init__(self, steps: int) -> None:
         self.left = steps
@@ -54,14 +55,23 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regions and distances are computed as on a GPU, where the host does not read tensors."""
+    """Compute as on a GPU, where the host does not read tensors: regions, distances and random numbers."""
+
+    def uniform(rng: RandomStream, *shape: int) -> Tensor:
+        return torch.special.ndtr(rng.normal(*shape)).clamp(max=1 - 1e-6)
+
+    def integer(rng: RandomStream, bound: int) -> Tensor:
+        return (bound * uniform(rng)).long()
+
+    monkeypatch.setattr(RandomStream, "uniform", uniform)
+    monkeypatch.setattr(RandomStream, "integer", integer)
     for module in ("lonepair.ops.regions", "lonepair.patches.distance"):
         monkeypatch.setattr(f"{module}.is_on_cpu", lambda values: False)
 
 
 @pytest.fixture(params=["read", "unread"])
 def either_way(request: pytest.FixtureRequest) -> None:
-    """Once as on a CPU, once as on a GPU."""
+    """Run the test once as on a CPU, once as on a GPU."""
     if request.param == "unread":
         request.getfixturevalue("unread")
 

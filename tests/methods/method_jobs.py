@@ -1,0 +1,90 @@
+"""Tiny trainings of every method, for the contract tests."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+
+import lonepair.methods as methods
+from conftest import picture, tiny
+from lonepair.api.job import Job
+from lonepair.api.model import Model
+from lonepair.methods.base import Method
+from lonepair.methods.types import StepInputs
+from lonepair.ops.noise import RandomStream, seed_global
+
+every_method = pytest.mark.parametrize("name", methods.names())
+
+
+def methods_that(use: str) -> Any:
+    """Run the test for every method that supports `use`."""
+    return pytest.mark.parametrize("name", [n for n in methods.names() if use in methods.get_method(n).uses])
+
+
+def has(name: str, setting: str) -> bool:
+    """Whether the method has the setting."""
+    return setting in methods.get_method(name).config_class.setting_names()
+
+
+def output(model: Model, image: torch.Tensor) -> torch.Tensor:
+    """The translation of `image` by a method for pairs, a sample by a method for single images."""
+    return model.translate(image).image if "translate" in model.method.uses else model.sample(1)[0]["a"]
+
+
+def job(name: str, inputs: dict[str, Any] | None = None, **settings: Any) -> Job:
+    """A tiny training of the method on `inputs`: by default a pair, or the first of it, of smooth images."""
+    inputs = inputs or {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
+    domains = methods.get_method(name).domains
+    return Job.prepare({d: inputs[d] for d in domains}, name, "standard", tiny(name, **settings))
+
+
+@functools.cache
+def trained(name: str) -> Model:
+    """The model of `job(name)`, trained once a session. Do not change it."""
+    return job(name).run()
+
+
+def weights(pair: Model) -> dict[str, torch.Tensor]:
+    """Copies of all tensors of the model's networks, by name."""
+    return {key: value.clone() for key, value in pair.method.nets.state_dict().items()}
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    """Assert that both have the same tensors, bit for bit."""
+    assert one.keys() == other.keys()
+    different = [key for key in one if not torch.equal(one[key], other[key])]
+    assert not different, different
+
+
+CROPPING = [name for name in methods.names() if has(name, "crop_size")]
+"""Methods that train on crops of large images."""
+
+
+def method_at_stage(name: str, stage: int, **settings: Any) -> tuple[Method, StepInputs]:
+    """The method at `stage`, ready to train, and the inputs of one step."""
+    settings = {key: value for key, value in {"stages": 4, "pyramid_ratio": 0.75, **settings}.items() if has(name, key)}
+    ready = job(name, **{**settings, "max_side": 26})
+    with seed_global(0):
+        method = ready.method_class(ready.config, ready.plan)
+        levels = ready.levels()
+        for _ in range(stage + 1):
+            method.add_stage()
+            with torch.no_grad():
+                method.calibrate_noise({d: stages[: method.stage + 1] for d, stages in levels.items()})
+    real = {d: [level[:1] for level in stages[: stage + 1]] for d, stages in levels.items()}
+    return method, StepInputs(real, RandomStream(0))
+
+
+LARGE: dict[str, Any] = {"stages": 3, "max_side": 160, "crop_size": 28}
+
+
+def large_job(name: str, **settings: Any) -> Job:
+    """A training on images large enough for crops."""
+    return job(
+        name,
+        {"a": picture(90, 80, seed=1), "b": picture(70, 90, seed=2)},
+        **{**{key: value for key, value in LARGE.items() if has(name, key)}, **settings},
+    )

@@ -1,0 +1,137 @@
+"""ConSinGAN as published: sizes, parameter counts, borders, learning rates and fine-tuning.
+
+The numbers are those of the paper and its authors' code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from method_jobs import job, weights
+from published_methods import Size, count, tiny_method, untrained, with_stages
+from torch import nn
+
+from conftest import picture, tiny
+from lonepair.api.job import Job
+from lonepair.errors import UserError
+
+
+@pytest.mark.parametrize("task", ["harmonization", "editing"])
+def test_fine_tuning_trains_at_the_last_resolution_only(task: str, tmp_path: Path) -> None:
+    settings = tiny("consingan", task=task, stages=3)
+    first = Job.prepare({"a": picture(24, 20, seed=1)}, "consingan", "standard", settings)
+    before = weights(first.run(first.folder(tmp_path / "run", False)))
+    inputs = {"a": picture(24, 20, seed=1), "composite": picture(24, 20, seed=5)}
+    job = Job.prepare(inputs, "consingan", "standard", settings, warm_start=tmp_path / "run")
+    tuned = job.run()
+    assert [tuned.method.schedule(stage).steps for stage in range(3)] == [0, 0, settings["steps"]]
+    after = weights(tuned)
+    assert torch.equal(before["g.amplitudes"], after["g.amplitudes"])
+    moved = {key: float((before[key] - after[key]).abs().max()) for key in after if key.endswith("0.weight")}
+    assert moved["g.bodies.2.0.0.weight"] > 5 * moved["g.bodies.1.0.0.weight"] > 25 * moved["g.bodies.0.0.0.weight"]
+    assert tuned.harmonize(picture(24, 20, seed=5), original=picture(24, 20, seed=1)).image.shape == (1, 3, 24, 20)
+
+
+def test_fine_tuning_requires_a_model_a_task_and_the_same_aspect(tmp_path: Path) -> None:
+    inputs = {"a": picture(24, 20), "composite": picture(24, 20)}
+    with pytest.raises(UserError, match="--warm-start"):
+        Job.prepare(inputs, "consingan", "standard", tiny("consingan", task="editing"))
+    model = job("consingan").run().save(tmp_path / "m.safetensors")
+    with pytest.raises(UserError, match="harmonization and editing"):
+        Job.prepare(inputs, "consingan", "standard", tiny("consingan"), warm_start=model)
+    wide = {"a": picture(24, 20), "composite": picture(20, 24)}
+    with pytest.raises(UserError, match="24x20 pixels, the image 20x24"):
+        Job.prepare(wide, "consingan", "standard", tiny("consingan", task="editing"), warm_start=model)
+    with pytest.raises(UserError, match="consingan"):
+        Job.prepare(inputs, "singan", "standard", tiny("singan"), warm_start=model)
+
+
+CONSINGAN_188 = [(25, 34), (32, 42), (42, 56), (63, 84), (126, 167), (188, 250)]
+
+
+def test_stage_sizes_at_188x250_pixels() -> None:
+    assert untrained("consingan", (188, 250)).plan.sizes((188, 250)) == CONSINGAN_188
+
+
+@pytest.mark.parametrize("size", [(188, 250), (250, 120)])
+def test_parameter_count(size: Size) -> None:
+    method = untrained("consingan", size)
+    assert sum(method.parameter_counts().values()) == 668_227
+    for stage in range(6):
+        method.add_stage()
+        assert count(method.nets["g"]) == 114_307 + stage * 110_784
+        assert count(method.nets["d"]) == 113_153
+    assert {m.negative_slope for m in method.nets.modules() if isinstance(m, nn.LeakyReLU)} == {0.05}
+
+
+@pytest.mark.parametrize(
+    ("preset", "first", "slope"), [("harmonization", [120, 151, 188], 0.3), ("editing", [25, 32, 42], 0.05)]
+)
+def test_presets_for_composites(preset: str, first: list[int], slope: float) -> None:
+    method = untrained("consingan", (188, 250), preset=preset)
+    sizes = method.plan.sizes((188, 250))
+    assert [h for h, _ in sizes[:3]] == first
+    assert len(sizes) == (3 if preset == "harmonization" else 6)
+    with_stages(method, 1)
+    generator = method.nets["g"]
+    assert {m.negative_slope for m in generator.modules() if isinstance(m, nn.LeakyReLU)} == {slope}
+    assert sum("Norm" in type(part).__name__ for part in generator.modules()) == 4  # the head's and the three below
+
+
+@pytest.mark.parametrize(
+    ("task", "stage", "seen"),
+    [
+        # Head: padded by 1; then enlarged by 2 and padded by 2: three unpadded convolutions use up 6 pixels.
+        ("generation", 0, [(10, 12), (14, 16), (12, 14), (10, 12)]),
+        ("generation", 1, [(10, 12), (14, 16), (12, 14), (10, 12), (15, 17), (13, 15), (11, 13)]),
+        ("retargeting", 0, [(8, 10), (14, 16), (12, 14), (10, 12)]),
+        ("retargeting", 1, [(8, 10), (14, 16), (12, 14), (10, 12), (15, 17), (13, 15), (11, 13)]),
+    ],
+)
+def test_sizes_of_features_inside_the_borders(task: str, stage: int, seen: list[Size]) -> None:
+    """StageSizes at which the convolutions see the features of an 8x10 image, whose next stage is 9x11."""
+    net = untrained("consingan", (188, 250), task=task)
+    generator = with_stages(net, stage + 1).nets["g"]
+    given: list[Size] = []
+    for part in generator.modules():
+        if isinstance(part, nn.Conv2d):
+            part.register_forward_pre_hook(lambda _, x: given.append(tuple(x[0].shape[-2:])))  # type: ignore[arg-type]
+    sizes = [(8, 10), (9, 11)][: stage + 1]
+    noises = [torch.zeros(generator.noise_shape(sizes, n)) for n in range(len(sizes))]  # type: ignore[operator]
+    drawn = generator(noises[0], sizes, 0, noises[1:])
+    assert drawn.shape[-2:] == sizes[-1]
+    head, *bodies, tail = given
+    assert (head, tail) == ((8, 10), sizes[-1])  # both convolutions are padded by one themselves
+    assert bodies == seen[1:]
+
+
+def test_three_stages_train_each_at_a_tenth_of_the_rate_of_the_next() -> None:
+    method = untrained("consingan", (188, 250))
+    for stage in range(6):
+        method.add_stage()
+        groups = method.players()["generator"].groups
+        rates = [group["lr"] for group in groups]
+        expected = [5e-4, 5e-5, 5e-6][: stage + 1]
+        with_head = [*expected, expected[-1]] if stage < 3 else expected
+        assert rates == pytest.approx(with_head), stage
+        trained = {id(p) for group in groups for p in group["params"]}
+        generator = method.nets["g"]
+        assert all(id(p) in trained for p in generator.tail.parameters())  # type: ignore[union-attr, operator]
+        heads = [id(p) in trained for p in generator.head.parameters()]  # type: ignore[union-attr, operator]
+        assert all(heads) == any(heads) == (stage < 3)
+
+
+def test_reconstruction_starts_from_the_coarsest_image() -> None:
+    method = tiny_method("consingan", stages=3)
+    first, second = method.reconstruction_maps(method.sizes["a"])  # type: ignore[attr-defined]
+    assert torch.equal(first, method.reconstruction_input)  # type: ignore[attr-defined]
+    again = method.reconstruction_maps(method.sizes["a"])[1]  # type: ignore[attr-defined]
+    assert torch.equal(second, again)
+    assert float(second.std()) == pytest.approx(1, abs=0.05)
+
+
+def test_released_step_updates_each_player_three_times() -> None:
+    update_order = with_stages(untrained("consingan", (188, 250), as_released=True), 1).schedule(0).update_order
+    assert list(update_order) == ["critic"] * 3 + ["generator"] * 3

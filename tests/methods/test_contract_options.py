@@ -1,0 +1,48 @@
+"""Contract of every method: each option trains, resumes and loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from method_jobs import assert_same, has, job, output, weights
+
+import lonepair.methods as methods
+from conftest import StopAfter, picture
+from lonepair.api.model import load
+from lonepair.train.loop import Interrupted
+
+WAYS = [
+    *[(n, {"as_released": True}) for n in methods.names() if has(n, "as_released")],
+    *[(n, {"task": task}) for n in ("singan", "consingan") for task in ("generation", "animation")],
+    *[("consingan", {"task": task}) for task in ("retargeting", "harmonization", "editing")],
+    ("consingan", {"normalization": "instance"}),
+    ("consingan", {"normalization": "batch", "pyramid_rule": "geometric"}),
+    ("structural-analogy", {"square": True}),
+    ("structural-analogy", {"lambda_self": 1.0}),
+    ("structural-analogy", {"lambda_self": 1.0, "as_released": True}),
+    ("structural-analogy", {"luminance_levels": 4}),
+    ("structural-analogy", {"start_stage": 0}),
+    ("representative", {"cycle_channels": "colour"}),
+    ("representative", {"border_padding": "reflect", "window_fraction": 1.0}),
+    ("representative", {"pyramid_rule": "geometric", "start_stage": -1, "critic_steps": 2}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), WAYS, ids=[f"{n}-{'-'.join(map(str, s))}" for n, s in WAYS])
+def test_resume_with_option_is_bitwise_equal(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
+    whole = job(name, **settings).run()
+    killed = job(name, **settings, checkpoint_minutes=0.0)
+    folder = killed.folder(tmp_path / "run", False)
+    with pytest.raises(Interrupted):
+        killed.run(folder, callbacks=[StopAfter(5)])
+    again = job(name, **settings, checkpoint_minutes=0.0)
+    resumed = again.run(again.folder(tmp_path / "run", True), resume=True)
+    assert_same(weights(whole), weights(resumed))
+    loaded = load(whole.save(tmp_path / "m.safetensors"), "cpu")
+    image = picture(24, 20, seed=1)
+    drawn = output(loaded, image)
+    assert drawn.isfinite().all()
+    assert torch.equal(drawn, output(resumed, image))

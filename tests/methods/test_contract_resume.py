@@ -1,0 +1,113 @@
+"""Contract of every method: interrupting, resuming and saving a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from method_jobs import assert_same, every_method, has, job, method_at_stage, trained, weights
+
+import lonepair.methods as methods
+from conftest import StopAfter, picture, tiny
+from lonepair.api.job import Job
+from lonepair.api.model import load
+from lonepair.errors import UserError
+from lonepair.methods.base import Method
+from lonepair.train.checkpoint import load_model, save_model
+from lonepair.train.events import Watcher
+from lonepair.train.loop import Interrupted, Progress
+from lonepair.train.run import RunFolder
+
+MEASURED = ("amplitudes", "reconstruction_", "memory", "detail")
+"""Parts of the names of tensors that a stage computes from its data, whatever weights it starts from."""
+
+
+@every_method
+@pytest.mark.parametrize("killed_after", [1, 2, 4, 5])
+def test_resume_is_bitwise_equal(name: str, killed_after: int, tmp_path: Path) -> None:
+    """Stop within a stage, after its last step and in the next stage; the job is a new one when it resumes."""
+    settings = {"checkpoint_minutes": 0.0}
+    killed = job(name, **settings)
+    folder = killed.folder(tmp_path / "run", False)
+    with pytest.raises(Interrupted):
+        killed.run(folder, callbacks=[StopAfter(killed_after)])
+    torch.manual_seed(99)  # the global random state must not matter
+    again = job(name, **settings)
+    resumed = again.run(again.folder(tmp_path / "run", True), resume=True)
+    assert_same(weights(trained(name)), weights(resumed))
+
+
+@every_method
+def test_previews_do_not_change_the_weights(name: str, tmp_path: Path) -> None:
+    """The running averages of BatchNorm stay as well."""
+    settings = {"normalization": "batch"} if has(name, "normalization") else {}
+    with_previews = job(name, **settings, preview_minutes=1e-9)
+    model = with_previews.run(with_previews.folder(tmp_path / "run", False))
+    without = job(name, **settings, preview_minutes=0.0).run() if settings else trained(name)
+    assert_same(weights(model), weights(without))
+    assert (tmp_path / "run" / "previews" / "stage-1.png").exists()
+
+
+@every_method
+def test_resume_of_a_completed_run_keeps_the_weights(name: str, tmp_path: Path) -> None:
+    first = job(name)
+    expected = weights(first.run(first.folder(tmp_path / "run", False)))
+    again = job(name)
+    assert_same(expected, weights(again.run(again.folder(tmp_path / "run", True), resume=True)))
+
+
+@every_method
+def test_model_of_an_interrupted_run_can_be_used(name: str, tmp_path: Path) -> None:
+    """A model that has only its first stages samples and translates at every size."""
+    stopped = job(name, checkpoint_minutes=0.0)
+    with pytest.raises(Interrupted):
+        stopped.run(stopped.folder(tmp_path / "run", False), callbacks=[StopAfter(2)])
+    folder = RunFolder(tmp_path / "run")
+    assert load_model(folder.model)[0].stage == 0
+    early = load(folder.model, "cpu")
+    assert early.sample(1, size=(24, 30))[0]["a"].shape == (1, 3, 24, 30)
+    if "translate" in early.method.uses:
+        assert early.translate(picture(24, 20)).image.shape == (1, 3, 24, 20)
+
+
+@every_method
+def test_saved_state_of_an_untrained_method_loads_unchanged(name: str, tmp_path: Path) -> None:
+    method, _ = method_at_stage(name, 1)
+    path = save_model(tmp_path / "m.safetensors", method, {})
+    again, _ = load_model(path)
+    assert_same(dict(method.model_state()), dict(again.model_state()))
+    assert Progress().stage == -1
+
+
+@every_method
+def test_warm_start_copies_the_weights_of_the_model(name: str, tmp_path: Path) -> None:
+    first = job(name)
+    model = first.run(first.folder(tmp_path / "run", False))
+    initial: dict[str, torch.Tensor] = {}
+
+    class RecordInitialWeights(Watcher):
+        def stage_started(self, method: Method) -> None:
+            if method.stage == 0:
+                initial.update({k: v.clone() for k, v in method.nets.state_dict().items()})
+
+    domains = methods.get_method(name).domains
+    inputs = {d: picture(24, 20, seed=i) for i, d in enumerate(domains, 1)}
+    for start in (tmp_path / "run", RunFolder(tmp_path / "run").model):
+        initial.clear()
+        again = Job.prepare(inputs, name, "standard", tiny(name), warm_start=start)
+        again.run(callbacks=[RecordInitialWeights()])
+        expected = weights(model)
+        if start.suffix:
+            expected = {
+                key: value for key, value in expected.items() if key.split(".")[0] in model.method.inference_nets
+            }
+        same = [key for key in initial if key in expected and not any(own in key for own in MEASURED)]
+        assert len(same) > 4
+        assert_same({key: expected[key] for key in same}, {key: initial[key] for key in same})
+
+
+def test_warm_start_from_another_method_is_refused(tmp_path: Path) -> None:
+    model = trained("consingan").save(tmp_path / "m.safetensors")
+    with pytest.raises(UserError, match=r"'consingan'.*'singan'"):
+        Job.prepare({"a": picture(24, 20)}, "singan", "standard", tiny("singan"), warm_start=model)

@@ -1,0 +1,151 @@
+"""Contract of every method: training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from method_jobs import assert_same, every_method, has, job, method_at_stage, methods_that, output, weights
+
+import lonepair.methods as methods
+from conftest import picture
+from lonepair.errors import UserError
+from lonepair.methods.base import Method
+from lonepair.train.events import Report, Watcher
+
+SIDES = [(24, 20), (19, 26), (20, 20)]
+"""Non-square, odd and square, larger and smaller than the largest side that is trained."""
+
+
+@methods_that("translate")
+@pytest.mark.parametrize("size", SIDES)
+def test_translation_has_the_size_of_its_source(name: str, size: tuple[int, int]) -> None:
+    pair = job(name, {"a": picture(*size, seed=1), "b": picture(20, 26, seed=2)}).run()
+    out = pair.translate(picture(*size, seed=1)).image
+    assert out.shape == (1, 3, *size)
+    assert out.isfinite().all()
+    assert out.abs().max() <= 1
+
+
+@every_method
+@pytest.mark.parametrize("size", SIDES)
+def test_samples_have_the_training_size(name: str, size: tuple[int, int]) -> None:
+    ready = job(name, {"a": picture(*size, seed=1), "b": picture(20, 26, seed=2)})
+    drawn = ready.run().sample(2, full_size=False).images
+    assert {d: tuple(images.shape) for d, images in drawn.items()} == dict.fromkeys(
+        ready.plan.full_sizes, (2, 3, *ready.plan.full_sizes["a"])
+    )
+    assert all(images.isfinite().all() and images.abs().max() <= 1 for images in drawn.values())
+
+
+@every_method
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_gray_and_rgba_images_train(name: str, channels: int) -> None:
+    pair = job(name, {"a": picture(21, 17, channels), "b": picture(16, 23, channels)}).run()
+    assert pair.sample(1, full_size=False)[0]["a"].shape == (1, channels, 20, 17)
+    if "translate" in pair.method.uses:
+        assert pair.translate(picture(33, 19, channels)).image.shape == (1, channels, 33, 19)
+    elif "refine" in pair.method.uses:
+        assert pair.refine(picture(33, 19, channels)).image.shape == (1, channels, 33, 19)
+
+
+@methods_that("translate")
+def test_pair_trains_with_the_larger_channel_count(name: str) -> None:
+    pair = job(name, {"a": picture(20, 20, 1), "b": picture(20, 20, 4)}).run()
+    assert pair.method.plan.channels == 4
+
+
+@every_method
+def test_weights_depend_on_the_seed_alone(name: str) -> None:
+    torch.manual_seed(1)
+    first = job(name, seed=5).run()
+    torch.manual_seed(2)  # nothing may depend on torch's global stream
+    assert_same(weights(first), weights(job(name, seed=5).run()))
+    other = weights(job(name, seed=6).run())
+    assert any(not torch.equal(value, other[key]) for key, value in weights(first).items())
+
+
+@every_method
+def test_fast_engine_computes_the_losses_of_the_plain_engine(name: str) -> None:
+    """Compared in the losses of the first steps: from there on rounding goes its own ways."""
+    settings = {key: 1 for key in ("steps", "finest_steps", "critic_steps", "generator_steps") if has(name, key)}
+    seen: list[list[Mapping[str, float]]] = []
+    for engine in ({"engine": "plain"}, {"dtype": "float32"}):
+        losses = Losses()
+        job(name, **settings, **engine).run(callbacks=[losses])
+        seen.append(losses.seen)
+    (plain, *_), (fast, *_) = seen
+    assert plain.keys() == fast.keys()
+    for key, value in plain.items():
+        assert fast[key] == pytest.approx(value, rel=1e-3, abs=1e-4), key
+
+
+class Losses(Watcher):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[Mapping[str, float]] = []
+
+    def stepped(self, method: Method, report: Report) -> None:
+        assert report.losses is not None
+        self.seen.append(report.losses)
+
+
+@every_method
+def test_repeated_training_writes_the_same_bytes(name: str, tmp_path: Path) -> None:
+    one, other = (job(name).run().save(tmp_path / f"{i}.safetensors") for i in range(2))
+    assert one.read_bytes() == other.read_bytes()
+
+
+@every_method
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_gradient_reaches_trained_parameters_only(name: str, stage: int) -> None:
+    method, inputs = method_at_stage(name, stage, trained_stages=2)
+    players = method.players()
+    trained = {id(p) for player in players.values() for group in player.groups for p in group["params"]}
+    for player in dict.fromkeys(method.schedule(stage).update_order):
+        own = [p for group in players[player].groups for p in group["params"]]
+        inputs.branch = method.branch(player, inputs.rng)
+        loss = torch.stack(list(method.losses(player, inputs).values())).sum()
+        for parameter, gradient in zip(own, torch.autograd.grad(loss, own, allow_unused=True), strict=True):
+            assert gradient is not None, (player, parameter.shape)
+            assert gradient.isfinite().all()
+    for key, parameter in method.nets.named_parameters():
+        assert id(parameter) in trained or not parameter.requires_grad, key
+
+
+@every_method
+def test_untrained_stages_keep_their_weights(name: str) -> None:
+    """What no player of the last stage trains is the same before and after it."""
+    before: dict[str, torch.Tensor] = {}
+    moving: set[str] = set()
+
+    class Remember(Watcher):
+        def stage_started(self, method: Method) -> None:
+            if method.stage == method.plan.stages - 1:
+                trained = {id(p) for pl in method.players().values() for g in pl.groups for p in g["params"]}
+                before.update({k: v.clone() for k, v in method.nets.state_dict().items()})
+                moving.update(k for k, p in method.nets.named_parameters() if id(p) in trained)
+
+    settings = {key: value for key, value in {"stages": 3, "trained_stages": 1}.items() if has(name, key)}
+    pair = job(name, **settings).run(callbacks=[Remember()])
+    after = weights(pair)
+    layers = {key.rpartition(".")[0] for key in moving}  # a layer that is trained keeps count of what it sees
+    still = [key for key in before if key.rpartition(".")[0] not in layers]
+    assert still
+    assert_same({key: before[key] for key in still}, {key: after[key] for key in still})
+    assert all(not torch.equal(before[key], after[key]) for key in moving if key.endswith("weight"))
+
+
+@every_method
+def test_several_images_form_one_domain_or_are_refused(name: str) -> None:
+    several = [picture(20, 18, seed=i) for i in range(3)]
+    if not methods.get_method(name).accepts_several:
+        with pytest.raises(UserError, match="consingan"):
+            job(name, {"a": several, "b": picture(20, 20)})
+        return
+    ready = job(name, {"a": several, "b": picture(20, 20)})
+    assert [len(level) for level in ready.levels()["a"]] == [3] * ready.plan.stages
+    assert output(ready.run(), several[0]).isfinite().all()

@@ -1,0 +1,114 @@
+"""What several papers state: initial weights, optimizers, schedules, loss weights and noise.
+
+The numbers stand here as the papers and their authors' code give them; nothing is computed from our own settings.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from published_methods import tiny_method, untrained, with_stages
+from torch import nn
+
+import lonepair.methods as methods
+from conftest import picture, tiny
+from lonepair.api.job import Job
+from lonepair.methods.types import StepInputs
+from lonepair.ops.noise import RandomStream, seed_global
+
+
+@pytest.mark.parametrize("name", ["singan", "consingan", "structural-analogy"])
+def test_initial_weights(name: str) -> None:
+    """Convolutions N(0, 0.02), norms N(1, 0.02); biases as torch makes them, which the authors' code leaves alone."""
+    method = with_stages(untrained(name, *[(250, 250)] * len(methods.get_method(name).domains)), 1)
+    parts = [part for part in method.nets.modules() if isinstance(part, nn.Conv2d)]
+    weights = torch.cat([part.weight.detach().flatten() for part in parts])
+    assert float(weights.std()) == pytest.approx(0.02, rel=0.02)
+    assert abs(float(weights.mean())) < 5e-4
+    for part in parts:
+        assert part.bias is not None
+        limit = (part.in_channels * 9) ** -0.5
+        assert 0 < float(part.bias.detach().abs().max()) <= limit
+    norms = [part.weight.detach() for part in method.nets.modules() if isinstance(part, nn.BatchNorm2d)]
+    assert bool(norms) == (name != "consingan")
+    if norms:
+        assert float(torch.cat(norms).mean()) == pytest.approx(1, abs=0.01)
+        assert float(torch.cat(norms).std()) == pytest.approx(0.02, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "update_order", "steps", "lr_drop_at", "rates"),
+    [
+        ("singan", ["critic"] * 3 + ["generator"] * 3, 2000, 0.8, {"critic": 5e-4, "generator": 5e-4}),
+        ("consingan", ["critic"] * 3 + ["generator"], 2000, 0.8, {"critic": 5e-4, "generator": 5e-4}),
+        ("structural-analogy", ["critic", "generator"], 20000, 1.0, {"critic": 1e-4, "generator": 5e-4}),
+    ],
+)
+def test_schedule_and_adam(
+    name: str, update_order: list[str], steps: int, lr_drop_at: float, rates: dict[str, float]
+) -> None:
+    method = with_stages(untrained(name, *[(220, 220)] * len(methods.get_method(name).domains)), 1)
+    schedule = method.schedule(0)
+    assert (list(schedule.update_order), schedule.steps, schedule.lr_drop_at) == (update_order, steps, lr_drop_at)
+    players = method.players()
+    assert {player: made.groups[0]["lr"] for player, made in players.items()} == rates
+    assert {made.betas for made in players.values()} == {(0.5, 0.999)}
+    if lr_drop_at < 1:
+        last_fast = (1600 - 1) / 2000
+        assert (schedule.rate(last_fast), schedule.rate(1600 / 2000)) == (1.0, 0.1)
+
+
+@pytest.mark.parametrize(("name", "reconstruction"), [("singan", 10), ("consingan", 10), ("structural-analogy", 1)])
+def test_loss_weights(name: str, reconstruction: float) -> None:
+    config = methods.get_method(name).config_class.from_preset("full")
+    assert (config.lambda_gp, config.lambda_rec) == (0.1, reconstruction)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["singan", "structural-analogy"])
+def test_noise_amplitude_is_a_tenth_of_the_error_below(name: str) -> None:
+    method = tiny_method(name)
+    for domain in method.domains:
+        net = method.nets["g" if name == "singan" else f"g_{domain}"]
+        first, second = net.amplitudes[:2].tolist()  # type: ignore[union-attr, operator]
+        assert first == 1
+        assert 0 < second < 0.2  # a tenth of a root mean square of images in [-1, 1]
+
+
+@pytest.mark.parametrize("name", ["singan", "structural-analogy"])
+def test_released_training_draws_z_star_at_every_step(name: str) -> None:
+    domains = methods.get_method(name).domains
+    inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 24, seed=2)}
+    kept = {}
+    for released in (False, True):
+        job = Job.prepare({d: inputs[d] for d in domains}, name, "standard", tiny(name, as_released=released))
+        method = job.method_class(job.config, job.plan)
+        levels = job.levels()
+        with seed_global(0), torch.no_grad():
+            method.add_stage()
+            method.calibrate_noise({d: images[:1] for d, images in levels.items()})
+        losses = []
+        for seed in (1, 2):
+            step = StepInputs({d: [images[0]] for d, images in levels.items()}, RandomStream(seed))
+            # A critic's update first, as in training; its statistics do not reach a reconstruction.
+            method.losses("critic", step)
+            found = method.losses("generator", step)
+            losses.append(float(found["rec" if name == "singan" else "rec_a"].detach()))
+        kept[released] = losses[0] == losses[1]
+    assert kept == {False: True, True: False}
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_receptive_field_of_a_critic_is_11_pixels(name: str) -> None:
+    sizes = [(220, 220)] * len(methods.get_method(name).domains)
+    method = with_stages(untrained(name, *sizes), 1)
+    critics = [net for key, net in method.nets.items() if key == "d" or key.startswith("d_")]
+    if not critics:
+        pytest.skip(f"{name} has no critic")
+    critic = critics[0].double().eval()
+    with torch.no_grad():
+        plain, changed = torch.rand(2, 1, 3, 31, 31, dtype=torch.float64)
+        changed = plain.clone()
+        changed[..., 15, 15] += 1
+        moved = (critic(changed) - critic(plain))[0, 0].abs() > 0
+    assert moved.any(0).sum() == 11
+    assert moved.any(1).sum() == 11
