@@ -562,7 +562,7 @@ def test_resume_takes_the_latest_run(here: Path) -> None:
     log = Path("runs/a-to-b/log.txt").read_text()
     assert main(["train", *TINY, "a.png", "b.png", "--resume"]) == 0
     assert Path("runs/a-to-b/log.txt").read_text() == log
-    assert "goes on at stage 2 after 3 steps" in Path("runs/a-to-b-2/log.txt").read_text()
+    assert "resumes at stage 2 after 3 steps" in Path("runs/a-to-b-2/log.txt").read_text()
 
 
 def test_max_minutes_ends_in_time_at_the_full_size(here: Path) -> None:
