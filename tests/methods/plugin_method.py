@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import torch
 
-from lonepair.methods.base import Plan, Player, Schedule
 from lonepair.methods.config import Config
 from lonepair.methods.setting_groups import ScheduleConfig
 from lonepair.methods.single import SingleMethod
+from lonepair.methods.types import Plan, Player, Schedule
 
 
 @dataclass(frozen=True)

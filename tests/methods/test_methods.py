@@ -18,7 +18,8 @@ from conftest import StopAfter, picture, tiny
 from lonepair.api.job import Job
 from lonepair.api.model import Model, load
 from lonepair.errors import UserError
-from lonepair.methods.base import Method, StepInputs
+from lonepair.methods.base import Method
+from lonepair.methods.types import StepInputs
 from lonepair.ops.noise import RandomStream, seed_global
 from lonepair.train.checkpoint import load_model, save_model
 from lonepair.train.events import Report, Watcher

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Size, StepInputs
 from lonepair.methods.config import Config
 from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
 from lonepair.methods.setting_groups import (
@@ -29,6 +28,7 @@ from lonepair.methods.setting_groups import (
     SizeConfig,
 )
 from lonepair.methods.single import SingleMethod
+from lonepair.methods.types import Size, StepInputs
 from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:

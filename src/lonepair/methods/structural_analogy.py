@@ -31,7 +31,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
 from lonepair.methods.config import Config
 from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.methods.setting_groups import (
@@ -47,6 +46,7 @@ from lonepair.methods.setting_groups import (
     TranslationConfig,
 )
 from lonepair.methods.stagewise import StagewiseMethod
+from lonepair.methods.types import Plan, Player, Schedule, Size, StepInputs
 
 if TYPE_CHECKING:
     import torch
