@@ -451,7 +451,7 @@ CASES = [
     Case("output is a folder", f"{AB} -o f.png", "f.png: is a folder", folder("f.png")),
     Case("output name too long", f"{AB} -o {'o' * 300}.png", "too long"),
     Case("run below a file", f"{AB} --run b.png/run", "cannot create the run's folder"),
-    Case("run without a name", f"{AB} --run /", "no name for a run's folder"),
+    Case("run without a name", f"{AB} --run /", "cannot be a run's folder"),
     Case("frames of an image", f"{AB} --save-frames f", "has no frames to save"),
     Case(
         "frames into a folder in use",
@@ -625,7 +625,7 @@ CASES = [
     Case("no image at all", "lp.fit_pair({}, 'b.png', **tiny)", "a dict is not an image"),
     Case("clip of no frames", "lp.fit_pair(torch.zeros(0, 3, 24, 20), 'b.png', **tiny)", "no frames"),
     Case("unknown setting", "lp.fit_pair('a.png', 'b.png', color=1, **tiny)", "no such setting"),
-    Case("resume without a folder", "lp.fit_pair('a.png', 'b.png', resume=True, **tiny)", "give out="),
+    Case("resume without a folder", "lp.fit_pair('a.png', 'b.png', resume=True, **tiny)", "give `out`"),
     Case("unknown precision", "lp.load('model.safetensors', 'cpu', 'half')", "dtype 'half' is unknown"),
     Case("entry stage beyond the last", "model().translate('a.png', start_stage=2)", "the model has 2 stages"),
     Case("output of zero pixels", "model().translate('a.png', size=(0, 5))", "need at least 1 pixel"),
