@@ -16,7 +16,7 @@ from lonepair.errors import UserError, wrong_types
 _AT_LEAST = {
     0: (
         "replacement_passes",
-        "captured_replacement_passes",
+        "gpu_replacement_passes",
         "clip_global_rounds",
         "flow_iterations",
         "cut_threshold",
@@ -31,7 +31,7 @@ _AT_LEAST = {
         "propagation_distance",
         "search_components",
         "search_component_samples",
-        "captured_replacements",
+        "gpu_replacements",
         "clip_rounds",
         "clip_patch_stride",
         "clip_completeness_samples",
@@ -125,10 +125,10 @@ class SynthesisConfig:
     replacement_passes: int = 4
     """Number of times, 0 or more, that copied regions are replaced in a round: their replacements may be copied
     regions, too. A larger value leaves fewer."""
-    captured_replacement_passes: int = 2
-    """`replacement_passes` for a clip's frames on a GPU, 0 or more, where passes repeat as a graph and never end early.
-    A larger value leaves fewer copied regions and is slower."""
-    captured_replacements: int = 512
+    gpu_replacement_passes: int = 2
+    """`replacement_passes` for a clip's frames on a GPU, 0 or more. There passes never end early, because the host
+    reads no result. A larger value leaves fewer copied regions and is slower."""
+    gpu_replacements: int = 512
     """Number of patches, 1 or more, that such a pass replaces at most. A larger value leaves fewer copied regions and
     is slower."""
 

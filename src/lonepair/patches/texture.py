@@ -17,7 +17,7 @@ from lonepair.patches.lattice import Lattice
 from lonepair.patches.search import NearestPatches, copied_regions, flat_index, rows_and_columns
 
 Function = Callable[..., tuple[Tensor, ...]]
-"""A function of tensors that an engine may capture as a graph."""
+"""A function of tensors. The host reads none of their values."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class SearchSettings:
     """Whether those samples are also searched for among all of the target's patches."""
     every_second: bool = False
     """Whether a search among all patches takes only every second row and column."""
-    is_captured: bool = False
-    """Whether a GPU repeats the round as a graph. Then the host reads no result, and the work is always the same."""
+    has_fixed_work: bool = False
+    """Whether sizes alone decide the amount of work on a GPU. The host then reads no result."""
 
     @staticmethod
     def of_image(config: SynthesisConfig) -> SearchSettings:
@@ -48,7 +48,7 @@ class SearchSettings:
             config.clip_completeness_samples,
             searches_all=number < config.clip_global_rounds,
             every_second=config.clip_half_search,
-            is_captured=True,
+            has_fixed_work=True,
         )
 
 
@@ -123,12 +123,12 @@ class Texture:
         c = self._config
         longest = max(*lattice.size, *self.image.shape[-2:])
         run = max(c.copied_region_min_run, round(c.copied_region_share * longest / lattice.step))
-        has_fixed_work = settings.is_captured and not is_on_cpu(matches)
-        for _ in range(c.captured_replacement_passes if has_fixed_work else c.replacement_passes):
-            # The patches to replace. In a graph always the same number: the first one repeats where there are fewer.
+        has_fixed_work = settings.has_fixed_work and not is_on_cpu(matches)
+        for _ in range(c.gpu_replacement_passes if has_fixed_work else c.replacement_passes):
+            # The patches to replace. Fixed work has a fixed number of them: the first repeats where there are fewer.
             is_copied = copied_regions(matches, lattice.shape, self.shape[1], run, lattice.step).flatten()
             if has_fixed_work:
-                subset = first_true(is_copied, min(c.captured_replacements, len(is_copied)))
+                subset = first_true(is_copied, min(c.gpu_replacements, len(is_copied)))
             elif is_copied.any():
                 subset = is_copied.nonzero()[:, 0]
             else:
