@@ -33,10 +33,9 @@ import lonepair.methods as methods
 from lonepair.api.job import Job
 from lonepair.api.model import Model
 from lonepair.apply.sampling import sample
-from lonepair.commands.diagnosis import _cpu_name
+from lonepair.commands.doctor import cpu_name
 from lonepair.compute.engine import Engine
 from lonepair.methods.base import Method
-from lonepair.ops.noise import seed_global
 from lonepair.train.loop import add_stage
 from lonepair.train.step import Steps
 
@@ -66,9 +65,7 @@ class Training:
         pictures = {d: torch.rand(1, 3, *size, generator=rng) * 2 - 1 for d in methods.get_method(name).domains}
         common = {"device": given.device, "threads": given.threads, "engine": engine}
         self.job = Job.prepare(pictures, name, preset, {**common, **settings})
-        with seed_global(0):
-            self.method: Method = self.job.method_class(self.job.config, self.job.plan)
-        self.method.remember_targets(self.job._details(self.method.exemplar_max_side))
+        self.method: Method = self.job.new_method()
         self._levels = self.job.levels()
         self._given = given
         self._steps: Any = None
@@ -207,7 +204,12 @@ def in_one_process(count: int, size: Size, **settings: Any) -> Callable[[argpars
             run()
             return time.perf_counter() - start
 
-        apart, together = timed(lambda: [fit() for fit in fits]), timed(lambda: lp.fit_many(fits))
+        def fit_all() -> None:
+            for result in lp.fit_many(fits):
+                if isinstance(result, Exception):
+                    raise result
+
+        apart, together = timed(lambda: [fit() for fit in fits]), timed(fit_all)
         return f"{together:.1f} s together, {apart:.1f} s in turn: {apart / together:.2f} times"
 
     return measure
@@ -379,7 +381,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _name(device: str) -> str:
-    return torch.cuda.get_device_name() if device.startswith("cuda") else _cpu_name()
+    return torch.cuda.get_device_name() if device.startswith("cuda") else cpu_name()
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from one_image import save, trained
 from PIL import Image
 
 import lonepair as lp
-from lonepair.commands.demo_inputs import demo_inputs
+from lonepair.commands.demo import demo_inputs
 
 SMALL: dict[str, dict[str, Any]] = {
     "lonepair": {"preset": "draft"},

@@ -450,8 +450,8 @@ CASES = [
     Case("output below a file", f"{AB} -o b.png/out.png", "the folder b.png does not exist"),
     Case("output is a folder", f"{AB} -o f.png", "f.png: is a folder", folder("f.png")),
     Case("output name too long", f"{AB} -o {'o' * 300}.png", "too long"),
-    Case("run below a file", f"{AB} --run b.png/run", "cannot make the run's folder"),
-    Case("run without a name", f"{AB} --run /", "no name for a run's folder"),
+    Case("run below a file", f"{AB} --run b.png/run", "cannot create the run's folder"),
+    Case("run without a name", f"{AB} --run /", "cannot be a run's folder"),
     Case("frames of an image", f"{AB} --save-frames f", "has no frames to save"),
     Case(
         "frames into a folder in use",
@@ -527,9 +527,13 @@ CASES = [
     Case(
         "one image for a method of pairs",
         "lonepair train a.png --method representative",
-        "learn consingan, lonepair-single, singan",
+        "methods that accept it: consingan, lonepair-single, singan",
     ),
-    Case("a pair for a method of one image", "lonepair train a.png b.png --method singan", "learn lonepair, repres"),
+    Case(
+        "a pair for a method of one image",
+        "lonepair train a.png b.png --method singan",
+        "accept it: lonepair, repres",
+    ),
     Case("a clip for a method of one image", "lonepair train clip.mp4 --method singan", "learns from one image"),
     Case("a model of one image to translate with", "lonepair translate a.png one.safetensors", "'singan' cannot"),
     Case("a model of a pair to animate", "lonepair animate model.safetensors", "'lonepair' cannot"),
@@ -562,7 +566,7 @@ CASES = [
     Case("animation as a JPEG", "lonepair animate one.safetensors -o out.jpg", "use one of"),
     Case("animation at no rate", "lonepair animate one.safetensors --rate 0", "rate is 0"),
     Case("warm start that is not there", "lonepair train a.png --warm-start no.safetensors", "no.safetensors: no such"),
-    Case("warm start of another method", "lonepair train a.png --warm-start one.safetensors", "one of its own"),
+    Case("warm start of another method", "lonepair train a.png --warm-start one.safetensors", "start from a model of"),
     Case("composite without a warm start", "lonepair train a.png --task editing --composite b.png", "--warm-start"),
     Case(
         "composite of another aspect",
@@ -592,7 +596,7 @@ CASES = [
     Case(
         "state cut short",
         "lonepair train a.png b.png --resume",
-        "damaged state file",
+        "cannot read the state",
         cut(STATE, STATE, 0.7),
         keeps="runs/a-to-b",
     ),
@@ -621,7 +625,7 @@ CASES = [
     Case("no image at all", "lp.fit_pair({}, 'b.png', **tiny)", "a dict is not an image"),
     Case("clip of no frames", "lp.fit_pair(torch.zeros(0, 3, 24, 20), 'b.png', **tiny)", "no frames"),
     Case("unknown setting", "lp.fit_pair('a.png', 'b.png', color=1, **tiny)", "no such setting"),
-    Case("resume without a folder", "lp.fit_pair('a.png', 'b.png', resume=True, **tiny)", "give out="),
+    Case("resume without a folder", "lp.fit_pair('a.png', 'b.png', resume=True, **tiny)", "give `out`"),
     Case("unknown precision", "lp.load('model.safetensors', 'cpu', 'half')", "dtype 'half' is unknown"),
     Case("entry stage beyond the last", "model().translate('a.png', start_stage=2)", "the model has 2 stages"),
     Case("output of zero pixels", "model().translate('a.png', size=(0, 5))", "need at least 1 pixel"),

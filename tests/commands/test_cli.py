@@ -113,6 +113,27 @@ def test_help_shows_the_methods_settings_at_the_presets_values(capsys: pytest.Ca
         assert "--lambda-structure" in said
 
 
+@pytest.mark.parametrize("method", methods.names())
+def test_help_shows_basic_settings_first_and_all_others_as_expert_settings(
+    method: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--help", "--method", method]) == 0
+    panels = dict(re.findall(r"^([A-Z][A-Za-z ]+):\n(.*?)(?=\n\n|\Z)", capsys.readouterr().out, re.M | re.S))
+    config = methods.get_method(method).config_class
+    names = {
+        title: [flag.replace("-", "_") for flag in re.findall(r"^  (?:-\w, )?--(?:no-)?([\w-]+)", panels[title], re.M)]
+        for title in ("Method settings", "Expert method settings")
+    }
+    basic = [name for name in config.basic if name in config.setting_names()]
+    assert names["Method settings"] == basic
+    assert set(names["Expert method settings"]) == set(config.setting_names()) - set(basic)
+
+
+def test_help_of_a_switch_that_may_be_left_to_the_model_shows_its_values(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", "--help"]) == 0
+    assert "--synthesis-clip-half-search {True,False}" in capsys.readouterr().out
+
+
 def test_help_needs_no_torch() -> None:
     script = (
         "import sys\nfrom lonepair.commands.main import main\nfrom lonepair.commands import COMMANDS\n"
@@ -176,7 +197,7 @@ def test_an_image(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "training is complete" in log
     rows = [json.loads(line) for line in Path("runs/a-to-b/metrics.jsonl").read_text().splitlines()]
     assert [(row["stage"], row["step"]) for row in rows] == [(0, 3), (1, 3)]
-    assert any(name.startswith("look_") for name in rows[0])
+    assert any(name.startswith("patch_distance_") for name in rows[0])
     environment = json.loads(Path("runs/a-to-b/environment.json").read_text())
     assert (environment["torch"], environment["threads"]) == (torch.__version__, 1)
 
@@ -562,7 +583,7 @@ def test_resume_takes_the_latest_run(here: Path) -> None:
     log = Path("runs/a-to-b/log.txt").read_text()
     assert main(["train", *TINY, "a.png", "b.png", "--resume"]) == 0
     assert Path("runs/a-to-b/log.txt").read_text() == log
-    assert "goes on at stage 2 after 3 steps" in Path("runs/a-to-b-2/log.txt").read_text()
+    assert "resumes at stage 2 after 3 steps" in Path("runs/a-to-b-2/log.txt").read_text()
 
 
 def test_max_minutes_ends_in_time_at_the_full_size(here: Path) -> None:
@@ -622,3 +643,24 @@ def test_training_flags_are_refused_beside_a_model(
 )
 def test_messages_name_flags_instead_of_settings(message: str, expected: str) -> None:
     assert with_flags(message, COMMANDS["edit"].form([])) == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--synthesis-rounds", "0"], "--synthesis-rounds is 0: choose 1 or more"),
+        (["--synthesis-patch-size", "4"], "--synthesis-patch-size is 4: choose an odd number from 3 to 31"),
+        (
+            ["--synthesis-patch-stride", "8"],
+            "--synthesis-patch-stride is 8: choose at most --synthesis-patch-size, 7: larger ones leave gaps",
+        ),
+    ],
+)
+def test_wrong_settings_of_patch_synthesis_are_named_by_their_flags_before_a_training(
+    here: Path, trained: Path, flags: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sample", str(trained), *flags]) == 2
+    assert capsys.readouterr().err == f"lonepair: {expected}\n"
+    assert main(["translate", *TINY, "a.png", "b.png", *flags]) == 2
+    assert capsys.readouterr().err == f"lonepair: {expected}\n"
+    assert names() == {"a.png", "b.png"}
