@@ -18,13 +18,13 @@ from pathlib import Path
 
 import torch
 from contest import run_benchmark, table
+from lonepair.commands.diagnosis import _cpu_name
 from quality import Pair, find_pair, means
 from torch import Tensor
 
 import lonepair as lp
 from lonepair.apply.synthesizers import synthesizer_for
 from lonepair.apply.translation import DIRECTIONS
-from lonepair.commands.diagnosis import _cpu_name
 from lonepair.evaluate import Run, open_run
 from lonepair.evaluate.measure import translation_metrics
 from lonepair.media.files import atomic_write, check_writable

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from lonepair.commands.diagnosis import _cpu_name
 from torch import Tensor
 
 import lonepair as lp
 import lonepair.methods as methods
-from lonepair.commands.diagnosis import _cpu_name
 from lonepair.evaluate import Run, open_run
 from lonepair.media.files import check_writable
 from lonepair.media.image import read_image

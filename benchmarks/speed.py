@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 from contest import run_benchmark, table
+from lonepair.commands.diagnosis import _cpu_name
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -33,7 +34,6 @@ import lonepair.methods as methods
 from lonepair.api.job import Job
 from lonepair.api.model import Model
 from lonepair.apply.sampling import sample
-from lonepair.commands.diagnosis import _cpu_name
 from lonepair.compute.engine import Engine
 from lonepair.methods.base import Method
 from lonepair.ops.noise import seed_global

@@ -58,7 +58,7 @@ class RunFolder:
             UserError: where it cannot be made.
         """
         if not path.name:
-            raise UserError(f"{path}: is no name for a run's folder; give another, such as runs/first")
+            raise UserError(f"{path}: is not a name for a run's folder; choose another, such as runs/first")
         try:
             run = cls(next_free(path))
             run._state.parent.mkdir(parents=True)
@@ -120,7 +120,10 @@ class RunFolder:
         try:
             before: dict[str, Any] = json.loads(self._config.read_text())
         except (OSError, ValueError):
-            raise UserError(f"{self.path}: has no readable config.json, so it cannot be resumed; start anew") from None
+            raise UserError(
+                f"{self.path}: has no readable config.json, so it cannot be resumed; leave out `resume` to start a "
+                "new run"
+            ) from None
         now = json.loads(json.dumps(settings))
         same_method = before.get("method") == now.get("method")
         if same_method and set(before.get("config") or {}) != set(now.get("config") or {}):
@@ -225,7 +228,7 @@ class RunFolder:
             if isinstance(error, pickle.UnpicklingError):  # torch's own text tells how to load it all the same
                 first = "it is cut short, or holds more than numbers"
             raise UserError(
-                f"{self._state}: damaged state file ({first}); start the run anew without `resume`"
+                f"{self._state}: damaged state file ({first}); leave out `resume` to start a new run"
             ) from error
 
     def _cut_metrics(self, size: int) -> None:
