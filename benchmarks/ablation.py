@@ -18,13 +18,13 @@ from pathlib import Path
 
 import torch
 from contest import run_benchmark, table
-from lonepair.commands.diagnosis import _cpu_name
 from quality import Pair, find_pair, means
 from torch import Tensor
 
 import lonepair as lp
 from lonepair.apply.synthesizers import synthesizer_for
 from lonepair.apply.translation import DIRECTIONS
+from lonepair.commands.doctor import cpu_name
 from lonepair.evaluate import Run, open_run
 from lonepair.evaluate.measure import translation_metrics
 from lonepair.media.files import atomic_write, check_writable
@@ -95,7 +95,7 @@ def run(given: argparse.Namespace) -> int:
         ]
         heads = [f"{t}, {m}" for t in titles for m in ("look", "structure")]
         lines = [
-            f"{date.today().isoformat()}, {_cpu_name()}, device {given.device}, {torch.get_num_threads()} threads, "
+            f"{date.today().isoformat()}, {cpu_name()}, device {given.device}, {torch.get_num_threads()} threads, "
             f"Python {platform.python_version()}, torch {torch.__version__}; seed {given.seed}, preset {given.preset}, "
             f"at most {given.minutes:g} minutes of training each.",
             "",

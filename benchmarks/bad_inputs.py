@@ -15,8 +15,7 @@ from pathlib import Path
 
 import torch
 
-for folder in ("tests", "tests/commands"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / folder))
+sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in ("tests", "tests/commands"))
 from bad_input_cases import CASES
 from limited_machines import CannotMakeCaseError
 from refusals import make_material, run

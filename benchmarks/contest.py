@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from lonepair.commands.diagnosis import _cpu_name
 from torch import Tensor
 
 import lonepair as lp
 import lonepair.methods as methods
+from lonepair.commands.doctor import cpu_name
 from lonepair.evaluate import Run, open_run
 from lonepair.media.files import check_writable
 from lonepair.media.image import read_image
@@ -147,7 +147,7 @@ def heading(title: str, args: argparse.Namespace, inputs: str) -> list[str]:
     return [
         f"# {title}",
         "",
-        f"{date.today().isoformat()}, {_cpu_name()}, device {args.device}, {torch.get_num_threads()} threads, "
+        f"{date.today().isoformat()}, {cpu_name()}, device {args.device}, {torch.get_num_threads()} threads, "
         f"Python {platform.python_version()}, torch {torch.__version__}.",
         "",
         f"`{' '.join(words)}`",

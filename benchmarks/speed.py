@@ -25,7 +25,6 @@ from typing import Any
 
 import torch
 from contest import run_benchmark, table
-from lonepair.commands.diagnosis import _cpu_name
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -34,6 +33,7 @@ import lonepair.methods as methods
 from lonepair.api.job import Job
 from lonepair.api.model import Model
 from lonepair.apply.sampling import sample
+from lonepair.commands.doctor import cpu_name
 from lonepair.compute.engine import Engine
 from lonepair.methods.base import Method
 from lonepair.ops.noise import seed_global
@@ -207,7 +207,12 @@ def in_one_process(count: int, size: Size, **settings: Any) -> Callable[[argpars
             run()
             return time.perf_counter() - start
 
-        apart, together = timed(lambda: [fit() for fit in fits]), timed(lambda: lp.fit_many(fits))
+        def fit_all() -> None:
+            for result in lp.fit_many(fits):
+                if isinstance(result, Exception):
+                    raise result
+
+        apart, together = timed(lambda: [fit() for fit in fits]), timed(fit_all)
         return f"{together:.1f} s together, {apart:.1f} s in turn: {apart / together:.2f} times"
 
     return measure
@@ -379,7 +384,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _name(device: str) -> str:
-    return torch.cuda.get_device_name() if device.startswith("cuda") else _cpu_name()
+    return torch.cuda.get_device_name() if device.startswith("cuda") else cpu_name()
 
 
 def main() -> int:

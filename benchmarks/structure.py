@@ -15,10 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CAPTURE = re.compile(
-    r"cuda\.graph|CUDAGraph|is_current_stream_capturing|captures_graphs|\bcaptured\(|compute\.graphs|train\.graphs"
-    r"|\bcuda_graph|[Rr]ecord(er|ed|ing|s)?\b.*graph|graph.*\b[Rr]ecord|\brun_branches\b|\babreast\b|\brepeated\("
-    r"|\brepeats\b|\bholding\b|\bon_host\b|\.told\b|\bChoice\b|forbid_host_draws|\bBranch\b|def branch\b"
+    r"CUDA ?[Gg]raph|cuda\.graph|compute\.graphs|train\.graphs|stream_capturing|captures_graphs|\b[Rr]ecorders?\b"
+    r"|\b(a|the) graphs?\b|[Cc]aptur(e|ed|es|ing)\b|\b(be|is|are|was|being|not) recorded\b"
+    # Earlier names of the same: what a graph repeats, of which choices it is told, what it keeps in memory.
+    r"|\brepeated\(|\brepeats=|\babreast\(|\bholding\b|\.told\b|\bChoice\("
 )
+"""Code or text that speaks of capturing launches as CUDA graphs and replaying them."""
+SEAM = re.compile(r"\.accelerate\b|\baccelerate:|\brun_independent\(|\bforbid_host_draws\(|\bfixed_work\b")
+"""Neutral names behind which calls may be captured: who uses them needs no knowledge of it, but is bound by it."""
+BRANCH = re.compile(r"def branch\(")
 CROPS = re.compile(r"\bCrops\b|\bcrops\(|choose_crops|crop_side|crop_size|_on_crops|sample_regions|pieces_of")
 
 
@@ -50,6 +55,11 @@ def imports(text: str) -> Iterator[str]:
                 yield value
 
 
+def _count(package: Path, files: list[Path]) -> str:
+    """Number and names of `files`."""
+    return f"{len(files)} ({', '.join(str(file.relative_to(package)) for file in files)})"
+
+
 def report(root: Path) -> dict[str, str]:
     """Name of a figure -> its value, for the checkout at `root`."""
     package = root / "src" / "lonepair"
@@ -76,7 +86,13 @@ def report(root: Path) -> dict[str, str]:
         "functions": str(len(bodies)),
         "functions over 60 lines": str(sum(length > 60 for length in lengths)),
         "comments per 100 lines": f"{100 * sum(map(comment_lines, texts.values())) / sum(lines.values()):.1f}",
-        "files that know of graph capture": str(sum(bool(CAPTURE.search(text)) for text in texts.values())),
+        "files that know of graph capture": _count(package, [file for file in files if CAPTURE.search(texts[file])]),
+        "other files that use its neutral interface": _count(
+            package, [file for file in files if SEAM.search(texts[file]) and not CAPTURE.search(texts[file])]
+        ),
+        "methods that state a branch": str(
+            sum(bool(BRANCH.search(texts[file])) for file in files if file.parent.name == "methods")
+        ),
         "files that know of crops": str(sum(bool(CROPS.search(text)) for text in texts.values())),
         "lines of tests": f"{sum(test_lines.values()):,}",
         "files of tests": str(len(tests)),

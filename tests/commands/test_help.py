@@ -58,6 +58,27 @@ def test_help_shows_a_methods_settings_at_the_presets_values(preset: str, capsys
     assert "--lambda-structure" in output
 
 
+@pytest.mark.parametrize("method", methods.names())
+def test_help_shows_basic_settings_first_and_all_others_as_expert_settings(
+    method: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--help", "--method", method]) == 0
+    panels = dict(re.findall(r"^([A-Z][A-Za-z ]+):\n(.*?)(?=\n\n|\Z)", capsys.readouterr().out, re.M | re.S))
+    config = methods.get_method(method).config_class
+    names = {
+        title: [flag.replace("-", "_") for flag in re.findall(r"^  (?:-\w, )?--(?:no-)?([\w-]+)", panels[title], re.M)]
+        for title in ("Method settings", "Expert method settings")
+    }
+    basic = [name for name in config.basic if name in config.setting_names()]
+    assert names["Method settings"] == basic
+    assert set(names["Expert method settings"]) == set(config.setting_names()) - set(basic)
+
+
+def test_help_of_a_switch_that_may_be_left_to_the_model_shows_its_values(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", "--help"]) == 0
+    assert "--synthesis-clip-half-search {True,False}" in capsys.readouterr().out
+
+
 def test_help_imports_no_torch() -> None:
     script = (
         "import sys\nfrom lonepair.commands.main import main\nfrom lonepair.commands import COMMANDS\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from command_line import list_files, tiny_flags
 from lonepair.commands import COMMANDS
 from lonepair.commands.main import main, with_flags
 
@@ -48,3 +49,24 @@ def test_only_an_error_of_this_package_is_called_a_bug(
 )
 def test_messages_name_flags_instead_of_settings(message: str, expected: str) -> None:
     assert with_flags(message, COMMANDS["edit"].form([])) == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--synthesis-rounds", "0"], "--synthesis-rounds is 0: choose 1 or more"),
+        (["--synthesis-patch-size", "4"], "--synthesis-patch-size is 4: choose an odd number from 3 to 31"),
+        (
+            ["--synthesis-patch-stride", "8"],
+            "--synthesis-patch-stride is 8: choose at most --synthesis-patch-size, 7: larger ones leave gaps",
+        ),
+    ],
+)
+def test_wrong_settings_of_patch_synthesis_are_named_by_their_flags_before_a_training(
+    here: Path, pair_run: Path, flags: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sample", str(pair_run), *flags]) == 2
+    assert capsys.readouterr().err == f"lonepair: {expected}\n"
+    assert main(["translate", *tiny_flags(), "a.png", "b.png", *flags]) == 2
+    assert capsys.readouterr().err == f"lonepair: {expected}\n"
+    assert list_files() == {"a.png", "b.png"}

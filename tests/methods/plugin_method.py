@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
-from lonepair.methods.base import Plan, Player, Schedule
-from lonepair.methods.config import Config, ScheduleConfig
+from lonepair.methods.config import Config
+from lonepair.methods.setting_groups import ScheduleConfig
 from lonepair.methods.single import SingleMethod
+from lonepair.methods.types import Plan, Player, Schedule
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Blend(SingleMethod):
 
     def add_stage(self):
         self.stage += 1
-        self.nets["g"] = nn.Conv2d(self.plan.channels, self.plan.channels, 3, padding=1)
+        self.nets["g"] = torch.nn.Conv2d(self.plan.channels, self.plan.channels, 3, padding=1)
 
     def calibrate_noise(self, levels): ...
 

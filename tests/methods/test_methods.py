@@ -18,7 +18,8 @@ from conftest import StopAfter, picture, tiny
 from lonepair.api.job import Job
 from lonepair.api.model import Model, load
 from lonepair.errors import UserError
-from lonepair.methods.base import Method, StepInputs
+from lonepair.methods.base import Method
+from lonepair.methods.types import StepInputs
 from lonepair.ops.noise import RandomStream, seed_global
 from lonepair.train.checkpoint import load_model, save_model
 from lonepair.train.events import Report, Watcher
@@ -344,7 +345,7 @@ def test_a_step_on_crops_can_be_recorded(name: str, settings: dict[str, Any], mo
         for index, group in enumerate(steps.groups):
             inputs = steps.inputs(index, number, frames[number])
             branches = [method.branch(player, inputs.rng) for player in group]
-            inputs.rng.forbid_host_draws()
+            inputs.rng.forbid_host_draws("drawn in losses")
             for player, inputs.branch in zip(group, branches, strict=True):
                 own = [parameter for part in players[player].groups for parameter in part["params"]]
                 loss = torch.stack(list(method.losses(player, inputs).values())).sum()

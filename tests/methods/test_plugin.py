@@ -12,7 +12,8 @@ import pytest
 from conftest import picture
 from lonepair.errors import UserError
 from lonepair.media.image import write_image
-from lonepair.methods.base import ATTRIBUTES, Method, check_class
+from lonepair.methods import ATTRIBUTES, check_class
+from lonepair.methods.base import Method
 from lonepair.methods.singan import SinGAN
 
 PLUGIN = Path(__file__).with_name("plugin_method.py")

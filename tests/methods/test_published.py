@@ -17,7 +17,8 @@ from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.errors import UserError
 from lonepair.media.sizes import fit_inside
-from lonepair.methods.base import Method, StepInputs
+from lonepair.methods.base import Method
+from lonepair.methods.types import StepInputs
 from lonepair.nets import StageGenerator, StagewiseGenerator, widths_by_stage
 from lonepair.ops.noise import RandomStream, seed_global
 

@@ -25,7 +25,8 @@ from lonepair.compute.engine import choose_engine
 from lonepair.errors import UserError
 from lonepair.media.files import atomic_write
 from lonepair.media.image import read_image, write_image
-from lonepair.methods.base import Method, Schedule, StepInputs
+from lonepair.methods.base import Method
+from lonepair.methods.types import Schedule, StepInputs
 from lonepair.train import clock as clock_module
 from lonepair.train.clock import Clock, stage_cost, step_cost
 from lonepair.train.loop import Diverged, Interrupted

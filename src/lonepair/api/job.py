@@ -28,8 +28,9 @@ from lonepair.compute.engine import Engine, choose_engine
 from lonepair.errors import UserError
 from lonepair.media.sizes import fit_inside, training_size
 from lonepair.media.source import Source, open_source
-from lonepair.methods.base import Method, Plan
+from lonepair.methods.base import Method
 from lonepair.methods.config import Config
+from lonepair.methods.types import Plan
 from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.noise import seed_global
 from lonepair.ops.pyramid import pyramid

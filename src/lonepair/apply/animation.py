@@ -17,8 +17,8 @@ from lonepair.compute.engine import Engine
 from lonepair.media.container import Frame
 from lonepair.media.files import check_output
 from lonepair.media.write import WRITABLE, ClipWriter
-from lonepair.methods.base import Size
 from lonepair.methods.single import SingleMethod
+from lonepair.methods.types import Size
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 

@@ -147,7 +147,7 @@ class FramePipeline:
 
     @cached_property
     def synthesizer(self) -> Synthesizer:
-        return synthesizer_for(self.method, self.domain, self.synthesis, capture=self.engine.accelerate)
+        return synthesizer_for(self.method, self.domain, self.synthesis, accelerate=self.engine.accelerate)
 
     def output(self, prediction: Prediction, state: SynthesisState | None) -> Float[Tensor, "1 c h w"]:
         """The frame at the output's size: float32 in [-1, 1] on the CPU."""

@@ -14,8 +14,9 @@ from lonepair.apply.synthesizers import can_synthesize, synthesizer_for
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.media.sheet import contact_sheet
-from lonepair.methods.base import Method, Size
+from lonepair.methods.base import Method
 from lonepair.methods.single import SingleMethod
+from lonepair.methods.types import Size
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig

@@ -26,7 +26,7 @@ def start_stage_for(use: str, model: TrainedModel, start_stage: int | None) -> i
     """
     method: Any = model.method
     assert isinstance(method, SingleMethod)
-    return check_start_stage(method.start_for(use) if start_stage is None else start_stage, method)
+    return check_start_stage(method.default_start_stage(use) if start_stage is None else start_stage, method)
 
 
 @torch.no_grad()

@@ -30,10 +30,25 @@ def chosen_synthesis(
         UserError: There are settings but no exemplars, or a setting does not exist or has a wrong value.
     """
     if synthesis and not can_synthesize(method):
-        raise UserError(f"synthesis: method {method.name!r} keeps no target to synthesize from; leave it out")
+        raise UserError(
+            f"synthesis: {method.name!r} stores no target to synthesize from; omit the settings of patch synthesis"
+        )
     if not synthesize or method.synthesis is None:
         return None
-    return synthesis if isinstance(synthesis, SynthesisConfig) else method.synthesis.with_changes(synthesis or {})
+    return synthesis if isinstance(synthesis, SynthesisConfig) else with_changes(method.synthesis, synthesis or {})
+
+
+def with_changes(own: SynthesisConfig, changes: Mapping[str, Any]) -> SynthesisConfig:
+    """The settings `own` with `changes`.
+
+    Raises:
+        UserError: A setting does not exist or has a wrong value; the message names the argument `synthesis`, as
+            methods have settings of the same names.
+    """
+    try:
+        return own.with_changes(changes)
+    except UserError as error:
+        raise UserError(f"synthesis: {error}") from error
 
 
 def synthesizer_for(
@@ -41,14 +56,14 @@ def synthesizer_for(
     domain: str,
     config: SynthesisConfig | None = None,
     start_stage: int = 0,
-    capture: Callable[[Function], Function] | None = None,
+    accelerate: Callable[[Function], Function] | None = None,
 ) -> Synthesizer:
     """Return the synthesizer of the newest stage's predictions of `domain`.
 
     Args:
         config: Settings of the synthesis; None: the model's own.
         start_stage: First stage that predicts; the layout of the image that enters there is retained entirely.
-        capture: See `Synthesizer`.
+        accelerate: See `Synthesizer`.
     """
     exemplar = method.exemplar(domain)
     config = config or method.synthesis
@@ -57,4 +72,4 @@ def synthesizer_for(
     # Scales are relative to the newest stage: a model that was saved during its training has no finer one.
     factors = method.plan.factors[: method.stage + 1]
     factors = [factor / factors[-1] for factor in factors]
-    return Synthesizer(exemplar(), factors, config, exemplar.detail, factors[start_stage], capture)
+    return Synthesizer(exemplar(), factors, config, exemplar.detail, factors[start_stage], accelerate)

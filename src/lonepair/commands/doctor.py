@@ -156,13 +156,13 @@ def _writable(has: Callable[[str, Any], bool]) -> str:
 def cpu_rows() -> Iterator[Row]:
     """The CPU, its cores, and torch's threads."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield "CPU", f"{_cpu_name()}, {usable} cores"
+    yield "CPU", f"{cpu_name()}, {usable} cores"
     import torch
 
     yield "threads", f"{torch.get_num_threads()} (torch's; --threads changes it)"
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):

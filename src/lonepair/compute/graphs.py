@@ -103,7 +103,7 @@ class Recorder:
 
         replay = self._replays[branch]
         if replay is None:
-            step.rng.forbid_host_draws()
+            step.rng.forbid_host_draws("the host draws a random number in Method.losses: draw it in Method.branch")
             try:
                 replay = self._replays[branch] = self._capture(step, self._generator)
             except RuntimeError as error:  # capture only saves time: whatever prevents it, the training continues

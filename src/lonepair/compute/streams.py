@@ -12,11 +12,11 @@ import torch
 T = TypeVar("T")
 
 
-def run_branches(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """The results of independent `calls`, which are parallel branches of a CUDA graph while one is captured.
+def run_independent(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Return the results of independent `calls`, which the device executes concurrently where that saves time.
 
-    Their derivatives are parallel branches, too. Outside a capture the calls run in turn: the host launches kernels of
-    small images more slowly than a GPU executes them, so they would not overlap.
+    While a CUDA graph is captured, calls and their derivatives become parallel branches of it. Otherwise the calls run
+    in turn: the host launches kernels of small images more slowly than a GPU executes them, so they would not overlap.
     """
     if not torch.cuda.is_available() or not torch.cuda.is_current_stream_capturing():
         return [call() for call in calls]

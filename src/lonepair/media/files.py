@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -124,7 +123,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         UserError: The folder is missing or not writable, the disk is full, or the block raises another `OSError`.
     """
     path = Path(path)
-    temporary = path.parent / f".lonepair-{secrets.token_hex(4)}{path.suffix}"
+    temporary = path.parent / f".lonepair-{os.urandom(4).hex()}{path.suffix}"
     try:
         # Fails at once where nothing can be written, and applies the user's file mode.
         temporary.open("xb").close()

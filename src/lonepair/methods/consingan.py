@@ -34,12 +34,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
-from lonepair.methods.base import Branch, Plan, Player, Schedule, Size, StepInputs
-from lonepair.methods.config import (
+from lonepair.methods.config import Config
+from lonepair.methods.growing import generator_parameter_counts, step_work
+from lonepair.methods.setting_groups import (
     AdamConfig,
     AdversarialConfig,
     ClipConfig,
-    Config,
     CriticStepsConfig,
     CropConfig,
     GrowthConfig,
@@ -48,8 +48,8 @@ from lonepair.methods.config import (
     ScheduleConfig,
     SizeConfig,
 )
-from lonepair.methods.growing import generator_parameter_counts, step_work
 from lonepair.methods.single import SingleMethod
+from lonepair.methods.types import Branch, Plan, Player, Schedule, Size, StepInputs
 
 if TYPE_CHECKING:
     import torch
@@ -138,6 +138,8 @@ class ConSinGAN(SingleMethod):
     def __init__(self, config: ConSinGANConfig, plan: Plan) -> None:
         super().__init__(config, plan)
         c = config
+        if c.task in _UNDO:
+            self.coarsest_start_uses = frozenset({"edit", "harmonize"})
         border_mode: nets.BorderMode = "upsampled_margin" if c.task in ("generation", "animation") else "zero_margin"
         self.nets["g"] = nets.GrowingGenerator(
             plan.channels,
@@ -305,9 +307,6 @@ class ConSinGAN(SingleMethod):
                 self._fixed[key] = noise.RandomStream(_FIXED, *key, place=device).feature_noise(*key[1:])
             maps.append(self.generator.crop_noise(sizes, stage, self._fixed[key].to(device)))
         return maps
-
-    def start_for(self, use: str) -> int:
-        return 0 if self.config.task in _UNDO and use in ("edit", "harmonize") else super().start_for(use)
 
     def render(self, noises: Sequence[Tensor], sizes: StageSizes) -> Tensor:
         drawn: Tensor = self.generator(noises[0], sizes, 0, noises[1:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lonepair.methods.base import Method
-from lonepair.methods.config import GrowthConfig
+from lonepair.methods.setting_groups import GrowthConfig
 
 
 def generator_parameter_counts(growth: GrowthConfig, width: int, channels: int, head_norm: bool) -> dict[str, int]:

@@ -30,12 +30,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Size, StepInputs
-from lonepair.methods.config import (
+from lonepair.methods.config import Config
+from lonepair.methods.pair import OTHER, PairMethod
+from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
+from lonepair.methods.setting_groups import (
     AdamConfig,
     BorderConfig,
     ClipConfig,
-    Config,
     CropConfig,
     FinestStepsConfig,
     GrowthConfig,
@@ -44,8 +45,7 @@ from lonepair.methods.config import (
     SizeConfig,
     TranslationConfig,
 )
-from lonepair.methods.pair import OTHER, PairMethod
-from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
+from lonepair.methods.types import Size, StepInputs
 from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Size, StepInputs
-from lonepair.methods.config import (
+from lonepair.methods.config import Config
+from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
+from lonepair.methods.setting_groups import (
     AdamConfig,
     BorderConfig,
-    Config,
     CropConfig,
     FinestStepsConfig,
     GrowthConfig,
@@ -27,8 +27,8 @@ from lonepair.methods.config import (
     ScheduleConfig,
     SizeConfig,
 )
-from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
 from lonepair.methods.single import SingleMethod
+from lonepair.methods.types import Size, StepInputs
 from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:

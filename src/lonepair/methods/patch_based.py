@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Method, Plan, Player, Schedule, Size
-from lonepair.methods.config import AdamConfig, Config, Group, GrowthConfig, ScheduleConfig
+from lonepair.methods.base import Method
+from lonepair.methods.config import Config
 from lonepair.methods.growing import generator_parameter_counts
+from lonepair.methods.setting_groups import AdamConfig, Group, GrowthConfig, ScheduleConfig
+from lonepair.methods.types import Plan, Player, Schedule, Size
 
 if TYPE_CHECKING:
     import torch
@@ -104,6 +106,7 @@ class PatchMethod(Method):
 
     def __init__(self, config: Config, plan: Plan) -> None:
         super().__init__(config, plan)
+        self.patch_size, self.exemplar_max_side = config.patch_size, config.exemplar_max_side
         for domain in self.domains:
             self.nets[f"g_{domain}"] = nets.GrowingGenerator(
                 plan.channels,
@@ -125,11 +128,6 @@ class PatchMethod(Method):
     def plan_for(cls, config: Config, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]) -> Plan:
         factors = pyramid.shared_factors(list(sizes.values()), config.stages, config.min_side, config.pyramid_rule)
         return Plan(channels, dict(sizes), factors)
-
-    @property
-    def patch_size(self) -> int:
-        side: int = self.config.patch_size
-        return side
 
     # -- training -------------------------------------------------------------------------------------------------
 
@@ -202,11 +200,6 @@ class PatchMethod(Method):
 
     def exemplar(self, domain: str) -> Exemplar:
         return self.nets[f"exemplar_{domain}"]  # type: ignore[return-value]
-
-    @property
-    def exemplar_max_side(self) -> int:
-        side: int = self.config.exemplar_max_side
-        return side
 
     def remember_targets(self, images: Mapping[str, Tensor]) -> None:
         for domain, image in images.items():

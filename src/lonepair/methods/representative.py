@@ -34,13 +34,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
-from lonepair.methods.config import (
+from lonepair.methods.config import Config
+from lonepair.methods.growing import generator_parameter_counts, step_work
+from lonepair.methods.pair import OTHER, PairMethod
+from lonepair.methods.setting_groups import (
     AdamConfig,
     AdversarialConfig,
     BorderConfig,
     ClipConfig,
-    Config,
     CriticStepsConfig,
     CropConfig,
     CycleConfig,
@@ -52,8 +53,7 @@ from lonepair.methods.config import (
     SizeConfig,
     TranslationConfig,
 )
-from lonepair.methods.growing import generator_parameter_counts, step_work
-from lonepair.methods.pair import OTHER, PairMethod
+from lonepair.methods.types import Plan, Player, Schedule, Size, StepInputs
 
 if TYPE_CHECKING:
     import torch
@@ -172,6 +172,9 @@ class Representative(PairMethod):
 
     def __init__(self, config: RepresentativeConfig, plan: Plan) -> None:
         super().__init__(config, plan)
+        self.window_size = {
+            domain: _window_size(full, plan.sizes(full)[0], config) for domain, full in plan.full_sizes.items()
+        }
         for domain in self.domains:
             self.nets[f"g_{domain}"] = nets.GrowingGenerator(
                 plan.channels,
@@ -274,13 +277,7 @@ class Representative(PairMethod):
 
     def _window_sizes(self, domain: str) -> list[Size]:
         """(h, w) of the windows at every stage."""
-        return self.plan.sizes(self.visible_size(domain))[: self.stage + 1]
-
-    def visible_size(self, domain: str) -> Size:
-        """That of the windows: `window_fraction` of each side, but no smaller than a critic's patch."""
-        full, patch = self.plan.full_sizes[domain], 2 * self.config.critic_blocks + 1
-        share = min(1.0, max(self.config.window_fraction, (patch + 1) / min(self.plan.sizes(full)[0])))
-        return max(1, round(full[0] * share)), max(1, round(full[1] * share))
+        return self.plan.sizes(self.window_size[domain])[: self.stage + 1]
 
     def _critic_losses(self, inputs: StepInputs) -> dict[str, Tensor]:
         found = {}
@@ -369,3 +366,16 @@ class Representative(PairMethod):
     def parameter_counts(self) -> dict[str, int]:
         parts = generator_parameter_counts(self.config.growth, self.config.width, self.plan.channels, head_norm=False)
         return {f"g_{domain} {part}": count for domain in self.domains for part, count in parts.items()}
+
+
+def _window_size(full: Size, coarsest: Size, config: RepresentativeConfig) -> Size:
+    """(h, w) at the finest stage: `window_fraction` of each side; at stage 0 more than a critic's receptive field.
+
+    Args:
+        full: (h, w) of the image at the finest stage.
+        coarsest: (h, w) of the image at stage 0.
+        config: The method's settings.
+    """
+    receptive_field = 2 * config.critic_blocks + 1
+    fraction = min(1.0, max(config.window_fraction, (receptive_field + 1) / min(coarsest)))
+    return max(1, round(full[0] * fraction)), max(1, round(full[1] * fraction))

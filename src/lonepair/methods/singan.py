@@ -27,11 +27,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
-from lonepair.methods.config import (
+from lonepair.methods.config import Config
+from lonepair.methods.setting_groups import (
     AdamConfig,
     AdversarialConfig,
-    Config,
     CriticStepsConfig,
     NetworkConfig,
     PyramidConfig,
@@ -41,6 +40,7 @@ from lonepair.methods.config import (
 )
 from lonepair.methods.single import SingleMethod
 from lonepair.methods.stagewise import StagewiseMethod
+from lonepair.methods.types import Plan, Player, Schedule, Size, StepInputs
 
 if TYPE_CHECKING:
     import torch

@@ -1,4 +1,4 @@
-"""The base of methods that learn from one image."""
+"""The base class of methods that learn from one image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
-from lonepair.methods.base import Method, Size
+from lonepair.methods.base import Method
+from lonepair.methods.types import Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,26 +16,35 @@ if TYPE_CHECKING:
 
 
 class SingleMethod(Method):
-    """A method of one image, whose output depends on one map of noise for each stage."""
+    """A method of one image; its output is a function of one noise map per stage."""
 
     domains = ("a",)
+    coarsest_start_uses: frozenset[str] = frozenset()
+    """Uses for which the generator is trained to receive an image at stage 0. A method with a training for such a use
+    sets it."""
 
     @abstractmethod
     def noise_maps(self, sizes: Sequence[Size], rng: RandomStream) -> list[Tensor]:
-        """A random map (1, c, h, w) of N(0, 1) for each of `sizes`, coarse first; stacked maps give a batch."""
+        """The noise of one random image: a map (1, c, h, w) of N(0, 1) for each of `sizes`, coarsest first.
+
+        Maps of several images, concatenated along dimension 0, give a batch.
+        """
 
     @abstractmethod
     def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
-        """The maps from which the training image is reconstructed (SinGAN's z*), fitted to `sizes`."""
+        """The maps from which `render` reconstructs the training image (SinGAN, sec. 2.3: z*), resized to `sizes`."""
 
-    def start_for(self, use: str) -> int:
-        """Default start stage of "edit", "harmonize", "paint" or "refine"."""
+    @final
+    def default_start_stage(self, use: str) -> int:
+        """Stage at which an image enters for `use`, such as "edit" or "refine", unless users choose one."""
+        if use in self.coarsest_start_uses:
+            return 0
         stages = self.stage + 1
         return {"edit": stages // 2, "harmonize": 2 * stages // 3, "refine": stages // 2}.get(use, min(1, self.stage))
 
     @abstractmethod
     def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
-        """Images (b, c, h, w) at the last of `sizes`, generated from `noises`."""
+        """Images (b, c, h, w) at the last of `sizes`, generated from the maps `noises`, one per stage."""
 
     @final
     def sample(self, sizes: Mapping[str, Sequence[Size]], rng: RandomStream) -> dict[str, Tensor]:
@@ -43,11 +53,11 @@ class SingleMethod(Method):
     @final
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
         sizes = self.sizes["a"]
-        rebuilt = self.render(self.reconstruction_maps(sizes), sizes)
-        others = []
+        reconstruction = self.render(self.reconstruction_maps(sizes), sizes)
+        translations = []
         for name in self.optional_inputs:
             if name in real:
                 translation = self.translate(real[name][-1], sizes, "a", 0, rng)
-                others += [(name, real[name][-1]), (f"{name} redrawn", translation)]
+                translations += [(name, real[name][-1]), (f"{name} translated", translation)]
         random = [(f"random {i + 1}", self.sample(self.sizes, rng)["a"]) for i in range(3)]
-        return [("a", real["a"][-1]), ("reconstructed", rebuilt), *others, *random]
+        return [("a", real["a"][-1]), ("reconstruction", reconstruction), *translations, *random]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Method, Plan
+from lonepair.methods.base import Method
 from lonepair.methods.config import Config
+from lonepair.methods.types import Plan
 
 if TYPE_CHECKING:
     from lonepair import nets

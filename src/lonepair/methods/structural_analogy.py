@@ -31,12 +31,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lonepair.lazy import lazy
-from lonepair.methods.base import Plan, Player, Schedule, Size, StepInputs
-from lonepair.methods.config import (
+from lonepair.methods.config import Config
+from lonepair.methods.pair import OTHER, PairMethod
+from lonepair.methods.setting_groups import (
     AdamConfig,
     AdversarialConfig,
     ClipConfig,
-    Config,
     CycleConfig,
     NetworkConfig,
     PyramidConfig,
@@ -45,8 +45,8 @@ from lonepair.methods.config import (
     SizeConfig,
     TranslationConfig,
 )
-from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.methods.stagewise import StagewiseMethod
+from lonepair.methods.types import Plan, Player, Schedule, Size, StepInputs
 
 if TYPE_CHECKING:
     import torch
@@ -262,7 +262,7 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
 
     def _each(self, of: Callable[[str], T]) -> dict[str, T]:
         """What `of` gives of each domain, side by side."""
-        found = streams.run_branches([functools.partial(of, domain) for domain in self.domains])
+        found = streams.run_independent([functools.partial(of, domain) for domain in self.domains])
         return dict(zip(self.domains, found, strict=True))
 
     def _translated(self, image: Tensor, domain: str) -> Tensor:

@@ -67,7 +67,7 @@ class RandomStream:
         self._keys, self._lazy = keys, lazy
         self._lazy_count = 0
         self._reuse, self._reused = reuse, 0
-        self._host_draws_forbidden = False
+        self._forbidden: str | None = None
 
     @classmethod
     def for_sample(cls, seed: int, index: int, place: torch.device | str) -> RandomStream:
@@ -146,13 +146,13 @@ class RandomStream:
         self._check_host_draw()
         return torch.from_numpy(self._scalars.choice(bound, count, replace=False))
 
-    def forbid_host_draws(self) -> None:
-        """From now on `host_*` raises RuntimeError: the computation must not depend on further host decisions."""
-        self._host_draws_forbidden = True
+    def forbid_host_draws(self, message: str) -> None:
+        """From now on `host_*` raises RuntimeError with `message`: the host must take no further decisions."""
+        self._forbidden = message
 
     def _check_host_draw(self) -> None:
-        if self._host_draws_forbidden:
-            raise RuntimeError("the host draws a random number in Method.losses: draw it in Method.branch")
+        if self._forbidden is not None:
+            raise RuntimeError(self._forbidden)
 
     def _cpu_uniform(self, shape: tuple[int, ...]) -> Tensor:
         return torch.from_numpy(self._scalars.random(shape, dtype=np.float32))

@@ -1,7 +1,7 @@
 """Regions: rectangles of one size in maps of one size, and how a training step samples, crops and upsamples them.
 
 The host knows only sizes. Positions are a tensor that the device draws and indexes with, so that every step on random
-crops launches the same operations and can be captured as a CUDA graph.
+crops launches the same operations.
 """
 
 from __future__ import annotations

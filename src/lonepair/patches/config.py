@@ -16,7 +16,7 @@ from lonepair.errors import UserError, wrong_types
 _AT_LEAST = {
     0: (
         "replacement_passes",
-        "captured_replacement_passes",
+        "gpu_replacement_passes",
         "clip_global_rounds",
         "flow_iterations",
         "cut_threshold",
@@ -29,7 +29,7 @@ _AT_LEAST = {
         "completeness_samples",
         "propagation_distance",
         "search_components",
-        "captured_replacements",
+        "gpu_replacements",
         "clip_rounds",
         "clip_patch_stride",
         "clip_completeness_samples",
@@ -103,9 +103,10 @@ class SynthesisConfig:
     replacement_passes: int = 4
     """Number of times, 0 or more, that copied regions are replaced in a round: what replaces them may be one, too.
     A larger value leaves fewer copied regions."""
-    captured_replacement_passes: int = 2
-    """The same for a clip's frames on a GPU, 0 or more, where passes repeat as a graph and never end early."""
-    captured_replacements: int = 512
+    gpu_replacement_passes: int = 2
+    """The same for a clip's frames on a GPU, 0 or more. There passes never end early, because the host reads no
+    result."""
+    gpu_replacements: int = 512
     """Largest number of patches, 1 or more, that such a pass replaces. A larger value is slower."""
 
     # A clip's frames after the first.

@@ -222,7 +222,7 @@ def _some(
     step = _step(image, side, most)
     if is_on_cpu(image):
         return image[:, :, rng.host_integer(step) :, rng.host_integer(step) :], step
-    # Always the same number, so that a GPU can capture it: the patches are aligned to one end or the other, at random.
+    # Always the same number, so that the host knows all sizes: patches are aligned to one end or the other, at random.
     # The patches that are left over at an end, fewer than a step, are half as likely.
     for axis in (2, 3) if step > 1 else ():
         places = image.shape[axis] - side + 1

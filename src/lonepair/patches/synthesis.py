@@ -78,7 +78,7 @@ class Synthesizer:
         config: SynthesisConfig,
         detail: Float[Tensor, "1 c h2 w2"] | None = None,
         input_scale: float = 0.0,
-        capture: Callable[[Function], Function] | None = None,
+        accelerate: Callable[[Function], Function] | None = None,
     ) -> None:
         """
         Args:
@@ -86,7 +86,7 @@ class Synthesizer:
             factors: The model's scales, rising to 1.
             detail: The target in more pixels: images can grow by that ratio.
             input_scale: Scale of the image that entered the networks; its layout is retained entirely.
-            capture: Returns the function of tensors that it takes, captured as a graph where a device has graphs.
+            accelerate: Returns the fastest form of a function of tensors, as `Engine.accelerate` does.
         """
         self.config = config
         self._target = target
@@ -97,7 +97,7 @@ class Synthesizer:
         self.max_growth = max(self._detail.shape[-2:]) / max(target.shape[-2:])
         """Largest ratio of an image's size to that of its prediction."""
         self._textures: dict[float, Texture] = {}
-        self._next_frame: Function = self._compute_next if capture is None else capture(self._compute_next)
+        self._next_frame: Function = self._compute_next if accelerate is None else accelerate(self._compute_next)
 
     def target_size(self, growth: float) -> tuple[int, int]:
         """(h, w) of the target, `growth` times as large as its predictions; at `max_growth`, that of its detail."""

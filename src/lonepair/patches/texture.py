@@ -17,7 +17,7 @@ from lonepair.patches.lattice import Lattice
 from lonepair.patches.search import NearestPatches, copied_regions, flat_index, rows_and_columns
 
 Function = Callable[..., tuple[Tensor, ...]]
-"""A function of tensors that an engine may capture as a graph."""
+"""A function of tensors. The host reads none of their values."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class SearchSettings:
     """Whether those samples are also searched for among all of the target's patches."""
     every_second: bool = False
     """Whether "all" is every second row and column of the target's patches."""
-    captured: bool = False
-    """Whether a GPU repeats the round as a graph: then the host reads no result, and the work is always the same."""
+    fixed_work: bool = False
+    """Whether the amount of work on a GPU is fixed by sizes alone, so that the host reads no result."""
 
     @staticmethod
     def of_image(config: SynthesisConfig) -> SearchSettings:
@@ -48,7 +48,7 @@ class SearchSettings:
             config.clip_completeness_samples,
             searches_all=number < config.clip_global_rounds,
             every_second=config.clip_half_search,
-            captured=True,
+            fixed_work=True,
         )
 
 
@@ -114,11 +114,11 @@ class Texture:
         """`matches` with other patches where a region was copied out of the target."""
         c = self._config
         run = max(2, round(c.copied_region_share * max(*lattice.size, *self.image.shape[-2:]) / lattice.step))
-        has_fixed_work = settings.captured and not is_on_cpu(matches)
-        for _ in range(c.captured_replacement_passes if has_fixed_work else c.replacement_passes):
+        has_fixed_work = settings.fixed_work and not is_on_cpu(matches)
+        for _ in range(c.gpu_replacement_passes if has_fixed_work else c.replacement_passes):
             copied = copied_regions(matches, lattice.shape, self.shape[1], run, lattice.step).flatten()
             if has_fixed_work:  # always the same number; the first one repeats where there are fewer
-                chosen = _first_true(copied, min(c.captured_replacements, len(copied)))
+                chosen = _first_true(copied, min(c.gpu_replacements, len(copied)))
             elif copied.any():
                 chosen = copied.nonzero()[:, 0]
             else:

@@ -21,7 +21,8 @@ from torch import Tensor
 from lonepair.errors import UserError
 from lonepair.media.files import atomic_write, check_file
 from lonepair.methods import get_method
-from lonepair.methods.base import Method, Plan
+from lonepair.methods.base import Method
+from lonepair.methods.types import Plan
 from lonepair.ops.noise import seed_global
 from lonepair.patches.config import SynthesisConfig
 from lonepair.train.migration import FORMAT_VERSION, migrate

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 
 from lonepair.compute.engine import Engine
 from lonepair.compute.graphs import Recorder, Step
-from lonepair.methods.base import Branch, Method, StepInputs
+from lonepair.methods.base import Method
+from lonepair.methods.types import Branch, StepInputs
 from lonepair.ops.noise import RandomStream
 
 
