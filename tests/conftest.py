@@ -55,7 +55,7 @@ def _one_thread() -> None:
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regions and distances are computed as on a GPU, where the host does not read tensors."""
-    for module in ("lonepair.ops.regions", "lonepair.patches.distance"):
+    for module in ("lonepair.ops.regions", "lonepair.patches.distance", "lonepair.patches.subset"):
         monkeypatch.setattr(f"{module}.is_on_cpu", lambda values: False)
 
 

@@ -43,7 +43,7 @@ def test_translate_writes_an_image_a_sheet_and_a_run(here: Path, capsys: pytest.
     # Metrics, environment and metadata say how the image was made.
     rows = [json.loads(line) for line in Path("runs/a-to-b/metrics.jsonl").read_text().splitlines()]
     assert [(row["stage"], row["step"]) for row in rows] == [(0, 3), (1, 3)]
-    assert any(name.startswith("look_") for name in rows[0])
+    assert any(name.startswith("patch_distance_") for name in rows[0])
     environment = json.loads(Path("runs/a-to-b/environment.json").read_text())
     assert (environment["torch"], environment["threads"]) == (torch.__version__, 1)
     settings = json.loads(read_metadata("out.png")["lonepair"])

@@ -178,7 +178,7 @@ def test_page_is_self_contained_except_for_pictures(workdir: Path) -> None:
     assert {link.split("/")[0] for link in links} == {"pair", "pair-2", "one"}
     assert not re.search(r"https?://|<script|<link", text)
     assert text.count("<svg") == 2 * 2 + len(open_run(Path("one")).steps())  # a chart for each stage
-    for part in ("more/pair", "a_to_b", "training", "parameters of the generators", "look ↓", "look_ab"):
+    for part in ("more/pair", "a_to_b", "training", "parameters of the generators", "look ↓", "patch_distance_ab"):
         assert part in text
 
 

@@ -126,8 +126,8 @@ def ruined(monkeypatch: pytest.MonkeyPatch, at: int, ruin: Callable[[Tensor, Ten
 
 
 RUINS = {
-    "NaN": (lambda loss, _: loss * math.nan, r"look_\w+ is nan"),
-    "explosion": (lambda loss, _: loss * 1e6, r"look_\w+ is \d"),
+    "NaN": (lambda loss, _: loss * math.nan, r"patch_distance_\w+ is nan"),
+    "explosion": (lambda loss, _: loss * 1e6, r"patch_distance_\w+ is \d"),
     "finite loss with a gradient that is not": (lambda loss, p: loss + (p[:1] * 0).sqrt().sum(), "is not finite"),
 }
 
