@@ -103,8 +103,8 @@ CASES = [
     Case("output below a file", f"{AB} -o b.png/out.png", "the folder b.png does not exist"),
     Case("output is a folder", f"{AB} -o f.png", "f.png: is a folder", text_folder("f.png")),
     Case("output name too long", f"{AB} -o {'o' * 300}.png", "too long"),
-    Case("run below a file", f"{AB} --run b.png/run", "cannot make the run's folder"),
-    Case("run without a name", f"{AB} --run /", "not a name for a run's folder"),
+    Case("run below a file", f"{AB} --run b.png/run", "cannot create the run's folder"),
+    Case("run without a name", f"{AB} --run /", "cannot be a run's folder"),
     Case("frames of an image", f"{AB} --save-frames f", "has no frames to save"),
     Case(
         "frames into a folder in use",
@@ -187,9 +187,11 @@ CASES = [
     Case(
         "one image for a method of pairs",
         "lonepair train a.png --method representative",
-        "learn consingan, lonepair-single, singan",
+        "methods that accept it: consingan, lonepair-single, singan",
     ),
-    Case("a pair for a method of one image", "lonepair train a.png b.png --method singan", "learn lonepair, repres"),
+    Case(
+        "a pair for a method of one image", "lonepair train a.png b.png --method singan", "accept it: lonepair, repres"
+    ),
     Case("a clip for a method of one image", "lonepair train clip.mp4 --method singan", "learns from one image"),
     Case(
         "a model of one image to translate with",
@@ -234,7 +236,7 @@ CASES = [
     Case("animation as a JPEG", "lonepair animate one.safetensors -o out.jpg", "use one of"),
     Case("animation at a rate of zero", "lonepair animate one.safetensors --rate 0", "--rate is 0"),
     Case("missing warm start", "lonepair train a.png --warm-start no.safetensors", "no.safetensors: no such"),
-    Case("warm start of another method", "lonepair train a.png --warm-start one.safetensors", "one of its own"),
+    Case("warm start of another method", "lonepair train a.png --warm-start one.safetensors", "start from a model of"),
     Case("composite without a warm start", "lonepair train a.png --task editing --composite b.png", "--warm-start"),
     Case(
         "composite of another aspect",
@@ -264,7 +266,7 @@ CASES = [
     Case(
         "state cut short",
         "lonepair train a.png b.png --resume",
-        "damaged state file",
+        "cannot read the state",
         cut_copy(STATE, STATE, 0.7),
         may_change="runs/a-to-b",
     ),

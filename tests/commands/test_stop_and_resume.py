@@ -134,7 +134,7 @@ def test_resume_continues_the_latest_run(here: Path, pair_run: Path) -> None:
     before = contents(first)
     assert main(["train", *tiny_flags(), "a.png", "b.png", "--resume"]) == 0
     assert contents(first) == before
-    assert "goes on at stage 2 after 3 steps" in (latest / "log.txt").read_text()
+    assert "resumes at stage 2 after 3 steps" in (latest / "log.txt").read_text()
 
 
 def test_max_minutes_ends_in_time_at_the_last_stage(here: Path) -> None:
