@@ -83,7 +83,7 @@ def test_a_pair_shares_the_factors_of_its_shortest_side() -> None:
 
 
 def test_message_for_a_small_image_names_both_sizes_and_the_remedy() -> None:
-    with pytest.raises(UserError, match=r"30x20 pixels .*25 pixels.*--min-side") as error:
+    with pytest.raises(UserError, match=r"30x20 pixels .*25 pixels.*min_side") as error:
         stage_sizes([(100, 100), (20, 30)], 6, 25, "consingan")
     assert "\n" not in str(error.value)
 

@@ -90,7 +90,7 @@ def shared_factors(full_sizes: Collection[Size], stages: int, min_side: int, rul
     if min(smallest) < min_side:
         raise UserError(
             f"an image of {smallest[1]}x{smallest[0]} pixels (width x height) is too small: the coarsest stage needs "
-            f"{min_side} pixels on the shortest side; give a larger image or a smaller --min-side"
+            f"{min_side} pixels on the shortest side; give a larger image or a smaller `min_side`"
         )
     # Slightly smaller factors: an integer product with a rounding error would be rounded up by a pixel.
     return [factor * (1 - 1e-12) for factor in RULES[rule](stages, min_side / min(smallest))[:-1]] + [1.0]
