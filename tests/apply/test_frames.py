@@ -125,7 +125,7 @@ def test_synthesis_settings_are_overridden_at_use() -> None:
     assert plain.settings["use"]["synthesis"]["blend_sigma"] == 1.0
     with pytest.raises(UserError, match="no setting of patch synthesis"):
         model.translate(DARK, synthesis={"sigma": 1.0})
-    with pytest.raises(UserError, match="'representative' keeps no target"):
+    with pytest.raises(UserError, match="'representative' stores no target"):
         model_of("representative").translate(DARK, synthesis={"rounds": 1})
 
 

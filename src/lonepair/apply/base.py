@@ -10,9 +10,10 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import itertools
 import math
 import pkgutil
-import textwrap
+import sys
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -203,16 +204,22 @@ def field_docs(kind: type) -> dict[str, str]:
     for base in reversed(kind.__mro__):
         if not dataclasses.is_dataclass(base) or base.__module__ == __name__:
             continue
-        try:
-            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
-        except (OSError, TypeError):  # a class that was made at run time
-            continue
-        assert isinstance(body, ast.ClassDef)
-        for statement, following in zip(body.body, body.body[1:], strict=False):
+        body = _class_bodies(base.__module__).get(base.__name__, [])  # empty for a class that was made at run time
+        for statement, following in itertools.pairwise(body):
             is_doc = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
             if is_doc and isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
                 docs[statement.target.id] = " ".join(str(following.value.value).split())  # type: ignore[attr-defined]
     return docs
+
+
+@cache
+def _class_bodies(module: str) -> dict[str, list[ast.stmt]]:
+    """Name of a class -> its statements, for every class of `module`. `inspect.getsource` parses it for each class."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (KeyError, OSError, TypeError):
+        return {}
+    return {node.name: node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
 
 
 def mark_of(hint: Any) -> Mark | None:

@@ -30,10 +30,25 @@ def chosen_synthesis(
         UserError: There are settings but no exemplars, or a setting does not exist or has a wrong value.
     """
     if synthesis and not can_synthesize(method):
-        raise UserError(f"synthesis: method {method.name!r} keeps no target to synthesize from; leave it out")
+        raise UserError(
+            f"synthesis: {method.name!r} stores no target to synthesize from; omit the settings of patch synthesis"
+        )
     if not synthesize or method.synthesis is None:
         return None
-    return synthesis if isinstance(synthesis, SynthesisConfig) else method.synthesis.with_changes(synthesis or {})
+    return synthesis if isinstance(synthesis, SynthesisConfig) else with_changes(method.synthesis, synthesis or {})
+
+
+def with_changes(own: SynthesisConfig, changes: Mapping[str, Any]) -> SynthesisConfig:
+    """The settings `own` with `changes`.
+
+    Raises:
+        UserError: A setting does not exist or has a wrong value; the message names the argument `synthesis`, as
+            methods have settings of the same names.
+    """
+    try:
+        return own.with_changes(changes)
+    except UserError as error:
+        raise UserError(f"synthesis: {error}") from error
 
 
 def synthesizer_for(

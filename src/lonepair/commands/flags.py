@@ -7,12 +7,13 @@ tyro parses the arguments. The help is our own: panels have titles, expert setti
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import textwrap
 import types
 import typing
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +21,22 @@ import tyro
 
 from lonepair.apply.base import field_docs
 from lonepair.methods.config import Config
-from lonepair.methods.setting_groups import Group
 
+TRANSLATION = "Translation"
+RUN = "Run options"
+BASIC = "Method settings"
 EXPERT = "Expert method settings"
-TITLES = ("Options", "Translation", "Output", "Run options", "Method settings", "Patch synthesis", EXPERT)
-"""Panels in the order in which they are shown."""
-
-FIRST_GROUPS = frozenset({"SizeConfig", "ScheduleConfig", "FinestStepsConfig", "ClipConfig", "TranslationConfig"})
-"""Groups of a method's settings that users turn first; the other groups are expert settings."""
+SYNTHESIS = "Patch synthesis"
+TITLES = ("Options", TRANSLATION, "Output", RUN, BASIC, EXPERT, SYNTHESIS)
+"""Panels in the order in which the help shows them."""
+NOTES = {
+    BASIC: "Settings of --method; the defaults are those of --preset.",
+    EXPERT: "Further settings of --method; the defaults are those of --preset.",
+    SYNTHESIS: "A flag that you omit leaves the model's own value unchanged.",
+}
+"""Panel -> the sentence under its title. A form can replace it in `notes`."""
+FIRST_FLAGS = ("--method", "--preset", "--seed", "--device", "--max-minutes", "--run", "--resume", "--warm-start")
+"""Flags that come first in their panels, most used first."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +57,22 @@ class Flag:
     """Panel in which the help shows it."""
 
     @property
+    def is_switch(self) -> bool:
+        """Whether the flag takes no value."""
+        return self.hint is bool and not self.metavar
+
+    @property
     def usage(self) -> str:
         """Such as "-o, --out FILE"."""
         name = self.name
-        if self.hint is bool and self.default is True:
+        if self.is_switch and self.default is True:
             name = "--no-" + name.removeprefix("--")
         return " ".join(part for part in (", ".join([*self.aliases, name]), self.metavar) if part)
 
     @property
     def text(self) -> str:
         """The help with the default; of a flag that turns something off, in the negative."""
-        if self.hint is bool:
+        if self.is_switch:
             return negated(self.help) if self.default is True else self.help
         if self.default is dataclasses.MISSING:
             return f"{self.help} (required)" if not self.is_positional else self.help
@@ -68,44 +82,39 @@ class Flag:
 
 
 def negated(text: str) -> str:
-    """The help of --no-NAME from the help of NAME."""
-    if text.startswith("Whether "):
-        return f"Turn off: {text[0].lower()}{text[1:]}"
-    return f"Do not {text[0].lower()}{text[1:]}"
+    """The help of --no-NAME from the help of NAME, whose first sentence says what the setting does."""
+    first = text.partition(". ")[0].rstrip(".")
+    return f"Do not {first[0].lower()}{first[1:]}."
 
 
 def form_flags(form: type, title: str = "Options", defaults: Any = None) -> list[Flag]:
     """Every flag and positional of the dataclass `form`, nested dataclasses included.
 
     Args:
-        form: The dataclass of a command's flags. A nested class names its panel in `title`.
-        title: Panel of its own fields.
+        form: The dataclass of a command's flags. A nested class may name its panel in `title`.
+        title: Panel of the fields of `form` itself.
         defaults: An instance whose values are the defaults.
     """
     hints, docs = typing.get_type_hints(form, include_extras=True), field_docs(form)
-    expert: frozenset[str] = getattr(form, "expert_fields", frozenset())
-    collected: list[Flag] = []
+    flags: list[Flag] = []
     for part in dataclasses.fields(form):
         default = part.default if part.default_factory is dataclasses.MISSING else part.default_factory()
         default = getattr(defaults, part.name) if defaults is not None else default
         hint = hints[part.name]
         if dataclasses.is_dataclass(hint):
             kind = typing.cast(type, hint)
-            collected += form_flags(kind, _panel(kind, title), default)
-            continue
-        panel = EXPERT if part.name in expert or part.metadata.get("expert") else title
-        collected.append(_flag(part.name, hint, docs.get(part.name, ""), default, panel))
-    return collected
+            flags += form_flags(kind, getattr(kind, "title", RUN), default)
+        else:
+            flags.append(_flag(part.name, hint, docs.get(part.name, ""), default, title))
+    return _by_importance(flags, form) if issubclass(form, Config) else flags
 
 
-def _panel(form: type, outer: str) -> str:
-    """Title of the panel of a nested form."""
-    if issubclass(form, Config):
-        return "Method settings"
-    if issubclass(form, Group):
-        return outer if form.__name__ in FIRST_GROUPS else EXPERT
-    own: str = getattr(form, "title", "Run options" if outer == "Options" else outer)
-    return own
+def _by_importance(flags: list[Flag], config: type[Config]) -> list[Flag]:
+    """The flags of a method's settings: those in `Config.basic` first, the others in the expert panel."""
+    basic = ["--" + name.replace("_", "-") for name in config.basic]
+    first = sorted((flag for flag in flags if flag.name in basic), key=lambda flag: basic.index(flag.name))
+    others = [flag for flag in flags if flag.name not in basic]
+    return [replace(flag, title=BASIC) for flag in first] + [replace(flag, title=EXPERT) for flag in others]
 
 
 def _flag(name: str, hint: Any, doc: str, default: Any, title: str) -> Flag:
@@ -113,18 +122,19 @@ def _flag(name: str, hint: Any, doc: str, default: Any, title: str) -> Flag:
     is_positional = tyro.conf.Positional in marks
     settings = next((mark for mark in reversed(marks) if hasattr(mark, "metavar")), None)
     plain = typing.get_args(hint)[0] if marks else hint
-    options = [kind for kind in typing.get_args(plain) if kind is not types.NoneType]
-    plain = options[0] if isinstance(plain, types.UnionType) or typing.get_origin(plain) is typing.Union else plain
-    metavar = getattr(settings, "metavar", None) or _metavar(plain)
+    kinds = [kind for kind in typing.get_args(plain) if kind is not types.NoneType]
+    is_optional = isinstance(plain, types.UnionType) or typing.get_origin(plain) is typing.Union
+    plain = kinds[0] if is_optional else plain
+    metavar = getattr(settings, "metavar", None) or _metavar(plain, is_optional)
     flag = metavar if is_positional else "--" + name.replace("_", "-")
     aliases = tuple(getattr(settings, "aliases", None) or ())
     doc = getattr(settings, "help", None) or doc
     return Flag(flag, plain, "" if is_positional else metavar, aliases, doc, default, is_positional, title)
 
 
-def _metavar(hint: Any) -> str:
+def _metavar(hint: Any, is_optional: bool) -> str:
     if hint is bool:
-        return ""
+        return "{True,False}" if is_optional else ""
     if typing.get_origin(hint) is Literal:
         return "{" + ",".join(map(str, typing.get_args(hint))) + "}"
     return {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}.get(hint, "VALUE")
@@ -141,23 +151,38 @@ def flag_types(form: type) -> dict[str, Any]:
 def help_text(command: str, form: type) -> str:
     """The answer to `lonepair COMMAND --help`."""
     # A flag of two panels is shown in the first one.
-    shown = list({flag.name: flag for flag in [*form_flags(form), *getattr(form, "use_flags", ())]}.values())
-    positionals = [flag for flag in shown if flag.is_positional]
+    flags = list({flag.name: flag for flag in [*form_flags(form), *getattr(form, "use_flags", ())]}.values())
+    inputs = [flag for flag in flags if flag.is_positional]
     width = min(100, shutil.get_terminal_size((100, 24)).columns)
-    words = " ".join([flag.name for flag in positionals] + ["[FLAGS]"])
+
+    # Usage, what the command does, and its inputs.
+    words = " ".join([flag.name for flag in inputs] + ["[FLAGS]"])
     lines = [f"usage: lonepair {command} {words}", ""]
     lines += [line for part in (form.__doc__ or "").split("\n\n") for line in [*_paragraph(part, width, ""), ""]]
-    if positionals:
-        lines += ["Inputs:", *(line for flag in positionals for line in _entry(flag, width)), ""]
-    notes = getattr(form, "notes", {})
-    for title in sorted({flag.title for flag in shown if not flag.is_positional}, key=TITLES.index):
-        lines.append(f"{title}:")
-        lines += _paragraph(notes[title], width, "  ") if title in notes else []
-        for flag in shown:
-            if flag.title == title and not flag.is_positional:
-                lines += _entry(flag, width)
-        lines.append("")
+    if inputs:
+        lines += ["Inputs:", *(line for flag in inputs for line in _entry(flag, width)), ""]
+
+    # One panel for each title. Help texts name settings as Python does.
+    notes = {**NOTES, **getattr(form, "notes", {})}
+    names = {flag.name[2:].replace("-", "_"): flag.name for flag in flags if not flag.is_positional}
+    for title in TITLES:
+        panel = [flag for flag in flags if flag.title == title and not flag.is_positional]
+        if panel:
+            lines.append(f"{title}:")
+            lines += _paragraph(notes[title], width, "  ") if title in notes else []
+            for flag in sorted(panel, key=lambda flag: _rank(flag.name)):
+                lines += _entry(replace(flag, help=name_known_flags(flag.help, names)), width)
+            lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def _rank(name: str) -> int:
+    return FIRST_FLAGS.index(name) if name in FIRST_FLAGS else len(FIRST_FLAGS)
+
+
+def name_known_flags(text: str, names: Mapping[str, str]) -> str:
+    """`text` with each setting in backticks replaced by its name in `names`; other backticks stay."""
+    return re.sub(r"`([a-z]\w*)`", lambda match: names.get(match[1], match[0]), text)
 
 
 def _entry(flag: Flag, width: int) -> Iterator[str]:
@@ -193,7 +218,7 @@ def positionals(arguments: Sequence[str], form: type) -> list[str]:
     """Those of `arguments` that are neither flags of `form` nor their values."""
     switches = {"-h", "--help"}
     for flag in form_flags(form):
-        if flag.hint is bool:
+        if flag.is_switch:
             switches |= {flag.name, flag.usage}
     words, rest = [], list(arguments)
     while rest:

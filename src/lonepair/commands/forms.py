@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from lonepair.api.model import Model
 
 MODEL = "model.safetensors"
+"""Name of the model file in the folder of a run."""
+PREFIX = "synthesis_"
+"""Start of the names of the flags of patch synthesis: some settings of methods have the same names."""
 ModelPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
 """A positional that names a model file or the folder of a run."""
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]

@@ -11,13 +11,14 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
 from typing import Any
 
 from lonepair.commands import COMMANDS
 from lonepair.commands.flags import Flag, form_flags, help_text
+from lonepair.commands.forms import PREFIX
 from lonepair.errors import UserError, name_flags
 from lonepair.media.files import error_reason
 
@@ -131,6 +132,7 @@ def with_flags(message: str, form: type) -> str:
     "overwrite=True" becomes "--overwrite". Single words change only where a clause starts with them.
     """
     flags = {flag.name[2:].replace("-", "_"): flag.name for flag in form_flags(form) if not flag.is_positional}
+    message = _with_synthesis_prefix(message, flags)
     for setting, flag in flags.items():
         no_flag = flag.replace("--", "--no-", 1)
         message = re.sub(rf"\b{setting}=True\b", flag, message)
@@ -142,6 +144,21 @@ def with_flags(message: str, form: type) -> str:
         return re.sub(r"\w+", lambda word: flags.get(word[0], word[0]), match[0])
 
     return re.sub(r"(?:(?<=^)|(?<=; ))\w+(?: and \w+)*(?= (?:is|are) )", clause, message)
+
+
+def _with_synthesis_prefix(message: str, settings: Iterable[str]) -> str:
+    """`message` with the settings of patch synthesis as the command line names them, if it is about `synthesis`.
+
+    "synthesis: rounds is 0" becomes "synthesis_rounds is 0".
+    """
+    names = {name.removeprefix(PREFIX) for name in settings if name.startswith(PREFIX)}
+    if not names or not message.startswith("synthesis: "):
+        return message
+    return re.sub(
+        r"\w+(?= is )|\w*_\w*",  # a single word such as "rounds" is a setting only where a clause starts with it
+        lambda word: PREFIX + word[0] if word[0] in names else word[0],
+        message.removeprefix("synthesis: "),
+    )
 
 
 def _one_line(box: str, arguments: list[str], flags: list[Flag]) -> str:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
+import lonepair.methods as methods
 from lonepair.apply.translate import Translate, TranslateStageSheet
-from lonepair.commands.flags import flag_types, form_flags, positionals
+from lonepair.commands.flags import BASIC, EXPERT, NOTES, RUN, TRANSLATION, flag_types, form_flags, positionals
 from lonepair.commands.forms import MODEL, Compute, OutFile, Training, free_output, parse_size, with_method
 from lonepair.commands.train import fit
-from lonepair.commands.use import filled_use, use_fields
+from lonepair.commands.use import filled_use, synthesis_changes, use_fields
 from lonepair.errors import UserError
 from lonepair.train.options import Options
 
@@ -46,7 +47,7 @@ def translation_flags(skipped: frozenset[str] = frozenset()) -> type:
     form = dataclasses.make_dataclass(
         "TranslationFlags", use_fields(Translate, skipped | {"source", "seed"}), frozen=True
     )
-    form.title = "Translation"  # type: ignore[attr-defined]
+    form.title = TRANSLATION  # type: ignore[attr-defined]
     return form
 
 
@@ -62,10 +63,10 @@ class TranslateForm:
     translate."""
 
     notes: ClassVar[Mapping[str, str]] = {
-        "Translation": "For both forms.",
-        "Run options": "For training. With a MODEL only --seed (of the noise), --device, --dtype and --threads apply.",
-        "Method settings": "For training only. Those of --method at the values of --preset.",
-        "Expert method settings": "For training only.",
+        TRANSLATION: "With an image as TARGET and with a MODEL.",
+        RUN: "For training. With a MODEL, only --seed (of the noise), --device, --dtype and --threads apply.",
+        BASIC: f"For training only. {NOTES[BASIC]}",
+        EXPERT: f"For training only. {NOTES[EXPERT]}",
     }
     """Panel -> when its flags apply."""
 
@@ -96,7 +97,7 @@ def translate_form(arguments: list[str]) -> type:
         return _with_translation(TranslateForm, flags)
     # A flag of both the use and the method, such as --start-stage, sets the method in a training.
     form = _with_translation(training_form, translation_flags(frozenset(shared)))
-    form.use_flags = form_flags(flags, "Translation")  # type: ignore[attr-defined]
+    form.use_flags = form_flags(flags, TRANSLATION)  # type: ignore[attr-defined]
     return form
 
 
@@ -139,11 +140,26 @@ def run_translate(values: Any) -> int:
         _write(compute.load(values.target), source, values, out, options.seed)
         return 0
     target = open_source(values.target)
-    shown, style = (target, source) if values.translation.reverse else (source, target)
-    out = check_files(output, values.translation.size, shown)
+    translated, style = (target, source) if values.translation.reverse else (source, target)
+    out = check_files(output, values.translation.size, translated)
+    check_synthesis(values)
     model = fit(values, {"a": values.source, "b": values.target})
-    _write(model, shown, values, out, 0, style)
+    _write(model, translated, values, out, 0, style)
     return 0
+
+
+def check_synthesis(values: Any) -> None:
+    """Check the settings of patch synthesis before the training rather than after it.
+
+    Raises:
+        UserError: The method stores no target, or a value is wrong.
+    """
+    from lonepair.apply.synthesizers import with_changes
+
+    changes = synthesis_changes(values.translation.synthesis)
+    own = methods.get_method(values.training.method).synthesis
+    if changes and own is not None:
+        with_changes(own, changes)
 
 
 def check_files(output: TranslateOutput, size: str, source: Source) -> Path:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import tyro
 
 from lonepair.apply.base import MediaInput, SizeText, SynthesisChanges, Use, field_docs, mark_of, result_name
+from lonepair.commands.flags import SYNTHESIS, name_known_flags
 from lonepair.commands.forms import (
+    PREFIX,
     ClipOutput,
     Compute,
     FolderOutput,
@@ -29,9 +31,7 @@ if TYPE_CHECKING:
 
 OUTPUTS = {"Picture": ImageOutput, "Samples": FolderOutput, "Animation": ClipOutput}
 """Result of a use -> the part of the form that says where it goes."""
-PREFIX = "synthesis_"
-"""Start of the flags of patch synthesis: some settings of methods have the same names."""
-SIZE_HELP = " WIDTHxHEIGHT, or the longest side alone."
+SIZE_HELP = " Write WIDTHxHEIGHT, or the longest side alone."
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,13 @@ def synthesis_flags() -> type:
     docs = field_docs(SynthesisConfig)
     hints = typing.get_type_hints(SynthesisConfig)
     fields = []
+    names = {name: f"`{PREFIX}{name}`" for name in docs}
     for part in dataclasses.fields(SynthesisConfig):
         optional: Any = hints[part.name] | None
-        hint = Annotated[optional, tyro.conf.arg(help=docs[part.name])]
+        hint = Annotated[optional, tyro.conf.arg(help=name_known_flags(docs[part.name], names))]
         fields.append((f"{PREFIX}{part.name}", hint, field(default=None)))
     form = dataclasses.make_dataclass("SynthesisFlags", fields, frozen=True)
-    form.title = "Patch synthesis"  # type: ignore[attr-defined]
+    form.title = SYNTHESIS  # type: ignore[attr-defined]
     return form
 
 
@@ -105,6 +106,11 @@ def use_form(use: type[Use[Any]], *extra: tuple[str, Any, Any]) -> type:
     )
 
 
+def synthesis_changes(values: Any) -> dict[str, Any]:
+    """Setting of patch synthesis -> value, for those that the form `values` of `synthesis_flags` has."""
+    return {name.removeprefix(PREFIX): value for name, value in dataclasses.asdict(values).items() if value is not None}
+
+
 def filled_use(use: type[Use[Any]], values: Any, own: tuple[int, int], **changes: Any) -> Use[Any]:
     """The use with the settings of a filled form.
 
@@ -123,8 +129,7 @@ def filled_use(use: type[Use[Any]], values: Any, own: tuple[int, int], **changes
         if isinstance(mark, SizeText):
             value = parse_size(value, own) if value else None
         elif isinstance(mark, SynthesisChanges):
-            changes_of = dataclasses.asdict(value).items()
-            value = {name.removeprefix(PREFIX): each for name, each in changes_of if each is not None} or None
+            value = synthesis_changes(value) or None
         settings[part.name] = value
     return use(**settings, **changes)
 

@@ -115,14 +115,13 @@ class ConSinGAN(SingleMethod):
         cls, config: ConSinGANConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
     ) -> Plan:
         if "composite" in sizes and config.task not in RESTORING_TASKS:
-            raise UserError(
-                f"task is {config.task}: a composite is for {' and '.join(RESTORING_TASKS)}; choose one with --task"
-            )
+            tasks = " and ".join(RESTORING_TASKS)
+            raise UserError(f"task is {config.task}: a composite is for {tasks}; choose one as `task`")
         if "composite" in sizes and sizes["composite"] != sizes["a"]:
             (h, w), (own_h, own_w) = originals["composite"], originals["a"]
             raise UserError(
-                f"the composite has {w}x{h} pixels, the image {own_w}x{own_h}: give a composite that was made from the "
-                "image, of the same aspect"
+                f"the composite has {w}x{h} pixels, the image {own_w}x{own_h}: give a composite of the same aspect, "
+                "made from the image"
             )
         factors = pyramid.shared_factors([sizes["a"]], config.stages, config.min_side, config.pyramid_rule)
         return Plan(channels, dict.fromkeys(sizes, sizes["a"]), factors)
