@@ -26,22 +26,22 @@ def test_step_processes_crops_of_a_large_image(name: str) -> None:
     levels = ready.levels()
     for _ in range(ready.plan.stages):
         add_stage(method, levels, ready.engine, 0, {})
-    seen: list[int] = []
+    pixels: list[int] = []
     for part in method.nets.modules():
         if isinstance(part, torch.nn.Conv2d):
-            part.register_forward_pre_hook(lambda _, x: seen.append(len(x[0]) * x[0].shape[-2] * x[0].shape[-1]))
+            part.register_forward_pre_hook(lambda _, x: pixels.append(len(x[0]) * x[0].shape[-2] * x[0].shape[-1]))
     steps = Steps(method, levels, ready.engine, 0)
     for step in range(3):
         if step == 1:
-            seen.clear()  # what is drawn once a stage and kept is whole
+            pixels.clear()  # the first step computes full images that the stage caches
         for index, players in enumerate(steps.groups):
             inputs = steps.inputs(index, step, steps.frames(step))
             for player in dict.fromkeys(players):
                 inputs.branch = method.branch(player, inputs.rng)
                 losses = method.losses(player, inputs)
                 assert all(value.isfinite() for value in losses.values()), losses
-    # Four crops of 28 x 28 pixels together, each with what its borders hang on; not 160 x 150.
-    assert 28**2 <= max(seen) < 0.6 * 140 * 160
+    # Four crops of 28 x 28 pixels together, each with its receptive field; not 160 x 150.
+    assert 28**2 <= max(pixels) < 0.6 * 140 * 160
 
 
 CROPPED: list[tuple[str, dict[str, Any]]] = [
@@ -53,8 +53,8 @@ CROPPED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-class Unasked(TorchDispatchMode):
-    """Forbids what a GPU's host would have to wait for: that it reads a tensor, or makes one of numbers of its own."""
+class ForbidHostReads(TorchDispatchMode):
+    """Fails where the host would read a tensor of a GPU, or copy its own numbers to it."""
 
     READING = frozenset(
         {
@@ -84,7 +84,7 @@ def test_step_on_crops_can_be_captured_as_a_graph(
 ) -> None:
     """The host neither reads a tensor, nor draws a number that `Method.branch` does not return."""
 
-    def read(*given: Any) -> None:
+    def fail(*args: Any) -> None:
         raise AssertionError("the host reads a tensor")
 
     ready = large_job(name, **settings)
@@ -96,7 +96,7 @@ def test_step_on_crops_can_be_captured_as_a_graph(
     steps = Steps(method, levels, ready.engine, 0)
     players, cropped = method.players(), 0
 
-    def take(number: int) -> None:
+    def run_step(number: int) -> None:
         nonlocal cropped
         for index, group in enumerate(steps.groups):
             inputs = steps.inputs(index, number, frames[number])
@@ -106,30 +106,29 @@ def test_step_on_crops_can_be_captured_as_a_graph(
                 own = [parameter for part in players[player].groups for parameter in part["params"]]
                 loss = torch.stack(list(method.losses(player, inputs).values())).sum()
                 loss.backward(inputs=own)  # type: ignore[no-untyped-call]
-            found = inputs.visible.values() if inputs.visible else inputs.fakes.sizes.values()
-            cropped += any(isinstance(sizes, nets.Crops) for sizes in found)
+            domain_sizes = inputs.visible.values() if inputs.visible else inputs.fakes.sizes.values()
+            cropped += any(isinstance(sizes, nets.Crops) for sizes in domain_sizes)
 
     frames = {number: steps.frames(number) for number in range(3)}
     for number in frames:
-        take(number)  # what is kept for later steps of this way is made
-        with monkeypatch.context() as patch, Unasked():
-            patch.setattr(torch.Tensor, "tolist", read)
-            take(number)
+        run_step(number)  # fill the caches that later steps of this branch read
+        with monkeypatch.context() as patch, ForbidHostReads():
+            patch.setattr(torch.Tensor, "tolist", fail)
+            run_step(number)
     assert cropped >= 6
 
 
 @pytest.mark.parametrize("name", CROPPING)
 def test_resume_on_crops_is_bitwise_equal(name: str, tmp_path: Path) -> None:
-    whole = large_job(name).run()
-    killed, again = (large_job(name, checkpoint_minutes=0.0) for _ in range(2))
-    folder = killed.folder(tmp_path / "run", False)
+    uninterrupted = large_job(name).run()
+    interrupted, again = (large_job(name, checkpoint_minutes=0.0) for _ in range(2))
+    folder = interrupted.folder(tmp_path / "run", False)
     with pytest.raises(Interrupted):
-        killed.run(folder, callbacks=[StopAfter(7)])
+        interrupted.run(folder, callbacks=[StopAfter(7)])
     resumed = again.run(folder, resume=True)
-    assert_same(weights(whole), weights(resumed))
-    drawn = output(whole, picture(160, 150, seed=1))
-    assert drawn is not None
-    assert drawn.isfinite().all()
+    assert_same(weights(uninterrupted), weights(resumed))
+    image = output(uninterrupted, picture(160, 150, seed=1))
+    assert image.isfinite().all()
 
 
 @pytest.mark.parametrize("name", CROPPING)
@@ -152,8 +151,8 @@ def test_work_counts_only_the_pixels_of_crops(name: str) -> None:
 
 
 def test_window_below_the_crop_limit_is_not_cropped() -> None:
-    """A window of 0.6 of 220 pixels is whole where all of 220 pixels would be cropped, and so is its work."""
-    found = []
+    """220 pixels a side exceed the limit for crops; a window of 0.6 of them does not, so crops change no work."""
+    work = []
     for crop in (128, 0):
         ready = job(
             "representative",
@@ -163,5 +162,5 @@ def test_window_below_the_crop_limit_is_not_cropped() -> None:
             crop_size=crop,
         )
         method = ready.method_class(ready.config, ready.plan)
-        found.append([method.schedule(stage).work for stage in range(ready.plan.stages)])
-    assert found[0] == found[1]
+        work.append([method.schedule(stage).work for stage in range(ready.plan.stages)])
+    assert work[0] == work[1]

@@ -14,7 +14,7 @@ from conftest import StopAfter, picture
 from lonepair.api.model import load
 from lonepair.train.loop import Interrupted
 
-WAYS = [
+OPTIONS = [
     *[(n, {"as_released": True}) for n in methods.names() if has(n, "as_released")],
     *[(n, {"task": task}) for n in ("singan", "consingan") for task in ("generation", "animation")],
     *[("consingan", {"task": task}) for task in ("retargeting", "harmonization", "editing")],
@@ -31,18 +31,18 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "settings"), WAYS, ids=[f"{n}-{'-'.join(map(str, s))}" for n, s in WAYS])
+@pytest.mark.parametrize(("name", "settings"), OPTIONS, ids=[f"{n}-{'-'.join(map(str, s))}" for n, s in OPTIONS])
 def test_resume_with_option_is_bitwise_equal(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
-    whole = job(name, **settings).run()
-    killed = job(name, **settings, checkpoint_minutes=0.0)
-    folder = killed.folder(tmp_path / "run", False)
+    uninterrupted = job(name, **settings).run()
+    interrupted = job(name, **settings, checkpoint_minutes=0.0)
+    folder = interrupted.folder(tmp_path / "run", False)
     with pytest.raises(Interrupted):
-        killed.run(folder, callbacks=[StopAfter(5)])
+        interrupted.run(folder, callbacks=[StopAfter(5)])
     again = job(name, **settings, checkpoint_minutes=0.0)
     resumed = again.run(again.folder(tmp_path / "run", True), resume=True)
-    assert_same(weights(whole), weights(resumed))
-    loaded = load(whole.save(tmp_path / "m.safetensors"), "cpu")
+    assert_same(weights(uninterrupted), weights(resumed))
+    loaded = load(uninterrupted.save(tmp_path / "m.safetensors"), "cpu")
     image = picture(24, 20, seed=1)
-    drawn = output(loaded, image)
-    assert drawn.isfinite().all()
-    assert torch.equal(drawn, output(resumed, image))
+    from_file = output(loaded, image)
+    assert from_file.isfinite().all()
+    assert torch.equal(from_file, output(resumed, image))

@@ -24,14 +24,14 @@ MEASURED = ("amplitudes", "reconstruction_", "memory", "detail")
 
 
 @every_method
-@pytest.mark.parametrize("killed_after", [1, 2, 4, 5])
-def test_resume_is_bitwise_equal(name: str, killed_after: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop_after", [1, 2, 4, 5])
+def test_resume_is_bitwise_equal(name: str, stop_after: int, tmp_path: Path) -> None:
     """Stop within a stage, after its last step and in the next stage; the job is a new one when it resumes."""
     settings = {"checkpoint_minutes": 0.0}
-    killed = job(name, **settings)
-    folder = killed.folder(tmp_path / "run", False)
+    interrupted = job(name, **settings)
+    folder = interrupted.folder(tmp_path / "run", False)
     with pytest.raises(Interrupted):
-        killed.run(folder, callbacks=[StopAfter(killed_after)])
+        interrupted.run(folder, callbacks=[StopAfter(stop_after)])
     torch.manual_seed(99)  # the global random state must not matter
     again = job(name, **settings)
     resumed = again.run(again.folder(tmp_path / "run", True), resume=True)

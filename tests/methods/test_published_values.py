@@ -51,8 +51,8 @@ def test_schedule_and_adam(
     schedule = method.schedule(0)
     assert (list(schedule.update_order), schedule.steps, schedule.lr_drop_at) == (update_order, steps, lr_drop_at)
     players = method.players()
-    assert {player: made.groups[0]["lr"] for player, made in players.items()} == rates
-    assert {made.betas for made in players.values()} == {(0.5, 0.999)}
+    assert {name: player.groups[0]["lr"] for name, player in players.items()} == rates
+    assert {player.betas for player in players.values()} == {(0.5, 0.999)}
     if lr_drop_at < 1:
         last_fast = (1600 - 1) / 2000
         assert (schedule.rate(last_fast), schedule.rate(1600 / 2000)) == (1.0, 0.1)
@@ -78,7 +78,7 @@ def test_noise_amplitude_is_a_tenth_of_the_error_below(name: str) -> None:
 def test_released_training_draws_z_star_at_every_step(name: str) -> None:
     domains = methods.get_method(name).domains
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 24, seed=2)}
-    kept = {}
+    is_constant = {}
     for released in (False, True):
         job = Job.prepare({d: inputs[d] for d in domains}, name, "standard", tiny(name, as_released=released))
         method = job.method_class(job.config, job.plan)
@@ -91,10 +91,10 @@ def test_released_training_draws_z_star_at_every_step(name: str) -> None:
             step = StepInputs({d: [images[0]] for d, images in levels.items()}, RandomStream(seed))
             # A critic's update first, as in training; its statistics do not reach a reconstruction.
             method.losses("critic", step)
-            found = method.losses("generator", step)
-            losses.append(float(found["rec" if name == "singan" else "rec_a"].detach()))
-        kept[released] = losses[0] == losses[1]
-    assert kept == {False: True, True: False}
+            terms = method.losses("generator", step)
+            losses.append(float(terms["rec" if name == "singan" else "rec_a"].detach()))
+        is_constant[released] = losses[0] == losses[1]
+    assert is_constant == {False: True, True: False}
 
 
 @pytest.mark.parametrize("name", methods.names())
@@ -109,6 +109,6 @@ def test_receptive_field_of_a_critic_is_11_pixels(name: str) -> None:
         plain, changed = torch.rand(2, 1, 3, 31, 31, dtype=torch.float64)
         changed = plain.clone()
         changed[..., 15, 15] += 1
-        moved = (critic(changed) - critic(plain))[0, 0].abs() > 0
-    assert moved.any(0).sum() == 11
-    assert moved.any(1).sum() == 11
+        changed_scores = (critic(changed) - critic(plain))[0, 0].abs() > 0
+    assert changed_scores.any(0).sum() == 11
+    assert changed_scores.any(1).sum() == 11
