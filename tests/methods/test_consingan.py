@@ -81,7 +81,7 @@ def test_presets_for_composites(preset: str, first: list[int], slope: float) -> 
 
 
 @pytest.mark.parametrize(
-    ("task", "stage", "seen"),
+    ("task", "stage", "feature_sizes"),
     [
         # Head: padded by 1; then enlarged by 2 and padded by 2: three unpadded convolutions use up 6 pixels.
         ("generation", 0, [(10, 12), (14, 16), (12, 14), (10, 12)]),
@@ -90,21 +90,21 @@ def test_presets_for_composites(preset: str, first: list[int], slope: float) -> 
         ("retargeting", 1, [(8, 10), (14, 16), (12, 14), (10, 12), (15, 17), (13, 15), (11, 13)]),
     ],
 )
-def test_sizes_of_features_inside_the_borders(task: str, stage: int, seen: list[Size]) -> None:
+def test_sizes_of_features_inside_the_borders(task: str, stage: int, feature_sizes: list[Size]) -> None:
     """StageSizes at which the convolutions see the features of an 8x10 image, whose next stage is 9x11."""
     net = untrained("consingan", (188, 250), task=task)
     generator = with_stages(net, stage + 1).nets["g"]
-    given: list[Size] = []
+    input_sizes: list[Size] = []
     for part in generator.modules():
         if isinstance(part, nn.Conv2d):
-            part.register_forward_pre_hook(lambda _, x: given.append(tuple(x[0].shape[-2:])))  # type: ignore[arg-type]
+            part.register_forward_pre_hook(lambda _, x: input_sizes.append(tuple(x[0].shape[-2:])))  # type: ignore[arg-type]
     sizes = [(8, 10), (9, 11)][: stage + 1]
     noises = [torch.zeros(generator.noise_shape(sizes, n)) for n in range(len(sizes))]  # type: ignore[operator]
-    drawn = generator(noises[0], sizes, 0, noises[1:])
-    assert drawn.shape[-2:] == sizes[-1]
-    head, *bodies, tail = given
+    image = generator(noises[0], sizes, 0, noises[1:])
+    assert image.shape[-2:] == sizes[-1]
+    head, *bodies, tail = input_sizes
     assert (head, tail) == ((8, 10), sizes[-1])  # both convolutions are padded by one themselves
-    assert bodies == seen[1:]
+    assert bodies == feature_sizes[1:]
 
 
 def test_three_stages_train_each_at_a_tenth_of_the_rate_of_the_next() -> None:

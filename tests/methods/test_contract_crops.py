@@ -101,7 +101,7 @@ def test_step_on_crops_can_be_captured_as_a_graph(
         for index, group in enumerate(steps.groups):
             inputs = steps.inputs(index, number, frames[number])
             branches = [method.branch(player, inputs.rng) for player in group]
-            inputs.rng.forbid_host_draws("drawn in losses")
+            inputs.rng.forbid_host_draws("Method.losses draws a number on the host")
             for player, inputs.branch in zip(group, branches, strict=True):
                 own = [parameter for part in players[player].groups for parameter in part["params"]]
                 loss = torch.stack(list(method.losses(player, inputs).values())).sum()

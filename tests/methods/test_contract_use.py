@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ def test_translated_clip_keeps_its_length_and_times(name: str) -> None:
 
 @every_method
 def test_loaded_model_computes_the_same_images(name: str, tmp_path: Path) -> None:
-    pair = copy.deepcopy(trained(name))
+    pair = job(name).run()  # not shared: the test moves it to another engine
     loaded = load(pair.save(tmp_path / "model.safetensors"), device="cpu", dtype="float32")
     pair.to(loaded.engine)
     image = picture(24, 20, seed=1)

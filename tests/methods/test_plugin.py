@@ -1,4 +1,4 @@
-"""A method of another package, found by its entry point, trains; an incomplete one says what it lacks."""
+"""A method of another package is loaded by its entry point; an incomplete one is refused with what it lacks."""
 
 from __future__ import annotations
 

@@ -38,12 +38,12 @@ def test_parameter_count(min_side: int, stages: int, generators: int, critics: i
     method = untrained("structural-analogy", (220, 220), (220, 220), min_side=min_side)
     assert method.plan.stages == stages
     assert sum(method.parameter_counts().values()) == generators
-    seen = 0
+    critic_parameters = 0
     for _ in range(stages):
         method.add_stage()
-        seen += sum(count(method.nets[f"d_{domain}"]) for domain in "ab")
+        critic_parameters += sum(count(method.nets[f"d_{domain}"]) for domain in "ab")
     assert sum(count(method.nets[f"g_{domain}"]) for domain in "ab") == generators
-    assert critics is None or seen == critics
+    assert critics is None or critic_parameters == critics
 
 
 def test_convolutions_pad_by_one_and_the_last_two_stages_replace() -> None:
@@ -65,13 +65,13 @@ def test_critic_loss_terms() -> None:
     for domain in "ab":
         method.nets[f"d_{domain}"] = Mean()
     step = inputs(method)
-    found = method.losses("critic", step)
+    terms = method.losses("critic", step)
     for domain in "ab":
         real = step.real[domain][-1]
         fakes = [step.fakes.translated[domain], step.fakes.random[domain]]
         expected = 3 * sum(fake[:, 0].mean().item() for fake in fakes) - 2 * 3 * real[:, 0].mean().item()
-        assert found[f"d_{domain}"].item() == pytest.approx(expected, abs=1e-4)
-        assert found[f"gp_{domain}"].item() == pytest.approx(0.1 * 2 * (3 - 1) ** 2, abs=1e-3)
+        assert terms[f"d_{domain}"].item() == pytest.approx(expected, abs=1e-4)
+        assert terms[f"gp_{domain}"].item() == pytest.approx(0.1 * 2 * (3 - 1) ** 2, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ def test_presets_of_tasks(preset: str, settings: dict[str, float]) -> None:
 
 def test_lambda_adv_b_weights_domain_b_only() -> None:
     plain, half = (tiny_method("structural-analogy", lambda_adv_b=weight) for weight in (1.0, 0.5))
-    found = []
+    terms = []
     for method in (plain, half):
         step = inputs(method)
         method.losses("critic", step)
-        found.append(method.losses("generator", step))
+        terms.append(method.losses("generator", step))
     for name, share in (("adv_a", 1.0), ("adv_ba", 1.0), ("adv_b", 0.5), ("adv_ab", 0.5), ("rec_b", 1.0)):
-        assert found[1][name].item() == pytest.approx(share * found[0][name].item(), rel=1e-4), name
+        assert terms[1][name].item() == pytest.approx(share * terms[0][name].item(), rel=1e-4), name
