@@ -42,7 +42,7 @@ class StageGenerator(nn.Module):
 class StagewiseGenerator(nn.Module):
     """A stack of `StageGenerator`s: each takes the enlarged image of the stage below plus noise, and draws the next.
 
-    Its drawing is added to the enlarged image (SinGAN, eq. 4), or, in stages that are not `residual`, replaces it.
+    Its drawing is added to the enlarged image (SinGAN, eq. 3), or, in stages that are not `residual`, replaces it.
     With `pad` pixels the noise and the image are each surrounded by zeros before they meet (SinGAN); with 0 the
     convolutions pad (Structural Analogy).
     """
