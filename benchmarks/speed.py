@@ -36,7 +36,6 @@ from lonepair.apply.sampling import sample
 from lonepair.commands.doctor import cpu_name
 from lonepair.compute.engine import Engine
 from lonepair.methods.base import Method
-from lonepair.ops.noise import seed_global
 from lonepair.train.loop import add_stage
 from lonepair.train.step import Steps
 
@@ -66,9 +65,7 @@ class Training:
         pictures = {d: torch.rand(1, 3, *size, generator=rng) * 2 - 1 for d in methods.get_method(name).domains}
         common = {"device": given.device, "threads": given.threads, "engine": engine}
         self.job = Job.prepare(pictures, name, preset, {**common, **settings})
-        with seed_global(0):
-            self.method: Method = self.job.method_class(self.job.config, self.job.plan)
-        self.method.remember_targets(self.job._details(self.method.exemplar_max_side))
+        self.method: Method = self.job.new_method()
         self._levels = self.job.levels()
         self._given = given
         self._steps: Any = None

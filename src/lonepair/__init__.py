@@ -8,7 +8,8 @@ from lonepair.errors import UserError
 
 if TYPE_CHECKING:
     from lonepair.api.batch import fit_many
-    from lonepair.api.job import Job, fit, fit_pair
+    from lonepair.api.fit import fit, fit_pair
+    from lonepair.api.job import Job
     from lonepair.api.model import Model, load
     from lonepair.apply.animation import Animation
     from lonepair.apply.results import Picture, Samples
@@ -57,9 +58,9 @@ _MODULES = {
     "SynthesisConfig": "lonepair.patches.config",
     "Translation": "lonepair.apply.translation",
     "Watcher": "lonepair.train.events",
-    "fit": "lonepair.api.job",
+    "fit": "lonepair.api.fit",
     "fit_many": "lonepair.api.batch",
-    "fit_pair": "lonepair.api.job",
+    "fit_pair": "lonepair.api.fit",
     "get_method": "lonepair.methods",
     "load": "lonepair.api.model",
     "method_names": "lonepair.methods",

@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import bad_inputs
 import lonepair.methods as methods
+from command_line import tiny_flags
 from conftest import picture
 from lonepair.api.model import load
 from lonepair.apply.sampling import reconstruction
@@ -31,7 +31,7 @@ from lonepair.metrics.sifid import LAYERS
 from lonepair.ops.resize import resize
 
 CPU = ["--device", "cpu", "--dtype", "float32", "--threads", "1"]
-SINGAN = ["singan", *bad_inputs.tiny_flags("singan"), "--threads", "1"]
+SINGAN = ["singan", *tiny_flags("singan")]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def trained_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     write_image(folder / "a.png", picture(34, 30, seed=1))
     write_image(folder / "b.png", picture(20, 26, seed=2))
-    pair = ["train", *bad_inputs.TINY, "--threads", "1", str(folder / "a.png"), str(folder / "b.png")]
+    pair = ["train", *tiny_flags(), str(folder / "a.png"), str(folder / "b.png")]
     assert main([*pair, "--run", str(folder / "pair")]) == 0
     one = ["train", "--method", *SINGAN, str(folder / "a.png"), "--max-side", "34"]
     assert main([*one, "--run", str(folder / "one")]) == 0
@@ -178,7 +178,7 @@ def test_page_is_self_contained_except_for_pictures(workdir: Path) -> None:
     assert {link.split("/")[0] for link in links} == {"pair", "pair-2", "one"}
     assert not re.search(r"https?://|<script|<link", text)
     assert text.count("<svg") == 2 * 2 + len(open_run(Path("one")).steps())  # a chart for each stage
-    for part in ("more/pair", "a_to_b", "training", "parameters of the generators", "look ↓", "look_ab"):
+    for part in ("more/pair", "a_to_b", "training", "parameters of the generators", "look ↓", "patch_distance_ab"):
         assert part in text
 
 

@@ -1,3 +1,5 @@
+"""Settings of patch synthesis."""
+
 import dataclasses
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from lonepair.patches.config import SynthesisConfig
         ({"patch_stride": 9}, "patch_stride is 9: choose at most patch_size, 7: larger ones leave gaps"),
     ],
 )
-def test_a_wrong_value_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
+def test_invalid_value_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError) as error:
         SynthesisConfig(**changes)
     assert str(error.value) == message
@@ -44,6 +46,6 @@ def test_every_number_has_a_lower_bound() -> None:
                 SynthesisConfig(**{field.name: -5})
 
 
-def test_the_settings_need_no_torch() -> None:
+def test_module_does_not_import_torch() -> None:
     code = "import sys, lonepair.patches.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

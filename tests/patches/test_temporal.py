@@ -1,3 +1,5 @@
+"""Motion between the frames of a clip."""
+
 import pytest
 import torch
 
@@ -10,15 +12,15 @@ CONFIG = SynthesisConfig()
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (1.0, -2.0), (-0.6, 0.3)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_motion_of_a_picture_is_found(shift: tuple[float, float], channels: int) -> None:
+def test_flow_of_a_shifted_image_is_its_shift(shift: tuple[float, float], channels: int) -> None:
     coarse = torch.rand(1, channels, 15, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
     before = resize_image(coarse, (60, 80))
     flow = torch.tensor(shift).view(1, 2, 1, 1).expand(1, 2, 60, 80)
-    found = estimate_flow(before, move_along(before, flow), CONFIG)[..., 8:-8, 8:-8]
-    assert (found - flow[..., 8:-8, 8:-8]).abs().max() < (0.3 if any(shift) else 1e-6)
+    estimate = estimate_flow(before, move_along(before, flow), CONFIG)[..., 8:-8, 8:-8]
+    assert (estimate - flow[..., 8:-8, 8:-8]).abs().max() < (0.3 if any(shift) else 1e-6)
 
 
-def test_what_has_no_contrast_stands_still_and_another_scene_is_a_cut() -> None:
+def test_flat_image_has_no_flow_and_another_scene_is_a_cut() -> None:
     flat, other = torch.full((1, 3, 20, 30), -0.4), torch.full((1, 3, 20, 30), 0.4)
     assert float(estimate_flow(flat, other, CONFIG).abs().max()) < 1e-6
     assert frame_difference(flat, other, estimate_flow(flat, other, CONFIG)) > CONFIG.cut_threshold

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 import lonepair.methods as methods
-from bad_inputs import Malicious
 from conftest import TINY, StopAfter, picture
+from corrupt_files import Malicious
 from lonepair.api.job import Job
 from lonepair.api.model import load
 from lonepair.compute.engine import choose_engine
@@ -126,8 +126,8 @@ def ruined(monkeypatch: pytest.MonkeyPatch, at: int, ruin: Callable[[Tensor, Ten
 
 
 RUINS = {
-    "NaN": (lambda loss, _: loss * math.nan, r"look_\w+ is nan"),
-    "explosion": (lambda loss, _: loss * 1e6, r"look_\w+ is \d"),
+    "NaN": (lambda loss, _: loss * math.nan, r"patch_distance_\w+ is nan"),
+    "explosion": (lambda loss, _: loss * 1e6, r"patch_distance_\w+ is \d"),
     "finite loss with a gradient that is not": (lambda loss, p: loss + (p[:1] * 0).sqrt().sum(), "is not finite"),
 }
 
@@ -334,7 +334,7 @@ def test_a_state_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     again = stopped_run(tmp_path / "run", 4, checkpoint_minutes=0.0)
     torch.save({"stage": Malicious()}, tmp_path / "run" / "state" / "state.pt")
-    with pytest.raises(UserError, match=r"state\.pt: damaged state file \(.*more than numbers\)"):
+    with pytest.raises(UserError, match=r"state\.pt: cannot read the state \(.*more than numbers\)"):
         resume(again, tmp_path / "run")
     assert not (tmp_path / "owned").exists()
 
@@ -352,7 +352,7 @@ def test_a_damaged_state_is_refused(damage: Callable[[bytes], bytes], tmp_path: 
     again = stopped_run(tmp_path / "run", 4, checkpoint_minutes=0.0)
     state = tmp_path / "run" / "state" / "state.pt"
     state.write_bytes(damage(state.read_bytes()))
-    with pytest.raises(UserError, match=r"state\.pt: damaged state file \(.*start the run anew") as caught:
+    with pytest.raises(UserError, match=r"state\.pt: cannot read the state \(.*start a new run") as caught:
         resume(again, tmp_path / "run")
     assert "\n" not in str(caught.value)
 
@@ -425,9 +425,9 @@ def test_runs_at_the_same_time_keep_a_log_each_to_the_end(tmp_path: Path) -> Non
 def test_metrics_are_cut_and_never_grow(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.metrics.write_bytes(b"12345\n")
-    folder._cut_metrics(100)
+    folder._truncate_metrics(100)
     assert folder.metrics.read_bytes() == b"12345\n"
-    folder._cut_metrics(2)
+    folder._truncate_metrics(2)
     assert folder.metrics.read_bytes() == b"12"
 
 
@@ -443,7 +443,7 @@ def test_log_holds_what_was_said_and_how_it_ended(tmp_path: Path) -> None:
     assert (logger.level, logger.handlers) == before
     resume(job(), tmp_path / "run")
     assert folder.log.read_text().startswith(text)
-    assert "goes on at stage 2 after 3 steps" in folder.log.read_text()
+    assert "resumes at stage 2 after 3 steps" in folder.log.read_text()
 
 
 def test_a_log_that_cannot_be_written_does_not_stop_the_training(tmp_path: Path) -> None:

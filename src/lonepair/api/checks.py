@@ -1,4 +1,4 @@
-"""Checks of what a training is given, before any heavy work."""
+"""Checks of a training's inputs before any heavy work."""
 
 from __future__ import annotations
 
@@ -16,56 +16,63 @@ from lonepair.train.run import RunFolder
 
 
 def check_inputs(method_class: type[Method], inputs: Mapping[str, object], warm: bool) -> None:
-    """Refuse inputs of another number than the method learns from.
+    """Check that `inputs` are the domains of the method, and perhaps its optional inputs.
+
+    Args:
+        method_class: The method.
+        inputs: Domain or optional input -> its value.
+        warm: Whether there is a warm start, which optional inputs need.
 
     Raises:
-        UserError: naming the methods that do.
+        UserError: where they are not; it names the methods that accept them.
     """
     extra = [name for name in inputs if name not in method_class.domains]
     if len(inputs) - len(extra) == len(method_class.domains) and set(extra) <= set(method_class.optional_inputs):
         if extra and not warm:
-            raise UserError(f"{extra[0]}: is for a further training of a model; name the model as `warm_start`")
+            raise UserError(f"{extra[0]}: continues the training of a model; give that model as `warm_start`")
         return
     able = [
         name
         for name in methods.names()
-        if set(inputs) <= {*(m := methods.get_method(name)).domains, *m.optional_inputs}
+        if set((m := methods.get_method(name)).domains) <= set(inputs) <= {*m.domains, *m.optional_inputs}
     ]
-    able = [name for name in able if set(methods.get_method(name).domains) <= set(inputs)]
-    wants = {1: "one image", 2: "a source and a target"}
-    given = "a composite beside the image" if "composite" in inputs else wants[len(inputs)]
+    kinds = {1: "one image", 2: "a source and a target"}
+    kind = "a composite beside the image" if "composite" in inputs else kinds[len(inputs)]
     raise UserError(
-        f"method {method_class.name!r} learns from {wants[len(method_class.domains)]}; from {given} learn "
-        f"{', '.join(able)}"
+        f"method {method_class.name!r} learns from {kinds[len(method_class.domains)]}, the input is {kind}; methods "
+        f"that accept it: {', '.join(able)}"
     )
 
 
 def check_clip(method_class: type[Method], domain: str, source: Source) -> None:
-    """Refuse several images where one is wanted.
+    """Check that a clip or a list of images is the input of a domain that accepts several.
 
     Raises:
-        UserError: naming what takes them.
+        UserError: where it is not; it names the methods that accept several images.
     """
     if not source.is_clip:
         return
     if domain != method_class.domains[0]:
         what = "target" if domain in method_class.domains else domain
-        raise UserError(f"{source.name}: the {what} must be an image, this is a clip; give one of its frames")
+        raise UserError(f"{source.name}: the {what} must be an image, this is a clip; use one of its frames")
     if not method_class.accepts_several:
         able = [name for name in methods.names() if methods.get_method(name).accepts_several]
         raise UserError(
-            f"{source.name}: method {method_class.name!r} learns from one image; {', '.join(able)} take several"
+            f"{source.name}: method {method_class.name!r} learns from one image, this is several; methods that accept "
+            f"them: {', '.join(able)}"
         )
 
 
 def warm_weights(path: Path, method: str) -> dict[str, Tensor]:
-    """Weights of the run or model at `path`, by name.
+    """Load the weights of the run or model file at `path`: name -> parameter or buffer.
 
     Raises:
-        UserError: where it cannot be read, or is of another method.
+        UserError: where it cannot be read, or its method is not `method`.
     """
     run = RunFolder(path) if path.is_dir() else None
     warm, _ = load_model(run.model if run else path)
     if warm.name != method:
-        raise UserError(f"{path}: is a model of method {warm.name!r}; a warm start of {method!r} needs one of its own")
+        raise UserError(
+            f"{path}: is a model of {warm.name!r}, the training is of {method!r}; start from a model of {method!r}"
+        )
     return run.weights() if run else warm.model_state()

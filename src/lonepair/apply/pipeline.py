@@ -84,8 +84,8 @@ class FramePipeline:
         if before is None or before.shape != network_input.shape:
             image, *rest = self._predict_frame(network_input)
             return Prediction(network_input, image, FrameInputs(image, *rest), is_cut=before is not None)
-        image, enlarged, layout, similarity, flow, difference = self._predict_frame(network_input, before)
-        inputs, distance = FrameInputs(image, enlarged, layout, similarity), float(difference)
+        image, large_prediction, layout, similarity, flow, difference = self._predict_frame(network_input, before)
+        inputs, distance = FrameInputs(image, large_prediction, layout, similarity), float(difference)
         is_cut = distance > self.synthesis.cut_threshold
         return Prediction(network_input, image, inputs, None if is_cut else flow, distance, is_cut)
 
@@ -109,7 +109,7 @@ class FramePipeline:
         """The fields of `FrameInputs` and, after another frame, the flow and the difference to it."""
         prediction = self._run_networks(network_input)
         inputs = self.synthesizer.frame_inputs(prediction, self.size)
-        tensors = (prediction, inputs.enlarged, inputs.layout, inputs.similarity)
+        tensors = (prediction, inputs.large_prediction, inputs.layout, inputs.similarity)
         if before is None:
             return tensors
         assert self.synthesis is not None

@@ -1,26 +1,30 @@
-"""`lonepair`: two growing generators that redraw each other's images, taught by patches and layout; no critics.
+"""`lonepair`: two small growing generators translate between two images; patches and layout teach them, no critics.
 
-Ours; after `representative`, whose generators it has (ConSinGAN's, with features handed from stage to stage). What an
-image looks like is which patches it has, and how often, and how far two images are apart in that can be computed: a
-sliced Wasserstein distance of the distributions (Rabin et al. 2011; for single images Elnekave and Weiss, GPDM, CVPR
-2022) and the distance to the nearest patches (Kwatra et al. 2005; Granot et al., GPNN, CVPR 2022) take the place of the
-critics, which are most of the published methods' cost and instability. What stands where is the image's self-similarity
-(Shechtman and Irani, CVPR 2007), whatever the colours: that the redrawn image has the source's takes the place of
-the cycle.
+Published ideas used:
+- Growing generators whose stages pass on features: ConSinGAN's (Hinz et al., WACV 2021), as in `representative`.
+- The appearance of an image is the distribution of its patches. Two distances between them replace the critics: the
+  sliced Wasserstein distance (Rabin et al. 2011; for single images Elnekave and Weiss, GPDM, CVPR 2022) and that to the
+  nearest patches (Kwatra et al. 2005; Granot et al., GPNN, CVPR 2022).
+- The layout of an image is its self-similarity, whatever the colors (Shechtman and Irani, CVPR 2007).
 
-A step translates each domain's real image, which enters at `start_stage` or, with `random_start_probability`, at any
-stage: loss = look
-(patches like the other domain's, at this stage's size and half of it, also of the fine detail alone) +
-lambda_structure x (1 - correlation of the two self-similarities on a coarse grid) + lambda_rarity x (1 - correlation of
-how rare each place is, in the source and in the target). With probability `random_image_probability` it
-draws random images instead, by look alone, from which aligned pairs are sampled. The real image itself is redrawn, as
-in use; A and B are the same problem with the same distances, in units of each target's own contrast, so that neither
-converges at the other's cost.
+Decided here, for one update of the generator of B; that of A is symmetric:
+- It translates A's real image, as in use. The image enters at `start_stage` or, with `random_start_probability`, at a
+  random stage.
+- Loss = patch distance to B, at this stage's size and half of it, also of the fine detail alone
+  + lambda_structure x (1 - correlation of the self-similarities of source and translation, on a coarse grid)
+  + lambda_rarity x (1 - correlation of the rarity of each position, in the source and in the target).
+- With `random_image_probability` it generates a random image instead, and the loss is the patch distance alone. Aligned
+  random pairs are such an image of A and its translation.
+- Distances are in units of each target's own contrast, so that neither generator converges at the other's cost.
+- The model stores the training images beside its weights, eight frames of a clip (`nets.Exemplar`). Patch synthesis
+  (`patches.synthesis`) takes its patches from them.
 
-The model keeps the training images beside its weights, of a clip eight frames (`nets.Exemplar`). Patch synthesis
-(`patches.synthesis`) replaces the patches of a prediction by patches of theirs.
+Our departures from the published pairs:
+- No critics: they are most of the published methods' cost and instability.
+- No cycle: retaining the source's self-similarity takes its place.
+- Real images are translated in training, not only generated ones.
 
-docs/notes/2026-11-25-lonepair.md has what was tried and measured.
+docs/notes/2026-11-25-lonepair.md lists experiments and measurements.
 """
 
 from __future__ import annotations
@@ -63,7 +67,7 @@ else:
     pyramid = lazy("lonepair.ops.pyramid")
     resize = lazy("lonepair.ops.resize")
 RANDOM_IMAGE = -1
-"""In a branch, instead of a start stage: the update generates a random image."""
+"""Stands in a branch for the start stage: the update generates a random image."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class LonepairConfig(Config):
         "standard": {},
         "full": {"steps": 1000, "finest_steps": 500},
     }
-    """draft, standard and full: longer from one to the next."""
+    """Each has more steps than the one before."""
 
     size: SizeConfig = SizeConfig(max_side=80, min_side=24)
     translation: TranslationConfig = TranslationConfig()
@@ -89,10 +93,11 @@ class LonepairConfig(Config):
     crop: CropConfig = CropConfig()
     clip: ClipConfig = ClipConfig()
     lambda_structure: float = 0.4
-    """Weight, 0 or more, of the source's layout beside the target's look; it rises over the coarse stages. A larger
-    value retains more of the source's shapes."""
+    """Weight, 0 or more, of the source's layout; the patch distance has weight 1. It rises over the coarse stages. A
+    larger value retains more of the source's shapes."""
     lambda_rarity: float = 0.3
-    """Weight, 0 or more, of mapping what is rare in the source to what is rare in the target, at the coarse stages."""
+    """Weight, 0 or more, of the rarity of each position at the coarse stages. A larger value maps rare parts of the
+    source more surely to rare parts of the target."""
     layout_grid: int = 32
     """Longest side, 4 to 64, of the grid on which layouts are compared. A larger value compares finer shapes and is
     slower."""
@@ -104,12 +109,12 @@ class LonepairConfig(Config):
     makes better samples."""
 
     def problems(self) -> list[str]:
-        found = self.patches.size_problems(self.size.min_side)
-        found += self.translation.stage_problems(0, self.growth.stages)
+        problems = self.patches.size_problems(self.size.min_side)
+        problems += self.translation.stage_problems(0, self.growth.stages)
         if not 4 <= self.layout_grid <= 64:
-            found.append(f"layout_grid is {self.layout_grid}: choose 4 to 64")
-        found += self.below(0, "lambda_structure", "lambda_rarity")
-        return found + self.outside_unit("random_start_probability", "random_image_probability")
+            problems.append(f"layout_grid is {self.layout_grid}: choose 4 to 64")
+        problems += self.below(0, "lambda_structure", "lambda_rarity")
+        return problems + self.outside_unit("random_start_probability", "random_image_probability")
 
 
 class Lonepair(PatchMethod, PairMethod):
@@ -125,7 +130,7 @@ class Lonepair(PatchMethod, PairMethod):
     config: LonepairConfig
 
     def branch(self, player: str, rng: RandomStream) -> tuple[int, int]:
-        """The stage at which the real image starts, or `RANDOM_IMAGE`, and the stored frame of the target."""
+        """The stage at which the real image enters, or `RANDOM_IMAGE`, and the index of the target's frame."""
         c = self.config
         if rng.host_bernoulli(c.random_image_probability):
             start_stage = RANDOM_IMAGE
@@ -133,46 +138,52 @@ class Lonepair(PatchMethod, PairMethod):
             start_stage = rng.host_integer(self.stage + 1)
         else:
             start_stage = min(c.start_stage, self.stage)
-        return start_stage, self.draw_frame(player.removeprefix("g_"), rng)
+        return start_stage, self.random_frame(player.removeprefix("g_"), rng)
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         assert inputs.branch
         rng, target, (start_stage, frame) = inputs.rng, player.removeprefix("g_"), inputs.branch
+
+        # A random image: patches alone.
         if start_stage == RANDOM_IMAGE:
-            drawn = self.random(target, self.visible_sizes(target, inputs), rng)
-            return {f"look_{target}": self.look(target, drawn, rng, frame)}
+            prediction = self.random(target, self.visible_sizes(target, inputs), rng)
+            return {f"patch_distance_{target}": self.patch_distance(target, prediction, rng, frame)}
+
+        # A translation: patches and layout. For crops the pyramid's level replaces the reduction of the full image.
         source = OTHER[target]
         real, sizes = inputs.real[source][-1], self.visible_sizes(source, inputs)
-        # Of a large picture the level below is as good as what in use is reduced to it, and there already.
-        shown = inputs.real[source][start_stage] if isinstance(sizes, nets.Crops) else real
-        drawn = self.translate(shown, sizes, target, start_stage, rng)
+        image = inputs.real[source][start_stage] if isinstance(sizes, nets.Crops) else real
+        prediction = self.translate(image, sizes, target, start_stage, rng)
         return {
-            f"look_{source}{target}": self.look(target, drawn, rng, frame),
-            f"structure_{source}{target}": self._lost(drawn, nets.crop_image(sizes, real), target),
+            f"patch_distance_{source}{target}": self.patch_distance(target, prediction, rng, frame),
+            f"structure_{source}{target}": self._layout_loss(prediction, nets.crop_image(sizes, real), target),
         }
 
-    def _lost(self, drawn: Tensor, real: Tensor, target: str) -> Tensor:
-        """What of the layout of `real` is not that of `drawn`, in the look of `target`, weighted: 0 at least."""
+    def _layout_loss(self, prediction: Tensor, real: Tensor, target: str) -> Tensor:
+        """Weighted loss, 0 or more, of the layout of `real` in `prediction`, its translation to the domain `target`."""
         c = self.config
         with torch.autocast(real.device.type, enabled=False):
-            ours, theirs = self._reduced(drawn), self._reduced(real)
-            # Weakly at first: what becomes what is decided by what is rare, a figure a figure. Self-similarity does not
-            # tell it: held from the start, a bright flame on a black sky became pale stones without a shape; left to
-            # chance, coins became holes between galaxies.
-            weight: float = c.lambda_structure * min(1.0, (self.stage + 1) / (c.coarse_stages + 1))
-            lost: Tensor = weight * (1 - losses.correlation(*map(losses.self_similarity, (ours, theirs))))
-            if self.is_fine:
-                return lost
-            # Rare in the target, not in what was drawn: there a white duck on black is as rare as a black one on white.
-            world = self._reduced(self.exemplar(target)())
-            alike = losses.correlation(losses.rarity(ours, world), losses.rarity(theirs, theirs))
-            rarity_weight: float = c.lambda_rarity
-            return lost + rarity_weight * (1 - alike)
+            prediction, real = self._to_layout_grid(prediction), self._to_layout_grid(real)
 
-    def _reduced(self, image: Tensor) -> Tensor:
-        """`image`, or all crops of one together, at the size at which layouts are compared."""
-        share = min(1.0, self.config.layout_grid / (max(image.shape[-2:]) * len(image) ** 0.5))
-        return resize.resize(image.float(), pyramid.scale_size((image.shape[-2], image.shape[-1]), share))
+            # Self-similarity. The weight rises over the coarse stages, where rarity decides which part becomes which.
+            # Self-similarity cannot decide that: at full weight from the start, a bright flame on a black sky became
+            # pale stones without a shape; without rarity, coins became holes between galaxies.
+            weight: float = c.lambda_structure * min(1.0, (self.stage + 1) / (c.coarse_stages + 1))
+            loss: Tensor = weight * (1 - losses.correlation(*map(losses.self_similarity, (prediction, real))))
+            if self.is_fine:
+                return loss
+
+            # Rarity, measured against the target and not within the prediction: within it, a white duck on black is as
+            # rare as a black one on white.
+            reference = self._to_layout_grid(self.exemplar(target)())
+            correlation = losses.correlation(losses.rarity(prediction, reference), losses.rarity(real, real))
+            rarity_weight: float = c.lambda_rarity
+            return loss + rarity_weight * (1 - correlation)
+
+    def _to_layout_grid(self, image: Tensor) -> Tensor:
+        """`image` at the size at which layouts are compared; crops of one image share the grid's area."""
+        factor = min(1.0, self.config.layout_grid / (max(image.shape[-2:]) * len(image) ** 0.5))
+        return resize.resize(image.float(), pyramid.scale_size((image.shape[-2], image.shape[-1]), factor))
 
     # -- use ------------------------------------------------------------------------------------------------------
 
@@ -180,19 +191,18 @@ class Lonepair(PatchMethod, PairMethod):
         self, image: Tensor, sizes: StageSizes, domain: str, start_stage: int | None, rng: RandomStream
     ) -> Tensor:
         start_stage = self.config.start_stage if start_stage is None else start_stage
-        # Crops begin above the stages that are drawn whole.
+        # With crops the image enters at a stage that processes the full image.
         last = self.generator(domain).full_image_stages(sizes) - 1
         start_stage = last if start_stage == -1 else min(start_stage, last)
-        entering = resize.resize_image(image, sizes[start_stage])
-        redrawn: Tensor = self.generator(domain)(
-            entering, sizes, start_stage, self.stage_noise(sizes, start_stage, rng)
-        )
-        return redrawn
+        network_input = resize.resize_image(image, sizes[start_stage])
+        noise_maps = self.stage_noise(sizes, start_stage, rng)
+        prediction: Tensor = self.generator(domain)(network_input, sizes, start_stage, noise_maps)
+        return prediction
 
     def sample(self, sizes: Mapping[str, Sequence[Size]], rng: RandomStream) -> dict[str, Tensor]:
         a = self.random("a", sizes["a"], rng)
         return {"a": a, "b": self.translate(a, sizes["a"], "b", None, rng)}
 
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
-        pictures = self.translation_preview(real, rng)
-        return [*pictures, ("random a", self.random("a", self.sizes["a"], rng))]
+        translations = self.translation_preview(real, rng)
+        return [*translations, ("random a", self.random("a", self.sizes["a"], rng))]

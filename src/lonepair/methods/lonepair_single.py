@@ -1,10 +1,18 @@
-"""`lonepair-single`: one growing generator that draws images with the patches of one, in a minute; no critic.
+"""`lonepair-single`: one small growing generator for random images like one image, trained in a minute; no critic.
 
-Ours: `lonepair` for one image. A step draws a random image, whose patches must be the image's, as often as it has them
-(the look of `lonepair`: a sliced Wasserstein distance and the nearest patches, here of patches that reach over the
-border, so that the sky is above), and the image itself from its
-coarsest size, by squared error, which ties coarse shapes to their detail (SinGAN's reconstruction). Patch synthesis
-(`patches.synthesis`) replaces the patches of samples by patches of the image.
+Published ideas used:
+- Patch distributions and nearest patches in place of a critic, as in `lonepair`.
+- Reconstruction of the image by squared error, which ties coarse shapes to their detail (SinGAN, Rott Shaham et al.,
+  ICCV 2019).
+
+Decided here:
+- A step generates a random image. Its loss is the patch distance of `lonepair`.
+- The same step reconstructs the image from its own coarsest size.
+- Patch synthesis (`patches.synthesis`) replaces the patches of samples by patches of the image.
+
+Our departures from `lonepair`:
+- Patches extend over the border, which a further channel marks (`border_channel_weight`): the sky stays above.
+- There is no source, so there is no layout loss, and patch synthesis retains large masses only.
 """
 
 from __future__ import annotations
@@ -55,7 +63,7 @@ class LonepairSingleConfig(Config):
         "standard": {},
         "full": {"steps": 1000, "finest_steps": 300},
     }
-    """draft, standard and full: longer from one to the next."""
+    """Each has more steps than the one before."""
 
     size: SizeConfig = SizeConfig(max_side=64, min_side=24)
     growth: GrowthConfig = replace(PATCH_GROWTH, stages=4)
@@ -80,40 +88,42 @@ class LonepairSingle(PatchMethod, SingleMethod):
     uses = frozenset({"sample", "sample_stage_sheet"})
     accepts_several = False
     config_class = LonepairSingleConfig
-    # A sample has no source: it keeps only where its large masses lie, and objects may become those of the target.
+    # A sample has no source whose shapes must stay. It retains the positions of large masses; the target's objects
+    # replace its own.
     synthesis = SynthesisConfig(layout_scale=1.0, layout_restoration=0.3)
 
     config: LonepairSingleConfig
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         sizes = self.visible_sizes("a", inputs)
-        found = {"look": self.look("a", self.random("a", sizes, inputs.rng), inputs.rng)}
+        # A random image: patches.
+        prediction = self.random("a", sizes, inputs.rng)
+        terms = {"patch_distance": self.patch_distance("a", prediction, inputs.rng)}
+        # The image itself, from its coarsest size: squared error.
         if self.config.lambda_rec:
-            rebuilt = self.render(self.reconstruction_maps(sizes), sizes)
-            found["rec"] = self.config.lambda_rec * losses.mean_squared_error(
-                rebuilt, nets.crop_image(sizes, inputs.real["a"][-1])
-            )
-        return found
+            reconstruction = self.render(self.reconstruction_maps(sizes), sizes)
+            real = nets.crop_image(sizes, inputs.real["a"][-1])
+            terms["rec"] = self.config.lambda_rec * losses.mean_squared_error(reconstruction, real)
+        return terms
 
     def noise_maps(self, sizes: StageSizes, rng: RandomStream) -> list[Tensor]:
         return self.generator("a").noise_maps(sizes, rng)
 
     def reconstruction_maps(self, sizes: StageSizes) -> list[Tensor]:
-        """The image itself at the coarsest size, and no noise after."""
+        """The image itself at the coarsest size, then zeros in place of noise."""
         first = resize.resize_image(self.exemplar("a")(), sizes[0])
         shapes = [self.generator("a").noise_shape(sizes, stage) for stage in range(len(sizes))]
         return [first, *(first.new_zeros(1, 1, 1, 1).expand(shape) for shape in shapes[1:])]
 
     def render(self, noises: Sequence[Tensor], sizes: StageSizes) -> Tensor:
-        drawn: Tensor = self.generator("a")(noises[0], sizes, 0, noises[1:])
-        return drawn
+        image: Tensor = self.generator("a")(noises[0], sizes, 0, noises[1:])
+        return image
 
     def translate(
         self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream
     ) -> Tensor:
         start_stage = min(start_stage or 0, len(sizes) - 1)
-        entering = resize.resize_image(image, sizes[start_stage])
-        redrawn: Tensor = self.generator(domain)(
-            entering, sizes, start_stage, self.stage_noise(sizes, start_stage, rng)
-        )
-        return redrawn
+        network_input = resize.resize_image(image, sizes[start_stage])
+        noise_maps = self.stage_noise(sizes, start_stage, rng)
+        prediction: Tensor = self.generator(domain)(network_input, sizes, start_stage, noise_maps)
+        return prediction

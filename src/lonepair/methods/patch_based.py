@@ -1,4 +1,4 @@
-"""What our methods without critics share: growing generators that patches teach, and the images they remember."""
+"""The base of `lonepair` and `lonepair-single`: growing generators, a loss on patches, and exemplars; no critics."""
 
 from __future__ import annotations
 
@@ -31,23 +31,25 @@ else:
     pyramid = lazy("lonepair.ops.pyramid")
     distance = lazy("lonepair.patches.distance")
 
-AT_ONCE = 1 << 17
-"""Generators of pictures of so many pixels are trained at the same time: larger ones fill cores, and memory, alone."""
-FRAMES = 8
-"""Of a clip so many frames, evenly spaced, are kept to say what it looks like."""
+MAX_PARALLEL_PIXELS = 1 << 17
+"""Number of pixels per step and generator up to which generators are trained in parallel. Above it one generator alone
+uses all cores, and two would need twice the memory."""
+EXEMPLAR_FRAMES = 8
+"""Largest number of a clip's frames, evenly spaced, that an exemplar holds."""
 CITATION = """@software{lonepair,
   title  = {lonepair: learning from a single representative},
   author = {{The lonepair founders}},
   year   = {2026}
 }"""
-_FILTERS = 2026
-"""Names the stream of the filters that patches are projected by."""
-
+_FILTER_SEED = 2026
+"""Seed of the random filters of the patch distance."""
 
 PATCH_GROWTH = GrowthConfig(pyramid_rule="geometric", blocks_per_stage=2, normalization="instance", stage_lr_decay=0.3)
-"""Growth of the generators that patches teach, but for the number of stages."""
+"""Growth of the generators of both methods; each sets its own number of stages."""
 PATCH_SCHEDULE = ScheduleConfig(steps=300, lr_drop_at=0.7, lr_drop_factor=0.3)
+"""Length of the training of both methods."""
 PATCH_ADAM = AdamConfig(beta2=0.99)
+"""Optimizer of both methods."""
 
 
 @dataclass(frozen=True)
@@ -57,32 +59,33 @@ class PatchConfig(Group):
     lr: float = 1e-3
     """Learning rate of the newest stage, between 0 and 1."""
     patch_size: int = 7
-    """Side of the patches that are compared, in pixels, an odd number from 3 to min_side. A larger value compares
+    """Side of the patches that the loss compares, in pixels, an odd number from 3 to min_side. A larger value compares
     larger shapes."""
     patch_scales: int = 2
-    """Number of scales, 1 or more, at which patches are compared: a stage's own size, half of it, ... A larger value
-    compares larger shapes, too."""
+    """Number of scales, 1 or more, at which the loss compares patches: a stage's own size, half of it, ... A larger
+    value compares larger shapes, too."""
     border_channel_weight: float = 0.0
     """Weight, 0 or more, in standard deviations of color, of a channel that marks the image's border in its patches. A
-    larger value keeps at the border what is there in the target."""
+    larger value keeps content of the target's border at the border."""
     lambda_detail: float = 0.5
-    """Weight, 0 or more, of the patches' fine detail alone beside full patches, from stage `coarse_stages` on. A larger
-    value is sharper."""
+    """Weight, 0 or more, of the distance of fine detail alone, from stage `coarse_stages` on; full patches have weight
+    1. A larger value is sharper."""
     lambda_nearest: float = 1.0
     """Weight, 0 or more, of the distance to the target's nearest patches. A larger value gives sharper edges and
-    completer objects."""
+    more complete objects."""
     noise_amplitude: float = 0.3
     """Amplitude, 0 or more, of the noise added to features from stage `coarse_stages` on. A larger value gives more
     fine texture."""
     coarse_stages: int = 3
-    """Number of coarse stages, 0 or more, that decide shapes, without noise and without the term of fine detail."""
+    """Number of coarse stages, 0 or more, without noise and without the distance of fine detail: they decide shapes. A
+    larger value leaves fewer stages for fine texture."""
     exemplar_max_side: int = 1024
-    """Longest side, in pixels, 0 or more, of the target that a model file keeps for patch synthesis; 0: the target at
-    training size alone. A larger value gives finer pictures and larger files."""
+    """Longest side, in pixels, 0 or more, of the target that the model file stores for patch synthesis; 0: the target
+    at training size alone. A larger value gives finer pictures and larger files."""
 
     def problems(self) -> list[str]:
-        found = self.below(1, "patch_scales") + self.not_rates("lr")
-        return found + self.below(
+        problems = self.below(1, "patch_scales") + self.not_rates("lr")
+        return problems + self.below(
             0,
             "border_channel_weight",
             "lambda_detail",
@@ -100,7 +103,7 @@ class PatchConfig(Group):
 
 
 class PatchMethod(Method):
-    """A generator for each domain, taught by the patches of that domain's image."""
+    """A generator for each domain, trained to produce the patches of that domain's image."""
 
     citation = CITATION
 
@@ -116,13 +119,13 @@ class PatchMethod(Method):
                 config.leaky_slope,
                 config.stages,
                 config.border_padding,
-                # A tanh that is once at its end stays there: nothing would bring a wrong black back.
+                # The gradient of a saturated tanh is 0: a wrong black would stay black.
                 final_tanh=False,
             )
             self.nets[f"exemplar_{domain}"] = nets.Exemplar(plan.channels)
-        self._looks: dict[tuple[str, int], distance.PatchDistribution] = {}
-        """Of the current stage, by domain and frame."""
-        self._making = threading.Lock()
+        self._distributions: dict[tuple[str, int], distance.PatchDistribution] = {}
+        """Patch distributions of the current stage's targets, by domain and frame."""
+        self._lock = threading.Lock()
 
     @classmethod
     def plan_for(cls, config: Config, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]) -> Plan:
@@ -133,7 +136,7 @@ class PatchMethod(Method):
 
     def add_stage(self) -> None:
         self.stage += 1
-        self._looks.clear()
+        self._distributions.clear()
         for domain in self.domains:
             self.generator(domain).add_stage(self.config.trained_stages)
             self.exemplar(domain).add_stage(self.sizes[domain][-1])
@@ -142,12 +145,12 @@ class PatchMethod(Method):
         for domain in self.domains:
             self.generator(domain).amplitudes[self.stage] = self.config.noise_amplitude * self.is_fine
             frames = levels[domain][-1]
-            wanted = torch.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().long()
-            self.exemplar(domain).set_images(frames[wanted.to(frames.device)])
+            indices = torch.linspace(0, len(frames) - 1, min(EXEMPLAR_FRAMES, len(frames))).round().long()
+            self.exemplar(domain).set_images(frames[indices.to(frames.device)])
 
     @property
     def is_fine(self) -> bool:
-        """Whether the current stage draws texture rather than shapes."""
+        """Whether the current stage learns fine texture rather than shapes: it is above the `coarse_stages`."""
         coarse_stages: int = self.config.coarse_stages
         return self.stage >= coarse_stages
 
@@ -164,38 +167,51 @@ class PatchMethod(Method):
 
     def schedule(self, stage: int) -> Schedule:
         c = self.config
+        # Steps fall geometrically from `steps` at the coarsest stage to `finest_steps` at the finest.
         steps = round(c.steps * (c.finest_steps / c.steps) ** (stage / (c.stages - 1)))
-        work = float(sum(map(self.pixels_per_step, range(stage + 1)))) / 4  # a pass of each generator, and no critics'
+        # Without critics a step costs about a quarter of a published method's.
+        work = float(sum(map(self.pixels_per_step, range(stage + 1)))) / 4
         update_order = [f"g_{domain}" for domain in self.domains]
-        at_once = self.pixels_per_step(stage) <= len(update_order) * AT_ONCE
-        return Schedule(steps, update_order, work, c.lr_drop_at, c.lr_drop_factor, at_once)
+        is_parallel = self.pixels_per_step(stage) <= len(update_order) * MAX_PARALLEL_PIXELS
+        return Schedule(steps, update_order, work, c.lr_drop_at, c.lr_drop_factor, independent_players=is_parallel)
 
-    def draw_frame(self, domain: str, rng: RandomStream) -> int:
-        """Index of the stored frame of `domain` that an update compares with: a random one of a clip's."""
+    def random_frame(self, domain: str, rng: RandomStream) -> int:
+        """Index of the exemplar's frame of `domain` that an update compares with: a random one for a clip."""
         count = len(self.exemplar(domain).images)
         return rng.host_integer(count) if count > 1 else 0
 
-    def look(self, domain: str, drawn: Tensor, rng: RandomStream, frame: int = 0) -> Tensor:
-        """Distance of the patches of `drawn`, an image or its crops, to those of stored frame `frame` of `domain`."""
-        key = (domain, frame)
-        with torch.autocast(drawn.device.type, enabled=False):
-            if key not in self._looks:
-                with self._making:  # one after the other: of a large target that takes much memory
-                    self._looks[key] = self._new_look(*key)
-            return self._looks[key].loss(drawn.float(), rng)
+    def patch_distance(self, domain: str, prediction: Tensor, rng: RandomStream, frame: int = 0) -> Tensor:
+        """Distance of the patches of `prediction` to those of the target of `domain` (`PatchDistribution.loss`).
 
-    def _new_look(self, domain: str, frame: int) -> distance.PatchDistribution:
-        c, filters = self.config, noise.RandomStream(_FILTERS, self.stage)
-        detail = c.lambda_detail * self.is_fine
-        target = self.exemplar(domain)(frame)
+        Args:
+            prediction: An image (1, c, h, w), or crops of one (b, c, h, w), in [-1, 1].
+            rng: Selects filters and patches.
+            frame: Index of the exemplar's frame that is the target.
+        """
+        key = (domain, frame)
+        with torch.autocast(prediction.device.type, enabled=False):
+            if key not in self._distributions:
+                # One at a time, for all threads: a large target needs much memory here.
+                with self._lock:
+                    self._distributions[key] = self._new_distribution(*key)
+            return self._distributions[key].loss(prediction.float(), rng)
+
+    def _new_distribution(self, domain: str, frame: int) -> distance.PatchDistribution:
+        c = self.config
         return distance.PatchDistribution(
-            target, c.patch_size, c.patch_scales, detail, c.lambda_nearest, filters, c.border_channel_weight
+            self.exemplar(domain)(frame),
+            c.patch_size,
+            c.patch_scales,
+            c.lambda_detail * self.is_fine,
+            c.lambda_nearest,
+            noise.RandomStream(_FILTER_SEED, self.stage),
+            c.border_channel_weight,
         )
 
     # -- use ------------------------------------------------------------------------------------------------------
 
     def generator(self, domain: str) -> GrowingGenerator:
-        """G of `domain`."""
+        """The generator of images of `domain`."""
         return self.nets[f"g_{domain}"]  # type: ignore[return-value]
 
     def exemplar(self, domain: str) -> Exemplar:
@@ -206,17 +222,17 @@ class PatchMethod(Method):
             self.exemplar(domain).set_detail(image)
 
     def stage_noise(self, sizes: StageSizes, start_stage: int, rng: RandomStream) -> list[Tensor] | None:
-        """Noise for the stages after `start_stage`."""
+        """Noise for the stages after `start_stage`; None where `noise_amplitude` is 0."""
         if self.config.noise_amplitude == 0:
             return None
         return self.generator(self.domains[0]).noise_maps(sizes, rng, start_stage + 1)
 
     def random(self, domain: str, sizes: StageSizes, rng: RandomStream) -> Tensor:
         """A random image of `domain`, or crops of one."""
-        first = rng.feature_noise(self.plan.channels, *sizes[0])
-        image: Tensor = self.generator(domain)(first, sizes, 0, self.stage_noise(sizes, 0, rng))
+        network_input = rng.feature_noise(self.plan.channels, *sizes[0])
+        image: Tensor = self.generator(domain)(network_input, sizes, 0, self.stage_noise(sizes, 0, rng))
         return image
 
     def parameter_counts(self) -> dict[str, int]:
-        parts = generator_parameter_counts(self.config.growth, self.config.width, self.plan.channels, head_norm=False)
-        return {f"g_{domain} {part}": count for domain in self.domains for part, count in parts.items()}
+        counts = generator_parameter_counts(self.config.growth, self.config.width, self.plan.channels, head_norm=False)
+        return {f"g_{domain} {part}": count for domain in self.domains for part, count in counts.items()}

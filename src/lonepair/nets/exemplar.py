@@ -1,4 +1,4 @@
-"""Images of a domain that a model keeps beside its weights: they say what the domain looks like."""
+"""Exemplars: images of a domain that a model stores beside its weights, from which patch synthesis takes patches."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ Size = tuple[int, int]
 class Exemplar(nn.Module):
     """Frames of a domain at the training size, and one frame at up to its full size.
 
-    It holds one frame of zeros, and no detail, until they are set.
+    A new one holds one frame of zeros and no detail.
     """
 
     images: Float[Tensor, "n c h w"]
     """Frames in [-1, 1] at the newest stage's size; one for an image, several for a clip."""
     detail_bytes: UInt8[Tensor, "1 c h2 w2"]
-    """A larger frame in 8 bits a channel; 0x0 pixels where there is none."""
+    """A larger frame with 8 bits per channel; 0x0 pixels where there is none."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -27,21 +27,21 @@ class Exemplar(nn.Module):
         self.register_buffer("detail_bytes", torch.zeros(1, channels, 0, 0, dtype=torch.uint8))
 
     def add_stage(self, size: Size) -> None:
-        """Resize `images` to one frame of zeros of (h, w) `size`."""
+        """Replace `images` by one frame of zeros of (h, w) `size`."""
         self.images = self.images.new_zeros(1, self._channels, *size)
 
     def set_images(self, images: Float[Tensor, "n c h w"]) -> None:
-        """Store a copy of `images`, of the size that `add_stage` made room for."""
+        """Store a copy of `images`, of the size given to `add_stage`."""
         assert images.shape[1:] == self.images.shape[1:]
         self.images = images.clone()
 
     def set_detail(self, image: Float[Tensor, "1 c h w"]) -> None:
-        """Store a frame of any size, in [-1, 1], rounded to 8 bits a channel."""
+        """Store a frame of any size, in [-1, 1], rounded to 8 bits per channel."""
         self.detail_bytes = ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
     def forward(self, index: int = 0) -> Float[Tensor, "1 c h w"]:
         """Frame number `index` at the training size, in [-1, 1]."""
-        # Contiguous whatever its layout was: rounding in what follows is then the same.
+        # In one memory layout, so that later operations round alike.
         return self.images[index : index + 1].contiguous()
 
     @property
@@ -52,7 +52,7 @@ class Exemplar(nn.Module):
         return self.detail_bytes.contiguous().float() / 127.5 - 1
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Make room for the state's frames: a plan states neither their number nor the size of the detail."""
+        """Allocate the state's frames first: a plan states neither their number nor the size of the detail."""
         images, detail = state.get(f"{prefix}images"), state.get(f"{prefix}detail_bytes")
         if images is not None and images.shape[1:] == self.images.shape[1:]:
             self.images = self.images.new_empty(images.shape)

@@ -71,7 +71,7 @@ def shared_factors(full_sizes: Collection[Size], stages: int, min_side: int, rul
     if min(small) < min_side:
         raise UserError(
             f"an image of {small[1]}x{small[0]} pixels (width x height) is too small: the coarsest stage needs "
-            f"{min_side} pixels on the shortest side; give a larger image or a smaller --min-side"
+            f"{min_side} pixels on the shortest side; give a larger image or a smaller `min_side`"
         )
     # The tiny slack keeps a product that is an integer up to rounding error from gaining a pixel.
     return [factor * (1 - 1e-12) for factor in RULES[rule](stages, min_side / min(small))[:-1]] + [1.0]

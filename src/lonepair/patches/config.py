@@ -22,6 +22,7 @@ _AT_LEAST = {
         "cut_threshold",
     ),
     1: (
+        "max_contrast_ratio",
         "similarity_stride",
         "patch_stride",
         "rounds",
@@ -29,15 +30,24 @@ _AT_LEAST = {
         "completeness_samples",
         "propagation_distance",
         "search_components",
+        "search_component_samples",
         "gpu_replacements",
         "clip_rounds",
         "clip_patch_stride",
         "clip_completeness_samples",
     ),
+    2: ("copied_region_min_run",),
     3: ("flow_window",),
 }
 """Smallest value -> the fields that have it."""
-_ABOVE_0 = ("novelty_threshold", "blend_sigma", "completeness", "clip_completeness", "flow_damping")
+_ABOVE_0 = (
+    "novelty_threshold",
+    "similarity_floor",
+    "blend_sigma",
+    "completeness",
+    "clip_completeness",
+    "flow_damping",
+)
 _RANGES = {"layout_scale": (0.1, 100.0), "layout_restoration": (0.0, 1.5), "max_scale_ratio": (1.05, 4.0)}
 
 
@@ -52,17 +62,20 @@ class SynthesisConfig:
     # Layout: what is retained of the prediction.
     layout_scale: float = 3.2
     """Scale of the layout that is retained, as a multiple of the model's coarsest scale, 0.1 to 100. Work begins
-    there. A larger value retains finer shapes of the prediction; a smaller one lets the target's objects replace
-    them."""
+    at that scale. A larger value retains finer shapes of the prediction; a smaller one lets the target's objects
+    replace them."""
     layout_restoration: float = 1.0
-    """Fraction, 0 to 1.5, of the layout that a round lost and the next round restores. A larger value keeps shapes
-    in place; above 1 smooth areas fill with dots; 0 lets the target's own layout creep in."""
+    """Fraction, 0 to 1.5, of the layout lost in a round that the next round restores. A larger value keeps shapes in
+    place; above 1 smooth areas fill with dots; at 0 the target's own layout replaces the prediction's."""
     novelty_threshold: float = 3.0
     """Distance to the target's patches, as a multiple of the image's median distance, above 0, at which only half
     of the lost layout is restored. A larger value also restores shapes that the target has nothing like."""
     similarity_stride: int = 3
     """Distance in pixels, 1 or more, between the patches that are compared with the target for `novelty_threshold`.
     A larger value is faster and gives a coarser similarity map."""
+    similarity_floor: float = 1e-4
+    """Smallest value, in squared units of the target's contrast, above 0, that counts as the median distance of
+    `novelty_threshold`. A larger value restores more layout where nearly all patches occur in the target."""
 
     # Patches, scales and rounds.
     patch_size: int = 7
@@ -73,7 +86,7 @@ class SynthesisConfig:
     rounds: int = 4
     """Rounds of search and blending at every scale of the model, 1 or more. More rounds are sharper and slower."""
     upscaling_rounds: int = 2
-    """The same at every scale above the model's own, 1 or more, where large shapes are settled."""
+    """`rounds` at every scale above the model's own, 1 or more, where large shapes no longer change."""
     max_scale_ratio: float = 1.4
     """Largest ratio of two successive scales above the model's own, 1.05 to 4. A larger value takes fewer scales:
     faster and rougher."""
@@ -82,62 +95,73 @@ class SynthesisConfig:
     and rougher."""
 
     # Search.
+    max_contrast_ratio: float = 3.0
+    """Largest ratio, 1 or more, of the target's contrasts along two directions of color; a smaller contrast counts as
+    the largest divided by it. A larger value gives the hues of a nearly gray target more weight in the search."""
     completeness: float = 0.015
     """Alpha of the completeness term (Granot et al., GPNN, CVPR 2022, eq. 2), in squared units of the target's
     contrast, above 0. A smaller value takes rare patches of the target more often."""
     completeness_samples: int = 512
-    """Number of the image's patches, 1 or more, that tell which patches of the target are not in use yet. A larger
-    value is more exact and slower."""
+    """Number of the image's patches, 1 or more, from which the completeness term estimates which patches of the target
+    are in use. A larger value is more exact and slower."""
     propagation_distance: int = 4
     """Largest distance, in patches, 1 or more, from which a patch takes over its neighbor's match; it is halved
     down to 1. A larger value finds good matches sooner and is slower."""
     search_components: int = 32
     """Number of principal components of the target's patches, 1 or more, along which patches are compared. A larger
     value is more exact and slower; 32 hold 0.95 of the variance of photographs and more."""
+    search_component_samples: int = 16384
+    """Approximate number of the target's patches, 1 or more, from which the components are computed. A larger value is
+    slower and hardly changes them."""
 
     # Copied regions.
     copied_region_share: float = 0.08
     """Side of the smallest region of successive patches that counts as copied out of the target, as a share of the
     longest side, above 0 to 1. Its patches are replaced. A larger value lets larger regions of the target appear; 1
-    any."""
+    lets all."""
+    copied_region_min_run: int = 2
+    """Side of the smallest copied region in patches, 2 or more, where `copied_region_share` gives less. A larger value
+    lets small images copy larger regions."""
     replacement_passes: int = 4
-    """Number of times, 0 or more, that copied regions are replaced in a round: what replaces them may be one, too.
-    A larger value leaves fewer copied regions."""
+    """Number of times, 0 or more, that copied regions are replaced in a round: their replacements may be copied
+    regions, too. A larger value leaves fewer."""
     gpu_replacement_passes: int = 2
-    """The same for a clip's frames on a GPU, 0 or more. There passes never end early, because the host reads no
-    result."""
+    """`replacement_passes` for a clip's frames on a GPU, 0 or more. There passes never end early, because the host
+    reads no result. A larger value leaves fewer copied regions and is slower."""
     gpu_replacements: int = 512
-    """Largest number of patches, 1 or more, that such a pass replaces. A larger value is slower."""
+    """Number of patches, 1 or more, that such a pass replaces at most. A larger value leaves fewer copied regions and
+    is slower."""
 
     # A clip's frames after the first.
     clip_rounds: int = 2
-    """Rounds for each frame of a clip after the first, at full size, 1 or more. With one a moving camera leaves
-    grids and ghosts; more are slower."""
+    """Rounds for each frame of a clip after the first, at full size, 1 or more. With one round a moving camera leaves
+    grids and ghosts; more rounds are slower."""
     clip_global_rounds: int = 1
-    """Number of those rounds, the first ones, 0 or more, in which `clip_completeness_samples` patches are also
-    searched for in all of the target. More bring new content sooner, and flicker more."""
+    """Number of those rounds, the first ones, 0 or more, in which `clip_completeness_samples` patches of the frame are
+    also searched for in all of the target. More rounds bring new content sooner, and flicker more."""
     clip_patch_stride: int = 3
     """Distance in pixels between patches of a clip's frames, 1 to `patch_size`. A smaller value is softer and
     slower."""
     clip_completeness: float = 0.1
-    """`completeness` for a clip's frames after the first. A smaller value flickers: the frame before has most
+    """`completeness` for a clip's frames after the first, above 0. A smaller value flickers: the frame before has most
     patches in use already."""
     clip_completeness_samples: int = 128
-    """`completeness_samples` for a clip's frames after the first."""
+    """`completeness_samples` for a clip's frames after the first, 1 or more. A larger value is more exact and
+    slower."""
     clip_half_search: bool = True
-    """Whether a clip's frames search only every second row and column of the target's patches where they search all
-    of it: four times as fast, and rougher."""
+    """Whether a search of all of the target for a clip's frame takes only every second row and column of patches: four
+    times as fast, and rougher."""
 
     # Motion between a clip's frames.
     flow_window: int = 25
     """Side in pixels, at the networks' resolution, 3 or more, of the squares whose motion is estimated as one. A
     larger value is steadier and follows small objects less; motions up to a quarter of it are followed."""
     flow_iterations: int = 3
-    """Number of times, 0 or more, that the motion that remains is estimated. A larger value follows faster motion;
-    0 takes every clip to stand still."""
+    """Iterations of the motion estimate, 0 or more. A larger value follows faster motion; 0 assumes that nothing
+    moves."""
     flow_damping: float = 5e-3
-    """Squared contrast per pixel, above 0, below which a square stands still. A larger value ignores more noise,
-    and more motion of faint texture."""
+    """Squared contrast per pixel, above 0, below which a square is taken to stand still. A larger value ignores more
+    noise, and more motion of faint texture."""
     cut_threshold: float = 0.3
     """Mean absolute difference of two frames in [-1, 1] after motion, 0 or more, above which a cut lies between
     them: synthesis starts again. A larger value finds fewer cuts."""

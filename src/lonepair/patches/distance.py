@@ -13,14 +13,14 @@ from torch import Tensor
 from lonepair.ops.device import is_on_cpu
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.padding import reflect_pad
-from lonepair.ops.regions import narrow_at
 from lonepair.ops.resize import resize
 from lonepair.patches.search import NearestPatches, patches_of
+from lonepair.patches.subset import reduce_target, sample_patches
 
 
-def random_filters(count: int, channels: int, patch: int, rng: RandomStream) -> Float[Tensor, "{count} {channels} p p"]:
-    """`count` directions, uniform on the unit sphere, in the space of patches of `patch` x `patch` pixels."""
-    filters = rng.normal(count, channels, patch, patch)
+def random_filters(count: int, channels: int, side: int, rng: RandomStream) -> Float[Tensor, "{count} {channels} p p"]:
+    """`count` directions, uniform on the unit sphere, in the space of patches of `side` x `side` pixels."""
+    filters = rng.normal(count, channels, side, side)
     unit: Tensor = filters / filters.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
     return unit
 
@@ -29,24 +29,30 @@ class ColorWhitening:
     """Colors relative to a target's own: its mean and its ZCA whitening matrix.
 
     The whitened target has uncorrelated colors of standard deviation 1. Hues that a nearly gray target lacks then
-    weigh more than channel by channel, where they would pass for slight noise. A direction's standard deviation counts
-    as at least a third of the largest (with a tenth hues dominate, and images become smooth) and half a gray value.
+    weigh more than channel by channel, where they would pass for slight noise.
     """
 
-    def __init__(self, target: Float[Tensor, "1 c h w"]) -> None:
+    def __init__(self, target: Float[Tensor, "1 c h w"], max_ratio: float = 3.0) -> None:
+        """
+        Args:
+            target: In [-1, 1].
+            max_ratio: Largest ratio, 1 or more, of the standard deviations along two directions of color. A smaller
+                one counts as the largest divided by it. With 10 hues dominate, and images become smooth.
+        """
         colors = target[0].flatten(1)
         self._mean = colors.mean(1).view(1, -1, 1, 1)
         centered = colors - colors.mean(1, keepdim=True)
         variances, directions = torch.linalg.eigh((centered @ centered.T / colors.shape[1]).double())
         spread = variances.clamp(min=0).sqrt()
-        spread = spread.clamp(min=max(float(spread.max()) / 3, 1 / 255))
+        # Half a gray value at least: a flat target has no contrast to divide by.
+        spread = spread.clamp(min=max(float(spread.max()) / max_ratio, 1 / 255))
         self._units = (directions / spread @ directions.T).to(target.dtype)
 
     def __call__(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """`image` in units of the target's contrast."""
         # A convolution of three channels is computed as one of sixteen, in as much memory.
-        measured: Tensor = (self._units @ (image - self._mean).flatten(2)).view_as(image)
-        return measured
+        whitened: Tensor = (self._units @ (image - self._mean).flatten(2)).view_as(image)
+        return whitened
 
 
 def sliced_wasserstein(
@@ -54,17 +60,19 @@ def sliced_wasserstein(
 ) -> Float[Tensor, ""]:
     """Sliced Wasserstein-1 distance between all patches of `one` and all patches of `other`.
 
-    Each filter projects every patch to a number; the distance of two sets of numbers is the mean difference of their
-    sorted values (Rabin et al. 2011), averaged over filters. Images need not be of one size: the longer list is read
-    at the shorter one's quantiles, interpolated. Elnekave and Weiss (GPDM, CVPR 2022) generate images by descending it.
+    Each filter projects every patch to a number. The distance of two sets of numbers is the mean absolute difference
+    of their sorted values (Rabin et al. 2011), averaged over filters. Images may differ in size: the longer list is
+    read at the shorter one's quantiles, interpolated. Elnekave and Weiss (GPDM, CVPR 2022) generate images by
+    descending this distance.
     """
-    a, b = (_sorted(_projected(image, filters)) for image in (one, other))
-    if a.shape[1] > b.shape[1]:
-        a, b = b, a
-    return (a - _at_quantiles(b, a.shape[1])).abs().mean()
+    shorter, longer = (_sorted(_project(image, filters)) for image in (one, other))
+    if shorter.shape[1] > longer.shape[1]:
+        shorter, longer = longer, shorter
+    return (shorter - _at_quantiles(longer, shorter.shape[1])).abs().mean()
 
 
-def _projected(image: Float[Tensor, "b c h w"], filters: Tensor, step: int = 1) -> Float[Tensor, "f n"]:
+def _project(image: Float[Tensor, "b c h w"], filters: Tensor, step: int = 1) -> Float[Tensor, "f n"]:
+    """The patches of `image` at every `step`-th position, projected by each filter."""
     return F.conv2d(image, filters, stride=step).transpose(0, 1).flatten(1).float()
 
 
@@ -85,191 +93,186 @@ def _at_quantiles(values: Float[Tensor, "f n"], count: int) -> Float[Tensor, "f 
 
 
 class PatchDistribution:
-    """The patches of one target at its own size and at half of it, as a loss for images of any size.
+    """The patches of one target at several scales, each half of the one before, as a loss for images of any size.
 
-    Each level compares distributions of whole patches and, with weight `detail`, of the detail that halving the image
-    removes, both in units of the target's contrast there. Without the second term fine grain hardly counts: nearly
-    all variance of a patch is in its mean. The target's sorted projections are stored for each of `BANKS` sets of
-    filters; a call takes a random set, and at most `MOST` random patches of the image.
+    Every scale has up to three terms, in units of the target's contrast there:
+
+    - the distance of the distributions of full patches;
+    - with weight `detail_weight`, the same for the detail that halving the image removes. Without it fine grain hardly
+      counts: nearly all variance of a patch is in its mean;
+    - with weight `nearest_weight`, the distance to the target's nearest patches. Projections of patches are nearly
+      Gaussian and say little about whether a patch occurs in the target.
 
     Images are mirrored outward by half a patch: otherwise pixels at the border belong to fewer patches and are less
-    constrained. With `frame` the area beyond the border is empty instead, and one more channel marks it with that
-    weight, in standard deviations of color: content at the target's border then stays at the image's border.
+    constrained. With a `border_weight` the area beyond the border is empty instead, and one more channel marks it:
+    content at the target's border then stays at the image's border.
 
-    Projections of patches are nearly Gaussian and say little of whether a patch occurs in the target. With weight
-    `nearest`, `QUERIES` patches are also compared with the target's nearest, where `COMPLETENESS` keeps them from
-    sharing a few patches.
+    The constants below act in training only. Like a batch size, they trade speed and memory for the noise of the loss;
+    who wants a longer or a shorter training sets `steps`. They are therefore no settings.
     """
 
-    BANKS, FILTERS, MOST = 8, 64, 4096
-    ALL, KNOWN = 1 << 16, 1 << 14
-    """A target of up to `ALL` patches is represented by all of them, a larger one by `KNOWN`, evenly spaced."""
-    QUANTILES = 2 * MOST
-    """Number of quantiles that represent a projection; it bounds the memory."""
-    QUERIES, COMPLETENESS = 1024, 0.01
+    BANKS, FILTERS = 8, 64
+    """The target's projections are stored for `BANKS` sets of `FILTERS` filters; each call takes a random set."""
+    MAX_PATCHES = 4096
+    """Largest number of patches of the image in a call; they are chosen at random."""
+    MAX_TARGET_PATCHES, REDUCED_TARGET_PATCHES = 1 << 16, 1 << 14
+    """A target of more than the first number of patches is represented by at most the second, evenly spaced."""
+    QUANTILES = 2 * MAX_PATCHES
+    """Number of quantiles that represent the target's projections; it bounds the memory."""
+    NEAREST_SAMPLES = 1024
+    """Largest number of the image's patches that are compared with their nearest."""
+    COMPLETENESS = 0.01
+    """Alpha of GPNN's completeness term: it keeps those patches from sharing a few of the target's."""
 
     def __init__(
         self,
         target: Float[Tensor, "1 c h w"],
-        patch: int,
-        levels: int,
-        detail: float,
-        nearest: float,
+        patch_size: int,
+        scales: int,
+        detail_weight: float,
+        nearest_weight: float,
         rng: RandomStream,
-        frame: float = 0.0,
+        border_weight: float = 0.0,
     ) -> None:
-        self._levels: list[list[_Distribution | _Nearness]] = []
-        for _ in range(levels):
-            terms: list[_Distribution | _Nearness] = [_Distribution(1.0, _whole, patch, target, rng, frame)]
-            if detail:
-                terms.append(_Distribution(detail, _fine, patch, target, rng, frame))
-            if nearest:
-                terms.append(_Nearness(nearest, patch, target, frame))
-            self._levels.append(terms)
-            if min(target.shape[-2:]) < (3 if frame else 6) * patch:
-                break  # framed, even the patches of a very small image differ: they say what is above what
-            target = _halved(target)
+        """
+        Args:
+            target: In [-1, 1].
+            patch_size: Side of the patches in pixels, odd.
+            scales: Number of scales, 1 or more; fewer where the target becomes too small.
+            detail_weight: Weight of the detail term, 0 or more; the full patches' is 1.
+            nearest_weight: Weight of the nearest patches' term, 0 or more.
+            rng: Stream of the filters.
+            border_weight: Value, 0 or more, in standard deviations of color, of the border channel inside the image;
+                0: no border channel.
+        """
+        self._scales: list[list[_DistributionTerm | _NearestTerm]] = []
+        for _ in range(scales):
+            terms: list[_DistributionTerm | _NearestTerm] = [
+                _DistributionTerm(1.0, _full_patches, patch_size, target, rng, border_weight)
+            ]
+            if detail_weight:
+                terms.append(_DistributionTerm(detail_weight, _fine_detail, patch_size, target, rng, border_weight))
+            if nearest_weight:
+                terms.append(_NearestTerm(nearest_weight, patch_size, target, border_weight))
+            self._scales.append(terms)
+            # With a border channel even the few patches of a very small image differ: they say what is above what.
+            if min(target.shape[-2:]) < (3 if border_weight else 6) * patch_size:
+                break
+            target = _halve(target)
 
     def loss(self, image: Float[Tensor, "b c h w"], rng: RandomStream) -> Float[Tensor, ""]:
-        """Sliced Wasserstein-2 distance of `image` to the target plus that to the nearest patches, mean over levels.
+        """Weighted sum of the terms, mean over scales.
 
         Several images are crops of one: their patches are pooled, and there is no area beyond their borders.
 
-        The squared distances keep colors in the target's gamut: the mean absolute difference takes little notice of a
-        few patches far from all of the target's, and the layout loss rewards strong contrast.
+        Differences are squared (Wasserstein-2), which keeps colors in the target's gamut: the mean absolute difference
+        takes little notice of a few patches far from all of the target's, and the layout loss rewards strong contrast.
         """
         distances: list[Tensor] = []
-        for index, terms in enumerate(self._levels):
-            image = _halved(image) if index else image
+        for number, terms in enumerate(self._scales):
+            image = _halve(image) if number else image
             distances += [term.weight * term.distance(image, rng) for term in terms]
-        return torch.stack(distances).sum() / len(self._levels)
+        return torch.stack(distances).sum() / len(self._scales)
 
 
-class _Distribution:
-    """Distance of two distributions of patches of `side` pixels, of the images after `of`."""
+class _DistributionTerm:
+    """Distance of the distributions of two images' patches of `side` pixels, each image after `transform`."""
 
     def __init__(
-        self, weight: float, of: Callable[[Tensor], Tensor], side: int, target: Tensor, rng: RandomStream, frame: float
+        self,
+        weight: float,
+        transform: Callable[[Tensor], Tensor],
+        side: int,
+        target: Tensor,
+        rng: RandomStream,
+        border_weight: float,
     ) -> None:
         self.weight = weight
-        self._of, self._side, self._frame = of, side, frame
-        self._contrast = ColorWhitening(of(target))
-        channels = target.shape[1] + (frame > 0)
+        self._transform, self._side, self._border_weight = transform, side, border_weight
+        self._whitening = ColorWhitening(transform(target))
+        channels = target.shape[1] + (border_weight > 0)
         banks = [random_filters(PatchDistribution.FILTERS, channels, side, rng) for _ in range(PatchDistribution.BANKS)]
         self._filters = torch.stack(banks).to(target.device)
-        theirs = self._prepared(target)
-        self._theirs = _known(theirs, side)
-        self._kept: dict[int, Tensor] = {}
-        self._of_all: Tensor | None = None
+        self._target = _represent(self._prepare(target), side)
+        self._quantiles: dict[int, Tensor] = {}
+        """The target's sorted projections by the number of a bank, as they are first needed."""
+        self._quantiles_of_all: Tensor | None = None
 
     def distance(self, image: Tensor, rng: RandomStream) -> Float[Tensor, ""]:
         """Sliced Wasserstein-2 distance to the target, in units of its contrast."""
         bank = rng.integer(PatchDistribution.BANKS).view(1)
-        some, step = _some(self._prepared(image), self._side, PatchDistribution.MOST, rng)
-        ours = _sorted(_projected(some, self._filters.index_select(0, bank)[0], step))
-        apart = ours - _at_quantiles(self._distributed(bank), ours.shape[1])
-        return apart.square().mean(1).add(1e-8).sqrt().mean()
+        sample, step = sample_patches(self._prepare(image), self._side, PatchDistribution.MAX_PATCHES, rng)
+        values = _sorted(_project(sample, self._filters.index_select(0, bank)[0], step))
+        difference = values - _at_quantiles(self._target_quantiles(bank), values.shape[1])
+        # The mean over filters of W2 = (mean of squared differences of sorted values)^(1/2).
+        return difference.square().mean(1).add(1e-8).sqrt().mean()
 
-    def _distributed(self, bank: Int[Tensor, 1]) -> Float[Tensor, "f n"]:
+    def _target_quantiles(self, bank: Int[Tensor, 1]) -> Float[Tensor, "f n"]:
+        """The target's sorted projections by the filters of `bank`."""
         if is_on_cpu(bank):
             # One bank at a time: most frames of a clip are compared once.
-            return self._of_bank(int(bank))
-        if self._of_all is None:  # the host does not know the bank
-            self._of_all = torch.stack([self._of_bank(number) for number in range(PatchDistribution.BANKS)])
-        return self._of_all.index_select(0, bank)[0]
+            return self._quantiles_of_bank(int(bank))
+        # The host does not read the number of the bank.
+        if self._quantiles_of_all is None:
+            self._quantiles_of_all = torch.stack([self._quantiles_of_bank(n) for n in range(PatchDistribution.BANKS)])
+        return self._quantiles_of_all.index_select(0, bank)[0]
 
-    def _of_bank(self, bank: int) -> Float[Tensor, "f n"]:
-        if bank not in self._kept:
-            image, _, step = self._theirs
+    def _quantiles_of_bank(self, bank: int) -> Float[Tensor, "f n"]:
+        if bank not in self._quantiles:
+            image, _, step = self._target
             with torch.no_grad():
-                found = _sorted(_projected(image, self._filters[bank], step))
-                self._kept[bank] = _at_quantiles(found, min(found.shape[1], PatchDistribution.QUANTILES))
-        return self._kept[bank]
+                values = _sorted(_project(image, self._filters[bank], step))
+                self._quantiles[bank] = _at_quantiles(values, min(values.shape[1], PatchDistribution.QUANTILES))
+        return self._quantiles[bank]
 
-    def _prepared(self, image: Tensor) -> Tensor:
-        return _bordered(self._contrast(self._of(image)), self._side, self._frame)
+    def _prepare(self, image: Tensor) -> Tensor:
+        return _extend(self._whitening(self._transform(image)), self._side, self._border_weight)
 
 
-class _Nearness:
+class _NearestTerm:
     """Distance of an image's patches to the nearest of the target's."""
 
-    def __init__(self, weight: float, side: int, target: Tensor, frame: float) -> None:
-        self.weight, self._side, self._frame = weight, side, frame
-        self._contrast = ColorWhitening(target)
-        prepared = self._contrast(target)
+    def __init__(self, weight: float, side: int, target: Tensor, border_weight: float) -> None:
+        self.weight, self._side, self._border_weight = weight, side, border_weight
+        self._whitening = ColorWhitening(target)
+        whitened = self._whitening(target)
         # Mirrored patches do not occur in the target.
-        theirs = _bordered(prepared, side, frame) if frame else prepared
-        self._theirs = NearestPatches(*_known(theirs, side))
+        extended = _extend(whitened, side, border_weight) if border_weight else whitened
+        self._search = NearestPatches(*_represent(extended, side))
 
     def distance(self, image: Tensor, rng: RandomStream) -> Float[Tensor, ""]:
-        """Root mean square difference of some patches to their nearest, in units of the target's contrast."""
-        some, step = _some(
-            _bordered(self._contrast(image), self._side, self._frame), self._side, PatchDistribution.QUERIES, rng
-        )
-        ours = patches_of(some, self._side, step)
-        found = self._theirs(self._theirs.queries(some, step), PatchDistribution.COMPLETENESS)
-        nearest = self._theirs.patches(found)
-        return (ours - nearest).square().mean().add(1e-8).sqrt()
+        """Root mean square difference of a sample of patches to their nearest, in units of the target's contrast."""
+        extended = _extend(self._whitening(image), self._side, self._border_weight)
+        sample, step = sample_patches(extended, self._side, PatchDistribution.NEAREST_SAMPLES, rng)
+        patches = patches_of(sample, self._side, step)
+        matches = self._search(self._search.queries(sample, step), PatchDistribution.COMPLETENESS)
+        return (patches - self._search.patches(matches)).square().mean().add(1e-8).sqrt()
 
 
-def _some(
-    image: Float[Tensor, "b c h w"], side: int, most: int, rng: RandomStream
-) -> tuple[Float[Tensor, "b c h2 w2"], int]:
-    """A random subset of at most `most` patches: `image` from the first of them on, and their step.
-
-    The start is random, so that every patch has the same chance; the other patches need not be computed.
-    """
-    step = _step(image, side, most)
-    if is_on_cpu(image):
-        return image[:, :, rng.host_integer(step) :, rng.host_integer(step) :], step
-    # Always the same number, so that the host knows all sizes: patches are aligned to one end or the other, at random.
-    # The patches that are left over at an end, fewer than a step, are half as likely.
-    for axis in (2, 3) if step > 1 else ():
-        places = image.shape[axis] - side + 1
-        first = rng.integer(step) + rng.integer(2) * (places % step)
-        image = narrow_at(image, axis, first, side + (places // step - 1) * step)
-    return image, step
+# -- images -----------------------------------------------------------------------------------------------------------
 
 
-def _step(image: Tensor, side: int, most: int) -> int:
-    """The smallest step in pixels at which `image` has at most `most` patches."""
-    rows, columns = image.shape[-2] - side + 1, image.shape[-1] - side + 1
-    step = 1
-    while len(image) * -(-rows // step) * -(-columns // step) > most:
-        step += 1
-    return step
+def _represent(target: Tensor, side: int) -> tuple[Tensor, int, int]:
+    """`reduce_target` with the constants of `PatchDistribution`."""
+    return reduce_target(target, side, PatchDistribution.MAX_TARGET_PATCHES, PatchDistribution.REDUCED_TARGET_PATCHES)
 
 
-def _known(image: Float[Tensor, "1 c h w"], side: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
-    """A packed target, the side of its patches, and the step between those that represent it."""
-    is_small = _step(image, side, PatchDistribution.ALL) == 1
-    return _packed(image, side, 1 if is_small else _step(image, side, PatchDistribution.KNOWN))
-
-
-def _packed(image: Float[Tensor, "1 c h w"], side: int, step: int) -> tuple[Float[Tensor, "1 c h2 w2"], int, int]:
-    """`image`, `side` and `step`, without the pixels between patches that do not touch: they would fill the memory."""
-    if step <= side:
-        return image, side, step
-    apart = image.unfold(2, side, step).unfold(3, side, step)
-    return apart.permute(0, 1, 2, 4, 3, 5).flatten(4, 5).flatten(2, 3), side, side
-
-
-def _bordered(image: Tensor, side: int, frame: float) -> Tensor:
+def _extend(image: Tensor, side: int, border_weight: float) -> Tensor:
     """`image`, in units of contrast, extended by half a patch beyond its border."""
     reach = side // 2 if len(image) == 1 else 0
-    if frame == 0:
+    if border_weight == 0:
         return reflect_pad(image, reach)
-    return F.pad(torch.cat([image, torch.full_like(image[:, :1], frame)], 1), [reach] * 4)
+    return F.pad(torch.cat([image, torch.full_like(image[:, :1], border_weight)], 1), [reach] * 4)
 
 
-def _whole(image: Tensor) -> Tensor:
+def _full_patches(image: Tensor) -> Tensor:
     return image
 
 
-def _halved(image: Tensor) -> Tensor:
+def _halve(image: Tensor) -> Tensor:
     return resize(image, ((image.shape[-2] + 1) // 2, (image.shape[-1] + 1) // 2))
 
 
-def _fine(image: Tensor) -> Tensor:
+def _fine_detail(image: Tensor) -> Tensor:
     """The detail of `image` that halving it removes."""
-    return image - resize(_halved(image), (image.shape[-2], image.shape[-1]))
+    return image - resize(_halve(image), (image.shape[-2], image.shape[-1]))

@@ -39,14 +39,14 @@ class Lattice:
         h, w = ((n - 1) * self.step + self.side for n in self.shape)
         return h, w
 
-    def over(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h2 w2"]:
+    def pad(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h2 w2"]:
         """`image` with its last row and column repeated as far as the patches extend."""
         h, w = self._padded_size
         return F.pad(image, [0, w - self.size[1], 0, h - self.size[0]], mode="replicate")
 
     # -- blending -------------------------------------------------------------------------------------------------
 
-    def assembled(
+    def assemble(
         self, texture: Float[Tensor, "1 c h2 w2"], index: Int[Tensor, m], sigma: float = math.inf
     ) -> Float[Tensor, "1 c {self.size[0]} {self.size[1]}"]:
         """The image whose every pixel is the weighted mean of the patches of `texture` that cover it.
@@ -55,19 +55,20 @@ class Lattice:
             index: For each position of the lattice, the patch of `texture` there.
             sigma: Standard deviation in pixels of the Gaussian patch weights. Smaller is sharper and rougher.
         """
+        # The index of each patch's first pixel in the texture.
         (rows, columns), step = self.shape, self.step
         colors, width = texture[0].flatten(1), texture.shape[3]
-        own = width - self.side + 1
-        first = index // own * width + index % own
+        patches_in_row = width - self.side + 1
+        first = index // patches_in_row * width + index % patches_in_row
         total_weights = _total_weights(self, sigma, texture.device, texture.dtype)
         if texture.device.type != "cpu":
-            return self.folded(colors, first, width, sigma) / total_weights
-        near, weights = torch.arange(self.side), _weights(self.side, sigma)
-        # Pixels by their position within a step: one pixel of all patches is then added as one block.
+            return self.fold_patches(colors, first, width, sigma) / total_weights
+        # On a CPU, pixels by their position within a step: one pixel of all patches is then added as one block.
+        offset, weights = torch.arange(self.side), _weights(self.side, sigma)
         beyond = (self.side - 1) // step
         total = texture.new_zeros(len(colors), step, step, rows + beyond, columns + beyond)
         for dy in range(self.side):
-            strips = colors.index_select(1, (first + (dy * width + near)[:, None]).flatten())
+            strips = colors.index_select(1, (first + (dy * width + offset)[:, None]).flatten())
             strips = strips.view(len(colors), self.side, rows, columns)
             for dx in range(self.side):
                 (y, row), (x, column) = divmod(dy, step), divmod(dx, step)
@@ -76,7 +77,7 @@ class Lattice:
         image = total.permute(0, 3, 1, 4, 2).flatten(3, 4).flatten(1, 2)[:, : self.size[0], : self.size[1]]
         return (image / total_weights)[None]
 
-    def folded(
+    def fold_patches(
         self, colors: Float[Tensor, "c k"], first: Int[Tensor, m], width: int, sigma: float
     ) -> Float[Tensor, "1 c {self.size[0]} {self.size[1]}"]:
         """The weighted sum of patches in few launches, for a GPU; a CPU would be slow at it.
@@ -86,8 +87,8 @@ class Lattice:
             first: The index of each patch's first pixel there.
             width: Width of the texture in pixels.
         """
-        near = torch.arange(self.side, device=first.device)
-        pixels = (near[:, None] * width + near).flatten()
+        offset = torch.arange(self.side, device=first.device)
+        pixels = (offset[:, None] * width + offset).flatten()
         patches = colors.index_select(1, (first + pixels[:, None]).flatten()).view(len(colors), len(pixels), len(first))
         patches = patches * _patch_weights(self.side, sigma, colors.device, colors.dtype)
         return F.fold(patches.flatten(0, 1), self._padded_size, self.side, stride=self.step)[
@@ -101,7 +102,7 @@ class Lattice:
             total[offset :: self.step][: self.shape[axis]] += weight
         return total[: self.size[axis]]
 
-    def spread(self, values: Float[Tensor, m]) -> Float[Tensor, "1 1 {self.size[0]} {self.size[1]}"]:
+    def to_pixels(self, values: Float[Tensor, m]) -> Float[Tensor, "1 1 {self.size[0]} {self.size[1]}"]:
         """One value a patch as one a pixel: that of the patch whose center is nearest."""
         rows, columns = (
             ((torch.arange(n, device=values.device) - self.side // 2) / self.step).round().long().clamp(0, count - 1)
@@ -114,11 +115,12 @@ class Lattice:
     def moves(self, shape: tuple[int, int], distance: int) -> Iterator[Move]:
         """Candidates for better matches (Barnes et al., PatchMatch, SIGGRAPH 2009).
 
-        First the position beside a neighbor's match, of neighbors `distance` patches away and, halved again and again,
-        1; then the positions around a patch's own match.
+        First the position beside a neighbor's match, for neighbors `distance`, `distance` / 2, ..., 1 patches away;
+        then the eight positions around a patch's own match.
 
         Args:
             shape: Number of the target's patches in a column and in a row.
+            distance: Of the farthest neighbors, in patches of the lattice.
         """
         while distance >= 1:
             for dy, dx in ((-distance, 0), (distance, 0), (0, -distance), (0, distance)):
@@ -132,31 +134,31 @@ class Lattice:
         for dy in (-1, 0, 1):
             for dx in (-1, 0, 1):
                 if dy or dx:
-                    yield functools.partial(_moved, dy, dx, shape)
+                    yield functools.partial(_move, dy, dx, shape)
 
-    def _beside(self, dy: int, dx: int, shape: tuple[int, int], places: Tensor) -> Tensor:
-        neighbor, offset = _neighbors(self.shape, dy, dx, self.step, places.device)
-        return _within(places.index_select(1, neighbor) + offset, shape)
+    def _beside(self, dy: int, dx: int, shape: tuple[int, int], positions: Tensor) -> Tensor:
+        """The positions beside the matches of the neighbors `dy` rows below and `dx` columns to the right."""
+        neighbor, offset = _neighbors(self.shape, dy, dx, self.step, positions.device)
+        return _clamp_positions(positions.index_select(1, neighbor) + offset, shape)
 
-    def carried(
-        self, matches: Int[Tensor, m], flow: Float[Tensor, "1 2 h w"], shape: tuple[int, int]
-    ) -> Int[Tensor, m]:
+    def carry(self, matches: Int[Tensor, m], flow: Float[Tensor, "1 2 h w"], shape: tuple[int, int]) -> Int[Tensor, m]:
         """`matches` after the image moved by `flow`, (dx, dy) in pixels; a patch moves as its center does.
 
         Args:
             shape: Number of the target's patches in a column and in a row.
         """
+        # The motion at the center of each patch.
         here = [self.step * torch.arange(count, device=matches.device) for count in self.shape]
         centers = [(at + self.side // 2).clamp(max=n - 1) for at, n in zip(here, self.size, strict=True)]
-        moved = flow[0][:, centers[0][:, None], centers[1]]
-        # Where each patch's content was before, the patch of the lattice nearest to that, and the rest of the way.
-        there = [here[0][:, None] - moved[1], here[1] - moved[0]]
-        near = [(at / self.step).round().long().clamp(0, n - 1) for at, n in zip(there, self.shape, strict=True)]
-        match = matches.view(self.shape)[near[0], near[1]]
-        rest = [(at - self.step * index).round().long() for at, index in zip(there, near, strict=True)]
-        return _clamped(match // shape[1] + rest[0], match % shape[1] + rest[1], shape).flatten()
+        motion = flow[0][:, centers[0][:, None], centers[1]]
+        # The position of the patch's content before, the patch of the lattice nearest to that, and the rest of the way.
+        before = [here[0][:, None] - motion[1], here[1] - motion[0]]
+        nearest = [(at / self.step).round().long().clamp(0, n - 1) for at, n in zip(before, self.shape, strict=True)]
+        match = matches.view(self.shape)[nearest[0], nearest[1]]
+        rest = [(at - self.step * index).round().long() for at, index in zip(before, nearest, strict=True)]
+        return _clamp(match // shape[1] + rest[0], match % shape[1] + rest[1], shape).flatten()
 
-    def enlarged(
+    def enlarge(
         self,
         matches: Int[Tensor, n],
         before: Lattice,
@@ -167,26 +169,28 @@ class Lattice:
 
         Shifts grow with the target, from `shape_before` to `shape` patches.
         """
-        near = [
-            (torch.arange(own, device=matches.device) * (old - 1) / max(1, own - 1)).round().long()
-            for own, old in zip(self.shape, before.shape, strict=True)
+        # The patch of `before` at the same relative position, and its match.
+        nearest = [
+            (torch.arange(count, device=matches.device) * (old_count - 1) / max(1, count - 1)).round().long()
+            for count, old_count in zip(self.shape, before.shape, strict=True)
         ]
-        match = matches.view(before.shape)[near[0][:, None], near[1]]
-        places = []
+        match = matches.view(before.shape)[nearest[0][:, None], nearest[1]]
+        # The match's shift relative to its patch, scaled like the target.
+        positions = []
         for axis, at in enumerate((match // shape_before[1], match % shape_before[1])):
             here = self.step * torch.arange(self.shape[axis], device=matches.device)
-            there = before.step * near[axis]
+            there = before.step * nearest[axis]
             if axis == 0:
                 here, there = here[:, None], there[:, None]
-            places.append((here + (at - there) * shape[axis] / shape_before[axis]).round().long())
-        return _clamped(places[0], places[1], shape).flatten()
+            positions.append((here + (at - there) * shape[axis] / shape_before[axis]).round().long())
+        return _clamp(positions[0], positions[1], shape).flatten()
 
 
 @functools.lru_cache(maxsize=8)
 def _weights(side: int, sigma: float) -> list[float]:
     """Gaussian weights of a patch's pixels along an axis."""
-    near = torch.arange(side)
-    weights: list[float] = torch.exp(-((near - side // 2) ** 2) / (2 * sigma**2)).tolist()
+    distance = torch.arange(side) - side // 2
+    weights: list[float] = torch.exp(-(distance**2) / (2 * sigma**2)).tolist()
     return weights
 
 
@@ -223,18 +227,20 @@ def _neighbors(
 
 @cached(512)
 def _point(y: int, x: int, device: torch.device) -> Int[Tensor, "2 1"]:
+    """A row and a column as a tensor; cached, because copies to a GPU are slow."""
     return torch.tensor([[y], [x]], device=device)
 
 
-def _moved(dy: int, dx: int, shape: tuple[int, int], places: Tensor) -> Tensor:
-    return _within(places + _point(dy, dx, places.device), shape)
+def _move(dy: int, dx: int, shape: tuple[int, int], positions: Tensor) -> Tensor:
+    """`positions` moved by `dy` rows and `dx` columns, clamped to `shape`."""
+    return _clamp_positions(positions + _point(dy, dx, positions.device), shape)
 
 
-def _within(places: Int[Tensor, "2 m"], shape: tuple[int, int]) -> Int[Tensor, "2 m"]:
-    """`places`, rows and columns, clamped to a target of `shape` patches."""
-    return torch.clamp(places, _point(0, 0, places.device), _point(shape[0] - 1, shape[1] - 1, places.device))
+def _clamp_positions(positions: Int[Tensor, "2 m"], shape: tuple[int, int]) -> Int[Tensor, "2 m"]:
+    """`positions`, rows and columns, clamped to a target of `shape` patches."""
+    return torch.clamp(positions, _point(0, 0, positions.device), _point(shape[0] - 1, shape[1] - 1, positions.device))
 
 
-def _clamped(y: Tensor, x: Tensor, shape: tuple[int, int]) -> Tensor:
+def _clamp(y: Tensor, x: Tensor, shape: tuple[int, int]) -> Tensor:
     """Indices of the patches at rows `y` and columns `x`, clamped to `shape`."""
     return y.clamp(0, shape[0] - 1) * shape[1] + x.clamp(0, shape[1] - 1)

@@ -15,18 +15,13 @@ from torch import Tensor
 
 from lonepair.ops.device import cached
 
-COMPONENTS = 32
-"""Default number of principal components along which patches are compared: they hold 0.95 of the variance of
-photographs and more, for a fifth of the multiplications."""
-_COMPONENT_SAMPLES = 16384
-"""Approximate number of patches from which the principal components are computed; more change them hardly."""
 _EXCLUDED = 1e6
 """Squared length, in a key, of a patch that is excluded."""
 
 # The rest trades memory for speed and changes no result.
 _BLOCK = 64
-"""Number of patches whose least distance is found before their position."""
-_GATHERED = 1 << 16
+"""Number of patches whose least distance is computed before its position."""
+_GATHER_SIZE = 1 << 16
 """Number of queries whose keys are gathered at a time."""
 
 Move = Callable[[Tensor], Tensor]
@@ -38,9 +33,9 @@ def rows_and_columns(index: Int[Tensor, "m"], columns: int) -> Int[Tensor, "2 m"
     return torch.stack([index // columns, index % columns])
 
 
-def flat_index(places: Int[Tensor, "2 m"], columns: int) -> Int[Tensor, "m"]:
-    """Indices of the patches at `places`, the inverse of `rows_and_columns`."""
-    return torch.add(places[1], places[0], alpha=columns)
+def flat_index(positions: Int[Tensor, "2 m"], columns: int) -> Int[Tensor, "m"]:
+    """Indices of the patches at `positions`, the inverse of `rows_and_columns`."""
+    return torch.add(positions[1], positions[0], alpha=columns)
 
 
 def patches_of(image: Float[Tensor, "b c h w"], side: int, step: int = 1) -> Float[Tensor, "n d"]:
@@ -52,18 +47,27 @@ class NearestPatches:
     """A target's patches, or those at every `step`-th position, row by row, for searches by index."""
 
     def __init__(
-        self, target: Float[Tensor, "1 c h w"], side: int, step: int = 1, components: int = COMPONENTS
+        self,
+        target: Float[Tensor, "1 c h w"],
+        side: int,
+        step: int = 1,
+        components: int = 32,
+        component_samples: int = 16384,
     ) -> None:
         """
         Args:
             side: Side of the patches in pixels.
-            components: Number of principal components along which patches are compared.
+            step: Distance in pixels between them.
+            components: Number of principal components along which patches are compared. 32 hold 0.95 of the variance
+                of photographs and more, for a fifth of the multiplications.
+            component_samples: Approximate number of patches from which the components are computed; more hardly change
+                them.
         """
         rows, columns = ((n - side) // step + 1 for n in target.shape[-2:])
         self.side, self.columns, self._rows, self._step = side, columns, rows, step
         self._target = target
-        # Principal components, from some of the patches.
-        patches = patches_of(target, side, step * max(1, math.ceil((rows * columns / _COMPONENT_SAMPLES) ** 0.5)))
+        # Principal components, from an evenly spaced subset of the patches.
+        patches = patches_of(target, side, step * max(1, math.ceil((rows * columns / component_samples) ** 0.5)))
         mean = patches.mean(0)
         centered = patches - mean
         covariance = (centered.T @ centered / len(patches)).double()
@@ -83,14 +87,15 @@ class NearestPatches:
     @torch.no_grad()
     def queries(self, image: Float[Tensor, "b c h w"], step: int = 1) -> Float[Tensor, "m d"]:
         """The patches of `image`, or those at every `step`-th position, row by row, in the form that searches take."""
-        ours = self._project(image, step)
-        return torch.cat([ours, ours.square().sum(1, keepdim=True), torch.ones_like(ours[:, :1])], 1)
+        components = self._project(image, step)
+        squares = components.square().sum(1, keepdim=True)
+        return torch.cat([components, squares, torch.ones_like(squares)], 1)
 
     def patches(self, index: Int[Tensor, "m"]) -> Float[Tensor, "m d"]:
         """The target's patches `index`; d = c·side² as in `patches_of`."""
-        near = torch.arange(self.side, device=index.device)
-        rows = (self._step * (index // self.columns))[:, None, None] + near[:, None]
-        columns = (self._step * (index % self.columns))[:, None, None] + near
+        offset = torch.arange(self.side, device=index.device)
+        rows = (self._step * (index // self.columns))[:, None, None] + offset[:, None]
+        columns = (self._step * (index % self.columns))[:, None, None] + offset
         return self._target[0][:, rows, columns].permute(1, 0, 2, 3).flatten(1)
 
     def distances(self, queries: Float[Tensor, "m d"], index: Int[Tensor, "m"]) -> Float[Tensor, "m"]:
@@ -100,8 +105,8 @@ class NearestPatches:
     @functools.cached_property
     def _all_keys(self) -> tuple[Float[Tensor, "n2 d"], Int[Tensor, "n"], Int[Tensor, "n"]]:
         """All keys, in the form of `_half_keys`."""
-        every = torch.arange(self._rows * self.columns, device=self._keys.device)
-        return self._keys, every, every
+        index = torch.arange(self._rows * self.columns, device=self._keys.device)
+        return self._keys, index, index
 
     @functools.cached_property
     def _half_keys(self) -> tuple[Float[Tensor, "n2 d"], Int[Tensor, "n3"], Int[Tensor, "n"]]:
@@ -113,8 +118,8 @@ class NearestPatches:
         device = self._keys.device
         rows, columns = (torch.arange(n, device=device) for n in (self._rows, self.columns))
         index = (rows[::2, None] * self.columns + columns[::2]).flatten()
-        place = (rows[:, None] // 2 * len(columns[::2]) + columns // 2).flatten()
-        return _in_blocks(self._keys.index_select(0, index)), index, place
+        position = (rows[:, None] // 2 * len(columns[::2]) + columns // 2).flatten()
+        return _in_blocks(self._keys.index_select(0, index)), index, position
 
     @torch.no_grad()
     def __call__(
@@ -157,21 +162,22 @@ class NearestPatches:
         searches_all: bool = False,
         every_second: bool = False,
     ) -> Int[Tensor, "m"]:
-        """Better matches of `queries`: each move's candidate replaces a match where it is nearer.
+        """Better matches of `queries`, from candidates that `moves` suggest.
 
         Neighbors in the image are neighbors in the target, too, so that few moves replace a search of all patches
         (Barnes et al., PatchMatch, SIGGRAPH 2009). The time grows with m rather than with m·n.
 
         Args:
             matches: The matches to start from.
+            moves: Functions from the matches' rows and columns to candidates, tried in this order.
             completeness: As in a call. The least distances come from `samples` of the queries, evenly spread.
             searches_all: Also search for those samples among all patches, as a last candidate.
             every_second: As in a call, wherever all patches are searched.
         """
-        # How far the target's patches are from those of the image.
-        chosen = _spread(min(samples, len(queries)), len(queries), queries.device)
-        keys, index, position = self._half_keys if every_second else self._all_keys
-        least = _least_of(queries[chosen], keys).index_select(0, position)
+        # The least distance of each of the target's patches to a sample of the queries, or to a query that it matches.
+        subset = _spread(min(samples, len(queries)), len(queries), queries.device)
+        keys, index, nearest_key = self._half_keys if every_second else self._all_keys
+        least = _least_of(queries[subset], keys).index_select(0, nearest_key)
         least = least.scatter_reduce(0, matches, self.distances(queries, matches), "amin")
         weights = _completeness_weights(least, completeness)
 
@@ -180,28 +186,30 @@ class NearestPatches:
 
         if searches_all:
             weighted_keys = _in_blocks(keys[: len(index)] * weights.index_select(0, index)[:, None])
-            nearest = index.index_select(0, _argmin(queries[chosen], weighted_keys, _tile(queries), 0.0))
-            moves = [*moves, lambda places: places.index_copy(1, chosen, rows_and_columns(nearest, self.columns))]
-        # Propagation.
-        places, best = rows_and_columns(matches, self.columns), weighted(matches)
+            nearest = index.index_select(0, _argmin(queries[subset], weighted_keys, _tile(queries), 0.0))
+            moves = [*moves, lambda positions: positions.index_copy(1, subset, rows_and_columns(nearest, self.columns))]
+        # Propagation: a candidate replaces a match where it is nearer.
+        positions, best = rows_and_columns(matches, self.columns), weighted(matches)
         for move in moves:
-            candidates = move(places)
+            candidates = move(positions)
             distances = weighted(flat_index(candidates, self.columns))
             nearer = distances < best
-            places, best = torch.where(nearer, candidates, places), torch.where(nearer, distances, best)
-        return flat_index(places, self.columns)
+            positions, best = torch.where(nearer, candidates, positions), torch.where(nearer, distances, best)
+        return flat_index(positions, self.columns)
 
 
 def _tile(queries: Tensor) -> int:
-    return 1024 if queries.device.type == "cpu" else 8192  # a tile of distances fits a CPU's cache
+    """Number of rows and columns of a tile of distances; on a CPU the tile fits its cache."""
+    return 1024 if queries.device.type == "cpu" else 8192
 
 
 def _products(queries: Float[Tensor, "m d"], keys: Float[Tensor, "n d"], index: Int[Tensor, "m"]) -> Float[Tensor, "m"]:
-    if len(queries) <= _GATHERED:
+    """The product of each query with the key of its `index`."""
+    if len(queries) <= _GATHER_SIZE:
         return (queries * keys.index_select(0, index)).sum(1)
-    parts = zip(torch.split(queries, _GATHERED), torch.split(index, _GATHERED), strict=True)
+    parts = zip(torch.split(queries, _GATHER_SIZE), torch.split(index, _GATHER_SIZE), strict=True)
     # `index_select`: indexing with brackets takes four times as long.
-    return torch.cat([(ours * keys.index_select(0, theirs)).sum(1) for ours, theirs in parts])
+    return torch.cat([(rows * keys.index_select(0, numbers)).sum(1) for rows, numbers in parts])
 
 
 def _least_of(queries: Float[Tensor, "m d"], keys: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
@@ -240,7 +248,7 @@ def _argmin(rows: Float[Tensor, "m d"], keys: Float[Tensor, "n d"], tile: int, c
 
     With `completeness`, `rows` are all queries, and products have `_completeness_weights`.
     """
-    # First the block that holds it, then its position there: a minimum takes a tenth of the time of an argmin.
+    # First the block that holds the key, then its position there: a minimum takes a tenth of the time of an argmin.
     minima, weighted = [], []
     for part in torch.split(keys, tile):
         table = rows @ part.T
@@ -270,6 +278,7 @@ def copied_regions(
         step: Distance in pixels between neighbors.
     """
     h, w = size
+    # One number for each shift; a target has fewer than 10,000 patches in a row.
     row_shift = index // columns - step * torch.arange(h, device=index.device).repeat_interleave(w)
     column_shift = index % columns - step * torch.arange(w, device=index.device).repeat(h)
     shifts = (row_shift * 10_000 + column_shift).view(h, w)

@@ -17,21 +17,21 @@ def estimate_flow(
     """(dx, dy) in pixels by which the content of each pixel of `now` has moved since `before`.
 
     Lucas and Kanade, An iterative image registration technique, IJCAI 1981: least squares over a square around each
-    pixel, `flow_iterations` times. It suits motions of a few pixels, as they are between frames at the networks'
+    pixel, `flow_iterations` times. It suits motions of a few pixels, which is what frames have at the networks'
     resolution. Squares without contrast stand still (`flow_damping`).
     """
     flow = now.new_zeros(1, 2, *now.shape[-2:])
     for _ in range(config.flow_iterations):
         warped = move_along(before, flow)
         dy, dx = torch.gradient(warped, dim=(2, 3))
-        rest = now - warped
+        difference = now - warped
         # The normal equations of (Lucas and Kanade 1981, eq. 10), summed over each square; the damping keeps their
         # determinant above 0.
-        products = torch.cat([dy * dy, dx * dx, dy * dx, dy * rest, dx * rest])
+        products = torch.cat([dy * dy, dx * dx, dy * dx, dy * difference, dx * difference])
         yy, xx, yx, yt, xt = _mean_around(products, config.flow_window)
         yy, xx = yy + config.flow_damping, xx + config.flow_damping
         flow = flow - torch.stack([yy * xt - yx * yt, xx * yt - yx * xt]) / (yy * xx - yx * yx)
-    # Beyond a quarter of the square the estimate is not to be trusted.
+    # Beyond a quarter of the square the estimate is unreliable.
     return flow.clamp(-config.flow_window / 4, config.flow_window / 4)
 
 
@@ -57,5 +57,5 @@ def _mean_around(values: Float[Tensor, "b c h w"], window: int) -> Float[Tensor,
 def _window_matrix(size: int, window: int, device: torch.device) -> Float[Tensor, "{size} {size}"]:
     """The matrix that takes the mean around each of `size` values: a CPU is slow at sliding windows."""
     position = torch.arange(size)
-    near = ((position[:, None] - position).abs() <= window // 2).float()
-    return (near / near.sum(1, keepdim=True)).to(device)
+    is_near = ((position[:, None] - position).abs() <= window // 2).float()
+    return (is_near / is_near.sum(1, keepdim=True)).to(device)

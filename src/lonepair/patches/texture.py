@@ -27,13 +27,13 @@ class SearchSettings:
     completeness: float
     """Alpha of GPNN's completeness term; see `NearestPatches`."""
     samples: int
-    """Number of the image's patches that tell which patches of the target are not in use yet."""
+    """Number of the image's patches from which the completeness term estimates which target patches are in use."""
     searches_all: bool = False
     """Whether those samples are also searched for among all of the target's patches."""
     every_second: bool = False
-    """Whether "all" is every second row and column of the target's patches."""
-    fixed_work: bool = False
-    """Whether the amount of work on a GPU is fixed by sizes alone, so that the host reads no result."""
+    """Whether a search among all patches takes only every second row and column."""
+    has_fixed_work: bool = False
+    """Whether sizes alone decide the amount of work on a GPU. The host then reads no result."""
 
     @staticmethod
     def of_image(config: SynthesisConfig) -> SearchSettings:
@@ -48,7 +48,7 @@ class SearchSettings:
             config.clip_completeness_samples,
             searches_all=number < config.clip_global_rounds,
             every_second=config.clip_half_search,
-            fixed_work=True,
+            has_fixed_work=True,
         )
 
 
@@ -60,20 +60,26 @@ class Texture:
         self.shape = (image.shape[-2] - config.patch_size + 1, image.shape[-1] - config.patch_size + 1)
         """Number of patches in a column and in a row."""
         self._config = config
-        self._whitening = ColorWhitening(image)
+        self._whitening = ColorWhitening(image, config.max_contrast_ratio)
         self.search = self._search_in(image)
 
     def _search_in(self, image: Tensor) -> NearestPatches:
         c = self._config
-        return NearestPatches(self._whitening(image), c.patch_size, components=c.search_components)
+        return NearestPatches(
+            self._whitening(image),
+            c.patch_size,
+            components=c.search_components,
+            component_samples=c.search_component_samples,
+        )
 
-    def blurred(self, coarser: Float[Tensor, "1 c h2 w2"]) -> NearestPatches:
-        """The search among the same patches, as blurred as those of the `coarser` target."""
+    def blurred_search(self, coarser: Float[Tensor, "1 c h2 w2"]) -> NearestPatches:
+        """The search among the patches at the same positions of the `coarser` target, enlarged to this one's size."""
         return self._search_in(resize_image(coarser, (self.image.shape[-2], self.image.shape[-1])))
 
     def blend(self, lattice: Lattice, matches: Int[Tensor, n]) -> Float[Tensor, "1 c h w"]:
         """The final image of the patches `matches`, in [-1, 1]."""
-        return lattice.assembled(self.image, matches, self._config.blend_sigma).clamp(-1, 1)  # rounding may exceed it
+        # Rounding may exceed the range.
+        return lattice.assemble(self.image, matches, self._config.blend_sigma).clamp(-1, 1)
 
     def update(
         self,
@@ -86,13 +92,15 @@ class Texture:
         """One round: match the patches of `image`, and blend the matches.
 
         Args:
-            search: This texture's own, or a `blurred` one.
+            search: This texture's own, or a `blurred_search`.
+            lattice: The patches of `image`.
             matches: Those of the round before, from which new ones start; None: search all patches for each.
+            settings: How to search.
 
         Returns:
             The mean of the matched patches, and the matches.
         """
-        queries = search.queries(self._whitening(lattice.over(image)), lattice.step)
+        queries = search.queries(self._whitening(lattice.pad(image)), lattice.step)
         if matches is None:
             matches = search(queries, settings.completeness)
         else:
@@ -106,54 +114,57 @@ class Texture:
                 settings.every_second,
             )
         matches = self._without_copied_regions(lattice, search, queries, matches, settings)
-        return lattice.assembled(self.image, matches), matches
+        return lattice.assemble(self.image, matches), matches
 
     def _without_copied_regions(
         self, lattice: Lattice, search: NearestPatches, queries: Tensor, matches: Tensor, settings: SearchSettings
     ) -> Int[Tensor, n]:
         """`matches` with other patches where a region was copied out of the target."""
         c = self._config
-        run = max(2, round(c.copied_region_share * max(*lattice.size, *self.image.shape[-2:]) / lattice.step))
-        has_fixed_work = settings.fixed_work and not is_on_cpu(matches)
+        longest = max(*lattice.size, *self.image.shape[-2:])
+        run = max(c.copied_region_min_run, round(c.copied_region_share * longest / lattice.step))
+        has_fixed_work = settings.has_fixed_work and not is_on_cpu(matches)
         for _ in range(c.gpu_replacement_passes if has_fixed_work else c.replacement_passes):
-            copied = copied_regions(matches, lattice.shape, self.shape[1], run, lattice.step).flatten()
-            if has_fixed_work:  # always the same number; the first one repeats where there are fewer
-                chosen = _first_true(copied, min(c.gpu_replacements, len(copied)))
-            elif copied.any():
-                chosen = copied.nonzero()[:, 0]
+            # The patches to replace. Fixed work has a fixed number of them: the first repeats where there are fewer.
+            is_copied = copied_regions(matches, lattice.shape, self.shape[1], run, lattice.step).flatten()
+            if has_fixed_work:
+                subset = first_true(is_copied, min(c.gpu_replacements, len(is_copied)))
+            elif is_copied.any():
+                subset = is_copied.nonzero()[:, 0]
             else:
                 break
-            own = matches.index_select(0, chosen)
-            # The eight patches beside a copied one are excluded, too: on this lattice they are the same region.
-            places = rows_and_columns(own, self.shape[1])
-            near = torch.cat([places, *(move(places) for move in lattice.around(self.shape))], 1)
+            # Exclude their matches and the eight patches around each: on this lattice they are the same region.
+            current = matches.index_select(0, subset)
+            positions = rows_and_columns(current, self.shape[1])
+            neighbors = torch.cat([positions, *(move(positions) for move in lattice.around(self.shape))], 1)
             excluded = torch.zeros(self.shape[0] * self.shape[1], dtype=torch.bool, device=matches.device)
-            excluded.index_fill_(0, flat_index(near, self.shape[1]), True)
-            others = search(queries.index_select(0, chosen), settings.completeness, excluded, settings.every_second)
-            others = torch.where(copied.index_select(0, chosen), others, own)
-            matches = matches.index_copy(0, chosen, others)
+            excluded.index_fill_(0, flat_index(neighbors, self.shape[1]), True)
+            # Search for others.
+            others = search(queries.index_select(0, subset), settings.completeness, excluded, settings.every_second)
+            others = torch.where(is_copied.index_select(0, subset), others, current)
+            matches = matches.index_copy(0, subset, others)
         return matches
 
     def similarity_map(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 1 h w"]:
         """Confidence in [0, 1] that the target has a patch like the one at each position of `image`.
 
-        1 / (1 + (d / (t m))²) for the distance d to the nearest patch, its median m over the image, and the
-        `novelty_threshold` t.
+        It is 1 / (1 + (d / (t m))²) for the distance d to the nearest patch, the `novelty_threshold` t, and the median
+        m of d over the image, at least `similarity_floor`.
         """
         c = self._config
         lattice = Lattice((image.shape[-2], image.shape[-1]), c.patch_size, c.similarity_stride)
-        queries = self.search.queries(self._whitening(lattice.over(image)), lattice.step)
+        queries = self.search.queries(self._whitening(lattice.pad(image)), lattice.step)
         distance = self.search.distances(queries, self.search(queries))
-        median = distance.median().clamp(min=1e-4)
-        return lattice.spread(1 / (1 + (distance / (c.novelty_threshold * median)).square()))
+        median = distance.median().clamp(min=c.similarity_floor)
+        return lattice.to_pixels(1 / (1 + (distance / (c.novelty_threshold * median)).square()))
 
 
-def _first_true(chosen: Bool[Tensor, n], count: int) -> Int[Tensor, {count}]:
+def first_true(mask: Bool[Tensor, n], count: int) -> Int[Tensor, {count}]:
     """Indices of the first `count` true values, without reading them on the host.
 
     Where there are fewer the first one repeats; where there is none, all are 0.
     """
-    nth, own = chosen.cumsum(0), torch.arange(len(chosen), device=chosen.device)
-    slot = torch.where(chosen & (nth <= count), nth - 1, count)  # the last slot is for all others
-    first = torch.zeros(count + 1, dtype=torch.long, device=chosen.device).scatter(0, slot, own)[:count]
-    return torch.where(torch.arange(count, device=chosen.device) < nth[-1], first, first[:1])
+    rank, index = mask.cumsum(0), torch.arange(len(mask), device=mask.device)
+    slot = torch.where(mask & (rank <= count), rank - 1, count)  # the last slot is for all others
+    first = torch.zeros(count + 1, dtype=torch.long, device=mask.device).scatter(0, slot, index)[:count]
+    return torch.where(torch.arange(count, device=mask.device) < rank[-1], first, first[:1])

@@ -1,9 +1,9 @@
-"""A run's folder: settings, what it learns from, state to resume from, metrics, previews, log.
+"""A run's folder: settings, inputs, state to resume from, metrics, previews, log and model.
 
     config.json  environment.json  inputs/  log.txt  metrics.jsonl  previews/  state/state.pt  model.safetensors
 
-Every file but the two that grow line by line is replaced in one atomic move, so that a kill at any moment leaves the
-last state whole. On resuming, metrics.jsonl is cut back to what that state had seen.
+log.txt and metrics.jsonl grow by lines. Every other file is replaced in one atomic move, so that a kill at any moment
+leaves the last state intact. A resumed run cuts metrics.jsonl back to the steps of that state.
 """
 
 from __future__ import annotations
@@ -52,58 +52,58 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path) -> RunFolder:
-        """A new folder at `path`, or at path-2, path-3, ... where it exists.
+        """Create a folder at `path`, or at path-2, path-3, ... where it exists.
 
         Raises:
-            UserError: where it cannot be made.
+            UserError: where it cannot be created.
         """
         if not path.name:
-            raise UserError(f"{path}: is no name for a run's folder; give another, such as runs/first")
+            raise UserError(f"{path}: cannot be a run's folder; choose one with a name, such as runs/first")
         try:
             run = cls(next_free(path))
             run._state.parent.mkdir(parents=True)
             run.previews.mkdir()
         except OSError as error:
             raise UserError(
-                f"{path}: cannot make the run's folder ({error_reason(error)}); choose another place as `out`"
+                f"{path}: cannot create the run's folder ({error_reason(error)}); choose another place as `out`"
             ) from error
         return run
 
     @classmethod
     def latest(cls, path: Path, settings: dict[str, Any]) -> RunFolder:
-        """The run that `resume` means: the last of path, path-2, path-3, ... that was started with `settings`.
+        """Find the run that `resume` means: the last of path, path-2, path-3, ... that was started with `settings`.
 
-        A `path` that names its number goes first. Where none has these settings, it is `path`, else the last one:
-        `check_config` then says what differs.
+        If `path` itself ends in a number and has these settings, it is the run. If no run has them, the result is
+        `path`, or the last run where `path` does not exist; `check_config` then says what differs.
 
         Raises:
-            UserError: where there is none.
+            UserError: where there is no run.
         """
-        now = json.loads(json.dumps(settings))
+        current = json.loads(json.dumps(settings))
 
-        def fits(folder: Path) -> bool:
+        def has_settings(folder: Path) -> bool:
             try:
-                before = json.loads(cls(folder)._config.read_text())
+                saved = json.loads(cls(folder)._config.read_text())
             except (OSError, ValueError):
                 return False
-            return all(name.endswith(".name") for name, _, _ in _differences("", before, now))
+            return all(name.endswith(".name") for name, _, _ in _differences("", saved, current))
 
-        if re.search(r"-\d+$", path.name) and fits(path):
+        if re.search(r"-\d+$", path.name) and has_settings(path):
             return cls(path)
-        near = path.parent.glob(f"{glob.escape(path.name)}-*")
-        numbered = [p for p in near if re.fullmatch(r"-([2-9]|[1-9]\d+)", p.name[len(path.name) :])]
-        found = [p for p in (path, *natural_order(numbered)) if cls(p)._config.is_file()]
-        for folder in reversed(found):
-            if fits(folder):
+        siblings = path.parent.glob(f"{glob.escape(path.name)}-*")
+        numbered = [p for p in siblings if re.fullmatch(r"-([2-9]|[1-9]\d+)", p.name[len(path.name) :])]
+        runs = [p for p in (path, *natural_order(numbered)) if cls(p)._config.is_file()]
+        for folder in reversed(runs):
+            if has_settings(folder):
                 return cls(folder)
         if path.is_dir():
             return cls(path)
-        if not found:
+        if not runs:
             raise UserError(f"{path}: no run to resume there; leave out `resume` to start one")
-        return cls(found[-1])
+        return cls(runs[-1])
 
     def discard(self) -> None:
-        """Take away the folder of a run that never began."""
+        """Delete the folder of a run that has not begun."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def logged(self) -> AbstractContextManager[None]:
@@ -111,36 +111,45 @@ class RunFolder:
         return write_log(self.log)
 
     def write_config(self, settings: dict[str, Any]) -> None:
-        """Settings of the run, for readers and for `check_config`."""
+        """Write config.json: the settings of the run, for readers and for `check_config`."""
         with atomic_write(self._config) as temporary:
             temporary.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
     def check_config(self, settings: dict[str, Any]) -> None:
-        """Refuse to resume under other settings than the run was started with, naming each that differs."""
+        """Check that the run was started with `settings`.
+
+        Raises:
+            UserError: where they differ, or config.json cannot be read. It names the first four differences.
+        """
         try:
-            before: dict[str, Any] = json.loads(self._config.read_text())
+            saved: dict[str, Any] = json.loads(self._config.read_text())
         except (OSError, ValueError):
-            raise UserError(f"{self.path}: has no readable config.json, so it cannot be resumed; start anew") from None
-        now = json.loads(json.dumps(settings))
-        same_method = before.get("method") == now.get("method")
-        if same_method and set(before.get("config") or {}) != set(now.get("config") or {}):
             raise UserError(
-                f"{self.path}: another version of lonepair began this run, with settings of other names, so it cannot "
-                "be resumed; start a new run (its model.safetensors can still be used)"
+                f"{self.path}: has no readable config.json, so it cannot be resumed; start a new run"
+            ) from None
+        current = json.loads(json.dumps(settings))
+        same_method = saved.get("method") == current.get("method")
+        if same_method and set(saved.get("config") or {}) != set(current.get("config") or {}):
+            raise UserError(
+                f"{self.path}: another version of lonepair started this run, whose settings have other names, so it "
+                "cannot be resumed; start a new run (its model.safetensors can still be used)"
             )
-        different = [
+        differences = [
             _difference(name, old, new)
-            for name, old, new in _differences("", before, now)
+            for name, old, new in _differences("", saved, current)
             if not name.endswith(".name")
         ]
-        if different:
+        if differences:
             raise UserError(
-                f"{self.path}: cannot be resumed with other settings ({'; '.join(different[:4])}); "
+                f"{self.path}: cannot be resumed with other settings ({'; '.join(differences[:4])}); "
                 "give the same ones, or leave out `resume` to start a new run"
             )
 
-    def keep_inputs(self, first: Mapping[str, Float[Tensor, "1 c h w"]]) -> None:
-        """inputs/DOMAIN.png: a frame of each domain, [-1, 1], at training size, rounded to 8 bits; what is there stays.
+    def write_inputs(self, images: Mapping[str, Float[Tensor, "1 c h w"]]) -> None:
+        """Write inputs/DOMAIN.png for each domain, unless it exists.
+
+        Args:
+            images: Domain -> image at training size, in [-1, 1]. Files have 8 bits.
 
         Raises:
             UserError: where one cannot be written.
@@ -148,14 +157,16 @@ class RunFolder:
         try:
             self.inputs.mkdir(exist_ok=True)
         except OSError as error:
-            raise UserError(f"{self.inputs}: cannot be made ({error_reason(error)}); choose another place") from error
-        for domain, image in first.items():
+            raise UserError(
+                f"{self.inputs}: cannot be created ({error_reason(error)}); choose another place as `out`"
+            ) from error
+        for domain, image in images.items():
             path = self.inputs / f"{domain}.png"
             if not path.exists():
                 write_image(path, image)
 
     def write_environment(self, engine: Engine) -> None:
-        """What ran it: needed to repeat a result, and to understand a report."""
+        """Write environment.json: machine and versions, needed to reproduce a result."""
         packages = ["lonepair", "torch", "numpy", "pillow", "av", "safetensors"]
         facts = {
             "python": platform.python_version(),
@@ -169,7 +180,7 @@ class RunFolder:
             temporary.write_text(json.dumps(facts, indent=2) + "\n")
 
     def save_state(self, method: Method, progress: Progress) -> None:
-        """Everything that a resumed training needs, in one file."""
+        """Write state.pt, all that a resumed training needs."""
         state = {
             "nets": method.nets.state_dict(),
             "stage": progress.stage,
@@ -178,70 +189,75 @@ class RunFolder:
             "optimizers": progress.optimizers,
             "metrics_bytes": self.metrics.stat().st_size if self.metrics.exists() else 0,
         }
-        data = io.BytesIO()  # torch's own writer does not say that a disk is full
+        data = io.BytesIO()  # torch's own writer does not report a full disk
         torch.save(state, data)
         with atomic_write(self._state) as temporary:
             temporary.write_bytes(data.getbuffer())
 
     def load_state(self, method: Method, engine: Engine) -> Progress:
-        """Bring a freshly made `method` to the state that was saved last, and say where that is.
+        """Load the last state into a new `method`, and cut metrics.jsonl back to it.
+
+        Returns:
+            The progress of that state. A run that was stopped before its first checkpoint starts from the beginning.
 
         Raises:
-            UserError: where the state is damaged. A run that was stopped before its first checkpoint starts over.
+            UserError: where the state cannot be read.
         """
         if not self._state.exists():
-            self._cut_metrics(0)
+            self._truncate_metrics(0)
             return Progress()
         with self._readable_state() as state:
-            with seed_global(0):  # the weights come from the state; the caller's random stream is left alone
+            with seed_global(0):  # initial values are overwritten; torch's global state is restored
                 for _ in range(state["stage"] + 1):
                     method.add_stage()
             method.nets.load_state_dict(state["nets"])
             progress = Progress(state["stage"], state["step"], state["seconds"], state["optimizers"])
             metrics_bytes = int(state["metrics_bytes"])
         engine.move(method.nets)
-        self._cut_metrics(metrics_bytes)
+        self._truncate_metrics(metrics_bytes)
         return progress
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """All networks' parameters and buffers by name, the critics' too, as they were saved last.
+        """Name -> parameter or buffer of all networks in the last state, the critics included.
 
         Raises:
-            UserError: where the state is damaged or missing.
+            UserError: where the state is missing or cannot be read.
         """
         with self._readable_state() as state:
             return dict(state["nets"])
 
     @contextlib.contextmanager
     def _readable_state(self) -> Iterator[dict[str, Any]]:
-        """The state that was saved last; whatever is wrong with it, found here or within, is told in one line."""
+        """Context with the last state; any error of reading it, here or in the block, becomes a `UserError`."""
         try:
-            with zipfile.ZipFile(self._state) as archive:  # torch does not look at the checksums
+            with zipfile.ZipFile(self._state) as archive:  # torch does not check the checksums
                 if archive.testzip() is not None:
                     raise ValueError("its checksum does not match")
             yield torch.load(self._state, map_location="cpu", weights_only=True)
         except Exception as error:
             first = (str(error).splitlines() or [type(error).__name__])[0][:100]
-            if isinstance(error, pickle.UnpicklingError):  # torch's own text tells how to load it all the same
-                first = "it is cut short, or holds more than numbers"
+            if isinstance(error, pickle.UnpicklingError):  # torch's message advises to load it unsafely
+                first = "it is incomplete, or holds more than numbers"
             raise UserError(
-                f"{self._state}: damaged state file ({first}); start the run anew without `resume`"
+                f"{self._state}: cannot read the state ({first}); leave out `resume` to start a new run"
             ) from error
 
-    def _cut_metrics(self, size: int) -> None:
-        """Forget the steps that a resumed training will take again."""
+    def _truncate_metrics(self, size: int) -> None:
+        """Cut metrics.jsonl to at most `size` bytes: a resumed training reports all later steps again."""
         if self.metrics.exists():
             with self.metrics.open("r+b") as file:
                 file.truncate(min(size, self.metrics.stat().st_size))  # a larger size would add zero bytes
 
 
 def _difference(name: str, old: Any, new: Any) -> str:
+    """Describe one difference of two settings in words."""
     if name.endswith(".sha256"):
         return f"the content of input {name.split('.')[1]} has changed"
     return f"{name.removeprefix('config.')} was {old}, is now {new}"
 
 
 def _differences(prefix: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
+    """List (dotted name, old value, new value) for all values that differ in two nested settings."""
     if isinstance(old, dict) and isinstance(new, dict):
         names = sorted({*old, *new})
         return [d for name in names for d in _differences(f"{prefix}{name}.", old.get(name), new.get(name))]

@@ -1,4 +1,4 @@
-"""Those who watch every training: progress bar, metrics file, previews, TensorBoard."""
+"""Watchers that the package provides: progress bar, metrics file, previews, TensorBoard."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lonepair.train.events import Report, Watcher
 
 
 class ProgressBar(Watcher):
-    """One line: stage, step, losses, time left."""
+    """Shows one line on stderr: stage, step, losses by kind, remaining time."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -38,7 +38,7 @@ class ProgressBar(Watcher):
             file=sys.stderr,
             dynamic_ncols=True,
             leave=True,
-            mininterval=0.1 if sys.stderr.isatty() else 10.0,  # a log need not hold every step
+            mininterval=0.1 if sys.stderr.isatty() else 10.0,  # a log file needs fewer lines
             bar_format="{desc} {bar:20} {n_fmt}/{total_fmt}{postfix}",
         )
 
@@ -50,7 +50,7 @@ class ProgressBar(Watcher):
                 groups[kind] = groups.get(kind, 0.0) + value
             self._losses = " ".join(f"{kind} {value:.2f}" for kind, value in groups.items())
         self._bar.total = report.steps
-        self._bar.set_postfix_str(f"{self._losses} | {_clock(report.eta_seconds)} left", refresh=False)
+        self._bar.set_postfix_str(f"{self._losses} | {_format_seconds(report.eta_seconds)} left", refresh=False)
         self._bar.update(report.step - self._bar.n)
 
     def finished(self) -> None:
@@ -62,14 +62,15 @@ class ProgressBar(Watcher):
             self._bar = None
 
 
-def _clock(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class MetricsFile(Watcher):
-    """metrics.jsonl: one JSON object for each report that carries losses."""
+    """Writes metrics.jsonl: one line with a JSON object for each report that has losses."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -84,51 +85,58 @@ class MetricsFile(Watcher):
             if self._file is None:
                 self._file = self._path.open("a")
             self._file.write(json.dumps({**line, **losses}) + "\n")
-            # There before any state that counts on it: a resumed run cuts the file back to that state's length.
+            # On disk before the state is saved: a resumed run cuts the file to the length that the state records.
             self._file.flush()
         except OSError as error:
             raise UserError(
-                f"{self._path}: cannot be written ({error_reason(error)}); free some space, then continue with `resume`"
+                f"{self._path}: cannot be written ({error_reason(error)}); free disk space, then continue with `resume`"
             ) from error
 
     def finished(self) -> None:
         if self._file is not None:
-            with contextlib.suppress(OSError):  # of a line that could not be written, and was told of
+            with contextlib.suppress(OSError):  # `stepped` has reported the line that could not be written
                 self._file.close()
             self._file = None
 
 
 class Previews(Watcher):
-    """previews/stage-N.png, drawn again every so often and at each stage's end: what the method shows of itself."""
+    """Writes previews/stage-N.png at regular intervals and at the end of each stage: the method's own preview."""
 
     def __init__(self, folder: Path, real: dict[str, list[Tensor]], engine: Engine, seconds: float) -> None:
-        """`real`: one frame of each domain at every stage."""
+        """
+        Args:
+            folder: Folder of the previews.
+            real: Domain -> one frame (1, c, h, w) at every stage.
+            engine: Engine of the training.
+            seconds: Seconds between previews.
+        """
         self._folder, self._real, self._engine, self._seconds = folder, real, engine, seconds
         self._last = time.monotonic()
 
     def stepped(self, method: Method, report: Report) -> None:
         if time.monotonic() - self._last >= self._seconds:
-            self._draw(method)
+            self._write(method)
 
     def stage_finished(self, method: Method) -> None:
-        self._draw(method)
+        self._write(method)
 
-    def _draw(self, method: Method) -> None:
+    def _write(self, method: Method) -> None:
+        """Write the preview of the current stage."""
         real = {domain: stages[: method.stage + 1] for domain, stages in self._real.items()}
-        # As in use, and without a trace: in training mode BatchNorm would take the preview into its running averages.
-        training = {part: part.training for part in method.nets.modules()}
+        # Evaluation mode, as in use: in training mode BatchNorm would include the preview in its running averages.
+        modes = {module: module.training for module in method.nets.modules()}
         method.nets.eval()
         with torch.no_grad(), self._engine.autocast():
-            pictures = method.preview(real, RandomStream(0, device=self._engine.device))
-        for part, was_training in training.items():
-            part.training = was_training
-        sheet = contact_sheet([[(label, image.float().cpu()) for label, image in pictures]], cell=220)
+            images = method.preview(real, RandomStream(0, device=self._engine.device))
+        for module, is_training in modes.items():
+            module.training = is_training
+        sheet = contact_sheet([[(label, image.float().cpu()) for label, image in images]], cell=220)
         write_image(self._folder / f"stage-{method.stage}.png", sheet, overwrite=True)
         self._last = time.monotonic()
 
 
 class TensorBoard(Watcher):
-    """TensorBoard events: each loss over all steps of the run."""
+    """Writes TensorBoard events: each loss over the steps of the run, counted through all stages."""
 
     def __init__(self, folder: Path) -> None:
         try:
