@@ -139,10 +139,15 @@ CASES = [
     Case(
         "text named .safetensors",
         "lonepair info bad.safetensors",
-        "not a safet",
+        "cannot be read as safetensors",
         write_file("bad.safetensors", b"hi"),
     ),
-    Case("pickle named .safetensors", "lonepair translate a.png bad.safetensors", "not a safetensors", pickled_model),
+    Case(
+        "pickle named .safetensors",
+        "lonepair translate a.png bad.safetensors",
+        "cannot be read as safetensors",
+        pickled_model,
+    ),
     Case(
         "safetensors of another program",
         "lonepair info bad.safetensors",
@@ -152,7 +157,7 @@ CASES = [
     Case(
         "model cut short",
         "lonepair translate a.png bad.safetensors",
-        "damaged",
+        "cannot be read as safetensors",
         cut_copy("model.safetensors", "bad.safetensors", 0.9),
     ),
     Case(

@@ -82,7 +82,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
             text = (file.metadata() or {}).get("lonepair")
     except (SafetensorError, OSError) as error:
         raise UserError(
-            f"{path}: not a safetensors file, or a damaged one ({_first_line(error)}); give a model that lonepair saved"
+            f"{path}: cannot be read as safetensors ({_first_line(error)}); give a model that lonepair saved"
         ) from None
     if text is None:
         raise UserError(f"{path}: a safetensors file, but not a lonepair model; give one that `lonepair train` saved")
@@ -90,7 +90,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
         header: dict[str, Any] = json.loads(text)
         written = header["format_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: damaged model file ({_first_line(error)}); save or copy it again") from None
+        raise UserError(f"{path}: cannot be read as a model ({_first_line(error)}); save or copy it again") from None
     if not isinstance(written, int) or not 1 <= written <= FORMAT_VERSION:
         raise UserError(
             f"{path}: has format version {written}, this lonepair reads versions 1 to {FORMAT_VERSION}; update lonepair"
@@ -128,7 +128,7 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
     except UserError as error:
         raise UserError(f"{path}: cannot be used here: {error}") from None
     except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: damaged model file ({_first_line(error)}); save or copy it again") from None
+        raise UserError(f"{path}: cannot be read as a model ({_first_line(error)}); save or copy it again") from None
     method.nets.eval()
     return method, settings
 
