@@ -152,7 +152,7 @@ CASES = [
     Case(
         "model cut short",
         "lonepair translate a.png bad.safetensors",
-        "damaged",
+        "incomplete",
         cut_copy("model.safetensors", "bad.safetensors", 0.9),
     ),
     Case(
