@@ -630,7 +630,7 @@ CASES = [
     Case("entry stage beyond the last", "model().translate('a.png', start_stage=2)", "the model has 2 stages"),
     Case("output of zero pixels", "model().translate('a.png', size=(0, 5))", "need at least 1 pixel"),
     Case("source smaller than trained", "model().translate(torch.zeros(3, 5, 5))", "needs 14"),
-    Case("no samples", "model().sample(0)", "ask for 1 sample or more"),
+    Case("no samples", "model().sample(0)", "count is 0: choose 1 or more"),
     Case("negative seed of noise", "model().translate('a.png', seed=-1)", "seed is -1"),
     Case("model saved under another suffix", "model().save('model.pt')", "use one of .safetensors"),
 ]
