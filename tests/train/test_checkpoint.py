@@ -14,8 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import lonepair.methods as methods
-from bad_inputs import Malicious
 from conftest import TINY, picture, tiny
+from corrupt_files import Malicious
 from lonepair.api.job import Job
 from lonepair.api.model import load
 from lonepair.errors import UserError

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 import lonepair.methods as methods
-from bad_inputs import Malicious
 from conftest import TINY, StopAfter, picture
+from corrupt_files import Malicious
 from lonepair.api.job import Job
 from lonepair.api.model import load
 from lonepair.compute.engine import choose_engine

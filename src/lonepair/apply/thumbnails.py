@@ -15,7 +15,7 @@ _SIDE = 256
 """Longest side of a retained frame in pixels: that of a contact sheet's cells."""
 
 Frames = tuple[Fraction, Tensor, Tensor]
-"""A frame's time in seconds, the frame of the source and its translation, both (1, c, h, w)."""
+"""A frame's time in seconds, the frame of the source and its translation, each (1, c, h, w) of its own size."""
 
 
 class Thumbnails:
@@ -27,7 +27,7 @@ class Thumbnails:
         self._last: Frames | None = None
         self._count = 0
 
-    def add(self, time: Fraction, source: Float[Tensor, "1 c h w"], output: Float[Tensor, "1 c h w"]) -> None:
+    def add(self, time: Fraction, source: Float[Tensor, "1 c h w"], output: Float[Tensor, "1 c2 h2 w2"]) -> None:
         """Take the next frame."""
         index, self._last = self._count, (time, source, output)
         self._count += 1

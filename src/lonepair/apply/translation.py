@@ -237,7 +237,7 @@ class Translation:
         metadata = self.metadata
         if not self.source.is_clip:
             if frames_folder is not None:
-                raise UserError(f"{self.source.name}: is an image and has no frames to save; leave out --save-frames")
+                raise UserError(f"{self.source.name}: is an image and has no frames to save; leave out `frames_folder`")
             write_image(path, self.image, metadata, overwrite)
             return path
         assert self.source.rate is not None

@@ -161,7 +161,7 @@ class ConSinGAN(SingleMethod):
         cls, config: ConSinGANConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
     ) -> Plan:
         if "composite" in sizes and config.task not in _UNDO:
-            raise UserError(f"task is {config.task}: a composite is for {' and '.join(_UNDO)}; choose one with --task")
+            raise UserError(f"task is {config.task}: a composite is for {' and '.join(_UNDO)}; choose one as `task`")
         if "composite" in sizes and sizes["composite"] != sizes["a"]:
             (h, w), (own_h, own_w) = originals["composite"], originals["a"]
             raise UserError(
