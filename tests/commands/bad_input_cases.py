@@ -139,13 +139,13 @@ CASES = [
     Case(
         "text named .safetensors",
         "lonepair info bad.safetensors",
-        "cannot be read as safetensors",
+        "not a safetensors file, or an incomplete one",
         write_file("bad.safetensors", b"hi"),
     ),
     Case(
         "pickle named .safetensors",
         "lonepair translate a.png bad.safetensors",
-        "cannot be read as safetensors",
+        "not a safetensors file, or an incomplete one",
         pickled_model,
     ),
     Case(
@@ -157,7 +157,7 @@ CASES = [
     Case(
         "model cut short",
         "lonepair translate a.png bad.safetensors",
-        "cannot be read as safetensors",
+        "incomplete",
         cut_copy("model.safetensors", "bad.safetensors", 0.9),
     ),
     Case(
