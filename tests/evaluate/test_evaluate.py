@@ -27,8 +27,8 @@ from lonepair.media.image import read_image, write_image
 from lonepair.media.source import open_source
 from lonepair.media.write import ClipWriter
 from lonepair.metrics import copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
-from lonepair.metrics.sifid import LAYERS
 from lonepair.ops.resize import resize
+from synthetic_images import save_inception_weights
 
 CPU = ["--device", "cpu", "--dtype", "float32", "--threads", "1"]
 SINGAN = ["singan", *tiny_flags("singan")]
@@ -57,13 +57,7 @@ def workdir(trained_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def weights(workdir: Path) -> str:
     """Write random Inception weights of the right shapes."""
-    state = {}
-    for name, shape, _, _ in LAYERS:
-        values = torch.randn(shape, generator=torch.Generator().manual_seed(len(state)))
-        state[f"{name}.conv.weight"] = values / math.sqrt(math.prod(shape[1:]))
-        for part, value in (("running_mean", 0.0), ("running_var", 1.0), ("weight", 1.0), ("bias", 0.1)):
-            state[f"{name}.bn.{part}"] = torch.full(shape[:1], value)
-    save_file(state, "inception.safetensors")
+    save_inception_weights(Path("inception.safetensors"))
     return "inception.safetensors"
 
 
