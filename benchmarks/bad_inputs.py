@@ -1,8 +1,8 @@
-"""Try every bad input of `tests/bad_inputs.py` and print what each gives, as a Markdown table.
+"""Run every case of `tests/commands/bad_input_cases.py` and print the lines as a Markdown table.
 
     python benchmarks/bad_inputs.py > docs/results/bad-inputs.md
 
-Exit status 1 where one gives a traceback, more than one line, another status than 2, or leaves something behind.
+The exit status is 1 if a case gives a traceback, more than one line, another status than 2, or changes a file.
 """
 
 from __future__ import annotations
@@ -15,35 +15,42 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from bad_inputs import CASES, TINY, NotHereError, make_material, run
+sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in ("tests", "tests/commands"))
+from bad_input_cases import CASES
+from limited_machines import CannotMakeCaseError
+from refusals import make_material, run
+
+from command_line import TINY_FLAGS
 
 HEADER = """\
 # Bad inputs, and the one line that each gives
 
-`python benchmarks/bad_inputs.py`, {today}, on a CPU. The cases are in `tests/bad_inputs.py` and are a part of the test
-suite. Each is a command line, or a Python expression that raises `lonepair.UserError`. Every training has
+`python benchmarks/bad_inputs.py`, {today}, on a CPU. The cases are in `tests/commands/bad_input_cases.py`, and the test
+suite runs them, too. Each case is a command line, or a Python expression that raises `lonepair.UserError`. Every
+training has these flags, if its method has them, before those that the table shows:
+
 `{tiny}`
-(those of it that the method has) in front of the flags that are shown. Checked for each: the exit status is 2, there is
-one line and no traceback, and no file has appeared, changed or gone. Where a training had begun before it went wrong
-(marked *), what it said so far precedes the line, and its run's folder stays, without half-written files.
+
+Checked for each case: the exit status is 2, there is one line and no traceback, and no file appeared, changed or
+disappeared. A case marked * begins a training and then fails: messages of the training precede the line, and the run's
+folder remains, without partly written files.
 
 | case | command or call | exit status | the line |
 | --- | --- | --- | --- |"""
 
 
 def short(text: str) -> str:
-    """`text` for a cell: no 300-letter words, no bars."""
+    """`text` for a cell of the table: words of 300 letters shortened, bars escaped."""
     for letter in "ao":
         text = text.replace(letter * 300, f"{letter * 3}...{letter * 3}")
     return text.replace("|", "\\|")
 
 
 def main() -> int:
-    """Print the table; 0 where every case is refused as it should be."""
+    """Print the table; returns 0 if every case is refused as it should be."""
     torch.set_num_threads(1)
     faults, skipped = [], []
-    print(HEADER.format(tiny=" ".join(TINY), today=date.today().isoformat()))
+    print(HEADER.format(tiny=" ".join(TINY_FLAGS), today=date.today().isoformat()))
     with tempfile.TemporaryDirectory() as temporary:
         material = Path(temporary, "material")
         material.mkdir()
@@ -53,14 +60,14 @@ def main() -> int:
             shutil.copytree(material, folder)
             try:
                 outcome = run(case, folder)
-            except NotHereError as why:
-                skipped.append(f"{case.name} ({why})")
+            except CannotMakeCaseError as reason:
+                skipped.append(f"{case.name} ({reason})")
                 continue
-            mark = " *" if case.keeps else ""
+            mark = " *" if case.may_change else ""
             line = outcome.lines[-1] if outcome.lines else ""
             print(f"| {case.name}{mark} | `{short(case.call)}` | {outcome.status} | {short(line)} |")
             faults += [f"{case.name}: {fault}" for fault in outcome.faults(case)]
-    print(f"\n{len(CASES) - len(skipped)} cases, {len(faults)} of them not refused as they should be.")
+    print(f"\n{len(CASES) - len(skipped)} cases, {len(faults)} faults.")
     for text in skipped:
         print(f"\nNot tried on this machine: {text}.")
     for text in faults:

@@ -28,9 +28,9 @@ SIZE = (320, 240)
 SMALL = (240, 180)
 """(width, height) of the pictures in the documentation."""
 TINY = (176, 132)
-"""The same of the animations, in which every second frame is shown."""
+"""(width, height) of the animations in the documentation, which show every second frame."""
 FRAMES, RATE = 30, 12
-"""Length and frame rate of the clips."""
+"""Frames of a clip, and frames per second."""
 
 Box = tuple[float, float, float]
 """(left, top, width) of a crop of aspect 4:3, as shares of the photograph's width, height and width."""
@@ -38,7 +38,7 @@ Box = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph that a package ships, and the crop that is used of it."""
+    """A photograph that a package includes, and the crop of it that is used."""
 
     package: str
     file: str
@@ -94,7 +94,7 @@ CLIPS = (
 
 
 def open_photo(photo: Photo, backgrounds: Path) -> Image.Image:
-    """The full photograph, RGB."""
+    """Return the full photograph as RGB."""
     if photo.package == LOMIRI:
         path = backgrounds / photo.file
     else:
@@ -106,7 +106,7 @@ def open_photo(photo: Photo, backgrounds: Path) -> Image.Image:
 
 
 def crop(image: Image.Image, box: Box) -> Image.Image:
-    """The crop `box` of `image`, at SIZE."""
+    """Crop `image` to `box`, and return it at SIZE."""
     left, top, width = box[0] * image.width, box[1] * image.height, box[2] * image.width
     right, bottom = min(left + width, image.width), min(top + width * 0.75, image.height)
     return image.resize(SIZE, Image.Resampling.LANCZOS, box=(left, top, right, bottom))
@@ -127,13 +127,14 @@ def write_clip(clip: Clip, path: Path, image: Image.Image) -> None:
 
 
 def lonepair(*arguments: object) -> None:
+    """Print and run a command line."""
     command = ["lonepair", *map(str, arguments)]
     print(*command)
     subprocess.run([sys.executable, "-m", *command], check=True)
 
 
 def translate_pair(out: Path, a: str, b: str, preset: str) -> None:
-    """Train on the pair unless that was done, and write both directions."""
+    """Train on the pair, and write both directions. Existing files are kept."""
     run = out / "runs" / f"{a}-{b}"
     if not (out / f"{a}-{b}.png").exists():
         lonepair("translate", out / f"{a}.png", out / f"{b}.png", "--preset", preset, "--run", run,
@@ -152,13 +153,14 @@ def translate_clip(out: Path, clip: Clip, preset: str) -> None:
 
 
 def frames(path: Path) -> Iterator[Image.Image]:
+    """Decode a clip."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             yield frame.to_image()
 
 
 def write_small(out: Path, pictures: Path) -> None:
-    """Write what exists of inputs and results as small JPEGs, and each clip beside its source as an animated WebP."""
+    """Write existing inputs and results as small JPEGs, and each clip beside its source as an animated WebP."""
     pictures.mkdir(parents=True, exist_ok=True)
     names = {f"in-{name}": out / f"{name}.png" for name in PHOTOS}
     names |= {f"out-{x}-{y}": out / f"{x}-{y}.png" for a, b in PAIRS for x, y in ((a, b), (b, a))}
@@ -187,7 +189,7 @@ def main() -> None:
     parser.add_argument("--preset", default="draft")
     parser.add_argument("--inputs-only", action="store_true", help="write the inputs and train nothing")
     parser.add_argument("--backgrounds", type=Path, default=Path("/usr/share/backgrounds"))
-    parser.add_argument("--pictures", type=Path, help="folder for small copies of what is in --out")
+    parser.add_argument("--pictures", type=Path, help="folder for small copies of the images in --out")
     arguments = parser.parse_args()
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Pictures that may be shown: photographs within scikit-image's wheel, and shapes that are drawn here.
+"""Inputs of the examples: photographs that scikit-image includes, and simple drawings.
 
 `coins` are Greek coins from the Brooklyn Museum (no known copyright restrictions), the deep field is NASA's (public
-domain), `brick`, `gravel` and `grass` come from CC0Textures (CC0), as the functions of `skimage.data` say.
+domain), `brick`, `gravel` and `grass` come from CC0Textures (CC0), as the docs of `skimage.data` say.
 """
 
 from __future__ import annotations
@@ -11,37 +11,42 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 SIZE = (128, 96)
-"""(width, height) of every picture here."""
+"""(width, height) of every image, in pixels."""
 
 
 def crop(photo: np.ndarray, left: int, top: int, width: int) -> Image.Image:
-    """A window of `photo`, RGB, at SIZE."""
+    """Crop `photo`, and return it as RGB at SIZE. `left`, `top` and `width` are in pixels."""
     box = (left, top, left + width, top + width * SIZE[1] // SIZE[0])
     return Image.fromarray(photo).convert("RGB").resize(SIZE, Image.Resampling.LANCZOS, box=box)
 
 
 def galaxies() -> Image.Image:
+    """Return a crop of the Hubble deep field."""
     return crop(data.hubble_deep_field(), 262, 38, 212)
 
 
 def coins() -> Image.Image:
+    """Return a crop of a photograph of Greek coins."""
     return crop(data.coins(), 72, 92, 180)
 
 
 def brick() -> Image.Image:
+    """Return a brick texture."""
     return crop(data.brick(), 0, 0, 400)
 
 
 def gravel() -> Image.Image:
+    """Return a gravel texture."""
     return crop(data.gravel(), 0, 0, 300)
 
 
 def grass() -> Image.Image:
+    """Return a grass texture."""
     return crop(data.grass(), 0, 0, 300)
 
 
 def glyph(letter: str) -> Image.Image:
-    """A letter's arrangement, written with many small ones of itself: what glyph transfer rearranges."""
+    """Return a large letter that consists of small ones, for glyph transfer."""
     font = ImageFont.load_default(11)
     shape = Image.new("L", SIZE)
     ImageDraw.Draw(shape).text((SIZE[0] // 2, SIZE[1] // 2), letter, 255, ImageFont.load_default(100), anchor="mm")
@@ -54,8 +59,8 @@ def glyph(letter: str) -> Image.Image:
     return picture
 
 
-def frame_inputs() -> Image.Image:
-    """Circles as a pencil might draw them, where coins could lie."""
+def sketch() -> Image.Image:
+    """Return circles like a pencil sketch of coins."""
     picture = Image.new("RGB", SIZE, "white")
     draw = ImageDraw.Draw(picture)
     for x, y, r in ((24, 26, 15), (64, 22, 13), (104, 30, 16), (30, 70, 14), (72, 66, 17), (110, 74, 12)):
@@ -65,22 +70,22 @@ def frame_inputs() -> Image.Image:
 
 
 def painting() -> Image.Image:
-    """Blobs in the deep field's colours: a rough painting of a sky."""
+    """Return blobs in the deep field's colors: a rough painting of a sky."""
     picture = Image.new("RGB", SIZE, (12, 10, 12))
     draw = ImageDraw.Draw(picture)
-    for x, y, r, colour in (
+    for x, y, r, color in (
         (30, 30, 12, (210, 170, 120)),
         (96, 60, 16, (200, 190, 180)),
         (64, 80, 6, (90, 120, 200)),
         (70, 18, 4, (220, 220, 220)),
         (20, 76, 5, (220, 120, 80)),
     ):
-        draw.ellipse((x - r, y - r * 2 // 3, x + r, y + r * 2 // 3), fill=colour)
+        draw.ellipse((x - r, y - r * 2 // 3, x + r, y + r * 2 // 3), fill=color)
     return picture
 
 
 def pasted() -> tuple[Image.Image, Image.Image]:
-    """(composite, mask): a coin in the deep field."""
+    """Return the deep field with a coin in it, and the mask of the coin."""
     mask = Image.new("L", SIZE)
     ImageDraw.Draw(mask).ellipse((20, 60, 46, 86), fill=255)
     coin, canvas = Image.new("RGB", SIZE), galaxies()
@@ -90,7 +95,7 @@ def pasted() -> tuple[Image.Image, Image.Image]:
 
 
 def moved() -> tuple[Image.Image, Image.Image]:
-    """(edited image, mask): a galaxy of the deep field, copied to another place."""
+    """Return the deep field with a galaxy copied to another place, and the mask of the copy."""
     image, mask = galaxies(), Image.new("L", SIZE)
     image.paste(image.crop((70, 8, 106, 40)), (12, 60))
     mask.paste(255, (12, 60, 48, 92))

@@ -1,4 +1,4 @@
-"""Small inputs that tests rng for themselves, and small trainings that many tests share."""
+"""Small inputs that tests make for themselves, and small trainings that many tests share."""
 
 from __future__ import annotations
 
@@ -73,3 +73,30 @@ def pair_files(tmp_path: Path) -> tuple[Path, Path]:
     write_image(a, picture(24, 20, seed=1))
     write_image(b, picture(20, 26, seed=2))
     return a, b
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with only a source a.png of 24x20 (height x width) and a target b.png of 20x26."""
+    monkeypatch.chdir(tmp_path)
+    write_image("a.png", picture(24, 20, seed=1))
+    write_image("b.png", picture(20, 26, seed=2))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def pair_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on a.png and b.png of `here` that the command `translate` made; out.png lies beside it.
+
+    Tests only read it.
+    """
+    from command_line import tiny_flags
+    from lonepair.commands.main import main
+
+    folder = tmp_path_factory.mktemp("pair")
+    write_image(folder / "a.png", picture(24, 20, seed=1))
+    write_image(folder / "b.png", picture(20, 26, seed=2))
+    inputs = [str(folder / name) for name in ("a.png", "b.png")]
+    words = [*inputs, "--run", str(folder / "run"), "-o", str(folder / "out.png")]
+    assert main(["translate", *tiny_flags(), *words]) == 0
+    return folder / "run"

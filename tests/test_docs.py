@@ -40,7 +40,7 @@ def test_every_command_has_an_example() -> None:
     from lonepair.commands import COMMANDS
 
     examples = "".join(page.read_text(encoding="utf-8") for page in PAGES if "notes" not in page.parts)
-    assert not [name for name in COMMANDS if f"lonepair {name}" not in examples and name != "superres"]
+    assert not [name for name in COMMANDS if f"lonepair {name}" not in examples]
 
 
 def test_examples_name_existing_commands() -> None:
@@ -51,7 +51,7 @@ def test_examples_name_existing_commands() -> None:
             continue
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             for name in re.findall(r"^lonepair ([a-z]+)", block, re.MULTILINE):
-                assert name in (*COMMANDS, "superresolve", "inpaint"), f"{page.name}: lonepair {name}"
+                assert name in COMMANDS, f"{page.name}: lonepair {name}"
 
 
 def test_every_method_has_its_settings_in_the_reference() -> None:

@@ -98,9 +98,3 @@ def test_animation_is_written_as_a_clip(name: str, suffix: str, tmp_path: Path) 
 def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         model_of("consingan").animate(**settings)
-
-
-def test_a_notebook_shows_the_first_frame() -> None:
-    animation = model_of("consingan").animate(frames=3, size=(32, 28))
-    assert animation._repr_png_().startswith(b"\x89PNG")
-    assert repr(animation) == "Animation(3 frames of 28x32 pixels, 10 per second)"

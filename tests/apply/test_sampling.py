@@ -34,7 +34,7 @@ def test_samples_of_any_size_and_aspect(name: str, size: tuple[int, int] | None)
 def test_a_seed_is_its_picture_whatever_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(name)
     together = model.sample(5, seed=3).images["a"]
-    monkeypatch.setattr("lonepair.apply.sampling._BATCH_PIXELS", 1)
+    monkeypatch.setattr("lonepair.apply.sampling.BATCH_PIXELS", 1)
     assert torch.allclose(model.sample(5, seed=3).images["a"], together, atol=1e-5)
     assert torch.allclose(model.sample(2, seed=3).images["a"], together[:2], atol=1e-5)
     assert not torch.equal(model.sample(1, seed=4).images["a"], model.sample(1, seed=3).images["a"])
@@ -88,7 +88,7 @@ def test_large_samples_are_drawn_in_bands_as_in_one_piece(name: str, monkeypatch
     model = model_of(name)
     # Large maps come of keys of their own, whoever draws them.
     monkeypatch.setattr("lonepair.ops.noise.LARGE", 700)
-    monkeypatch.setattr("lonepair.apply.sampling._BATCH_PIXELS", 700)
+    monkeypatch.setattr("lonepair.apply.sampling.BATCH_PIXELS", 700)
     whole = model.sample(2, size=(60, 50), synthesize=False)
     monkeypatch.setattr("lonepair.nets.growing.LARGE", 700)
     monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 700)

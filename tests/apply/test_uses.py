@@ -81,12 +81,3 @@ def test_wrong_types_are_refused() -> None:
         "else: raise AssertionError"
     )
     subprocess.run([sys.executable, "-c", script], check=True)  # in this process beartype checks types before
-
-
-def test_results_show_themselves_in_notebooks() -> None:
-    samples = model_of("singan").sample(2)
-    h, w = samples.images["a"].shape[-2:]
-    assert repr(samples) == f"Samples(2 of {w}x{h} pixels, domains a)"
-    assert repr(samples.picture()) == f"Picture({w}x{h} pixels, 3 channels)"
-    for result in (samples, samples.picture()):
-        assert result._repr_png_().startswith(b"\x89PNG")

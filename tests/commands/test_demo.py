@@ -1,3 +1,7 @@
+"""The command `demo`: the files that it makes from photographs."""
+
+from __future__ import annotations
+
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -17,13 +21,13 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     return demo.demo_inputs(tmp_path_factory.mktemp("demo"))
 
 
-def test_images_are_of_the_size_they_say(inputs: tuple[Path, Path, Path]) -> None:
+def test_images_have_the_stated_size(inputs: tuple[Path, Path, Path]) -> None:
     still, _, target = inputs
     assert read_image(still).shape == (1, 1, *demo.SIZE)
     assert read_image(target).shape == (1, 3, *demo.SIZE)
 
 
-def test_clip_is_of_the_size_length_and_rate_it_says(inputs: tuple[Path, Path, Path]) -> None:
+def test_clip_has_the_stated_size_length_and_rate(inputs: tuple[Path, Path, Path]) -> None:
     info = probe(inputs[1])
     frames = list(decode(inputs[1]))
     assert info.size == demo.SIZE
@@ -41,7 +45,7 @@ def test_clip_begins_with_the_still_moves_smoothly_and_loops(inputs: tuple[Path,
 def test_the_camera_stays_within_the_photograph() -> None:
     height, width = 303, 384  # skimage.data.coins
     for index in range(demo.FRAMES):
-        left, top, across = demo._camera(index)
+        left, top, across = demo.camera_crop(index)
         assert left >= 0
         assert top >= 0
         assert left + across <= width
@@ -53,7 +57,7 @@ def test_inputs_are_the_same_every_time(inputs: tuple[Path, Path, Path], tmp_pat
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in inputs]
 
 
-def test_what_is_there_is_kept(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_existing_files_are_not_replaced(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
     (tmp_path / "coins.png").write_bytes(b"mine")
     still, clip, target = demo.demo_inputs(tmp_path)
     assert still.read_bytes() == b"mine"
@@ -62,18 +66,20 @@ def test_what_is_there_is_kept(inputs: tuple[Path, Path, Path], tmp_path: Path) 
 
 
 def test_coins_and_galaxies_are_bright_on_dark(inputs: tuple[Path, Path, Path]) -> None:
-    """What the demo relies on: objects brighter than their ground in both, and a ground darker than the middle."""
+    """The demo relies on objects that are brighter than their background, in both images."""
     for path in (inputs[0], inputs[2]):
         assert torch.quantile(read_image(path), 0.25) < -0.2
 
 
-def test_without_scikit_image_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_scikit_image_is_named_with_its_install_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "skimage.data", None)
     with pytest.raises(UserError, match=r"^the demo needs scikit-image: pip install scikit-image$"):
         demo.demo_inputs(tmp_path)
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     pytest.importorskip("skimage")
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file"):

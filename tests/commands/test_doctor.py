@@ -1,8 +1,12 @@
+"""The command `doctor`: its rows, on this machine and where something is missing."""
+
+from __future__ import annotations
+
 import importlib.metadata
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,69 +14,68 @@ import pytest
 import torch
 
 from lonepair.commands import doctor
+from lonepair.commands.doctor import Row
+from lonepair.commands.memory import BASE_BYTES, bytes_needed, free_memory
 
 
 @pytest.fixture(scope="module")
-def found() -> list[tuple[str, str]]:
-    return doctor.report()
+def full_report() -> list[Row]:
+    """The report on this machine."""
+    return list(doctor.report(doctor.SECTIONS))
 
 
-def rows(found: list[tuple[str, str]], label: str) -> list[str]:
-    return [text for name, text in found if name == label]
+def rows(report: Iterable[Row], label: str) -> list[str]:
+    """Texts of the rows with this label."""
+    return [text for name, text in report if name == label]
 
 
-def test_everything_is_looked_at(found: list[tuple[str, str]]) -> None:
-    labels = {label for label, _ in found}
+def test_report_covers_every_part(full_report: list[Row]) -> None:
+    labels = {label for label, _ in full_report}
     assert {*doctor.PACKAGES, "FFmpeg", "Python", "system"} <= labels
     assert {"CPU", "threads", "GPU", "bfloat16", "trains on", "video", "OpenCV", "memory", "disk"} <= labels
-    assert rows(found, "torch") == [torch.__version__]
-    assert not [text for _, text in found if "could not be examined" in text]
+    assert rows(full_report, "torch") == [torch.__version__]
+    assert not [text for _, text in full_report if "could not be examined" in text]
 
 
-def test_lines_are_single_and_problems_end_in_a_remedy(found: list[tuple[str, str]]) -> None:
-    for _, text in found:
+def test_lines_are_single_and_problems_end_in_a_remedy(full_report: list[Row]) -> None:
+    for _, text in full_report:
         assert "\n" not in text
         if text.startswith("PROBLEM"):
             assert "; " in text
 
 
-def test_this_environment_reads_and_writes_clips(found: list[tuple[str, str]]) -> None:
-    assert rows(found, "video") == ["reads h264, hevc, vp9, av1, ffv1; writes H.264 (libx264), lossless (ffv1)"]
+def test_this_environment_reads_and_writes_clips(full_report: list[Row]) -> None:
+    assert rows(full_report, "video") == ["reads h264, hevc, vp9, av1, ffv1; writes H.264 (libx264), lossless (ffv1)"]
 
 
-def test_main_prints_aligned_lines_and_returns_zero(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(doctor, "_all_rows", lambda: iter([("CPU", "one"), ("CPU", "two"), ("trains on", "cpu")]))
-    assert doctor.main() == 0
+def test_print_report_aligns_lines_and_prints_a_label_once(capsys: pytest.CaptureFixture[str]) -> None:
+    doctor.print_report({"all": lambda: iter([("CPU", "one"), ("CPU", "two"), ("trains on", "cpu")])})
     assert capsys.readouterr().out.splitlines() == ["CPU           one", "              two", "trains on     cpu"]
 
 
-def test_importing_it_imports_no_torch() -> None:
+def test_importing_doctor_imports_no_torch() -> None:
     code = "import sys, lonepair.commands.doctor; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_section_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_section_that_fails_leaves_the_others() -> None:
     def broken() -> NoReturn:
         raise OSError("no\nsuch library")
 
-    monkeypatch.setattr(doctor, "_video", broken)
-    monkeypatch.setattr(doctor, "_bfloat16", lambda: iter([]))
-    found = doctor.report()
-    assert rows(found, "video")[0].startswith("PROBLEM: could not be examined (OSError: no such library); install")
-    assert rows(found, "disk")
+    report = list(doctor.report({"video": broken, "disk": doctor.disk_rows}))
+    assert rows(report, "video")[0].startswith("PROBLEM: could not be examined (OSError: no such library); install")
+    assert rows(report, "disk")
 
 
-def test_it_answers_where_torch_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_answers_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "lonepair.compute.engine", raising=False)
-    found = doctor.report()
-    assert rows(found, "bfloat16")[0].startswith("PROBLEM")
-    assert rows(found, "disk")
+    report = list(doctor.report(doctor.SECTIONS))
+    assert rows(report, "bfloat16")[0].startswith("PROBLEM")
+    assert rows(report, "disk")
 
 
-def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     version = importlib.metadata.version
 
     def without_tyro(name: str) -> str:
@@ -81,7 +84,7 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return version(name)
 
     monkeypatch.setattr(importlib.metadata, "version", without_tyro)
-    assert rows(list(doctor._versions()), "tyro") == ["PROBLEM: is not installed; install it: pip install tyro"]
+    assert rows(doctor.version_rows(), "tyro") == ["PROBLEM: is not installed; install it: pip install tyro"]
 
 
 @pytest.mark.parametrize(
@@ -106,14 +109,14 @@ def test_opencv_builds_are_listed(installed: list[str], lines: list[str], monkey
         return "5"
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    assert rows(list(doctor._opencv()), "OpenCV") == lines
+    assert rows(doctor.opencv_rows(), "OpenCV") == lines
 
 
 def test_memory_model_grows_with_the_pixels() -> None:
-    needs = [doctor.bytes_needed(side) for side in (0, 100, 200, 4096)]
-    assert needs[0] == doctor.BASE_BYTES
+    needs = [bytes_needed(side) for side in (0, 100, 200, 4096)]
+    assert needs[0] == BASE_BYTES
     assert needs[2] - needs[0] == 4 * (needs[1] - needs[0])
-    assert needs[3] < 8 * 10**9  # a step sees crops
+    assert needs[3] < 8 * 10**9  # a step computes crops
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def test_memory_model_grows_with_the_pixels() -> None:
     [
         (None, "unknown"),
         (10**8, "PROBLEM"),
-        (doctor.bytes_needed(220) * 2, "220 px"),
+        (bytes_needed(220) * 2, "220 px"),
         (10**13, "4096 px"),
     ],
 )
@@ -129,24 +132,24 @@ def test_sizes_that_fit_follow_from_free_memory(
     free: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "free_memory", lambda: free)
-    assert expected in " ".join(rows(list(doctor._memory()), "memory"))
+    assert expected in " ".join(rows(doctor.memory_rows(), "memory"))
 
 
 def test_free_memory_is_plausible() -> None:
-    free = doctor.free_memory()
+    free = free_memory()
     assert free is None or 10**7 < free < 10**14
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> Iterator[None]:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    assert "change to a folder that you may write to" in rows(list(doctor._disk()), "disk")[-1]
+    assert "change to a folder that you may write to" in rows(doctor.disk_rows(), "disk")[-1]
 
 
 def test_bfloat16_is_measured_within_two_seconds() -> None:
     start = time.perf_counter()
-    assert list(doctor._bfloat16())
-    assert time.perf_counter() - start < 6  # on machines that are busy with other things, too
+    assert list(doctor.bfloat16_rows())
+    assert time.perf_counter() - start < 6  # with room for a busy machine

@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import bad_inputs
 import lonepair.methods as methods
+from command_line import tiny_flags
 from conftest import picture
 from lonepair.api.model import load
 from lonepair.apply.sampling import reconstruction
@@ -27,11 +27,11 @@ from lonepair.media.image import read_image, write_image
 from lonepair.media.source import open_source
 from lonepair.media.write import ClipWriter
 from lonepair.metrics import copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
-from lonepair.metrics.sifid import LAYERS
 from lonepair.ops.resize import resize
+from synthetic_images import save_inception_weights
 
 CPU = ["--device", "cpu", "--dtype", "float32", "--threads", "1"]
-SINGAN = ["singan", *bad_inputs.tiny_flags("singan"), "--threads", "1"]
+SINGAN = ["singan", *tiny_flags("singan")]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def trained_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     write_image(folder / "a.png", picture(34, 30, seed=1))
     write_image(folder / "b.png", picture(20, 26, seed=2))
-    pair = ["train", *bad_inputs.TINY, "--threads", "1", str(folder / "a.png"), str(folder / "b.png")]
+    pair = ["train", *tiny_flags(), str(folder / "a.png"), str(folder / "b.png")]
     assert main([*pair, "--run", str(folder / "pair")]) == 0
     one = ["train", "--method", *SINGAN, str(folder / "a.png"), "--max-side", "34"]
     assert main([*one, "--run", str(folder / "one")]) == 0
@@ -57,13 +57,7 @@ def workdir(trained_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def weights(workdir: Path) -> str:
     """Write random Inception weights of the right shapes."""
-    state = {}
-    for name, shape, _, _ in LAYERS:
-        values = torch.randn(shape, generator=torch.Generator().manual_seed(len(state)))
-        state[f"{name}.conv.weight"] = values / math.sqrt(math.prod(shape[1:]))
-        for part, value in (("running_mean", 0.0), ("running_var", 1.0), ("weight", 1.0), ("bias", 0.1)):
-            state[f"{name}.bn.{part}"] = torch.full(shape[:1], value)
-    save_file(state, "inception.safetensors")
+    save_inception_weights(Path("inception.safetensors"))
     return "inception.safetensors"
 
 

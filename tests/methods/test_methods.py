@@ -617,7 +617,7 @@ def test_fine_tuning_trains_on_at_the_last_resolution_alone(task: str, tmp_path:
 
 def test_fine_tuning_wants_a_model_a_task_and_the_same_aspect(tmp_path: Path) -> None:
     inputs = {"a": picture(24, 20), "composite": picture(24, 20)}
-    with pytest.raises(UserError, match="--warm-start"):
+    with pytest.raises(UserError, match="warm_start"):
         Job.prepare(inputs, "consingan", "standard", tiny("consingan", task="editing"))
     model = job("consingan").run().save(tmp_path / "m.safetensors")
     with pytest.raises(UserError, match="harmonization and editing"):

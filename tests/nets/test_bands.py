@@ -33,13 +33,13 @@ def test_growing_generator_in_bands_equals_full_image(
         first = rng.feature_noise(3, *sizes[start_stage])
         noises = [rng.feature_noise(*net.noise_shape(sizes, stage)[1:]) for stage in range(start_stage + 1, 3)]
         with torch.no_grad():
-            whole = net(first, sizes, start_stage, noises)
+            full = net(first, sizes, start_stage, noises)
             with monkeypatch.context() as patched:
                 patched.setattr("lonepair.nets.growing.LARGE", 0)
                 patched.setattr("lonepair.nets.bands.BAND_PIXELS", 250)
                 banded = net(first, sizes, start_stage, noises)
-        assert whole.std() > 0.1
-        assert torch.allclose(whole, banded, atol=2e-5)
+        assert full.std() > 0.1
+        assert torch.allclose(full, banded, atol=2e-5)
 
 
 @pytest.mark.parametrize("padding", [0, 1])
@@ -49,7 +49,7 @@ def test_stage_generator_in_bands_equals_full_image(norm: Norm, padding: int, mo
         stage = StageGenerator(3, 8, 4, 0.2, padding, norm).eval()
     images = torch.cat([image(41, 30), image(41, 30).flip(2)])
     with torch.no_grad():
-        whole = stage(images)
+        full = stage(images)
         monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 0)
         monkeypatch.setattr("lonepair.nets.bands.BAND_PIXELS", 250)
-        assert torch.allclose(whole, stage(images), atol=1e-5)
+        assert torch.allclose(full, stage(images), atol=1e-5)

@@ -28,9 +28,9 @@ def test_critic_receptive_field_is_as_stated(blocks: int) -> None:
     assert scores.shape == (1, 1, 13, 13)
     scores[0, 0, 6, 6].backward()
     assert x.grad is not None
-    seen = x.grad.abs().sum(1)[0] > 0
-    assert seen[6 : 6 + side, 6 : 6 + side].all()
-    assert seen.sum() == side**2
+    support = x.grad.abs().sum(1)[0] > 0
+    assert support[6 : 6 + side, 6 : 6 + side].all()
+    assert support.sum() == side**2
 
 
 def test_default_critic_has_a_receptive_field_of_11_pixels() -> None:
@@ -54,26 +54,26 @@ def test_critic_scores_are_independent_of_the_batch() -> None:
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("autocast", [False, True])
-def test_direct_second_derivative_equals_torchs(norm: Norm, autocast: bool) -> None:
+def test_fast_second_derivative_equals_torchs(norm: Norm, autocast: bool) -> None:
     torch.manual_seed(0)
     critic = PatchCritic(3, 8, 5, 0.2, norm=norm)
-    points, found = torch.rand(1, 3, 24, 20) * 2 - 1, {}
-    for direct in (False, True):
-        critic.direct = direct
+    points, results = torch.rand(1, 3, 24, 20) * 2 - 1, {}
+    for fast in (False, True):
+        critic.fast_double_backward = fast
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             penalty = gradient_penalty(critic, points)
         parameters = [p for name, p in critic.named_parameters() if not name.endswith("bias")]
-        found[direct] = [penalty.detach(), *torch.autograd.grad(penalty, parameters)]
-    for torchs, ours in zip(found[False], found[True], strict=True):
-        assert torch.allclose(torchs, ours, rtol=0, atol=(0.05 if autocast else 1e-5) * float(torchs.abs().max()))
+        results[fast] = [penalty.detach(), *torch.autograd.grad(penalty, parameters)]
+    for expected, actual in zip(results[False], results[True], strict=True):
+        assert torch.allclose(expected, actual, rtol=0, atol=(0.05 if autocast else 1e-5) * float(expected.abs().max()))
 
 
-def test_only_penalty_points_use_the_direct_derivative() -> None:
+def test_only_penalty_points_use_the_fast_second_derivative() -> None:
     critic = PatchCritic(3, 8, 5, 0.2)
-    critic.direct = True
+    critic.fast_double_backward = True
     image = torch.rand(1, 3, 24, 20)
-    critic(image).sum().backward()  # as a critic learns from pictures, its weights have gradients
+    critic(image).sum().backward()  # the critic's own loss: its weights have gradients
     assert all(parameter.grad is not None for parameter in critic.parameters())
     scale = torch.ones(1, requires_grad=True)
-    critic(image * scale).sum().backward()  # and so has whoever drew the picture
+    critic(image * scale).sum().backward()  # the generator's loss: the generator has a gradient
     assert scale.grad is not None

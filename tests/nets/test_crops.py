@@ -34,14 +34,14 @@ def test_crops_equal_the_full_image(border_mode: BorderMode, padding_mode: Paddi
     for seed in range(4):
         rng = RandomStream(seed)
         first, noises = rng.feature_noise(3, *sizes[0]), net.noise_maps(sizes, rng, 1)
-        whole = net(first, sizes, 0, noises)
-        assert whole.std() > 0.1
-        wanted = choose_crops(sizes, 48, 7, rng)
-        assert isinstance(wanted, Crops)
-        assert 0 < net.full_image_stages(wanted) < 5
-        own = [net.crop_noise(wanted, stage, noise) for stage, noise in enumerate(noises, 1)]
-        assert [noise.shape for noise in own] == [noise.shape for noise in net.noise_maps(wanted, rng, 1)]
-        assert torch.allclose(net(first, wanted, 0, own), crop_image(wanted, whole), atol=2e-5)
+        full = net(first, sizes, 0, noises)
+        assert full.std() > 0.1
+        crops = choose_crops(sizes, 48, 7, rng)
+        assert isinstance(crops, Crops)
+        assert 0 < net.full_image_stages(crops) < 5
+        crop_noises = [net.crop_noise(crops, stage, noise) for stage, noise in enumerate(noises, 1)]
+        assert [noise.shape for noise in crop_noises] == [noise.shape for noise in net.noise_maps(crops, rng, 1)]
+        assert torch.allclose(net(first, crops, 0, crop_noises), crop_image(crops, full), atol=2e-5)
 
 
 @pytest.mark.usefixtures("either_way")
@@ -53,43 +53,22 @@ def test_gradient_through_crops_equals_that_of_the_full_image() -> None:
             net.add_stage(3)
     net.double()
     rng = RandomStream(0)
-    first, wanted = rng.feature_noise(3, 12, 12).double(), choose_crops(sizes, 16, 5, rng)
-    assert isinstance(wanted, Crops)
-    found = []
-    for pieces in (crop_image(wanted, net(first, sizes)), net(first, wanted)):
+    first, crops = rng.feature_noise(3, 12, 12).double(), choose_crops(sizes, 16, 5, rng)
+    assert isinstance(crops, Crops)
+    gradients = []
+    for output in (crop_image(crops, net(first, sizes)), net(first, crops)):
         net.zero_grad()
-        pieces.square().mean().backward()
-        found.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
-    assert found[0].norm() > 0
-    assert torch.allclose(found[0], found[1], rtol=1e-4, atol=1e-9)
-
-
-@pytest.mark.parametrize("size", [(64, 64), (61, 90), (200, 40)])
-def test_every_patch_is_equally_likely_in_a_crop(size: tuple[int, int]) -> None:
-    patch, draws = 7, 4000
-    met = torch.zeros(size[0] - patch + 1, size[1] - patch + 1)
-    rng = RandomStream(0)
-    for _ in range(draws):
-        wanted = choose_crops([size], 16, patch, rng)
-        assert isinstance(wanted, Crops)
-        h, w = wanted.regions.size
-        for top, left in wanted.regions.top_left.tolist():
-            assert 0 <= top <= size[0] - h
-            assert 0 <= left <= size[1] - w
-            met[top : top + h - patch + 1, left : left + w - patch + 1] += 1
-    share = met / met.median()
-    left = 10  # rows and columns at each end that are left over where fields do not divide the picture, at most
-    assert share.max() < 1.3
-    assert share[left:-left, left:-left].min() > 0.75
-    assert share.min() > 0.15  # a quarter, in a corner
-    assert len(share.unique()) > 1
+        output.square().mean().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
+    assert gradients[0].norm() > 0
+    assert torch.allclose(*gradients, rtol=1e-4, atol=1e-9)
 
 
 @pytest.mark.usefixtures("either_way")
-@pytest.mark.parametrize("corners", [(0, 0), (0, 40), (44, 40), (1, 39), (20, 20)])
-def test_crops_at_any_position_equal_the_full_image(corners: tuple[int, int]) -> None:
-    """... and so are their gradients; what they hang on is as large wherever they lie."""
-    sizes, places = [(12, 11), (23, 25), (39, 40), (64, 60)], torch.tensor([corners, (44, 0), (22, 21)])
+@pytest.mark.parametrize("position", [(0, 0), (0, 40), (44, 40), (1, 39), (20, 20)])
+def test_crops_at_any_position_equal_the_full_image(position: tuple[int, int]) -> None:
+    """Values and gradients are equal, and the noise has the same size at every position."""
+    sizes, top_left = [(12, 11), (23, 25), (39, 40), (64, 60)], torch.tensor([position, (44, 0), (22, 21)])
     border_modes: tuple[BorderMode, ...] = ("padded_layers", "zero_margin", "upsampled_margin")
     for border_mode in border_modes:
         with seed_global(0):
@@ -100,30 +79,30 @@ def test_crops_at_any_position_equal_the_full_image(corners: tuple[int, int]) ->
                 if isinstance(part, nn.Conv2d):
                     nn.init.normal_(part.weight, 0, 0.2)
         net.double()
-        wanted = Crops(tuple(sizes), Regions(sizes[-1], (20, 20), places))
-        other = Crops(tuple(sizes), Regions(sizes[-1], (20, 20), 0 * places))
-        assert net.noise_shape(wanted, 2)[0] == 3
-        assert all(net.noise_shape(wanted, stage) == net.noise_shape(other, stage) for stage in range(4))
+        crops = Crops(tuple(sizes), Regions(sizes[-1], (20, 20), top_left))
+        corner = Crops(tuple(sizes), Regions(sizes[-1], (20, 20), 0 * top_left))
+        assert net.noise_shape(crops, 2)[0] == 3
+        assert all(net.noise_shape(crops, stage) == net.noise_shape(corner, stage) for stage in range(4))
         image = torch.rand(1, 3, *sizes[0], generator=torch.Generator().manual_seed(0)).double().requires_grad_(True)
-        pieces = [crop_image(wanted, net(image, sizes)), net(image, wanted)]
-        assert pieces[0].std() > 0.1
-        assert torch.allclose(*pieces, atol=2e-5)
-        gradients = [torch.autograd.grad(each.square().sum(), image)[0] for each in pieces]
+        outputs = [crop_image(crops, net(image, sizes)), net(image, crops)]
+        assert outputs[0].std() > 0.1
+        assert torch.allclose(*outputs, atol=2e-5)
+        gradients = [torch.autograd.grad(output.square().sum(), image)[0] for output in outputs]
         assert torch.allclose(*gradients, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("old", "new"), [(12, 17), (17, 18), (18, 18), (25, 63), (40, 52), (1, 4)])
-@pytest.mark.parametrize("corners", [False, True])
-def test_upsampling_support_covers_the_kernel_and_little_more(old: int, new: int, corners: bool) -> None:
-    weights = resize_matrix(old, new, corners, torch.device("cpu"), torch.float32)
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_upsampling_support_covers_the_kernel_and_little_more(old: int, new: int, align_corners: bool) -> None:
+    weights = resize_matrix(old, new, align_corners, torch.device("cpu"), torch.float32)
     for length in (1, 2, 5, new):
         firsts = torch.arange(new - length + 1)
-        lows, most = upsampling_support(firsts, length, old, new, corners)
-        assert most <= (length - 1) * old / new + 5
+        lows, count = upsampling_support(firsts, length, old, new, align_corners)
+        assert count <= (length - 1) * old / new + 5
         for first, low in zip(firsts.tolist(), lows.tolist(), strict=True):
-            beyond = weights[first : first + length].clone()
-            beyond[:, max(0, low) : low + most] = 0
-            assert beyond.abs().max() < 1e-5
+            outside = weights[first : first + length].clone()
+            outside[:, max(0, low) : low + count] = 0
+            assert outside.abs().max() < 1e-5
 
 
 def test_small_images_are_not_cropped() -> None:
@@ -139,11 +118,11 @@ def test_crops_share_normalization_statistics() -> None:
         net.add_stage(2)
         net.add_stage(2)
     sizes = [(16, 16), (64, 64)]
-    seen: list[Tensor] = []
+    inputs: list[Tensor] = []
     norm = net.bodies[1][0][1]
     assert isinstance(norm, InstanceNorm)
-    net.bodies[1][0][2].register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+    net.bodies[1][0][2].register_forward_pre_hook(lambda _, x: inputs.append(x[0]))
     net(image(16, 16), choose_crops(sizes, 16, 7, RandomStream(0)))
-    assert len(seen[0]) == 4
-    assert torch.allclose(seen[0].mean((0, 2, 3)), norm.bias, atol=1e-5)
-    assert (seen[0].mean((2, 3)).std(0) > 1e-4).any()  # not each by its own
+    assert len(inputs[0]) == 4
+    assert torch.allclose(inputs[0].mean((0, 2, 3)), norm.bias, atol=1e-5)
+    assert (inputs[0].mean((2, 3)).std(0) > 1e-4).any()  # not the statistics of each crop

@@ -21,7 +21,7 @@ def generator(stages: int, norm: Norm = "none", channels: int = 3, width: int = 
         net = GrowingGenerator(channels, width, 3, norm, 0.05, max_stages=6)
         for _ in range(stages):
             net.add_stage(6)
-    # The initial weights shrink what passes through to nothing; larger ones make a change at the input show.
+    # The initial weights shrink the signal to nearly 0; with larger ones a change of the input changes the output.
     with torch.no_grad():
         for part in net.modules():
             if isinstance(part, nn.Conv2d):
@@ -66,13 +66,13 @@ def test_new_stage_is_an_independent_copy(norm: Norm) -> None:
 def test_any_sizes_and_channels(norm: Norm, channels: int, sizes: list[tuple[int, int]]) -> None:
     net = generator(3, norm, channels).eval()
     for stages in (1, 2, 3):
-        drawn = net(image(*sizes[0], channels), sizes[:stages])
-        assert drawn.shape == (1, channels, *sizes[stages - 1])
-        assert drawn.abs().max() <= 1
+        output = net(image(*sizes[0], channels), sizes[:stages])
+        assert output.shape == (1, channels, *sizes[stages - 1])
+        assert output.abs().max() <= 1
 
 
 def test_generator_accepts_any_size() -> None:
-    """All layers are convolutions: nothing but `sizes` says how large an image is."""
+    """All layers are convolutions: only `sizes` decides the size of an image."""
     net = generator(2)
     assert net(image(20, 31), [(20, 31), (27, 45)]).shape == (1, 3, 27, 45)
 
@@ -111,9 +111,9 @@ def test_each_stage_scales_its_own_noise(stage: int) -> None:
 def test_noises_begin_after_start_stage() -> None:
     net = generator(3)
     net.amplitudes[1], net.amplitudes[2] = 100.0, 0.5
-    entered = image(*SIZES[1])
-    quiet, loud = (net(entered, SIZES, 1, [torch.full((1, net.width, *SIZES[2]), v)]) for v in (0.0, 1.0))
-    assert torch.equal(quiet, net(entered, SIZES, 1))
+    start_image = image(*SIZES[1])
+    quiet, loud = (net(start_image, SIZES, 1, [torch.full((1, net.width, *SIZES[2]), v)]) for v in (0.0, 1.0))
+    assert torch.equal(quiet, net(start_image, SIZES, 1))
     assert not torch.equal(quiet, loud)
 
 
@@ -121,7 +121,7 @@ def test_gradient_reaches_every_parameter() -> None:
     net = generator(3, "batch")
     net(image(*SIZES[0]), SIZES).square().sum().backward()
     idle = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
-    # A convolution's bias before BatchNorm is taken out again with the mean.
+    # BatchNorm subtracts the bias of a convolution before it with the mean.
     assert [name for name in idle if not name.endswith("0.bias")] == []
 
 
@@ -131,6 +131,6 @@ def test_amplitudes_are_saved_with_the_weights() -> None:
     assert net.state_dict()["amplitudes"].tolist() == [0, 0.25, 0, 0, 0, 0]
 
 
-def test_state_names_do_not_depend_on_the_training() -> None:
+def test_state_can_be_loaded_into_a_new_generator() -> None:
     assert generator(3).state_dict().keys() == generator(3).state_dict().keys()
     generator(3).load_state_dict(generator(3).state_dict())

@@ -1,4 +1,4 @@
-"""What disturbs an image keeps its shape and range, is decided by its rng, and leaves alone what it says it leaves."""
+"""Random changes of an image keep its shape and range, depend on the seed only, and change what they state."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from conftest import picture
 from lonepair.ops.augment import rearrange, recolor
 from lonepair.ops.noise import RandomStream
 
-disturbances = pytest.mark.parametrize("disturb", [recolor, rearrange])
+both_changes = pytest.mark.parametrize("change", [recolor, rearrange])
 
 
-@disturbances
+@both_changes
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("size", [(12, 31), (40, 25)])
-def test_shape_and_range(disturb: Callable[..., Tensor], channels: int, size: tuple[int, int]) -> None:
+def test_changes_keep_shape_and_range(change: Callable[..., Tensor], channels: int, size: tuple[int, int]) -> None:
     image = picture(*size, channels)
     for seed in range(20):
-        changed = disturb(image, RandomStream(seed))
+        changed = change(image, RandomStream(seed))
         assert changed.shape == image.shape
         assert changed.abs().max() <= 1
         assert not torch.equal(changed, image)
 
 
-@disturbances
-def test_the_draw_decides(disturb: Callable[..., Tensor]) -> None:
+@both_changes
+def test_changes_depend_on_the_seed_only(change: Callable[..., Tensor]) -> None:
     image = picture(30, 30)
     before = image.clone()
-    assert torch.equal(disturb(image, RandomStream(1)), disturb(image, RandomStream(1)))
-    assert not torch.equal(disturb(image, RandomStream(1)), disturb(image, RandomStream(2)))
+    assert torch.equal(change(image, RandomStream(1)), change(image, RandomStream(1)))
+    assert not torch.equal(change(image, RandomStream(1)), change(image, RandomStream(2)))
     assert torch.equal(image, before)
 
 
-def test_recolouring_leaves_alpha_alone() -> None:
+def test_recolor_does_not_change_alpha() -> None:
     image = picture(30, 30, 4)
     assert all(torch.equal(recolor(image, RandomStream(seed))[:, 3:], image[:, 3:]) for seed in range(10))
 
 
-def test_rearranging_moves_pixels_and_makes_none() -> None:
-    """Every colour of the result is one of the image's, and between a hundredth and most of its places changed."""
+def test_rearrange_copies_pixels_of_the_image() -> None:
+    """Every color of the result is one of the image's, and between 0.2% and 60% of the pixels change."""
     image = torch.arange(40 * 50, dtype=torch.float32).reshape(1, 1, 40, 50) / 2000
     for seed in range(20):
         changed = rearrange(image, RandomStream(seed))
@@ -50,8 +50,8 @@ def test_rearranging_moves_pixels_and_makes_none() -> None:
         assert 0.002 < float((changed != image).float().mean()) < 0.6
 
 
-def test_flat_patches_are_of_the_size_that_is_said() -> None:
-    """One of a quarter to half of the shorter side, or two of an eighth to a quarter: seen where colour is constant."""
+def test_recolor_adds_flat_rectangles_of_the_stated_sizes() -> None:
+    """One with sides of 16 to 32 pixels, or two of 8 to 16: where neighbors have the same color."""
     areas = []
     for seed in range(40):
         noisy = recolor(picture(64, 80), RandomStream(seed))

@@ -1,13 +1,29 @@
+"""Pyramid rules: published sizes, ratios, and the factors that several images share."""
+
 from itertools import pairwise
 
 import pytest
 import torch
 
 from lonepair.errors import UserError
-from lonepair.ops.pyramid import RULES, consingan_factors, geometric_factors, pyramid, scale_size, stage_sizes
+from lonepair.ops.pyramid import (
+    RULES,
+    Size,
+    consingan_factors,
+    geometric_factors,
+    pyramid,
+    scale_size,
+    shared_factors,
+    singan_factors,
+)
 
 SIX_STAGES = [(25, 34), (32, 42), (42, 56), (63, 84), (126, 167), (188, 250)]
 """ConSinGAN's sizes for its default image, 188x250."""
+
+
+def stage_sizes(full_sizes: list[Size], stages: int, min_side: int, rule: str) -> list[list[Size]]:
+    factors = shared_factors(full_sizes, stages, min_side, rule)
+    return [[scale_size(size, factor) for factor in factors] for size in full_sizes]
 
 
 def test_consingan_sizes_are_the_published_ones() -> None:
@@ -20,16 +36,24 @@ def test_geometric_sizes_grow_by_one_ratio() -> None:
     assert ratios == pytest.approx([0.1 ** (-1 / 8)] * 8)
 
 
-def test_geometric_with_singans_ratio() -> None:
-    """SinGAN's default image in 9 stages: its ratio is close to the 3/4 that it asks for."""
+def test_geometric_ratio_of_singans_default_image_is_near_three_quarters() -> None:
     factors = geometric_factors(9, 25 / 188)
     assert factors[0] == pytest.approx(25 / 188)
     assert factors[-2] == pytest.approx(0.777, abs=1e-3)
 
 
+def test_singan_sizes_are_those_of_the_released_code() -> None:
+    """The number of stages depends on the original size; a rounding error adds a pixel to the coarsest stage."""
+    assert len(singan_factors((300, 400), (188, 250), 25)) == 9
+    factors = singan_factors((188, 250), (188, 250), 25)
+    assert len(factors) == 10
+    assert scale_size((188, 250), factors[0]) == (26, 34)
+    assert factors[-1] == 1
+
+
 def test_consingan_is_denser_than_geometric_where_images_are_small() -> None:
-    dense, even = consingan_factors(6, 0.13), geometric_factors(6, 0.13)
-    assert all(a < b for a, b in zip(dense[1:-2], even[1:-2], strict=True))
+    consingan, geometric = consingan_factors(6, 0.13), geometric_factors(6, 0.13)
+    assert all(a < b for a, b in zip(consingan[1:-2], geometric[1:-2], strict=True))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -43,28 +67,28 @@ def test_factors_grow_from_the_coarsest_to_one(rule: str, stages: int) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_no_room_to_grow_repeats_the_size(rule: str) -> None:
+def test_an_image_of_the_smallest_size_has_equal_stages(rule: str) -> None:
     assert stage_sizes([(25, 25)], 4, 25, rule) == [[(25, 25)] * 4]
 
 
-def test_a_pair_shares_its_factors_and_the_shortest_side_decides() -> None:
+def test_a_pair_shares_the_factors_of_its_shortest_side() -> None:
     wide, tall = stage_sizes([(101, 251), (333, 150)], 5, 25, "consingan")
     assert wide[0] == (25, 63)
     assert tall[0] == (83, 38)
     assert (wide[-1], tall[-1]) == ((101, 251), (333, 150))
     for (h, w), (h2, w2) in zip(wide, tall, strict=True):
         factor = h / 101
-        for got, full in ((w, 251), (h2, 333), (w2, 150)):
-            assert abs(got - factor * full) <= 1 + full / 101  # each side is rounded up by less than a pixel
+        for side, full in ((w, 251), (h2, 333), (w2, 150)):
+            assert abs(side - factor * full) <= 1 + full / 101  # each side is rounded up by less than a pixel
 
 
-def test_too_small_names_sizes_and_remedy() -> None:
-    with pytest.raises(UserError, match=r"30x20 pixels .*25 pixels.*--min-side") as error:
+def test_message_for_a_small_image_names_both_sizes_and_the_remedy() -> None:
+    with pytest.raises(UserError, match=r"30x20 pixels .*25 pixels.*min_side") as error:
         stage_sizes([(100, 100), (20, 30)], 6, 25, "consingan")
     assert "\n" not in str(error.value)
 
 
-def test_scaled_rounds_up() -> None:
+def test_scaled_size_is_rounded_up() -> None:
     assert scale_size((188, 250), 1.0) == (188, 250)
     assert scale_size((10, 11), 0.5) == (5, 6)
     assert scale_size((3, 100), 0.01) == (1, 1)

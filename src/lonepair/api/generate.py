@@ -26,6 +26,14 @@ PYTHON_TYPES = {
     "SynthesisInput": "SynthesisConfig | Mapping[str, Any]",
 }
 """Name of a marked type in `lonepair.apply.base` -> the type in a signature."""
+TYPE_DOCS = {
+    "ImageInput": "A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].",
+    "ImageOption": "A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].",
+    "MaskInput": "A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].",
+    "SourceInput": "A path, folder of frames, PIL image, array, or tensor (n, c, h, w) in [-1, 1].",
+    "SynthesisInput": "A `SynthesisConfig`, or a mapping of the fields to change.",
+}
+"""Name of a marked type -> what a caller may give."""
 RESULT_MODULES = {"Picture": "results", "Samples": "results", "Animation": "animation", "Translation": "translation"}
 """Result of a use -> module of `lonepair.apply`."""
 
@@ -100,7 +108,11 @@ def _method(use: type[Use[Any]]) -> str:
 
 
 def _doc(field: dataclasses.Field[Any], docs: dict[str, str]) -> str:
-    return docs[field.name] + (" (h, w)." if "SizeInput" in str(field.type) else "")
+    """The docstring of a setting, with the values that its type accepts."""
+    kind, doc = str(field.type), docs[field.name]
+    if "SizeInput" in kind:
+        return doc.replace(" in pixels", ", (h, w) in pixels", 1)
+    return " ".join([doc, *(text for name, text in TYPE_DOCS.items() if name in kind)])
 
 
 def _parameter(field: dataclasses.Field[Any]) -> str:

@@ -47,16 +47,17 @@ class UseMethods(ABC):
         """Set the training image in motion by a random walk through the noise.
 
         Args:
-            frames: Number of frames.
-            rate: Frames per second. A larger value plays faster.
+            frames: Number of frames, 1 or more.
+            rate: Frames per second, above 0 to 1000. A larger value plays faster.
             alpha: Pull towards the training image (SinGAN's α), between 0 and 1. A larger value stays closer to it.
             beta: Persistence of the motion's direction (SinGAN's β), between 0 and 1. A larger value moves more
                 smoothly.
-            start_stage: Stage at which movement begins, from 0 (coarsest), which moves the layout, too. A larger value
+            start_stage: Stage at which movement begins, from 0 (coarsest). 0 moves the layout, too; a larger value
                 moves finer detail only. If omitted, the second stage.
-            loop: Lead the end back to the beginning without a seam.
-            seed: Random seed of the walk.
-            size: Size of the frames in pixels. If omitted, the training size. (h, w).
+            loop: Make the last frame lead into the first without a seam, for endless repetition.
+            seed: Random seed of the walk, 0 to 4294967295. Another seed gives another motion.
+            size: Size of the frames, (h, w) in pixels; frames are computed at the training size and resized. If
+                omitted, that size.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -88,15 +89,16 @@ class UseMethods(ABC):
         """Make an edited image seamless: the model generates the edited region again, the rest stays.
 
         Args:
-            image: The edited image.
+            image: The edited image. A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].
             mask: Mask of the edit: white (or opaque) pixels were edited. Any size. If omitted, pixels that differ from
-                the original.
-            original: The image before the edit; the result shows it outside the mask. If omitted, the edited image.
+                the original. A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].
+            original: The image before the edit; the result shows it outside the mask. If omitted, the edited image. A
+                path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].
             start_stage: Stage at which the image enters, from 0 (coarsest). A larger value keeps more of the image. If
                 omitted, the method's own choice, about halfway.
             dilate: Dilation of the mask in pixels, 0 to 200. A larger value regenerates more around the edit.
             feather: Standard deviation of the mask's soft edge in pixels, 0 to 200. A larger value blends more softly.
-            seed: Random seed of the noise.
+            seed: Random seed of the noise, 0 to 4294967295.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -117,25 +119,26 @@ class UseMethods(ABC):
         self,
         image: object,
         mask: object | None = None,
-        dilate: int = 7,
         *,
         original: object | None = None,
         start_stage: int | None = None,
+        dilate: int = 7,
         feather: float = 5.0,
         seed: int = 0,
     ) -> Picture:
         """Give a pasted object the appearance of the training image; the rest of the image stays.
 
         Args:
-            image: The edited image.
+            image: The edited image. A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].
             mask: Mask of the edit: white (or opaque) pixels were edited. Any size. If omitted, pixels that differ from
-                the original.
-            original: The image before the edit; the result shows it outside the mask. If omitted, the edited image.
+                the original. A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].
+            original: The image before the edit; the result shows it outside the mask. If omitted, the edited image. A
+                path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].
             start_stage: Stage at which the image enters, from 0 (coarsest). A larger value keeps more of the image. If
                 omitted, the method's own choice, about halfway.
             dilate: Dilation of the mask in pixels, 0 to 200. A larger value regenerates more around the object.
             feather: Standard deviation of the mask's soft edge in pixels, 0 to 200. A larger value blends more softly.
-            seed: Random seed of the noise.
+            seed: Random seed of the noise, 0 to 4294967295.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -165,14 +168,16 @@ class UseMethods(ABC):
         """Fill a hole in an image with what the model generates there; suits small holes in textures.
 
         Args:
-            image: The image. Its pixels inside the hole are not used.
-            mask: Mask of the hole: white (or opaque) pixels are filled. Any size.
+            image: The image to fill. Its pixels inside the hole are not used. A path, PIL image, array, or tensor (1,
+                c, h, w) in [-1, 1].
+            mask: Mask of the hole: white (or opaque) pixels are filled. Any size. A path, PIL image, array, or tensor
+                (1, c, h, w) in [-1, 1].
             start_stage: Stage at which the image enters in the first round, from 0 (coarsest). A larger value generates
                 only finer shapes in the hole. If omitted, the second stage.
             dilate: Dilation of the mask in pixels, 0 to 200. A larger value also replaces more of the hole's border.
             feather: Standard deviation of the soft edge outside the hole in pixels, 0 to 200. A larger value blends
                 more softly.
-            seed: Random seed of the noise.
+            seed: Random seed of the noise, 0 to 4294967295.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -193,14 +198,15 @@ class UseMethods(ABC):
         """Turn a rough painting in flat colors into an image like the training image.
 
         Args:
-            painting: The painting: the layout of the result in flat colors.
+            painting: The painting: the layout of the result in flat colors. A path, PIL image, array, or tensor (1, c,
+                h, w) in [-1, 1].
             start_stage: Stage at which the painting enters, from 0 (coarsest). A larger value keeps more of it. If
                 omitted, the second stage.
             colors: Number of colors, 2 to 256, to which the painting is reduced first; 0 does not reduce it. SinGAN
                 uses 5. A larger value keeps more of the painting's own colors.
             palette: Image whose colors the reduced painting takes. If omitted, the model's reconstruction of its
-                training image.
-            seed: Random seed of the noise.
+                training image. A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].
+            seed: Random seed of the noise, 0 to 4294967295.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -211,10 +217,10 @@ class UseMethods(ABC):
         """Give an image, such as a pair's translation, the fine texture of the training image.
 
         Args:
-            image: The image.
+            image: The image to refine. A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].
             start_stage: Stage at which the image enters, from 0 (coarsest). A larger value keeps more of the image. If
                 omitted, halfway.
-            seed: Random seed of the noise.
+            seed: Random seed of the noise, 0 to 4294967295.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -225,8 +231,8 @@ class UseMethods(ABC):
         """Generate the training image at another size and aspect.
 
         Args:
-            size: Size in pixels. (h, w).
-            seed: Random seed of the noise.
+            size: Size of the result, (h, w) in pixels, of any aspect.
+            seed: Random seed of the noise, 0 to 4294967295.
             start_stage: Stage at which randomness begins, from 0 (coarsest). The stages below stretch the training
                 image's layout, so a larger value keeps more of it.
 
@@ -249,16 +255,17 @@ class UseMethods(ABC):
         """Generate random images; with a model of a pair, aligned random images of both domains.
 
         Args:
-            count: Number of images. It does not change an image: number i depends on the seed and i alone.
-            seed: Random seed.
-            size: Size in pixels, of any aspect: of the input images with full size, else of the images at the training
-                size. If omitted, that size itself. (h, w).
+            count: Number of images, 1 or more. It does not change an image: image i depends on the seed and i alone.
+            seed: Random seed, 0 to 4294967295.
+            size: Size of the images, (h, w) in pixels, of any aspect. If omitted, the size of the input images, or with
+                full_size off the training size.
             start_stage: Stage at which randomness begins, from 0 (coarsest). A larger value keeps more of the training
-                image's layout. For models of one image.
-            synthesize: Replace patches of the prediction by patches of the training image, which is sharper and slower,
-                if the method stores it.
-            synthesis: Settings of patch synthesis that replace the model's own.
-            full_size: Enlarge images to the size of the input images during synthesis.
+                image's layout. For models of one image only.
+            synthesize: Replace patches of the prediction by patches of the training image: sharper and slower. Has no
+                effect for methods that do not store that image.
+            synthesis: Settings of patch synthesis that replace the model's own. A `SynthesisConfig`, or a mapping of
+                the fields to change.
+            full_size: Let patch synthesis enlarge the images from the training size to the scale of the input images.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -279,9 +286,9 @@ class UseMethods(ABC):
         """Compare start stages: a contact sheet of random images with one row for each start stage.
 
         Args:
-            count: Number of images in a row.
-            seed: Random seed.
-            size: Size in pixels, of any aspect. If omitted, the training size. (h, w).
+            count: Number of images in a row, 1 or more.
+            seed: Random seed, 0 to 4294967295.
+            size: Size of each image, (h, w) in pixels, of any aspect. If omitted, the training size.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -292,9 +299,11 @@ class UseMethods(ABC):
         """Enlarge an image and add the detail that the model has learned.
 
         Args:
-            factor: Enlargement of each side, above 1. The result has at most 67 megapixels.
-            image: The image. If omitted, the model's reconstruction of its training image.
-            seed: Random seed of the noise.
+            factor: Enlargement of each side, above 1. The result has at most 67 megapixels. A larger value takes more
+                steps, each of which adds detail.
+            image: The image to enlarge. If omitted, the model's reconstruction of its training image. A path, PIL
+                image, array, or tensor (1, c, h, w) in [-1, 1].
+            seed: Random seed of the noise, 0 to 4294967295.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -315,15 +324,18 @@ class UseMethods(ABC):
         """Translate an image or a clip into the style of the target that the model was trained on.
 
         Args:
-            source: The image, video or folder of frames to translate.
+            source: The image, video or folder of frames to translate. A path, folder of frames, PIL image, array, or
+                tensor (n, c, h, w) in [-1, 1].
             reverse: Translate into the style of the source that the model was trained on.
-            start_stage: Stage at which each frame enters: 0 changes large shapes, a larger value only texture, -1 is
-                the last stage. If omitted, the stage that the method was trained for.
-            synthesize: Replace patches of the prediction by patches of the target, which is sharper and slower, if the
-                method stores it.
-            synthesis: Settings of patch synthesis that replace the model's own.
-            size: Size of the output in pixels. If omitted, the source's own. (h, w).
-            seed: Random seed of the noise, the same for all frames.
+            start_stage: Stage at which each frame enters, from 0 (coarsest); -1 is the last. 0 changes large shapes, a
+                larger value finer texture only. If omitted, the stage that the method was trained for.
+            synthesize: Replace patches of the prediction by patches of the target: sharper and slower. Has no effect
+                for methods that do not store the target.
+            synthesis: Settings of patch synthesis that replace the model's own. A `SynthesisConfig`, or a mapping of
+                the fields to change.
+            size: Size of the output, (h, w) in pixels. A size of another aspect stretches the image. If omitted, the
+                source's own.
+            seed: Random seed of the noise, 0 to 4294967295; all frames share the noise.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -351,10 +363,12 @@ class UseMethods(ABC):
         """Compare start stages: a contact sheet of one frame, translated from each start stage.
 
         Args:
-            source: The image; of a clip, its first frame.
+            source: The image or clip; of a clip the first frame is used. A path, folder of frames, PIL image, array, or
+                tensor (n, c, h, w) in [-1, 1].
             reverse: Translate into the style of the source that the model was trained on.
-            synthesize: Replace the patches of the predictions by patches of the target, if the method stores it.
-            seed: Random seed of the noise.
+            synthesize: Replace patches of the predictions by patches of the target: sharper and slower. Has no effect
+                for methods that do not store the target.
+            seed: Random seed of the noise, 0 to 4294967295.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.

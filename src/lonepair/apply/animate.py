@@ -26,22 +26,22 @@ class Animate(Use["Animation"]):
 
     _: KW_ONLY
     frames: int = 60
-    """Number of frames."""
+    """Number of frames, 1 or more."""
     rate: float = 10.0
-    """Frames per second. A larger value plays faster."""
+    """Frames per second, above 0 to 1000. A larger value plays faster."""
     alpha: float = 0.1
     """Pull towards the training image (SinGAN's α), between 0 and 1. A larger value stays closer to it."""
     beta: float = 0.9
     """Persistence of the motion's direction (SinGAN's β), between 0 and 1. A larger value moves more smoothly."""
     start_stage: int | None = None
-    """Stage at which movement begins, from 0 (coarsest), which moves the layout, too. A larger value moves finer
-    detail only. If omitted, the second stage."""
+    """Stage at which movement begins, from 0 (coarsest). 0 moves the layout, too; a larger value moves finer detail
+    only. If omitted, the second stage."""
     loop: bool = False
-    """Lead the end back to the beginning without a seam."""
+    """Make the last frame lead into the first without a seam, for endless repetition."""
     seed: int = 0
-    """Random seed of the walk."""
+    """Random seed of the walk, 0 to 4294967295. Another seed gives another motion."""
     size: SizeInput | None = None
-    """Size of the frames in pixels. If omitted, the training size."""
+    """Size of the frames in pixels; frames are computed at the training size and resized. If omitted, that size."""
 
     def problems(self) -> list[str]:
         problems = []

@@ -1,4 +1,4 @@
-"""The animation of a still: walks through the noise around the maps that reconstruct the image, and their frames."""
+"""Animations of the training image: random walks through the noise around its reconstruction, and their frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lonepair.apply.results import finished, metadata_of, png_bytes
+from lonepair.apply.results import metadata_of, output_image, png_bytes
 from lonepair.compute.engine import Engine
 from lonepair.media.container import Frame
 from lonepair.media.files import check_output
@@ -27,7 +27,7 @@ Maps = Sequence[Tensor]
 
 
 def random_walk(fixed: Maps, count: int, alpha: float, beta: float, random: Callable[[int], Maps]) -> Iterator[Maps]:
-    """SinGAN's walk (supplementary, sec. 4) around the maps `fixed`.
+    """SinGAN's random walk (supplementary, sec. 4) around the maps `fixed`.
 
     With r ~ N(0, 1): z₁ = 0.95·z* + 0.05·r; Δ = β·(z_t - z_{t-1}) + (1 - β)·r; z_{t+1} = α·z* + (1 - α)·(z_t + Δ).
     α pulls the walk back to the image, β keeps its direction.
@@ -38,11 +38,16 @@ def random_walk(fixed: Maps, count: int, alpha: float, beta: float, random: Call
         alpha: α, between 0 and 1.
         beta: β, between 0 and 1.
         random: Index -> the maps r of that step.
+
+    Yields:
+        The maps z_t of each step.
     """
     previous = list(fixed)
+    # z₁ = 0.95·z* + 0.05·r
     current = [0.95 * z + 0.05 * r for z, r in zip(fixed, random(0), strict=True)]
     for index in range(1, count + 1):
         yield current
+        # z_{t+1} = α·z* + (1 - α)·(z_t + β·(z_t - z_{t-1}) + (1 - β)·r)
         following = [
             alpha * star + (1 - alpha) * (z + beta * (z - old) + (1 - beta) * r)
             for star, z, old, r in zip(fixed, current, previous, random(index), strict=True)
@@ -77,7 +82,7 @@ def walk_spread(alpha: float, beta: float) -> float:
 
 @dataclass(frozen=True)
 class Animation:
-    """A clip made from a still. Frames are computed when they are requested."""
+    """The training image in motion. Frames are computed when they are requested; a notebook shows the first."""
 
     method: SingleMethod
     engine: Engine
@@ -98,7 +103,7 @@ class Animation:
     seed: int
     """Random seed of the walk."""
     settings: Mapping[str, Any]
-    """Written into the metadata of saved files."""
+    """How the model was trained and used; `save` writes them into the file's metadata."""
 
     def __repr__(self) -> str:
         return (
@@ -127,7 +132,7 @@ class Animation:
     def _render(self, maps: Maps, sizes: Sequence[Size]) -> Tensor:
         with self.engine.autocast():
             image = self.method.render(maps, sizes)
-        return resize_image(finished(image), self.size)
+        return resize_image(output_image(image), self.size)
 
     def save(
         self,

@@ -204,7 +204,7 @@ def field_docs(kind: type) -> dict[str, str]:
     for base in reversed(kind.__mro__):
         if not dataclasses.is_dataclass(base) or base.__module__ == __name__:
             continue
-        body = _class_bodies(base.__module__).get(base.__name__, [])  # empty for a class that was made at run time
+        body = _class_bodies(base.__module__).get(base.__name__, [])  # empty for a class without source
         for statement, following in itertools.pairwise(body):
             is_doc = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
             if is_doc and isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):

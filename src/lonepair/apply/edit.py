@@ -43,7 +43,7 @@ class Edit(Use["Picture"]):
     feather: float = 5.0
     """Standard deviation of the mask's soft edge in pixels, 0 to 200. A larger value blends more softly."""
     seed: int = 0
-    """Random seed of the noise."""
+    """Random seed of the noise, 0 to 4294967295."""
 
     def problems(self) -> list[str]:
         problems = number_problems(self, 0, 200, "dilate", "feather", unit="pixels")
@@ -63,7 +63,7 @@ class Edit(Use["Picture"]):
         else:
             raise UserError("mask and original are both missing: give one of them")
 
-        # The whole image is translated, so that the region fits its surroundings; only the region is shown.
+        # Translate the full image, so that the region fits its surroundings, and show the region only.
         prediction = still.translate_still(model, edited, start_stage, self.seed)
         outside = edited if original is None else resize.resize_image(original, size)
         blended = masks.blend(prediction, outside, masks.soften(mask, self.dilate, self.feather))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from lonepair.apply.edit import Edit
 
@@ -14,5 +14,6 @@ class Harmonize(Edit):
     name = "harmonize"
     summary = "blend a pasted object into an image"
 
+    _: KW_ONLY
     dilate: int = 7
     """Dilation of the mask in pixels, 0 to 200. A larger value regenerates more around the object."""

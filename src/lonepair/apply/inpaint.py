@@ -1,6 +1,6 @@
 """Inpaint: fill a hole in an image like the training image. Not from a paper.
 
-The hole starts as the mean color around it. Each round translates the whole image from one stage finer than the round
+The hole starts as the mean color around it. Each round translates the full image from one stage finer than the round
 before, and takes the prediction inside the hole only, so that the hole first gets a layout and then texture. It suits
 small holes in textures. The networks never saw a hole in training, so an object that the hole cuts is not continued.
 """
@@ -35,7 +35,7 @@ class Inpaint(Use["Picture"]):
     requires = "edit"
 
     image: ImageInput
-    """The image. Its pixels inside the hole are not used."""
+    """The image to fill. Its pixels inside the hole are not used."""
     mask: MaskInput
     """Mask of the hole: white (or opaque) pixels are filled. Any size."""
     _: KW_ONLY
@@ -47,7 +47,7 @@ class Inpaint(Use["Picture"]):
     feather: float = 2.0
     """Standard deviation of the soft edge outside the hole in pixels, 0 to 200. A larger value blends more softly."""
     seed: int = 0
-    """Random seed of the noise."""
+    """Random seed of the noise, 0 to 4294967295."""
 
     def problems(self) -> list[str]:
         return number_problems(self, 0, 200, "dilate", "feather", unit="pixels")

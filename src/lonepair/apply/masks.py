@@ -66,7 +66,7 @@ def difference_mask(
     difference = (match_channels(edited, channels) - match_channels(fitted, channels)).abs().amax(1, keepdim=True)
     mask = (difference > threshold).float()
     if not bool(mask.any()):
-        raise UserError("the edited image does not differ from the original; give a mask")
+        raise UserError("the edited image does not differ from the original; give `mask`")
     return mask
 
 

@@ -47,7 +47,7 @@ class Paint(Use["Picture"]):
     palette: ImageOption | None = None
     """Image whose colors the reduced painting takes. If omitted, the model's reconstruction of its training image."""
     seed: int = 0
-    """Random seed of the noise."""
+    """Random seed of the noise, 0 to 4294967295."""
 
     def problems(self) -> list[str]:
         is_valid = self.colors == 0 or 2 <= self.colors <= 256

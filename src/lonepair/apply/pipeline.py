@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.results import finished
+from lonepair.apply.results import output_image
 from lonepair.apply.synthesizers import synthesizer_for
 from lonepair.compute.engine import Engine
 from lonepair.media.sizes import working_size
@@ -56,8 +56,10 @@ class FramePipeline:
     synthesis: SynthesisConfig | None
     """Settings of patch synthesis; None: the prediction is the output."""
     is_clip: bool
+    """Whether frames follow one another; an image is synthesized without motion."""
     _noise: dict[tuple[int, int], list[Tensor]] = field(default_factory=dict, repr=False, compare=False)
-    """Noise by size of the network input: all frames share it, so that the texture that it feeds does not flicker."""
+    """Noise by size of the network input. All frames share it, so that the texture that depends on it does not
+    flicker."""
 
     # -- prediction -----------------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class FramePipeline:
         return Prediction(network_input, image, inputs, None if is_cut else flow, distance, is_cut)
 
     def is_cut(self, before: Tensor, now: Tensor) -> bool:
-        """Whether a cut lies between two network inputs; `predict` tells the same."""
+        """Whether a cut lies between two network inputs, as `predict` decides it."""
         assert self.synthesis is not None
         if before.shape != now.shape:
             return True
@@ -119,11 +121,11 @@ class FramePipeline:
     def _run_networks(self, network_input: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
         """The networks' prediction, in [-1, 1]."""
         method, stages, (h, w) = self.method, self.method.stage + 1, network_input.shape[-2:]
-        # Mirror outward by the method's share, and cut that off again in the end.
+        # Extend the image by reflection; the prediction is cropped back.
         fraction = method.config.to_dict().get("reflect_pad_fraction", 0.0)
         top, left = round(fraction * h), round(fraction * w)
         padded = self.engine.to_device(F.pad(network_input, (left, left, top, top), mode="reflect"))
-        # A model that was saved during its training ends below the planned finest stage.
+        # The sizes of all stages. A model that was saved during its training ends below the planned finest stage.
         factor = method.plan.factors[stages - 1]
         sizes = method.plan.sizes((round((h + 2 * top) / factor), round((w + 2 * left) / factor)))[:stages]
         sizes[-1] = (h + 2 * top, w + 2 * left)
@@ -142,7 +144,7 @@ class FramePipeline:
         if before is not None and prediction.flow is not None and prediction.inputs is not None:
             return self.synthesizer.next(prediction.inputs, before, prediction.flow)
         state = self.synthesizer.synthesize(prediction.image, self.size)
-        # A clip's first frame takes the later frames' rounds, too, or the second frame would look different.
+        # A clip's first frame takes the later frames' rounds, too. Otherwise the second frame would differ visibly.
         return self.synthesizer.next(prediction.inputs, state) if prediction.inputs is not None else state
 
     @cached_property
@@ -151,4 +153,4 @@ class FramePipeline:
 
     def output(self, prediction: Prediction, state: SynthesisState | None) -> Float[Tensor, "1 c h w"]:
         """The frame at the output's size: float32 in [-1, 1] on the CPU."""
-        return resize_image(finished(prediction.image if state is None else state.image), self.size)
+        return resize_image(output_image(prediction.image if state is None else state.image), self.size)

@@ -27,13 +27,13 @@ class Refine(Use["Picture"]):
     summary = "replace an image's fine texture by the training image's"
 
     image: ImageInput
-    """The image."""
+    """The image to refine."""
     _: KW_ONLY
     start_stage: int | None = None
     """Stage at which the image enters, from 0 (coarsest). A larger value keeps more of the image. If omitted,
     halfway."""
     seed: int = 0
-    """Random seed of the noise."""
+    """Random seed of the noise, 0 to 4294967295."""
 
     def run(self, model: TrainedModel) -> Picture:
         start_stage = still.start_stage_for(self.name, model, self.start_stage)

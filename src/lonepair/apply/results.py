@@ -1,4 +1,4 @@
-"""Results of uses: one picture, or samples, each with the settings that made it."""
+"""Results of uses: one picture, or samples, each with its settings. They show themselves in notebooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, overload
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -34,12 +33,12 @@ def png_bytes(image: Float[Tensor, "1 c h w"]) -> bytes:
 
 @dataclass(frozen=True, repr=False)
 class Picture:
-    """One image, and the settings that made it. A notebook shows the image."""
+    """One image and its settings. A notebook shows the image."""
 
     image: Float[Tensor, "1 c h w"]
     """In [-1, 1], on the CPU."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Written into the metadata of the saved file."""
+    """How the model was trained and used; `save` writes them into the file's metadata."""
 
     def __repr__(self) -> str:
         h, w = self.image.shape[-2:]
@@ -54,6 +53,13 @@ class Picture:
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
         """Write PNG, JPEG, WebP or TIFF, by the suffix of `path`.
+
+        Args:
+            path: File to write.
+            overwrite: Replace an existing file.
+
+        Returns:
+            The path.
 
         Raises:
             UserError: where the file cannot be written, or exists and `overwrite` is off.
@@ -74,7 +80,7 @@ class Samples(Sequence[dict[str, Tensor]]):
     images: dict[str, Float[Tensor, "n c h w"]]
     """Domain -> all images, in [-1, 1], on the CPU."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Written into the metadata of saved files."""
+    """How the model was trained and used; `save` writes them into each file's metadata."""
 
     def __repr__(self) -> str:
         h, w = next(iter(self.images.values())).shape[-2:]
@@ -118,7 +124,14 @@ class Samples(Sequence[dict[str, Tensor]]):
         return contact_sheet([labelled[i : i + columns] for i in range(0, len(labelled), columns)])
 
     def save(self, folder: str | Path, overwrite: bool = False) -> list[Path]:
-        """Write each image as folder/NUMBER.png (of a pair, NUMBER-a.png and NUMBER-b.png).
+        """Write each image as folder/NUMBER.png (for a pair NUMBER-a.png and NUMBER-b.png).
+
+        Args:
+            folder: Created where it does not exist; its parent must exist.
+            overwrite: Replace existing files.
+
+        Returns:
+            The paths of the files.
 
         Raises:
             UserError: where a file cannot be written, or exists and `overwrite` is off.
@@ -139,11 +152,6 @@ class Samples(Sequence[dict[str, Tensor]]):
         return list(named)
 
 
-def stacked(pictures: Sequence[Tensor]) -> Tensor:
-    """Pictures of one size as one batch, `finished`."""
-    return torch.cat([finished(picture) for picture in pictures])
-
-
-def finished(drawn: Tensor) -> Tensor:
-    """What a network drew, as a picture: float32 on the CPU, in [-1, 1] (a stage's sum can leave that range)."""
-    return drawn.float().cpu().contiguous().clamp(-1, 1)
+def output_image(prediction: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """The output of networks as users get it: float32 on the CPU, clamped to [-1, 1], which a stage's sum can leave."""
+    return prediction.float().cpu().contiguous().clamp(-1, 1)

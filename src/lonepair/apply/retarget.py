@@ -25,10 +25,10 @@ class Retarget(Use["Picture"]):
     requires = "sample"
 
     size: SizeInput
-    """Size in pixels."""
+    """Size of the result in pixels, of any aspect."""
     _: KW_ONLY
     seed: int = 0
-    """Random seed of the noise."""
+    """Random seed of the noise, 0 to 4294967295."""
     start_stage: int = 0
     """Stage at which randomness begins, from 0 (coarsest). The stages below stretch the training image's layout, so a
     larger value keeps more of it."""

@@ -27,23 +27,23 @@ class Sample(Use["Samples"]):
     command_defaults: ClassVar[Mapping[str, Any]] = {"count": 8}
 
     count: int = 1
-    """Number of images. It does not change an image: number i depends on the seed and i alone."""
+    """Number of images, 1 or more. It does not change an image: image i depends on the seed and i alone."""
     _: KW_ONLY
     seed: int = 0
-    """Random seed."""
+    """Random seed, 0 to 4294967295."""
     size: SizeInput | None = None
-    """Size in pixels, of any aspect: of the input images with full size, else of the images at the training size. If
-    omitted, that size itself."""
+    """Size of the images in pixels, of any aspect. If omitted, the size of the input images, or with full_size off
+    the training size."""
     start_stage: int = 0
     """Stage at which randomness begins, from 0 (coarsest). A larger value keeps more of the training image's layout.
-    For models of one image."""
+    For models of one image only."""
     synthesize: bool = True
-    """Replace patches of the prediction by patches of the training image, which is sharper and slower, if the method
-    stores it."""
+    """Replace patches of the prediction by patches of the training image: sharper and slower. Has no effect for
+    methods that do not store that image."""
     synthesis: SynthesisInput | None = None
     """Settings of patch synthesis that replace the model's own."""
     full_size: bool = True
-    """Enlarge images to the size of the input images during synthesis."""
+    """Let patch synthesis enlarge the images from the training size to the scale of the input images."""
 
     def problems(self) -> list[str]:
         return [] if self.count >= 1 else [f"count is {self.count}: choose 1 or more"]
@@ -70,12 +70,12 @@ class SampleStageSheet(Use["Picture"]):
     has_command = False
 
     count: int = 4
-    """Number of images in a row."""
+    """Number of images in a row, 1 or more."""
     _: KW_ONLY
     seed: int = 0
-    """Random seed."""
+    """Random seed, 0 to 4294967295."""
     size: SizeInput | None = None
-    """Size in pixels, of any aspect. If omitted, the training size."""
+    """Size of each image in pixels, of any aspect. If omitted, the training size."""
 
     def problems(self) -> list[str]:
         return [] if self.count >= 1 else [f"count is {self.count}: choose 1 or more"]

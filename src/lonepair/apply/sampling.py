@@ -1,4 +1,4 @@
-"""Draw random images from a trained method: any size, any number, from any stage."""
+"""Generate random images with a trained method: any size, any number, from any start stage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.results import finished, stacked
+from lonepair.apply.base import check_start_stage
+from lonepair.apply.results import output_image
 from lonepair.apply.synthesizers import can_synthesize, synthesizer_for
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
@@ -21,15 +22,16 @@ from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
 
-_BATCH_PIXELS = 1 << 20
+BATCH_PIXELS = 1 << 20
 """Pixels of the finest stage that one batch computes; features take about 500 bytes each. It changes results only by
 rounding."""
 
 
 def sizes_for(method: Method, domain: str, size: Size | None, growth: float = 1.0) -> list[Size]:
-    """(h, w) at every trained stage of an image of `size`; None: as it was trained.
+    """(h, w) at every trained stage, of an image whose output has `size`.
 
     Args:
+        size: (h, w) in pixels; None: the training size of `domain`.
         growth: Ratio by which patch synthesis enlarges the last stage's image to `size`.
 
     Raises:
@@ -62,10 +64,12 @@ def sample(
 ) -> dict[str, Float[Tensor, "n c h w"]]:
     """`count` random images of every domain in [-1, 1], on the CPU; those of a pair are aligned.
 
-    Noise comes from (seed, index) on the CPU, so that neither count nor device changes an image beyond rounding. Above
-    1,048,576 pixels it comes from the device, and a GPU's images differ from a CPU's.
+    Noise depends on (seed, index) and is generated on the CPU, so that neither count nor device changes an image beyond
+    rounding. Above 1,048,576 pixels the device generates it, and a GPU's images differ from a CPU's.
 
     Args:
+        count: Number of images, 1 or more.
+        seed: Random seed.
         size: (h, w) in pixels of the output; None: the training image's own.
         start_stage: The stages below reproduce the training image.
         synthesis: Settings of patch synthesis; None: the networks' images are the output.
@@ -75,11 +79,8 @@ def sample(
         UserError: for a count below 1, a size below the coarsest stage's, or a start stage that does not exist.
     """
     if count < 1:
-        raise UserError(f"count is {count}: ask for 1 sample or more")
-    if not 0 <= start_stage <= method.stage:
-        raise UserError(
-            f"start_stage is {start_stage}, the model has {method.stage + 1} stages: choose 0 to {method.stage}"
-        )
+        raise UserError(f"count is {count}: choose 1 or more")
+    check_start_stage(start_stage, method)
     # Sizes of the networks' images, which synthesis enlarges.
     domains = () if synthesis is None else method.domains
     synthesizers = {domain: synthesizer_for(method, domain, synthesis, start_stage) for domain in domains}
@@ -99,7 +100,7 @@ def sample(
         output_size = size or synthesizers[method.domains[0]].target_size(growth)
         results = (synthesizer.synthesize(image.float().clamp(-1, 1), output_size).image for image in images[domain])
         images[domain] = [resize_image(image, output_size) for image in results]
-    return {domain: stacked(each) for domain, each in images.items()}
+    return {domain: torch.cat([output_image(image) for image in each]) for domain, each in images.items()}
 
 
 def _sample_batches(
@@ -108,7 +109,7 @@ def _sample_batches(
     """Random images (1, c, h, w), one of each stream, computed in batches."""
     fixed = method.reconstruction_maps(sizes) if start_stage else []
     # The nearest patch may depend on rounding, and a batch rounds otherwise than a single image.
-    batch = 1 if can_synthesize(method) else max(1, _BATCH_PIXELS // (sizes[-1][0] * sizes[-1][1]))
+    batch = 1 if can_synthesize(method) else max(1, BATCH_PIXELS // (sizes[-1][0] * sizes[-1][1]))
     images: list[Tensor] = []
     for first in range(0, len(streams), batch):
         random = [method.noise_maps(sizes, rng) for rng in streams[first : first + batch]]
@@ -143,4 +144,4 @@ def reconstruction(method: Method, engine: Engine) -> Float[Tensor, "1 c h w"]:
     sizes = method.sizes["a"]
     with engine.autocast():
         image = method.render(method.reconstruction_maps(sizes), sizes)
-    return finished(image)
+    return output_image(image)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.apply.base import TrainedModel, check_start_stage
-from lonepair.apply.results import finished
+from lonepair.apply.results import output_image
 from lonepair.errors import UserError
 from lonepair.media.sizes import fit_inside
 from lonepair.methods.single import SingleMethod
@@ -33,7 +33,7 @@ def start_stage_for(use: str, model: TrainedModel, start_stage: int | None) -> i
 def translate_still(
     model: TrainedModel, image: Float[Tensor, "1 c h w"], start_stage: int, seed: int
 ) -> Float[Tensor, "1 c2 h w"]:
-    """`image` as the stages from `start_stage` up generate it, at the image's own size, in [-1, 1] on the CPU.
+    """Translate `image` with the stages from `start_stage` on: at its own size, in [-1, 1] on the CPU.
 
     Args:
         model: A model of one image.
@@ -55,4 +55,4 @@ def translate_still(
     rng = RandomStream(seed, place=engine.device, lazy=True)
     with engine.autocast():
         prediction = method.translate(network_input, sizes, method.domains[-1], start_stage, rng)
-    return resize_image(finished(prediction), own)
+    return resize_image(output_image(prediction), own)

@@ -39,12 +39,13 @@ class Superresolve(Use["Picture"]):
     summary = "enlarge an image and add learned detail"
 
     factor: float = 4.0
-    """Enlargement of each side, above 1. The result has at most 67 megapixels."""
+    """Enlargement of each side, above 1. The result has at most 67 megapixels. A larger value takes more steps, each of
+    which adds detail."""
     image: ImageInput | None = None
-    """The image. If omitted, the model's reconstruction of its training image."""
+    """The image to enlarge. If omitted, the model's reconstruction of its training image."""
     _: KW_ONLY
     seed: int = 0
-    """Random seed of the noise."""
+    """Random seed of the noise, 0 to 4294967295."""
 
     def problems(self) -> list[str]:
         is_valid = self.factor > 1 and math.isfinite(self.factor)

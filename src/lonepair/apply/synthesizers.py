@@ -1,4 +1,4 @@
-"""Patch synthesis for a method's predictions: a `Synthesizer` from the exemplar that a model keeps."""
+"""Patch synthesis for a method's predictions: a `Synthesizer` from the exemplar that a model stores."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from lonepair.patches.texture import Function
 
 
 def can_synthesize(method: Method) -> bool:
-    """Whether `method` keeps exemplars, which patch synthesis needs."""
+    """Whether `method` stores exemplars, which patch synthesis needs."""
     return method.synthesis is not None and method.exemplar(method.domains[0]) is not None
 
 
 def chosen_synthesis(
     method: Method, synthesize: bool, synthesis: SynthesisConfig | Mapping[str, Any] | None
 ) -> SynthesisConfig | None:
-    """The settings of patch synthesis that a use takes; None where it uses the networks' images.
+    """The settings of patch synthesis for a use; None where the networks' prediction is the output.
 
     Args:
-        synthesize: Whether to synthesize, if `method` keeps exemplars.
+        synthesize: Whether to synthesize, if `method` stores exemplars.
         synthesis: All settings, or those that replace the model's own; None: the model's own.
 
     Raises:
-        UserError: There are settings but no exemplars, or a setting does not exist or has a wrong value.
+        UserError: for settings without exemplars, and for a setting that does not exist or has a wrong value.
     """
     if synthesis and not can_synthesize(method):
         raise UserError(

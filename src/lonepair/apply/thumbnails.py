@@ -1,4 +1,4 @@
-"""Evenly spaced frames of a stream whose length need not be known, small, for a contact sheet."""
+"""Small copies of evenly spaced frames of a clip of unknown length, for its contact sheet."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 from lonepair.ops.resize import resize_image
 
 _CAPACITY = 32
-"""Between this number and twice as many frames are retained. Up to twice as many are selected from exactly."""
+"""Between this number and twice as many frames are retained; a clip of up to twice as many frames retains all."""
 _SIDE = 256
 """Longest side of a retained frame in pixels: that of a contact sheet's cells."""
 
 Frames = tuple[Fraction, Tensor, Tensor]
-"""A frame's time in seconds, the frame of the source and its translation, both (1, c, h, w)."""
+"""A frame's time in seconds, the frame of the source and its translation, each (1, c, h, w) of its own size."""
 
 
 class Thumbnails:
-    """Takes every frame of a stream in order, and retains some of them, evenly spaced, and the last."""
+    """Retains evenly spaced frames of a stream, and its last one."""
 
     def __init__(self) -> None:
         self._retained: list[tuple[int, Frames]] = []
@@ -27,26 +27,28 @@ class Thumbnails:
         self._last: Frames | None = None
         self._count = 0
 
-    def add(self, time: Fraction, source: Float[Tensor, "1 c h w"], output: Float[Tensor, "1 c h w"]) -> None:
+    def add(self, time: Fraction, source: Float[Tensor, "1 c h w"], output: Float[Tensor, "1 c2 h2 w2"]) -> None:
         """Take the next frame."""
         index, self._last = self._count, (time, source, output)
         self._count += 1
         if index % self._stride:
             return
-        self._retained.append((index, _reduced(self._last)))
-        if len(self._retained) > 2 * _CAPACITY:  # from here on every second of those only
+        self._retained.append((index, _small_copies(self._last)))
+        # From here on every second of the retained frames only.
+        if len(self._retained) > 2 * _CAPACITY:
             self._retained, self._stride = self._retained[::2], 2 * self._stride
 
     def select(self, count: int) -> list[Frames]:
         """Up to `count` frames, evenly spaced from the first to the last."""
         if self._last is None:
             return []
-        frames = dict(self._retained) | {self._count - 1: _reduced(self._last)}
+        frames = dict(self._retained) | {self._count - 1: _small_copies(self._last)}
         ideal = (i * (self._count - 1) / max(1, count - 1) for i in range(count))
-        return [frames[index] for index in sorted({min(frames, key=lambda own: abs(own - at)) for at in ideal})]
+        nearest = {min(frames, key=lambda index: abs(index - at)) for at in ideal}
+        return [frames[index] for index in sorted(nearest)]
 
 
-def _reduced(frames: Frames) -> Frames:
+def _small_copies(frames: Frames) -> Frames:
     time, *images = frames
     source, output = (_thumbnail(image) for image in images)
     return time, source, output

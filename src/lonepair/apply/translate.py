@@ -36,17 +36,17 @@ class Translate(Use["Translation"]):
     reverse: bool = False
     """Translate into the style of the source that the model was trained on."""
     start_stage: int | None = None
-    """Stage at which each frame enters: 0 changes large shapes, a larger value only texture, -1 is the last stage. If
-    omitted, the stage that the method was trained for."""
+    """Stage at which each frame enters, from 0 (coarsest); -1 is the last. 0 changes large shapes, a larger value finer
+    texture only. If omitted, the stage that the method was trained for."""
     synthesize: bool = True
-    """Replace patches of the prediction by patches of the target, which is sharper and slower, if the method stores
-    it."""
+    """Replace patches of the prediction by patches of the target: sharper and slower. Has no effect for methods that do
+    not store the target."""
     synthesis: SynthesisInput | None = None
     """Settings of patch synthesis that replace the model's own."""
     size: SizeInput | None = None
-    """Size of the output in pixels. If omitted, the source's own."""
+    """Size of the output in pixels. A size of another aspect stretches the image. If omitted, the source's own."""
     seed: int = 0
-    """Random seed of the noise, the same for all frames."""
+    """Random seed of the noise, 0 to 4294967295; all frames share the noise."""
 
     def problems(self) -> list[str]:
         if self.size is not None and min(self.size) < 1:
@@ -94,14 +94,15 @@ class TranslateStageSheet(Use["Picture"]):
     has_command = False
 
     source: SourceInput
-    """The image; of a clip, its first frame."""
+    """The image or clip; of a clip the first frame is used."""
     _: KW_ONLY
     reverse: bool = False
     """Translate into the style of the source that the model was trained on."""
     synthesize: bool = True
-    """Replace the patches of the predictions by patches of the target, if the method stores it."""
+    """Replace patches of the predictions by patches of the target: sharper and slower. Has no effect for methods that
+    do not store the target."""
     seed: int = 0
-    """Random seed of the noise."""
+    """Random seed of the noise, 0 to 4294967295."""
 
     def run(self, model: TrainedModel) -> Picture:
         first = next(source.open_source(self.source).frames()).image

@@ -46,7 +46,7 @@ def output_suffixes(source: Source) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class FrameTrace:
-    """How patch synthesis came to one frame: for a person who looks for the reason of flicker or of a wrong patch.
+    """How patch synthesis computed one frame, to find the reason of flicker or of a wrong patch.
 
     Tensors are on the CPU. Without patch synthesis all but `index` and `time` is None or False.
     """
@@ -65,12 +65,15 @@ class FrameTrace:
     confidence: Float[Tensor, "1 1 h2 w2"] | None
     """Confidence in [0, 1] that the target has a patch like the one at each position. None for an image."""
     matches: Int[Tensor, "2 rows columns"] | None
-    """Row and column of the target's pixel, at the scale of the synthesis, where each patch of the frame comes from."""
+    """Row and column of the target's pixel, at the scale of the synthesis, at which the match of each patch begins."""
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A translated source. Its frames are computed when they are asked for, so that a clip of any length fits."""
+    """A translated source. Its frames are computed when they are requested; a clip of any length fits in memory.
+
+    A notebook shows the image; of a clip its contact sheet if all frames were computed, else its first frame.
+    """
 
     method: Method
     engine: Engine
@@ -84,7 +87,7 @@ class Translation:
     """Settings of patch synthesis; None: the networks' prediction is the output."""
     seed: int
     settings: Mapping[str, Any]
-    """Written into the metadata of what is saved."""
+    """How the model was trained and used; `save` writes them into each file's metadata."""
     _thumbnails: list[Thumbnails] = field(default_factory=list, repr=False, compare=False)
     """Frames for the contact sheet, of the last complete pass."""
 
@@ -94,13 +97,12 @@ class Translation:
         return f"Translation({self.source.name}, {kind}, {w}x{h}, {self.direction})"
 
     def _repr_png_(self) -> bytes:
-        """The image, or of a clip its contact sheet where all frames were computed, else its first frame."""
         image = self.sheet() if self._thumbnails else self.image
         return png_bytes(image)
 
     @property
     def metadata(self) -> dict[str, str]:
-        """How the images were made, as written into each file: {"lonepair": JSON}."""
+        """The settings as `save` writes them into each file: {"lonepair": JSON}."""
         return metadata_of(self.settings)
 
     # -- frames ---------------------------------------------------------------------------------------------------
@@ -112,10 +114,13 @@ class Translation:
         return pipeline.output(prediction, pipeline.synthesize(prediction, None))
 
     def frames(self, trace: Callable[[FrameTrace], None] | None = None) -> Iterator[Frame]:
-        """Translate every frame, each at its own time, in one decoding pass.
+        """Translate every frame in one decoding pass. A complete pass also prepares the contact sheet.
 
         Args:
             trace: Called with each frame's trace, before the frame is returned.
+
+        Yields:
+            Each frame with its time in the source, at the output's size.
         """
         thumbnails = Thumbnails()
         inputs = ((frame, self._pipeline.network_input(frame.image)) for frame in self.source.frames())
@@ -137,13 +142,13 @@ class Translation:
             trace: Called with this frame's trace.
 
         Raises:
-            UserError: The source has no frame of that number.
+            UserError: if the source has no frame of that number.
         """
         pipeline = self._pipeline
         scene: list[tuple[Frame, Tensor]] = []
         last = -1
         for last, frame in enumerate(self.source.frames()):
-            # Of the frames since the last cut only the networks' input is held.
+            # Of the frames since the last cut only the networks' inputs stay in memory.
             network_input = pipeline.network_input(frame.image)
             if self.synthesis is None or (scene and pipeline.is_cut(scene[-1][1], network_input)):
                 scene.clear()
@@ -160,14 +165,14 @@ class Translation:
     def _run(self, inputs: Iterator[tuple[Frame, Tensor]]) -> Iterator[tuple[Frame, Prediction, SynthesisState | None]]:
         """Predict and synthesize successive frames; the next frame is predicted while one is synthesized."""
         predictions = self._predictions(inputs)
-        ahead, state = next(predictions, None), None
-        while ahead is not None:
-            frame, prediction = ahead
+        upcoming, state = next(predictions, None), None
+        while upcoming is not None:
+            frame, prediction = upcoming
             synthesize = partial(self._pipeline.synthesize, prediction, state)
-            predict = partial(next, predictions, None)
-            calls: list[Callable[[], Any]] = [synthesize, predict]
+            predict_next = partial(next, predictions, None)
+            calls: list[Callable[[], Any]] = [synthesize, predict_next]
             is_parallel = prediction.inputs is not None
-            state, ahead = self.engine.run_parallel(calls) if is_parallel else [call() for call in calls]
+            state, upcoming = self.engine.run_parallel(calls) if is_parallel else [call() for call in calls]
             yield frame, prediction, state
 
     def _predictions(self, inputs: Iterator[tuple[Frame, Tensor]]) -> Iterator[tuple[Frame, Prediction]]:
@@ -221,18 +226,18 @@ class Translation:
         Args:
             path: Its suffix decides the format.
             overwrite: Replace an existing file.
-            frames_folder: Also write every frame as a numbered PNG into this folder.
-            progress: Passes frames through, such as `tqdm`, to show the progress.
+            frames_folder: Folder into which every frame is also written as a numbered PNG.
+            progress: Receives the frames and passes them on, such as `tqdm`.
 
         Raises:
-            UserError: The file cannot be written. Nothing was computed then.
+            UserError: if the file cannot be written; nothing is computed then.
         """
         path = Path(path).expanduser()
         check_output(path, output_suffixes(self.source), overwrite)
         metadata = self.metadata
         if not self.source.is_clip:
             if frames_folder is not None:
-                raise UserError(f"{self.source.name}: is an image and has no frames to save; leave out --save-frames")
+                raise UserError(f"{self.source.name}: is an image and has no frames to save; leave out `frames_folder`")
             write_image(path, self.image, metadata, overwrite)
             return path
         assert self.source.rate is not None
@@ -251,10 +256,15 @@ class Translation:
     def sheet(
         self, target: Float[Tensor, "1 c h w"] | None = None, moments: int = MOMENTS
     ) -> Float[Tensor, "1 3 h2 w2"]:
-        """Contact sheet: the source above the output, and the target.
+        """Contact sheet: the source, the target and the translation.
 
-        A clip's sheet shows up to `moments` of the frames that `save` or `frames` computed last, evenly spaced; where
-        neither did, it computes all.
+        A clip's sheet has the source above the translation, at evenly spaced times. It shows frames of the last
+        complete pass of `save` or `frames`. Without such a pass it decodes and translates all frames, which takes as
+        long as `save`, and keeps small copies of some; call it after `save`.
+
+        Args:
+            target: Image to show between both, in [-1, 1]; of a clip, beside the source.
+            moments: Largest number of a clip's frames on the sheet, 1 or more.
         """
         targets = [] if target is None else [("target", target)]
         if not self.source.is_clip:

@@ -102,11 +102,11 @@ def demo_inputs(folder: Path) -> tuple[Path, Path, Path]:
     if not clip.exists():
         with write.ClipWriter(clip, SIZE, RATE) as writer:
             for index in range(FRAMES):
-                writer.write(_crop(coins, *_camera(index)), index / RATE)
+                writer.write(_crop(coins, *camera_crop(index)), index / RATE)
     return still, clip, target
 
 
-def _camera(index: int) -> tuple[float, float, float]:
+def camera_crop(index: int) -> tuple[float, float, float]:
     """The crop of frame `index`: the camera goes once around an ellipse and a little in and out, so the clip loops."""
     angle = 2 * math.pi * index / FRAMES
     left, top, width = COINS

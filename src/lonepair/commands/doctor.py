@@ -1,4 +1,4 @@
-"""The command `doctor`: what this machine has and what of it a training uses; every problem with its remedy.
+"""The command `doctor`: examines the machine, says what a training uses of it, and names a remedy for each problem.
 
 It must also answer on machines where something is broken, so each section is independent, and one that fails reports
 that in its own line. torch is imported inside the functions, so that importing this module is fast.
@@ -14,26 +14,22 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Row = tuple[str, str]
-"""(what was looked at, what was found)."""
+from lonepair.commands.memory import bytes_needed, free_memory
 
-BASE_BYTES = 700 * 10**6
-"""Memory of a training whatever its size: Python, torch, weights and optimizers of the default pair."""
-BYTES_PER_PIXEL = 13_000
-"""Memory of a training for each pixel of its finest stage: features and gradients of both generators."""
-CROPPED = 362
-"""Above this side a step sees crops (`crop`), and features grow no more."""
-BYTES_PER_IMAGE_PIXEL = 200
-"""Memory for each pixel there all the same: the images, at every stage."""
+Row = tuple[str, str]
+"""(label of the examined thing, one line about it)."""
+Section = Callable[[], Iterator[Row]]
+"""Examines one part of the machine."""
+
 SHARE_OF_FREE = 0.8
-"""How much of the free memory a training may plan with; the rest is for what else the machine does."""
+"""Share of the free memory that a training may take; the rest is for other programs."""
 SIDES = (80, 128, 220, 512, 2048, 4096)
-"""Training sizes that are looked at, longest side in pixels; the first is the presets' of the default pair."""
+"""Examined training sizes, longest side in pixels; the first is that of the default pair's presets."""
 
 PACKAGES = ("lonepair", "torch", "numpy", "pillow", "av", "safetensors", "tyro")
 OPENCV_BUILDS = tuple(
@@ -52,51 +48,29 @@ class Doctor:
 
 def run_doctor(_: Doctor) -> int:
     """Print the report line by line. The status is 0 also if there are problems."""
-    return main()
-
-
-def bytes_needed(longest_side: int) -> int:
-    """Memory that training the default pair takes with images whose finest stage is `longest_side` pixels square.
-
-    A rough model, linear in the pixels, somewhat above the peaks of whole runs on a CPU in bfloat16: 0.76 GB at 80 px,
-    0.87 GB at 128, 0.96 GB at 176, 1.32 GB at 220, and of some steps at 2048x2048, 3.0 GB, and 4096x4096, 3.8 GB.
-    Square is the worst case: 4:3 images take less.
-    """
-    features = BYTES_PER_PIXEL * min(longest_side, CROPPED) ** 2
-    return BASE_BYTES + features + BYTES_PER_IMAGE_PIXEL * longest_side**2
-
-
-def report() -> list[Row]:
-    """Everything looked at, in the order in which it is to be read. Takes about three seconds."""
-    return list(_all_rows())
-
-
-def main() -> int:
-    """Print the report, aligned, line by line as it is found; the status is 0 whatever was found."""
-    last = ""
-    for label, text in _all_rows():
-        print(f"{'' if label == last else label:<14}{text}", flush=True)
-        last = label
+    print_report(SECTIONS)
     return 0
 
 
-def _all_rows() -> Iterator[Row]:
-    sections: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
-        ("versions", _versions),
-        ("CPU", _cpu),
-        ("GPU", _gpus),
-        ("bfloat16", _bfloat16),
-        ("trains on", _engine),
-        ("video", _video),
-        ("OpenCV", _opencv),
-        ("memory", _memory),
-        ("disk", _disk),
-    )
-    for label, section in sections:
+def report(sections: Mapping[str, Section]) -> Iterator[Row]:
+    """All rows of `sections`, in order; a section that fails becomes one row that says so.
+
+    Args:
+        sections: Label of the row in case of an error -> the section.
+    """
+    for label, section in sections.items():
         try:
             yield from section()
-        except Exception as error:  # a diagnosis must not die of the disease
+        except Exception as error:  # the report must also work where something is broken
             yield label, _problem(f"could not be examined ({type(error).__name__}: {_one_line(error)})", _REINSTALL)
+
+
+def print_report(sections: Mapping[str, Section]) -> None:
+    """Print the rows of `sections`, aligned, each as soon as it is known. A repeated label is printed once."""
+    last = ""
+    for label, text in report(sections):
+        print(f"{'' if label == last else label:<14}{text}", flush=True)
+        last = label
 
 
 def _problem(what: str, remedy: str) -> str:
@@ -114,16 +88,17 @@ def _gigabytes(count: int) -> str:
     return f"{count / 1e9:.1f} GB"
 
 
-# What is installed
+# -- installed software -----------------------------------------------------------------------------------------------
 
 
-def _versions() -> Iterator[Row]:
+def version_rows() -> Iterator[Row]:
+    """Versions of the packages, of FFmpeg, Python and the system."""
     for package in PACKAGES:
         try:
             yield package, importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             yield package, _problem("is not installed", f"install it: pip install {package}")
-    with contextlib.suppress(ImportError):  # that av is missing was said above
+    with contextlib.suppress(ImportError):  # the row of av says so
         import av
 
         libraries = (f"{name} {'.'.join(map(str, v))}" for name, v in sorted(av.library_versions.items()))
@@ -132,30 +107,32 @@ def _versions() -> Iterator[Row]:
     yield "system", platform.platform()
 
 
-def _opencv() -> Iterator[Row]:
-    found = {}
+def opencv_rows() -> Iterator[Row]:
+    """Installed builds of OpenCV."""
+    builds = {}
     for build in OPENCV_BUILDS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[build] = importlib.metadata.version(build)
-    names = ", ".join(f"{build} {version}" for build, version in found.items())
+            builds[build] = importlib.metadata.version(build)
+    names = ", ".join(f"{build} {version}" for build, version in builds.items())
     yield "OpenCV", names or "not installed; only optical flow needs it: pip install opencv-python-headless"
-    if len(found) > 1:
+    if len(builds) > 1:
         yield (
             "OpenCV",
             _problem(
-                f"{len(found)} builds have overwritten each other's files",
-                f"keep one: pip uninstall {' '.join(found)}, then pip install opencv-python-headless",
+                f"{len(builds)} builds have overwritten each other's files",
+                f"keep one: pip uninstall {' '.join(builds)}, then pip install opencv-python-headless",
             ),
         )
 
 
-def _video() -> Iterator[Row]:
+def video_rows() -> Iterator[Row]:
+    """Codecs that clips are read and written with."""
     import av
 
     def has(codec: str, mode: Any) -> bool:
         try:
             av.Codec(codec, mode)
-        except ValueError:  # of which av's UnknownCodecError is one
+        except ValueError:  # UnknownCodecError is one
             return False
         return True
 
@@ -173,10 +150,11 @@ def _writable(has: Callable[[str, Any], bool]) -> str:
     return ", ".join(kinds) or "nothing"
 
 
-# Where it computes
+# -- devices ----------------------------------------------------------------------------------------------------------
 
 
-def _cpu() -> Iterator[Row]:
+def cpu_rows() -> Iterator[Row]:
+    """The CPU, its cores, and torch's threads."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield "CPU", f"{cpu_name()}, {usable} cores"
     import torch
@@ -192,7 +170,8 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine() or "unknown"
 
 
-def _gpus() -> Iterator[Row]:
+def gpu_rows() -> Iterator[Row]:
+    """GPUs that torch can use."""
     import torch
 
     if torch.cuda.is_available():
@@ -211,7 +190,8 @@ def _gpus() -> Iterator[Row]:
 _CUDA_BUILD = "install a CUDA build of torch, see https://pytorch.org/get-started/locally"
 
 
-def _bfloat16() -> Iterator[Row]:
+def bfloat16_rows() -> Iterator[Row]:
+    """Speed of bfloat16 on the CPU, measured, and whether a GPU computes in it."""
     import torch
 
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 and later
@@ -242,16 +222,18 @@ def _convolution_seconds(dtype: Any) -> float:
     return best
 
 
-def _engine() -> Iterator[Row]:
+def engine_rows() -> Iterator[Row]:
+    """Device and precision that a training uses by default."""
     from lonepair.compute.engine import choose_engine
 
     yield "trains on", f"{choose_engine()} (--device auto --dtype auto)"
 
 
-# Room
+# -- memory and disk --------------------------------------------------------------------------------------------------
 
 
-def _memory() -> Iterator[Row]:
+def memory_rows() -> Iterator[Row]:
+    """Free memory, and the sizes whose training fits."""
     import torch
 
     rooms = [("memory", free_memory())]
@@ -276,25 +258,8 @@ def _needs(side: int) -> str:
     return _gigabytes(bytes_needed(side))
 
 
-def free_memory() -> int | None:
-    """Bytes that a program can still get without swapping; None where the system does not say.
-
-    A container's limit (cgroup v2) counts where it is lower than what the machine has.
-    """
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-        with contextlib.suppress(OSError, ValueError):  # no limit reads "max"
-            limit, used = (int(Path(f"/sys/fs/cgroup/memory.{n}").read_text()) for n in ("max", "current"))
-            free = min(free, max(0, limit - used))
-        return free
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
-        # macOS counts no available pages; all there is, less a third for the system, is near enough for a plan.
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 2 // 3
-    return None
-
-
-def _disk() -> Iterator[Row]:
+def disk_rows() -> Iterator[Row]:
+    """Free space of the current folder, and whether it is writable."""
     here = Path.cwd()
     free = shutil.disk_usage(here).free
     yield "disk", f"{_gigabytes(free)} free in {here}"
@@ -305,4 +270,18 @@ def _disk() -> Iterator[Row]:
             pass
     except OSError as error:
         what = f"{here} is not writable ({_one_line(error)})"
-        yield "disk", _problem(what, "change to a folder that you may write to, or give --out")
+        yield "disk", _problem(what, "change to a folder that you may write to, or give --run and -o")
+
+
+SECTIONS: dict[str, Section] = {
+    "versions": version_rows,
+    "CPU": cpu_rows,
+    "GPU": gpu_rows,
+    "bfloat16": bfloat16_rows,
+    "trains on": engine_rows,
+    "video": video_rows,
+    "OpenCV": opencv_rows,
+    "memory": memory_rows,
+    "disk": disk_rows,
+}
+"""The report: about three seconds, most of them for the measurement of bfloat16."""

@@ -18,7 +18,7 @@ from lonepair.media.sheet import contact_sheet
 from lonepair.media.sizes import working_size
 from lonepair.media.source import Source
 from lonepair.metrics import copy_map, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
-from lonepair.metrics.copying import PATCH
+from lonepair.metrics.copying import PATCH_SIZE
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
 
@@ -155,7 +155,7 @@ def _published_rows(source: Tensor, target: Tensor, output: Tensor, published: T
 def _scale(image: Tensor, factor: float) -> Tensor:
     """Resize `image` by `factor`, to a patch of the metrics at least."""
     h, w = image.shape[-2:]
-    return resize_image(image, (max(PATCH, round(h * factor)), max(PATCH, round(w * factor))))
+    return resize_image(image, (max(PATCH_SIZE, round(h * factor)), max(PATCH_SIZE, round(w * factor))))
 
 
 def overlay_copies(output: Float[Tensor, "1 c h w"], copied: Bool[Tensor, "h2 w2"]) -> Float[Tensor, "1 3 h w"]:
@@ -169,7 +169,7 @@ def overlay_copies(output: Float[Tensor, "1 c h w"], copied: Bool[Tensor, "h2 w2
         The picture as RGB, mixed half and half with red where a copied patch lies.
     """
     # Every pixel of a patch counts, not its corner alone.
-    covered = F.max_pool2d(F.pad(copied[None, None].float(), [PATCH - 1] * 4), PATCH, 1)
+    covered = F.max_pool2d(F.pad(copied[None, None].float(), [PATCH_SIZE - 1] * 4), PATCH_SIZE, 1)
     mask = F.interpolate(covered, (output.shape[-2], output.shape[-1]), mode="nearest")
     rgb = match_channels(output, 3)
     red = torch.tensor(_RED).view(1, 3, 1, 1)

@@ -1,4 +1,4 @@
-"""Losses: pure functions of tensors (and a critic), each returning scalars."""
+"""Losses: pure functions of tensors, and of a critic, that return scalars, or tables that a layout loss compares."""
 
 from lonepair.losses.adversarial import critic_losses as critic_losses
 from lonepair.losses.adversarial import gradient_penalty as gradient_penalty

@@ -1,4 +1,7 @@
-"""Layout: whether what is alike in one image is alike in another, whatever the colours."""
+"""Layout losses: tables of color distances within an image, and their correlation with those of another image.
+
+Two images have one layout if pixels that are alike in one are alike in the other, whatever their colors.
+"""
 
 import torch
 from jaxtyping import Float
@@ -6,29 +9,31 @@ from torch import Tensor
 
 
 def self_similarity(image: Float[Tensor, "b c h w"]) -> Float[Tensor, "n n"]:
-    """Distance in colour between every two of the n = b·h·w places of an image, or of its crops."""
-    return _apart(image, image)
+    """The color distance between each two of the n = b·h·w pixels of an image, or of its crops."""
+    return _color_distances(image, image)
 
 
-def rarity(image: Float[Tensor, "b c h w"], world: Float[Tensor, "b2 c h2 w2"]) -> Float[Tensor, "n"]:
-    """How far each of the n = b·h·w places of `image` is in colour from those of `world`, on average.
+def rarity(image: Float[Tensor, "b c h w"], reference: Float[Tensor, "b2 c h2 w2"]) -> Float[Tensor, "n"]:
+    """The mean color distance of each of the n = b·h·w pixels of `image` to all pixels of `reference`.
 
-    Of an image in its own world: figures are rare, grounds are not.
+    With an image as its own reference, small objects are rare and the background is not.
     """
-    return _apart(image, world).mean(1)
+    return _color_distances(image, reference).mean(1)
 
 
-def _apart(one: Tensor, other: Tensor) -> Float[Tensor, "n m"]:
-    # Not as a² + b² - 2ab, whose rounding is as large as the distance of two colours that are alike.
+def _color_distances(one: Float[Tensor, "b c h w"], other: Float[Tensor, "b2 c h2 w2"]) -> Float[Tensor, "n m"]:
+    """The Euclidean distance between the colors of each pixel of `one` and each pixel of `other`."""
     ours, theirs = (image.transpose(0, 1).flatten(1) for image in (one, other))
     if ours.device.type == "cpu":
+        # Not as a² + b² - 2ab, whose rounding error is as large as the distance between two similar colors.
         return torch.cdist(ours.T, theirs.T, compute_mode="donot_use_mm_for_euclid_dist")
-    # The same in a fifth of a GPU's time; what is equal is not to be moved apart, whatever a root's derivative is at 0.
+    # On a GPU this takes a fifth of cdist's time. The clamp makes the gradient 0 for equal colors, where the root has
+    # no derivative.
     return (ours[:, :, None] - theirs[:, None]).square().sum(0).clamp(min=1e-20).sqrt()
 
 
 def correlation(one: Float[Tensor, "*n"], other: Float[Tensor, "*n"]) -> Float[Tensor, ""]:
-    """Pearson correlation of two tables, or lists, -1 to 1; 0 where one is flat."""
+    """The Pearson correlation of two tables, in [-1, 1]; 0 where one is constant."""
     a, b = one - one.mean(), other - other.mean()
-    found: Tensor = (a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-3)
-    return found
+    coefficient: Tensor = (a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-3)
+    return coefficient

@@ -1,4 +1,4 @@
-"""A gradient that is used again after the weights have moved: two of the released training scripts do so."""
+"""A loss whose gradient is computed once and used for several updates, as the code of SinGAN and ConSinGAN does."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,16 +8,22 @@ from torch import Tensor
 
 
 def linearize(loss: Float[Tensor, ""], parameters: Sequence[Tensor]) -> Callable[[], Float[Tensor, ""]]:
-    """The loss as its tangent plane at the parameters' present values: its gradient stays what it is now.
+    """The first-order approximation of `loss` around the current values of `parameters`.
 
-    Each call evaluates it at the values that the parameters then have.
+    Args:
+        loss: A scalar computed from `parameters`.
+        parameters: May be changed afterwards; their current values are copied.
+
+    Returns:
+        A function that returns loss + Σ gradient · (parameter - old value) for the parameters' values when it is
+        called. Its gradient is that of `loss` now, in every call.
     """
     gradients = torch.autograd.grad(loss, parameters)
-    origins = [parameter.detach().clone() for parameter in parameters]
+    old_values = [parameter.detach().clone() for parameter in parameters]
     value = loss.detach()
 
-    def plane() -> Tensor:
-        moved = [(g * (p - o)).sum() for g, p, o in zip(gradients, parameters, origins, strict=True)]
-        return value + torch.stack(moved).sum()
+    def approximation() -> Tensor:
+        changes = [(g * (p - old)).sum() for g, p, old in zip(gradients, parameters, old_values, strict=True)]
+        return value + torch.stack(changes).sum()
 
-    return plane
+    return approximation

@@ -57,17 +57,17 @@ def check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
     try:
         _check_output(path, suffixes, overwrite)
     except OSError as error:  # such as a name that is too long
-        raise UserError(f"{path}: cannot be written ({error_reason(error)}); give another -o") from error
+        raise UserError(f"{path}: cannot be written ({error_reason(error)}); choose another name") from error
 
 
 def _check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
     if path.suffix.lower() not in suffixes:
-        problem = f"'{path.suffix}' is not a format that can be written" if path.suffix else "the name has no ending"
+        problem = f"'{path.suffix}' is not a format that can be written" if path.suffix else "the name has no suffix"
         raise UserError(f"{path}: {problem}; use one of {', '.join(suffixes)}")
     if not path.parent.is_dir():
-        raise UserError(f"{path}: the folder {path.parent} does not exist; make it first, or give another -o")
+        raise UserError(f"{path}: the folder {path.parent} does not exist; create it, or choose another one")
     if path.is_dir():
-        raise UserError(f"{path}: is a folder; give a file's name with another -o")
+        raise UserError(f"{path}: is a folder; choose the name of a file")
     if path.exists() and not overwrite:
         raise UserError(f"{path}: the file exists already; {_OVERWRITE} to replace it, or another name")
 
@@ -84,7 +84,7 @@ def check_frames_folder(folder: Path, overwrite: bool) -> None:
     """
     try:
         if folder.exists() and not folder.is_dir():
-            raise UserError(f"{folder}: is a file; give a folder for the frames")
+            raise UserError(f"{folder}: is a file; choose a folder")
         if folder.is_dir() and not overwrite and any(folder.iterdir()):
             raise UserError(f"{folder}: the folder is not empty; {_OVERWRITE} to write into it, or another folder")
     except OSError as error:
@@ -102,9 +102,7 @@ def check_writable(folder: Path) -> None:
             file.write(b"\0" * 65536)
             file.flush()
     except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written to ({error_reason(error)}); choose another folder with -o"
-        ) from error
+        raise UserError(f"{folder}: cannot be written to ({error_reason(error)}); choose another folder") from error
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ def check_min_side(source: Source, min_side: int) -> None:
     if min(h, w) < min_side:
         raise UserError(
             f"{source.name}: {w}x{h} pixels are too few: the shortest side needs {min_side} (min_side); "
-            "give a larger image, or train with a smaller --min-side (12 at least)"
+            "give a larger image, or train with a smaller `min_side` (12 at least)"
         )
 
 
@@ -59,7 +59,7 @@ def training_size(source: Source, min_side: int, max_side: int) -> tuple[int, in
         sufficient = math.ceil(min_side * max(h, w) / min(h, w))
         raise UserError(
             f"{source.name}: {w}x{h} pixels, reduced to {max_side} (max_side), leave {min(reduced)} on the shortest "
-            f"side, of {min_side} (min_side) that are needed; crop it, or give --max-side {sufficient}"
+            f"side, of {min_side} (min_side) that are needed; crop it, or set `max_side` to {sufficient}"
         )
     return reduced
 

@@ -158,7 +158,7 @@ class ClipWriter:
         except (av.FFmpegError, OSError) as error:
             cause = (error.strerror or str(error)).lower()
             raise UserError(
-                f"{self.path}: cannot be written ({cause}); free some space, or choose another -o"
+                f"{self.path}: cannot be written ({cause}); free some space, or choose another place"
             ) from error
 
 

@@ -1,53 +1,47 @@
-"""`consingan`: one growing generator, its newest stages trained together on one image.
+"""`consingan`: one growing generator, whose newest stages are trained together on one image.
 
 Source: Hinz, Fisher, Wang, Wermter, "Improved Techniques for Training Single-Image GANs", WACV 2021, arXiv:2003.11512.
 
-As published: the size rule that is dense where images are small (sec. 3.2), features handed from stage to stage, a new
-stage that starts as a copy of the one below, three stages trained together with a tenth of the rate for each further
-back (sec. 3.1), a critic of five unpadded convolutions without normalisation that is carried over, WGAN-GP of weight
-0.1 with three critic updates a step on one fake, reconstruction of weight 10 from the coarsest real image and fixed
-Gaussian feature maps, noise of 0.1 x RMSE of what the new stage's copy reconstructs, Adam (0.5, 0.999) at 5e-4, a tenth
-of it after 80 % of 2000 steps a stage. `task` chooses how stages are surrounded: enlarged features for `generation` and
-`animation`, zeros for the others. An animation is reconstructed from noise instead of the coarsest image. For
-`harmonization` and `editing` (sec. 3.4) the generator is shown the coarsest image with other colours, or rearranged and
-with a tenth of noise, and learns to undo it; in use it takes the composite, and the fixed maps above. The presets of
-these names have the released commands' normalisation and 1000 steps; harmonization three stages from 120 pixels on a
-geometric rule and slope 0.3. With a `composite` and a warm start the generator is trained further on the coarsest level
-of that composite, at the last resolution alone and at the rates that stages have there (fine-tuning).
+As published:
+- Sizes follow the rule of sec. 3.2, with more stages at small sizes. Features pass from stage to stage. A new stage
+  starts as a copy of the stage below. Three stages are trained together; the learning rate of a stage is a tenth of the
+  rate of the next finer one (sec. 3.1).
+- The critic has five unpadded convolutions without normalization; every stage continues with the same critic.
+- The losses are WGAN-GP of weight 0.1, with three critic updates a step on one fake, and a reconstruction of weight 10
+  from the coarsest real image and fixed Gaussian feature maps. The amplitude of a stage's noise is 0.1 x RMSE of the
+  reconstruction by the stage's initial copy. Adam (0.5, 0.999) has the rate 5e-4, and a tenth of it after 80 % of 2000
+  steps a stage.
+- `task` chooses the border: larger feature maps for `generation` and `animation`, zeros for the others. For
+  `animation` the reconstruction starts from noise instead of the coarsest image.
+- For `harmonization` and `editing` (sec. 3.4) the input of the generator is the coarsest image with other colors, or
+  with moved rectangles and noise of 0.1; the generator learns to restore the image. In use its input is the composite,
+  with the fixed feature maps. The presets of these names have the normalization and the 1000 steps of the released
+  commands; `harmonization` has three stages from 120 pixels on a geometric rule and slope 0.3.
+- With a `composite` and a warm start, training continues on the coarsest level of that composite, at the last
+  resolution alone and at the rates that the stages have there (fine-tuning).
 
-With `as_released`: three Adam steps on one gradient of the generator. The paper has one.
+With `as_released`: three Adam steps on one gradient of the generator, as in the released code. The paper has one.
 
-Our departures: antialiased bicubic reduction (the released code's kernel differs by rounding); several images, or the
-frames of a clip, may be given, each reconstructed from its own coarsest level; the fixed feature maps are drawn from a
-fixed seed instead of being saved; of pictures above 362 x 362 a step sees crops (`crop_size`), and above 1024 x 1024
-fixed maps are zero; the disturbances of colours and tiles are ours in kind and numbers (`ops.augment`); normalisation
-is by the image's own statistics: what BatchNorm computes in training on one image, and what the released code, which
-never evaluates, has in use, too; where a size is a whole number but for rounding error, the released code may have a
-pixel more.
+Our departures:
+- Images are reduced by antialiased bicubic interpolation; the kernel of the released code differs by rounding.
+- A training may have several images or the frames of a clip. Each is reconstructed from its own coarsest level.
+- The fixed feature maps are drawn from a fixed seed instead of being saved. Above 1024 x 1024 pixels they are zero.
+- A step computes crops of images with more than 362 x 362 pixels (`crop_size`).
+- The kind and strength of the color changes and of the moved rectangles are ours (`ops.augment`).
+- Normalization uses the image's own statistics. BatchNorm computes the same when it trains on one image, and the
+  released code, which never switches to evaluation mode, does so in use, too.
+- Where a size is an integer up to rounding error, the released code may have one pixel more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING
 
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
-from lonepair.methods.config import Config
-from lonepair.methods.growing import generator_parameter_counts, step_work
-from lonepair.methods.setting_groups import (
-    AdamConfig,
-    AdversarialConfig,
-    ClipConfig,
-    CriticStepsConfig,
-    CropConfig,
-    GrowthConfig,
-    NetworkConfig,
-    ReconstructionConfig,
-    ScheduleConfig,
-    SizeConfig,
-)
+from lonepair.methods.consingan_config import ConSinGANConfig
+from lonepair.methods.growing import calibration_frames, generator_groups, generator_parameter_counts, step_work
 from lonepair.methods.single import SingleMethod
 from lonepair.methods.types import Branch, Plan, Player, Schedule, Size, StepInputs
 
@@ -68,53 +62,12 @@ else:
     pyramid = lazy("lonepair.ops.pyramid")
     resize = lazy("lonepair.ops.resize")
 
-_UNDO = ("harmonization", "editing")
-"""Tasks whose generator undoes something instead of drawing from noise."""
-
-_FIXED = 2020
-"""Names the stream of the fixed feature maps."""
-
-
-_EDIT_NOISE = 0.1
-"""Standard deviation of the noise on what the generator is shown when it edits, in training and in use."""
-
-
-@dataclass(frozen=True)
-class ConSinGANConfig(Config):
-    """Settings of `consingan`."""
-
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "draft": {"max_side": 128, "steps": 250},
-        "standard": {"max_side": 188, "steps": 1000},
-        "full": {},
-        "animation": {"task": "animation", "min_side": 20},
-        "harmonization": {
-            "task": "harmonization",
-            "stages": 3,
-            "min_side": 120,
-            "pyramid_rule": "geometric",
-            "normalization": "instance",
-            "leaky_slope": 0.3,
-            "steps": 1000,
-        },
-        "editing": {"task": "editing", "normalization": "instance", "steps": 1000},
-    }
-    """full is the paper's, and so are the three tasks; draft and standard are smaller and shorter."""
-
-    size: SizeConfig = SizeConfig(max_side=250)
-    growth: GrowthConfig = GrowthConfig()
-    schedule: ScheduleConfig = ScheduleConfig()
-    network: NetworkConfig = NetworkConfig()
-    adversarial: AdversarialConfig = AdversarialConfig()
-    reconstruction: ReconstructionConfig = ReconstructionConfig()
-    critic: CriticStepsConfig = CriticStepsConfig()
-    adam: AdamConfig = AdamConfig()
-    crop: CropConfig = CropConfig()
-    clip: ClipConfig = ClipConfig()
-    task: Literal["generation", "retargeting", "animation", "harmonization", "editing"] = "generation"
-    """What it is for: decides what the generator is shown, and how it treats the border."""
-    as_released: bool = False
-    """Three Adam steps on one gradient of the generator, as the released code has it."""
+RESTORING_TASKS = ("harmonization", "editing")
+"""Tasks for which the generator restores a disturbed image instead of generating one from noise."""
+FIXED_MAPS_SEED = 2020
+"""Seed of the fixed feature maps."""
+EDIT_NOISE = 0.1
+"""Standard deviation of the noise on the generator's input for `editing`, in training and in use."""
 
 
 class ConSinGAN(SingleMethod):
@@ -138,7 +91,7 @@ class ConSinGAN(SingleMethod):
     def __init__(self, config: ConSinGANConfig, plan: Plan) -> None:
         super().__init__(config, plan)
         c = config
-        if c.task in _UNDO:
+        if c.task in RESTORING_TASKS:
             self.coarsest_start_uses = frozenset({"edit", "harmonize"})
         border_mode: nets.BorderMode = "upsampled_margin" if c.task in ("generation", "animation") else "zero_margin"
         self.nets["g"] = nets.GrowingGenerator(
@@ -154,41 +107,43 @@ class ConSinGAN(SingleMethod):
         )
         self.nets["d"] = nets.PatchCritic(plan.channels, c.width, 5, c.leaky_slope, zero_bias=False)
         self.nets["reconstruction_input"] = nets.Constant(plan.channels, *plan.sizes(plan.full_sizes["a"])[0])
-        self._fixed: dict[tuple[int, ...], Tensor] = {}
+        self._fixed_maps: dict[tuple[int, ...], Tensor] = {}
+        """(stage, c, h, w) -> the fixed feature map."""
 
     @classmethod
     def plan_for(
         cls, config: ConSinGANConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
     ) -> Plan:
-        if "composite" in sizes and config.task not in _UNDO:
-            raise UserError(f"task is {config.task}: a composite is for {' and '.join(_UNDO)}; choose one with --task")
+        if "composite" in sizes and config.task not in RESTORING_TASKS:
+            tasks = " and ".join(RESTORING_TASKS)
+            raise UserError(f"task is {config.task}: a composite is for {tasks}; choose one as `task`")
         if "composite" in sizes and sizes["composite"] != sizes["a"]:
             (h, w), (own_h, own_w) = originals["composite"], originals["a"]
             raise UserError(
-                f"the composite has {w}x{h} pixels, the image {own_w}x{own_h}: give a composite that was made from the "
-                "image, of the same aspect"
+                f"the composite has {w}x{h} pixels, the image {own_w}x{own_h}: give a composite of the same aspect, "
+                "made from the image"
             )
         factors = pyramid.shared_factors([sizes["a"]], config.stages, config.min_side, config.pyramid_rule)
         return Plan(channels, dict.fromkeys(sizes, sizes["a"]), factors)
 
     @property
     def fine_tunes(self) -> bool:
-        """Whether this is a further training, of the last stage, on a composite."""
+        """Whether this training continues with the last stage on a composite."""
         return "composite" in self.plan.full_sizes
 
     @property
     def generator(self) -> GrowingGenerator:
-        """G."""
+        """The generator G."""
         return self.nets["g"]  # type: ignore[return-value]
 
     @property
     def critic(self) -> PatchCritic:
-        """D."""
+        """The critic D."""
         return self.nets["d"]  # type: ignore[return-value]
 
     @property
     def reconstruction_input(self) -> Tensor:
-        """The coarsest real image, (1, c, h, w), from which reconstruction starts."""
+        """The coarsest real image (1, c, h, w), or noise for `animation`: the input of the reconstruction."""
         return self.nets["reconstruction_input"].value  # type: ignore[return-value]
 
     # -- training -------------------------------------------------------------------------------------------------
@@ -206,85 +161,86 @@ class ConSinGAN(SingleMethod):
             self.generator.amplitudes[0] = 1
             return
         if self.fine_tunes:
-            return  # what the warm start brought: its weights already draw what the stage was to add
-        self.generator.amplitudes[self.stage] = 0  # the stage's copy is measured without noise of its own
-        few = slice(None, None, max(1, len(levels["a"][0]) // 8))
-        reached = self._rebuild(levels["a"][0][few], self.sizes["a"]).float()
+            return  # The weights of the warm start already generate the stage's detail; its amplitudes are kept.
+        # The reconstruction by the stage's initial copy, without noise at this stage.
+        self.generator.amplitudes[self.stage] = 0
+        frames = calibration_frames(len(levels["a"][0]))
+        reconstruction = self._reconstruct(levels["a"][0][frames], self.sizes["a"]).float()
         self.generator.amplitudes[self.stage] = noise.noise_amplitude(
-            levels["a"][self.stage][few], reached, self.config.noise_scale
+            levels["a"][self.stage][frames], reconstruction, self.config.noise_scale
         )
 
     def players(self) -> dict[str, Player]:
         c = self.config
-        groups = [
-            {"params": parameters, "lr": c.lr_g * c.stage_lr_decay**back}
-            for back, parameters in self.generator.parameters_by_stage(self.config.trained_stages)
-        ]
-        betas = (c.beta1, c.beta2)
         return {
-            "critic": Player([{"params": list(self.nets["d"].parameters()), "lr": c.lr_d}], betas),
-            "generator": Player(groups, betas),
+            "critic": Player([{"params": list(self.critic.parameters()), "lr": c.lr_d}], c.adam.betas),
+            "generator": Player(generator_groups(self.generator, c.lr_g, c.growth), c.adam.betas),
         }
 
     def schedule(self, stage: int) -> Schedule:
         c = self.config
         update_order = ["critic"] * c.critic_steps + ["generator"] * (3 if c.as_released else 1)
         if self.fine_tunes and stage < self.plan.stages - 1:
+            # Fine-tuning trains at the last resolution alone.
             return Schedule(0, update_order, 0.0)
         return Schedule(c.steps, update_order, step_work(self, c.critic_steps, stage), c.lr_drop_at, c.lr_drop_factor)
 
     def branch(self, player: str, rng: RandomStream) -> Branch:
-        """None where the input is augmented, since `augment` draws on the host."""
-        return None if self.config.task in ("harmonization", "editing") and not self.fine_tunes else ()
+        """None where the input is augmented, since `augment` makes many random choices on the host; else ()."""
+        return None if self.config.task in RESTORING_TASKS and not self.fine_tunes else ()
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
+        # All updates of a step use one fake; with `as_released`, generator updates after the first use its gradient.
         if inputs.fakes is None:
-            inputs.fakes = self._imagine(inputs)
-        critic, c, sizes = self.critic, self.config, self.visible_sizes("a", inputs)
+            inputs.fakes = self._generate_fake(inputs)
         if player == "critic":
-            real = nets.crop_image(sizes, inputs.real["a"][-1])
-            fake = inputs.fakes.detach()
-            wasserstein, penalty = losses.critic_losses(critic, real, [fake], inputs.rng, shared_forward=True)
-            return {"d": wasserstein, "gp": c.lambda_gp * penalty}
+            return self._critic_losses(inputs.fakes.detach(), inputs)
         if callable(inputs.fakes):
             return {"adv_rec": inputs.fakes()}
-        adversarial = -critic(inputs.fakes).mean()
-        rebuilt = self._rebuild(inputs.real["a"][0], sizes)
-        reconstruction = c.lambda_rec * losses.mean_squared_error(rebuilt, nets.crop_image(sizes, inputs.real["a"][-1]))
+        c, sizes = self.config, self.visible_sizes("a", inputs)
+        # L_adv + lambda_rec * L_rec, with L_rec = |G(x_0) - x_n|^2 (sec. 3.1).
+        adversarial = -self.critic(inputs.fakes).mean()
+        reconstruction = self._reconstruct(inputs.real["a"][0], sizes)
+        rec = c.lambda_rec * losses.mean_squared_error(reconstruction, nets.crop_image(sizes, inputs.real["a"][-1]))
         if c.as_released:
-            parameters = [
-                p for _, group in self.generator.parameters_by_stage(self.config.trained_stages) for p in group
-            ]
-            inputs.fakes = losses.linearize(adversarial + reconstruction, parameters)
+            parameters = [p for _, stage in self.generator.parameters_by_stage(c.trained_stages) for p in stage]
+            inputs.fakes = losses.linearize(adversarial + rec, parameters)
             return {"adv_rec": inputs.fakes()}
-        return {"adv": adversarial, "rec": reconstruction}
+        return {"adv": adversarial, "rec": rec}
 
-    def _imagine(self, inputs: StepInputs) -> Tensor:
-        """What the critic is to be convinced of at this step."""
+    def _critic_losses(self, fake: Tensor, inputs: StepInputs) -> dict[str, Tensor]:
+        """WGAN-GP (Gulrajani et al. 2017, eq. 3)."""
+        real = nets.crop_image(self.visible_sizes("a", inputs), inputs.real["a"][-1])
+        wasserstein, penalty = losses.critic_losses(self.critic, real, [fake], inputs.rng, shared_forward=True)
+        return {"d": wasserstein, "gp": self.config.lambda_gp * penalty}
+
+    def _generate_fake(self, inputs: StepInputs) -> Tensor:
+        """The generated image of a step, or crops of it: from noise, or from the input of the task."""
         sizes = self.visible_sizes("a", inputs)
         noises = self.noise_maps(sizes, inputs.rng)
         if "composite" in inputs.real:
-            noises[0] = self._shown(inputs.real["composite"][0], inputs.rng)
+            noises[0] = self._with_edit_noise(inputs.real["composite"][0], inputs.rng)
         elif self.config.task == "harmonization":
             noises[0] = augment.recolor(inputs.real["a"][0], inputs.rng)
         elif self.config.task == "editing":
-            noises[0] = self._shown(augment.rearrange(inputs.real["a"][0], inputs.rng), inputs.rng)
+            noises[0] = self._with_edit_noise(augment.rearrange(inputs.real["a"][0], inputs.rng), inputs.rng)
         return self.render(noises, sizes)
 
-    def _shown(self, coarsest: Tensor, rng: RandomStream) -> Tensor:
-        """`coarsest` as the generator is shown it: with noise where it edits."""
+    def _with_edit_noise(self, image: Tensor, rng: RandomStream) -> Tensor:
+        """`image`, with noise if the task is `editing`."""
         if self.config.task != "editing":
-            return coarsest
-        shown: Tensor = coarsest + _EDIT_NOISE * rng.feature_noise(*coarsest.shape[1:])
-        return shown
+            return image
+        noisy: Tensor = image + EDIT_NOISE * rng.feature_noise(*image.shape[1:])
+        return noisy
 
-    def _rebuild(self, coarsest: Tensor, sizes: StageSizes) -> Tensor:
+    def _reconstruct(self, coarsest: Tensor, sizes: StageSizes) -> Tensor:
+        """The reconstruction, or crops of it, of the images whose level at stage 0 is `coarsest` (b, c, h, w)."""
         if self.config.task == "animation":
             coarsest = self.reconstruction_input.expand(len(coarsest), -1, -1, -1)
         elif self.config.task == "editing":
-            coarsest = self._shown(coarsest, noise.RandomStream(_FIXED, place=coarsest.device))
-        rebuilt: Tensor = self.generator(coarsest, sizes, 0, self._fixed_maps(sizes))
-        return rebuilt
+            coarsest = self._with_edit_noise(coarsest, noise.RandomStream(FIXED_MAPS_SEED, place=coarsest.device))
+        reconstruction: Tensor = self.generator(coarsest, sizes, 0, self._fixed_feature_maps(sizes))
+        return reconstruction
 
     # -- use ------------------------------------------------------------------------------------------------------
 
@@ -292,38 +248,42 @@ class ConSinGAN(SingleMethod):
         return self.generator.noise_maps(sizes, rng)
 
     def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
-        return [resize.resize_image(self.reconstruction_input, sizes[0]), *self._fixed_maps(sizes)]
+        return [resize.resize_image(self.reconstruction_input, sizes[0]), *self._fixed_feature_maps(sizes)]
 
-    def _fixed_maps(self, sizes: StageSizes) -> list[Tensor]:
+    def _fixed_feature_maps(self, sizes: StageSizes) -> list[Tensor]:
+        """The fixed noise of the stages from 1 up, or the crops of it that `sizes` names."""
         device, full, maps = self.generator.amplitudes.device, nets.full_sizes(sizes), []
         for stage in range(1, len(full)):
             shape = self.generator.noise_shape(full, stage)
             if full[stage][0] * full[stage][1] > noise.LARGE:
-                # As many features of a large picture fill the memory.
+                # The feature maps of a large image would fill the memory; a broadcast zero needs none.
                 maps.append(torch.zeros(1, 1, 1, 1, device=device).expand(self.generator.noise_shape(sizes, stage)))
                 continue
             key = (stage, *shape[1:])
-            if key not in self._fixed:
-                self._fixed[key] = noise.RandomStream(_FIXED, *key, place=device).feature_noise(*key[1:])
-            maps.append(self.generator.crop_noise(sizes, stage, self._fixed[key].to(device)))
+            if key not in self._fixed_maps:
+                rng = noise.RandomStream(FIXED_MAPS_SEED, *key, place=device)
+                self._fixed_maps[key] = rng.feature_noise(*key[1:])
+            maps.append(self.generator.crop_noise(sizes, stage, self._fixed_maps[key].to(device)))
         return maps
 
     def render(self, noises: Sequence[Tensor], sizes: StageSizes) -> Tensor:
-        drawn: Tensor = self.generator(noises[0], sizes, 0, noises[1:])
-        return drawn
+        image: Tensor = self.generator(noises[0], sizes, 0, noises[1:])
+        return image
 
     def translate(
         self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream
     ) -> Tensor:
         start_stage = min(start_stage or 0, len(sizes) - 1)
-        entering = resize.resize_image(image, sizes[start_stage])
-        if self.config.task in _UNDO:
-            entering, maps = self._shown(entering, rng), self._fixed_maps(sizes)[start_stage:]
+        network_input = resize.resize_image(image, sizes[start_stage])
+        if self.config.task in RESTORING_TASKS:
+            # As in training: the image has the noise of `editing`, and the stages above have the fixed feature maps.
+            network_input = self._with_edit_noise(network_input, rng)
+            maps = self._fixed_feature_maps(sizes)[start_stage:]
         else:
             maps = self.noise_maps(sizes, rng)[start_stage + 1 :]
-        redrawn: Tensor = self.generator(entering, sizes, start_stage, maps)
-        return redrawn
+        translation: Tensor = self.generator(network_input, sizes, start_stage, maps)
+        return translation
 
     def parameter_counts(self) -> dict[str, int]:
-        parts = generator_parameter_counts(self.config.growth, self.config.width, self.plan.channels, head_norm=True)
-        return {f"g {part}": count for part, count in parts.items()}
+        counts = generator_parameter_counts(self.config.growth, self.config.width, self.plan.channels, head_norm=True)
+        return {f"g {part}": count for part, count in counts.items()}

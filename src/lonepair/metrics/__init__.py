@@ -1,4 +1,7 @@
-"""Metrics: what a picture is worth beside known ones; each in a file of its own, with its source and range."""
+"""Metrics: functions that measure an output against its source, its target or other outputs.
+
+Each file holds one metric with its definition, source and range. `docs/explanation/measuring.md` says how to read them.
+"""
 
 from lonepair.metrics.copying import copy_map as copy_map
 from lonepair.metrics.copying import copying as copying

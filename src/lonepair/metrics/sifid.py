@@ -1,4 +1,8 @@
-"""SIFID: Fréchet distance between the Inception features of the patches of two images (SinGAN, sec. 3)."""
+"""SIFID: the Fréchet distance between the Inception features of two images (SinGAN, sec. 3). Range [0, ∞).
+
+FID compares two sets of images by one feature vector for each image. SIFID compares two images by the feature vectors
+at all positions of an early layer, each of which describes a patch.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +21,27 @@ from torch import Tensor
 from lonepair.errors import UserError
 from lonepair.media.files import check_file
 
-LAYERS = (
+STEM_LAYERS = (
     ("Conv2d_1a_3x3", (32, 3, 3, 3), 2, 0),
     ("Conv2d_2a_3x3", (32, 32, 3, 3), 1, 0),
     ("Conv2d_2b_3x3", (64, 32, 3, 3), 1, 1),
     ("Conv2d_3b_1x1", (80, 64, 1, 1), 1, 0),
     ("Conv2d_4a_3x3", (192, 80, 3, 3), 1, 0),
 )
-"""The stem of Inception v3: name, weight shape, stride, padding; each convolution has no bias, then BatchNorm, ReLU."""
-_NORMAL = ("running_mean", "running_var", "weight", "bias")
+"""The first layers of Inception v3 (name, weight shape, stride, padding): convolution without bias, BatchNorm, ReLU."""
+_BATCH_NORM_TENSORS = ("running_mean", "running_var", "weight", "bias")
 _EPSILON = 1e-3
-_SMALLEST = 27
-"""Pixels on the shortest side from which 192 features have more than one place to be measured at."""
+_MIN_SIDE = 27
+"""Pixels on the shortest side from which the map of 192 features has more than one position."""
+
+
+def weight_shapes() -> dict[str, tuple[int, ...]]:
+    """The name and shape of each tensor that a file of weights must hold."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer, shape, _, _ in STEM_LAYERS:
+        shapes[f"{layer}.conv.weight"] = shape
+        shapes |= {f"{layer}.bn.{name}": shape[:1] for name in _BATCH_NORM_TENSORS}
+    return shapes
 
 
 def sifid(
@@ -37,25 +50,29 @@ def sifid(
     weights: str | Path,
     features: int = 64,
 ) -> float:
-    """Single-image FID: 0 for equal images; symmetric; no upper bound. About 0.3 s at 250x250.
+    """The single-image Fréchet Inception distance of two images. About 0.3 s at 250x250 on one core.
+
+    Both images are first rounded to 8 bits, so that a tensor and the file that it was saved to have the same value.
 
     Args:
-        weights: State of the FID Inception network as its PyTorch port names it (`Conv2d_1a_3x3.conv.weight`, ...), a
-            `.pth` (read with `weights_only`) or `.safetensors` file. Nothing is downloaded.
-        features: 64, after the first pooling, as SinGAN's released code measures; or 192, before the second, as its
-            paper says. The two are different numbers: name the one that you report.
+        output: In [-1, 1].
+        image: In [-1, 1]; it may have another size.
+        weights: State of the FID Inception network with the names of its PyTorch port (`Conv2d_1a_3x3.conv.weight`,
+            ...): a `.pth` (read with `weights_only`) or `.safetensors` file. Nothing is downloaded.
+        features: 64: after the first pooling, as in SinGAN's released code. 192: before the second pooling, as in its
+            paper. The two values do not compare; report which one was used.
 
-    Both images are first rounded to 8 bits, so that a tensor and the file it was saved in measure the same.
+    Returns:
+        0 for equal images; symmetric; no upper bound.
 
     Raises:
-        UserError: for a file without these weights, an unknown `features`, or an image below 27 pixels.
+        UserError: The file lacks these weights, `features` is neither 64 nor 192, or an image has fewer than 27 pixels
+            on a side.
     """
     if features not in (64, 192):
         raise UserError(f"features is {features}: choose 64 (SinGAN's code) or 192 (its paper)")
     tensors = _read(Path(weights).expanduser())
-    mean, covariance = _statistics(output, tensors, features)
-    other_mean, other_covariance = _statistics(image, tensors, features)
-    return frechet(mean, covariance, other_mean, other_covariance)
+    return frechet(*_statistics(output, tensors, features), *_statistics(image, tensors, features))
 
 
 def frechet(
@@ -64,63 +81,65 @@ def frechet(
     mean2: Float[Tensor, " f"],
     covariance2: Float[Tensor, "f f"],
 ) -> float:
-    """|m₁ - m₂|² + Tr(C₁ + C₂ - 2·(C₁C₂)^½): squared Wasserstein-2 distance of two Gaussians (Dowson, Landau 1982)."""
+    """The squared Fréchet (Wasserstein-2) distance between two Gaussians (Dowson and Landau 1982; FID, eq. 6)."""
     values, vectors = torch.linalg.eigh(covariance)
     root = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
     # C₁C₂ has the eigenvalues of the symmetric C₁^½·C₂·C₁^½, whose root needs no complex numbers.
     cross = torch.linalg.eigvalsh(root @ covariance2 @ root).clamp(min=0).sqrt().sum()
+    # |m₁ - m₂|² + Tr(C₁ + C₂ - 2·(C₁C₂)^½)
     return max(0.0, float((mean - mean2).square().sum() + covariance.trace() + covariance2.trace() - 2 * cross))
 
 
 def _statistics(
-    image: Tensor, tensors: Mapping[str, Tensor], features: int
+    image: Float[Tensor, "1 c h w"], tensors: Mapping[str, Tensor], features: int
 ) -> tuple[Float[Tensor, " f"], Float[Tensor, "f f"]]:
-    if min(image.shape[-2:]) < _SMALLEST:
-        raise UserError(f"an image of {image.shape[-1]}x{image.shape[-2]} pixels is too small for SIFID: {_SMALLEST}")
+    """The mean and the covariance, over positions, of the image's features."""
+    if min(image.shape[-2:]) < _MIN_SIDE:
+        raise UserError(
+            f"an image of {image.shape[-1]}x{image.shape[-2]} pixels (width x height) is too small for SIFID; give one "
+            f"of {_MIN_SIDE} pixels or more on each side"
+        )
     image = image[:, :3].expand(-1, 3, -1, -1).detach().cpu().float()
-    image = (image.clamp(-1, 1) * 127.5 + 127.5).round() / 127.5 - 1
-    for index, (name, _, stride, padding) in enumerate(LAYERS):
+    values = (image.clamp(-1, 1) * 127.5 + 127.5).round() / 127.5 - 1
+    for index, (name, _, stride, padding) in enumerate(STEM_LAYERS):
         if index == 3:
-            image = F.max_pool2d(image, 3, 2)
+            values = F.max_pool2d(values, 3, 2)
             if features == 64:
                 break
-        mean, variance, scale, shift = (tensors[f"{name}.bn.{part}"] for part in _NORMAL)
-        drawn = F.conv2d(image, tensors[f"{name}.conv.weight"], stride=stride, padding=padding)
-        image = F.relu(F.batch_norm(drawn, mean, variance, scale, shift, training=False, eps=_EPSILON))
-    places = image[0].flatten(1).double()
-    return places.mean(1), torch.cov(places)
+        values = F.conv2d(values, tensors[f"{name}.conv.weight"], stride=stride, padding=padding)
+        mean, variance, weight, bias = (tensors[f"{name}.bn.{part}"] for part in _BATCH_NORM_TENSORS)
+        values = F.relu(F.batch_norm(values, mean, variance, weight, bias, training=False, eps=_EPSILON))
+    positions = values[0].flatten(1).double()
+    return positions.mean(1), torch.cov(positions)
 
 
 def check_weights(path: Path) -> None:
-    """Refuse a file that `sifid` could not use, before there is anything to measure.
+    """Check that `sifid` can use the file, before anything is measured.
 
     Raises:
-        UserError: naming what is missing.
+        UserError: The file cannot be read or lacks a tensor; the message names it.
     """
     _read(path)
 
 
 @functools.lru_cache(maxsize=2)
 def _read(path: Path) -> Mapping[str, Tensor]:
-    """The stem's weights.
+    """The tensors of `weight_shapes`, float32.
 
     Raises:
-        UserError: naming what is missing.
+        UserError: The file cannot be read or lacks a tensor; the message names it.
     """
     check_file(path, "the weights of the FID Inception network")
     try:
-        found = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except (SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
-        what = str(error).splitlines()[0][:80]
-        raise UserError(f"{path}: cannot be read ({what}); give a .pth or .safetensors file") from None
-    if not isinstance(found, Mapping):
-        raise UserError(f"{path}: holds {type(found).__name__}, not named weights; give the network's state")
-    wanted: dict[str, tuple[int, ...]] = {}
-    for layer, shape, _, _ in LAYERS:
-        wanted[f"{layer}.conv.weight"] = shape
-        wanted |= {f"{layer}.bn.{part}": shape[:1] for part in _NORMAL}
-    for name, needed in wanted.items():
-        if name not in found or tuple(found[name].shape) != needed:
-            has = tuple(found[name].shape) if name in found else "missing"
-            raise UserError(f"{path}: {name} is {has}, must be {needed}; give the state of the FID Inception network")
-    return {name: found[name].float() for name in wanted}
+        reason = str(error).splitlines()[0][:80]
+        raise UserError(f"{path}: cannot be read ({reason}); give a .pth or .safetensors file") from None
+    if not isinstance(state, Mapping):
+        raise UserError(f"{path}: holds {type(state).__name__}, not named weights; give the network's state")
+    shapes = weight_shapes()
+    for name, shape in shapes.items():
+        if name not in state or tuple(state[name].shape) != shape:
+            has = tuple(state[name].shape) if name in state else "missing"
+            raise UserError(f"{path}: {name} is {has}, must be {shape}; give the state of the FID Inception network")
+    return {name: state[name].float() for name in shapes}

@@ -1,4 +1,4 @@
-"""Structural similarity: how alike two images are in local mean, contrast and pattern."""
+"""Structural similarity of two images in local mean, contrast and pattern (Wang et al. 2004). Range [-1, 1]."""
 
 import torch
 from jaxtyping import Float
@@ -6,7 +6,10 @@ from torch import Tensor
 
 
 def ssim(one: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w"]) -> float:
-    """Mean structural similarity (Wang et al. 2004): 11-pixel Gaussian window of σ 1.5, K = 0.01 and 0.03."""
+    """The mean structural similarity of two images in [-1, 1] (Wang et al., "Image Quality Assessment", IEEE TIP 2004).
+
+    With the paper's 11-pixel Gaussian window of σ = 1.5, K₁ = 0.01 and K₂ = 0.03. Symmetric; 1 for equal images.
+    """
     grid = torch.arange(11) - 5.0
     line = torch.exp(-(grid**2) / (2 * 1.5**2))
     window = (line[:, None] * line[None] / line.sum() ** 2)[None, None]
@@ -14,7 +17,9 @@ def ssim(one: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w"]) -> floa
     def mean(image: Tensor) -> Tensor:
         return torch.nn.functional.conv2d(image.transpose(0, 1), window)
 
+    # Local means, variances and covariance; the range of values is 2.
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
     a, b = mean(one), mean(other)
     aa, bb, ab = mean(one * one) - a * a, mean(other * other) - b * b, mean(one * other) - a * b
+    # Wang et al., eq. 13 and, for the mean, eq. 17.
     return float((((2 * a * b + c1) * (2 * ab + c2)) / ((a * a + b * b + c1) * (aa + bb + c2))).mean())

@@ -1,4 +1,4 @@
-"""Structure: whether what is alike in the source is alike in the output, whatever the colours."""
+"""Structure: whether the output has the layout of the source, whatever its colors. Range [-1, 1], higher is closer."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -7,19 +7,23 @@ from lonepair.losses import correlation, self_similarity
 from lonepair.ops.resize import resize
 
 GRID = 64
-"""Longest side, in places, of the grid at which images are compared: objects and their outlines, not grain."""
+"""Longest side, in pixels, at which images are compared: objects and their outlines, not grain."""
 
 
 def structure(output: Float[Tensor, "1 c h w"], source: Float[Tensor, "1 c2 h2 w2"]) -> float:
-    """Correlation between the self-similarities of two images, -1 to 1.
+    """The Pearson correlation between the self-similarities of two images.
 
-    Both are reduced to one grid of at most 64x64 places, and each is compared with itself: the distance in colour of
-    every place to every other. The Pearson correlation of the two tables is 1 where two places are alike in the output
-    just as far as they are in the source, and 0 where the layouts have nothing in common. Colours as such do not count:
-    a negative, or any rotation, shift or scaling of colours, has 1. (Comparing tables of distances is representational
-    similarity analysis, Kriegeskorte et al. 2008; self-similarity as layout is Shechtman and Irani's, CVPR 2007.)
-    Symmetric in images of one aspect; 0 where either is flat. Texture that the source lacks lowers it, and a blurred
-    output has more of it: read it beside `look`, to which blur is a loss. About 0.5 s on one core.
+    Both images are reduced to one size of at most 64x64 pixels. The self-similarity of an image is the table of the
+    color distances between each two of its pixels. Only differences between pixels count: a negative, or any rotation,
+    shift or scaling of the colors, has the value 1.
+
+    (The comparison of distance tables is representational similarity analysis, Kriegeskorte et al. 2008. The use of
+    self-similarity as layout is that of Shechtman and Irani, CVPR 2007.)
+
+    Returns:
+        A value in [-1, 1]. 1: the same layout. 0: unrelated layouts, or an image of one color. Symmetric for images of
+        one aspect ratio. Texture that the source lacks lowers the value and blur raises it; read it beside `look`,
+        which blur worsens. About 0.5 s on one core.
     """
     h, w = source.shape[-2:]
     size = (max(1, round(h * GRID / max(h, w))), max(1, round(w * GRID / max(h, w))))

@@ -1,4 +1,4 @@
-"""Networks: generators, critics and the exemplars that are saved beside them; they know no config and no method."""
+"""Networks: generators, critics and the exemplars saved with them. They do not depend on a config or a method."""
 
 from lonepair.nets.blocks import Constant as Constant
 from lonepair.nets.blocks import Norm as Norm

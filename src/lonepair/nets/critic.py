@@ -1,4 +1,4 @@
-"""The patch critic: a score for every patch, none for the whole image."""
+"""The patch critic: a network that scores every patch of an image."""
 
 import itertools
 from typing import Any
@@ -13,19 +13,20 @@ from lonepair.ops.device import DeviceAware
 
 
 class PatchCritic(DeviceAware):
-    """`blocks` Conv 3x3, unpadded, LeakyReLU between them: each score sees 2·blocks + 1 pixels.
+    """`blocks` unpadded 3x3 convolutions with LeakyReLU between them: a receptive field of 2·blocks + 1 pixels a side.
 
-    Without normalisation no image of a batch touches another, so that real and fake may share a forward, and the
-    gradient penalty is that of one image (WGAN-GP, Gulrajani et al. 2017, sec. 4 "No critic batch normalization").
-    SinGAN's critics have BatchNorm all the same.
+    Without normalization the scores of an image do not depend on the rest of the batch, so that real and fake images
+    can share a forward pass, and the gradient penalty is that of one image (WGAN-GP, Gulrajani et al. 2017, sec. 4 "No
+    critic batch normalization"). SinGAN's critics have BatchNorm all the same.
     """
 
     def __init__(
         self, channels: int, width: int, blocks: int, negative_slope: float, norm: Norm = "none", zero_bias: bool = True
     ) -> None:
         super().__init__()
-        self.direct = False
-        """Whether scores of a leaf, at which a penalty is taken, are by `_Twice`: the same, on a GPU much faster."""
+        self.fast_double_backward = False
+        """Whether the scores of a leaf, where a gradient penalty is computed, use `_DoubleBackwardConv2d`: the same
+        values, and on a GPU much faster."""
         widths = [channels] + [width] * (blocks - 1)
         conv_blocks = [
             conv_block(inputs, outputs, norm=norm, negative_slope=negative_slope, padding=0)
@@ -36,36 +37,36 @@ class PatchCritic(DeviceAware):
         init_normal(self, zero_bias)
 
     def on_placed(self, device: torch.device, plain: bool) -> None:
-        self.direct = device.type == "cuda" and not plain
+        self.fast_double_backward = device.type == "cuda" and not plain
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h2 w2"]:
         """Scores of all patches; each side is 2·blocks pixels shorter than the image's."""
-        if self.direct and image.requires_grad and image.is_leaf:
-            return _twice(self.score, _twice(self.body, image))
+        if self.fast_double_backward and image.requires_grad and image.is_leaf:
+            return _apply_for_penalty(self.score, _apply_for_penalty(self.body, image))
         scores: Tensor = self.score(self.body(image))
         return scores
 
 
-def _twice(layers: nn.Module, features: Tensor) -> Tensor:
-    """`layers` of `features`, whose gradient will itself be differentiated."""
+def _apply_for_penalty(layers: nn.Module, features: Tensor) -> Tensor:
+    """`layers` of `features`, for a gradient that is itself differentiated."""
     for layer in layers.modules():
         if isinstance(layer, nn.Conv2d):
-            given = (features, layer.weight, layer.bias)
+            inputs = (features, layer.weight, layer.bias)
             if torch.is_autocast_enabled(features.device.type):
                 dtype = torch.get_autocast_dtype(features.device.type)
-                given = (features.to(dtype), layer.weight.to(dtype), layer.bias.to(dtype))  # type: ignore[union-attr]
-            features = _Twice.apply(*given)  # type: ignore[no-untyped-call]
+                inputs = (features.to(dtype), layer.weight.to(dtype), layer.bias.to(dtype))  # type: ignore[union-attr]
+            features = _DoubleBackwardConv2d.apply(*inputs)  # type: ignore[no-untyped-call]
         elif not isinstance(layer, nn.Sequential):
             features = layer(features)
     return features
 
 
-class _Twice(torch.autograd.Function):
-    """An unpadded convolution whose gradient is a transposed one, of which torch knows the derivatives, too.
+class _DoubleBackwardConv2d(torch.autograd.Function):
+    """An unpadded convolution whose gradient is a transposed convolution, which torch differentiates fast.
 
-    What torch makes of a convolution's second derivative is one whose kernel is as large as the picture, for which a
-    GPU's library has nothing fast: nine tenths of a step at 188x250. A gradient that is to be differentiated is taken
-    as that of the picture alone, as penalties are.
+    Torch's own second derivative of a convolution is one with a kernel as large as the image, for which a GPU's library
+    has no fast algorithm: nine tenths of a step at 188x250. A gradient that is itself differentiated is that of the
+    image only, as gradient penalties need it.
     """
 
     @staticmethod
@@ -78,7 +79,10 @@ class _Twice(torch.autograd.Function):
         image, weight = ctx.saved_tensors
         if torch.is_grad_enabled():
             return F.conv_transpose2d(gradients[0], weight), None, None
-        wanted = [ctx.needs_input_grad[0], True, True]
-        same = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1)  # stride, padding, dilation, not transposed, in one group
-        found = torch.ops.aten.convolution_backward(gradients[0], image, weight, [len(weight)], *same, wanted)
-        return found[0], found[1], found[2]
+        # Stride, padding, dilation, transposed, output padding, groups.
+        options = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+        needs_gradient = [ctx.needs_input_grad[0], True, True]
+        of_image, of_weight, of_bias = torch.ops.aten.convolution_backward(
+            gradients[0], image, weight, [len(weight)], *options, needs_gradient
+        )
+        return of_image, of_weight, of_bias

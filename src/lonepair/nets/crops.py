@@ -1,10 +1,10 @@
-"""Crops of what a growing generator computes: a training step on a large image costs what its crops cost.
+"""Crops of a growing generator's output, so that the cost of a training step on a large image is that of its crops.
 
-A pixel depends on a few pixels around it, and on fewer of each coarser stage, so that the crops' values are exactly the
-full image's. Instance normalization is the one exception: it takes the statistics of all crops together for the full
-image's. The generator's full image, crops and bands of rows stay three evaluations of one stage (`nets.stage`), which
-stand side by side there. One form for all three was tried on paper and was no smaller: the full image upsamples twice
-where crops upsample once, and the order of the sums in the gradient must stay what published runs used.
+A pixel depends on a few pixels around it, and on fewer of each coarser stage, so that the crops' values are exactly
+those of the full image. Instance normalization is the one exception: it uses the statistics of all crops instead of the
+full image's. `nets.stage` evaluates a stage on the full image, on crops and in bands of rows by three functions. One
+function for all three would not be smaller: the full image upsamples twice where crops upsample once, and the order of
+the sums in the gradient must remain that of published runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Crops:
         return self.sizes[stage]
 
     def regions_by_stage(self, geometry: StageGeometry) -> list[Regions]:
-        """The features that the crops depend on, stage 0 first: regions at the fine stages, below these full maps."""
+        """The features that the crops depend on, stage 0 first: full maps at coarse stages, regions at fine stages."""
         if geometry not in self._by_geometry:
             self._by_geometry[geometry] = _regions_by_stage(self, geometry)
         return self._by_geometry[geometry]
@@ -48,13 +48,13 @@ StageSizes = Sequence[Size] | Crops
 
 
 def choose_crops(sizes: Sequence[Size], side: int, patch: int, rng: RandomStream) -> StageSizes:
-    """Random crops of the last of `sizes` (see `sample_regions`), or `sizes` itself if that is too small for crops."""
+    """Random crops of the last of `sizes` (`sample_regions`), or `sizes` itself if the image is too small for crops."""
     regions = sample_regions(sizes[-1], side, patch, rng)
     return sizes if regions is None else Crops(tuple(sizes), regions)
 
 
 def crop_image(sizes: StageSizes, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "n c h2 w2"]:
-    """The crops that `sizes` names of an image at the newest stage; the image itself if `sizes` names none."""
+    """The crops of an image of the newest stage; the image itself if `sizes` is not `Crops`."""
     return sizes.regions.crop(image) if isinstance(sizes, Crops) else image
 
 
@@ -71,7 +71,7 @@ def _regions_by_stage(crops: Crops, geometry: StageGeometry) -> list[Regions]:
         below = crops[stage - 1]
         if not regions.is_full_image:
             regions = geometry.features_below(regions, below)
-        # Stage 0 has the full image's noise, and crops that overlap much cost more than the full map.
+        # Stage 0 has the noise of the full image. Crops that overlap much cost more than the full map.
         if regions.is_full_image or stage == 1 or regions.pixels >= below[0] * below[1]:
             regions = Regions.full_image(below, regions.top_left.device)
         by_stage.append(regions)

@@ -30,7 +30,7 @@ Noises = Sequence[Tensor | LazyNoise] | None
 
 
 class GrowingGenerator(nn.Module):
-    """head (c -> width), one body of `blocks` convolutions a stage, tail (width -> c; tanh if `final_tanh`).
+    """A head (c -> width), a body of `blocks` convolutions for each stage, a tail (width -> c; tanh if `final_tanh`).
 
     Stage 0 applies its body to the head's features. Every later stage upsamples the features of the stage below, adds
     noise, applies its body and adds the upsampled features (ConSinGAN, sec. 3.1; the thesis' generator figure adds
@@ -80,10 +80,10 @@ class GrowingGenerator(nn.Module):
     # -- stages -----------------------------------------------------------------------------------------------------
 
     def add_stage(self, trained_stages: int) -> None:
-        """Add a stage: a copy of the one below, which is nearly right already; stage 0 is initialized at random.
+        """Add a stage: a copy of the one below, which is a good start; stage 0 is initialized at random.
 
-        From here on the newest `trained_stages` are trained. Stages before them are fixed functions, normalization
-        statistics included. The head is trained as long as stage 0 is.
+        The newest `trained_stages` stages are trained from now on. The stages below them are frozen, normalization
+        statistics included. The head is trained while stage 0 is.
         """
         if len(self.bodies):
             self.bodies.append(copy.deepcopy(self.bodies[-1]))
@@ -98,7 +98,7 @@ class GrowingGenerator(nn.Module):
         self.head.requires_grad_(first_trained == 0).train(first_trained == 0)
 
     def parameters_by_stage(self, trained_stages: int) -> list[tuple[int, list[nn.Parameter]]]:
-        """(stages below the newest, parameters) of each trained part; ConSinGAN lowers the rate with the first."""
+        """(number of stages below the newest, parameters) of each trained part, for ConSinGAN's learning rates."""
         newest = len(self.bodies) - 1
         groups = [(0, [*self.tail.parameters(), *self.bodies[newest].parameters()])]
         for back in range(1, min(trained_stages, newest + 1)):
@@ -139,7 +139,7 @@ class GrowingGenerator(nn.Module):
         return next((stage for stage, regions in enumerate(by_stage) if not regions.is_full_image), len(sizes))
 
     def _scaled_noise(self, stage: int, start_stage: int, noises: Noises, dtype: torch.dtype) -> Tensor | None:
-        """What `stage` adds to its input, of `noises` for the stages after `start_stage`."""
+        """The scaled noise that `stage` adds to its input; `noises` are those of the stages after `start_stage`."""
         if noises is None or stage == start_stage:
             return None
         return self._scale_noise(stage, dtype, _full_noise(noises[stage - start_stage - 1]))

@@ -1,4 +1,4 @@
-"""Channels of image tensors: grey, RGB and RGBA converted into one another."""
+"""Conversion of image tensors between grey, RGB and RGBA."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 def common_channels(*channels: int) -> int:
-    """The fewest channels (1, 3 or 4) that hold images of all these `channels` with nothing lost."""
+    """The smallest number of channels (1, 3 or 4) that holds images of all these `channels` without loss."""
     for count in channels:
         _check_channels(count)
     return max(channels)
 
 
 def match_channels(image: Float[Tensor, "b c h w"], channels: int) -> Float[Tensor, "b channels h w"]:
-    """`image`, [-1, 1], as grey (1), RGB (3) or RGBA (4).
+    """`image`, in [-1, 1], as grey (1), RGB (3) or RGBA (4).
 
-    Grey is Rec. 601 luma; grey to RGB repeats; a new alpha is opaque; alpha that goes is composited over white, as a
-    viewer or a browser shows it. An image that has `channels` already is returned itself.
+    Grey is the Rec. 601 luma of RGB; RGB of grey repeats it. A new alpha channel is opaque. An alpha channel is removed
+    by compositing over white, as a viewer or a browser shows the image. An image that has `channels` already is
+    returned itself.
 
     Raises:
-        UserError: either count is not 1, 3 or 4.
+        UserError: The image's channels or `channels` are not 1, 3 or 4.
     """
-    have = image.shape[1]
-    _check_channels(have)
+    old_channels = image.shape[1]
+    _check_channels(old_channels)
     _check_channels(channels)
-    if have == channels:
+    if old_channels == channels:
         return image
-    if have == 4:
+    if old_channels == 4:
         return match_channels(over_white(image), channels)
     if channels == 1:
         weights = torch.tensor(_LUMA, dtype=image.dtype, device=image.device).view(1, 3, 1, 1)
@@ -48,7 +49,7 @@ def match_channels(image: Float[Tensor, "b c h w"], channels: int) -> Float[Tens
 
 
 def over_white(image: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """RGBA composited over white; all in [-1, 1]."""
+    """RGBA with straight alpha, composited over white; all in [-1, 1]."""
     color, alpha = image[:, :3], (image[:, 3:] + 1) / 2
     return color * alpha + (1 - alpha)
 

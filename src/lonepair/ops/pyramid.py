@@ -1,12 +1,12 @@
-"""Pyramid rules: how large an image is at each stage. StageSizes are (h, w) in pixels, stage 0 is the coarsest.
+"""Image pyramids: the size (h, w) of an image in pixels at each stage, and the images. Stage 0 is the coarsest.
 
-A rule is a list of scale factors, one a stage, the last one 1. A pair shares one list, so that at every stage both
-images are shrunk alike and an object of A meets an object of B at the scale at which it will be redrawn; the
-published pair systems stretch both images to one square instead.
+A pyramid rule returns one scale factor a stage, the last one 1. A pair shares its factors, so that both images are
+reduced alike at every stage, and an object of A meets an object of B at the scale at which it is translated. (The
+published systems for pairs stretch both images to one square instead.)
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,35 +15,49 @@ from lonepair.errors import UserError
 from lonepair.ops.resize import resize_image
 
 Size = tuple[int, int]
+"""(h, w) in pixels."""
 
 
 def consingan_factors(stages: int, coarsest: float) -> list[float]:
-    """ConSinGAN's rule (Hinz et al., WACV 2021, section 3.2 "Improved Image Rescaling"): dense where images are small.
+    """ConSinGAN's rule (Hinz et al., WACV 2021, sec. 3.2 "Improved Image Rescaling"): more stages at small sizes.
 
-    `coarsest` is the factor of stage 0, in (0, 1]. With N = stages - 1 and r = coarsest^(1/N), stage i < N has the
-    factor r^(((N-1)/ln N)·ln(N-i) + 1); stage N has 1.
+    Args:
+        stages: Number of stages, 1 or more.
+        coarsest: Factor of stage 0, in (0, 1].
     """
     last = stages - 1
     if last == 0:
         return [1.0]
     r = coarsest ** (1 / last)
     steepness = (last - 1) / math.log(last) if last > 1 else 0.0
-    return [r ** (steepness * math.log(last - i) + 1) for i in range(last)] + [1.0]
+    # Hinz et al., sec. 3.2: with N = last, stage n < N has the factor r^(((N-1) / ln N) · ln(N-n) + 1).
+    return [r ** (steepness * math.log(last - stage) + 1) for stage in range(last)] + [1.0]
 
 
 def geometric_factors(stages: int, coarsest: float) -> list[float]:
-    """One ratio from stage to stage: coarsest^((N-i)/N), as SinGAN's pyramid has it."""
+    """SinGAN's rule for a given number of stages: one ratio between neighbors, coarsest^((N-n)/N) at stage n of N + 1.
+
+    Args:
+        stages: Number of stages, 1 or more.
+        coarsest: Factor of stage 0, in (0, 1].
+    """
     last = stages - 1
-    return [coarsest ** ((last - i) / last) for i in range(last)] + [1.0]
+    return [coarsest ** ((last - stage) / last) for stage in range(last)] + [1.0]
 
 
 def singan_factors(original: Size, full: Size, min_side: int, nominal: float = 0.75) -> list[float]:
-    """SinGAN's rule (Rott Shaham et al., ICCV 2019, sec. 2.2, as in its released code).
+    """SinGAN's rule, which also chooses the number of stages (Rott Shaham et al., ICCV 2019, sec. 2.2; released code).
 
-    The number of stages is what a ratio near `nominal` needs between `min_side` pixels on the shortest side and the
-    `original` image, less what it needs between `full`, the image as reduced for training, and the original. The exact
-    ratio is the one that so many stages give. Powers are taken as the released code takes them, whose rounding error
-    can add a pixel to the coarsest stage (26 rather than 25 at 188x250).
+    The number of stages is the number of steps of ratio `nominal` from the original image down to `min_side`, less the
+    steps from the original down to `full`. The ratio is then adjusted so that this number of stages ends at `min_side`.
+    Powers are computed as in the released code, whose rounding error can add a pixel to the coarsest stage (26 instead
+    of 25 at 188x250).
+
+    Args:
+        original: (h, w) of the image before it is reduced for training.
+        full: (h, w) of the image at the last stage.
+        min_side: Pixels on the shortest side at stage 0.
+        nominal: Desired ratio of one stage's size to that of the next, in (0, 1).
     """
     stages = math.ceil(math.log(min_side / min(original), nominal)) + 1
     stages -= math.ceil(math.log(max(full) / max(original), nominal))
@@ -52,37 +66,36 @@ def singan_factors(original: Size, full: Size, min_side: int, nominal: float = 0
 
 
 RULES: dict[str, Callable[[int, float], list[float]]] = {"consingan": consingan_factors, "geometric": geometric_factors}
+"""Name of a rule -> (number of stages, factor of stage 0) -> the factor of each stage."""
 
 
 def scale_size(size: Size, factor: float) -> Size:
-    """`size` times `factor`, each side rounded up (as the published code does) and at least 1."""
+    """`size` times `factor`, each side rounded up (as in the published code) and 1 pixel or more."""
     return (max(1, math.ceil(size[0] * factor)), max(1, math.ceil(size[1] * factor)))
 
 
 def shared_factors(full_sizes: Collection[Size], stages: int, min_side: int, rule: str) -> list[float]:
-    """The scale factor of every stage, coarse first, that several images share.
+    """The scale factor of each stage, shared by several images.
 
-    The shortest side among all images has `min_side` pixels at stage 0.
+    Args:
+        full_sizes: (h, w) of each image at the last stage.
+        stages: Number of stages.
+        min_side: Pixels at stage 0 on the shortest of all sides.
+        rule: A name in `RULES`.
 
     Raises:
-        UserError: where an image is smaller than the coarsest stage wants it.
+        UserError: A side of an image is shorter than `min_side`.
     """
-    small = min(full_sizes, key=min)
-    if min(small) < min_side:
+    smallest = min(full_sizes, key=min)
+    if min(smallest) < min_side:
         raise UserError(
-            f"an image of {small[1]}x{small[0]} pixels (width x height) is too small: the coarsest stage needs "
-            f"{min_side} pixels on the shortest side; give a larger image or a smaller --min-side"
+            f"an image of {smallest[1]}x{smallest[0]} pixels (width x height) is too small: the coarsest stage needs "
+            f"{min_side} pixels on the shortest side; give a larger image or a smaller `min_side`"
         )
-    # The tiny slack keeps a product that is an integer up to rounding error from gaining a pixel.
-    return [factor * (1 - 1e-12) for factor in RULES[rule](stages, min_side / min(small))[:-1]] + [1.0]
-
-
-def stage_sizes(full_sizes: Sequence[Size], stages: int, min_side: int, rule: str) -> list[list[Size]]:
-    """The (h, w) of every stage, coarse first, for each of several images (see `shared_factors`)."""
-    factors = shared_factors(full_sizes, stages, min_side, rule)
-    return [[scale_size(size, factor) for factor in factors] for size in full_sizes]
+    # Slightly smaller factors: an integer product with a rounding error would be rounded up by a pixel.
+    return [factor * (1 - 1e-12) for factor in RULES[rule](stages, min_side / min(smallest))[:-1]] + [1.0]
 
 
 def pyramid(frames: Float[Tensor, "n c h w"], sizes: list[Size]) -> list[Tensor]:
-    """`frames` at every size, each reduced from the full resolution, not from the level above."""
+    """`frames`, in [-1, 1], at each of `sizes`, reduced from the full resolution and not from the next larger level."""
     return [resize_image(frames, size) for size in sizes]

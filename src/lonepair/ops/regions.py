@@ -1,7 +1,7 @@
 """Regions: rectangles of one size in maps of one size, and how a training step samples, crops and upsamples them.
 
-The host knows only sizes. Positions are a tensor that the device draws and indexes with, so that every step on random
-crops launches the same operations.
+The host knows sizes only. Positions are random numbers in a tensor on the device, which is used as an index there, so
+that every step on random crops launches the same operations.
 """
 
 from __future__ import annotations
@@ -142,15 +142,17 @@ def _crop(images: Float[Tensor, "m c h w"], top_left: Int[Tensor, "n 2"], size: 
 
 
 def crop_at(image: Float[Tensor, "b c h w"], size: Size, position: Float[Tensor, " 2"]) -> Float[Tensor, "b c h2 w2"]:
-    """A crop of (h, w) `size`, at most the image's.
+    """A crop of an image.
 
     Args:
-        position: Vertical and horizontal position in [0, 1): 0 is the first possible one, towards 1 the last.
+        image: The image.
+        size: (h, w) of the crop; a side that is longer than the image's is not cropped.
+        position: Vertical and horizontal position in [0, 1), from the first possible one to the last one.
     """
     for axis, length, fraction in zip((2, 3), size, position, strict=True):
         if length < image.shape[axis]:
-            places = image.shape[axis] - length + 1
-            image = narrow_at(image, axis, _fraction_steps(fraction) * places // _FRACTION_STEPS, length)
+            positions = image.shape[axis] - length + 1
+            image = narrow_at(image, axis, _fraction_steps(fraction) * positions // _FRACTION_STEPS, length)
     return image
 
 
@@ -165,7 +167,7 @@ def narrow_at(values: Tensor, axis: int, first: Int[Tensor, ""], length: int) ->
 
 
 def needs_crops(pixels: int, side: int) -> bool:
-    """Whether an image of this many pixels is trained on crops: if it has more than two squares of `side` pixels."""
+    """Whether an image of `pixels` pixels is trained on crops: if it has more than 2·side² and `side` is not 0."""
     return 0 < 2 * side**2 < pixels
 
 
@@ -173,14 +175,15 @@ def sample_regions(size: Size, side: int, patch: int, rng: RandomStream) -> Regi
     """Four random regions of an image, one in each quarter, that together have the pixels of a square of `side`.
 
     Every patch of the image is equally likely to lie in a region, patches at the border too. The patches along an axis
-    are divided into equal cells, from one end or the other with equal probability, and each region is one cell drawn
-    uniformly. (Where the cells do not divide the patches, the remainder at each end is half as likely.)
+    are divided into equal cells, from one end or the other with equal probability, and each region is one cell, chosen
+    uniformly. (Where the cells do not divide the patches, the remainder at each end is half as likely. With an odd
+    number of cells both halves of an axis can choose the middle one.)
 
     Args:
         size: (h, w) of the image in pixels.
         side: Side of the square in pixels; 0 disables crops.
         patch: Side in pixels of the patches that the loss compares.
-        rng: Draws the cells and the ends.
+        rng: Chooses the cells and the ends.
 
     Returns:
         The regions, of the image's aspect; None where the image is too small for crops (see `needs_crops`).
@@ -197,7 +200,7 @@ def sample_regions(size: Size, side: int, patch: int, rng: RandomStream) -> Regi
 
 
 def _random_starts(patches: int, cells: int, rng: RandomStream) -> Int[Tensor, " n"]:
-    """First patch, along an axis of `patches`, of one random cell in each half of the axis."""
+    """The first patch of one random cell in each half of an axis of `patches` patches and `cells` cells."""
     cell = patches // cells
     from_end, fractions = rng.integer(2), _fraction_steps(rng.uniform(_CROPS_PER_AXIS))
     halves = _FRACTION_STEPS * torch.arange(_CROPS_PER_AXIS, device=fractions.device)

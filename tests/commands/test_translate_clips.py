@@ -1,0 +1,112 @@
+"""The command `translate` with clips: frames, times, sheets, and folders of frames."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+import lonepair.media.frames as frames_module
+from command_line import list_files, translate, write_clip
+from conftest import picture
+from lonepair.commands.main import main
+from lonepair.media.frames import decode, probe
+from lonepair.media.image import read_image, write_image
+from lonepair.media.sheet import contact_sheet
+from lonepair.media.write import read_clip_metadata
+from lonepair.ops.arrays import to_uint8
+
+VARIABLE_TIMES = [Fraction(0), Fraction(1, 25), Fraction(1, 10), Fraction(1, 5), Fraction(1, 2)]
+"""Times of frames in seconds, at a variable rate."""
+
+
+def test_translate_writes_a_clip_its_frames_and_a_sheet(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_clip("clip.mp4", [Fraction(index, 25) for index in range(5)])
+    translate("clip.mp4", "b.png", "--save-frames", "frames")
+    assert capsys.readouterr().out == "out.mp4\nout-sheet.png\n"
+    before, after = probe("clip.mp4"), probe("out.mp4")
+    assert (after.size, after.rate, after.frame_count) == (before.size, before.rate, 5)
+    assert list_files("frames") == {f"{index:06d}.png" for index in range(5)}
+    for index, frame in enumerate(decode("out.mp4")):
+        # H.264 blurs sharp colors.
+        assert (frame.image - read_image(f"frames/{index:06d}.png")).abs().mean() < 0.09
+    settings = json.loads(read_clip_metadata("out.mp4")["lonepair"])
+    assert (settings["seed"], settings["config"]["width"], settings["inputs"]["b"]["name"]) == (0, 8, "b.png")
+    assert settings["use"]["direction"] == "a_to_b"
+
+
+def test_a_folder_of_frames_is_a_clip_and_its_first_frame_a_target(here: Path) -> None:
+    Path("shots").mkdir()
+    for index in (1, 2, 10):
+        write_image(f"shots/shot{index}.png", picture(20, 24, seed=index))
+    translate("shots", "b.png", "--no-synthesize", "--save-frames", "frames")
+    assert probe("out.mp4").frame_count == 3
+    assert list_files("frames") == {"000000.png", "000001.png", "000002.png"}
+    assert main(["translate", "b.png", "runs/shots-to-b", "--reverse", "-o", "r.png"]) == 0
+    assert read_image("r.png").shape == (1, 3, 20, 26)
+
+
+def test_a_folder_of_six_frames_is_decoded_once(here: Path, pair_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clip, the saved frames and the contact sheet come from one pass."""
+    Path("shots").mkdir()
+    for index in range(6):
+        write_image(f"shots/{index}.png", picture(20, 24, seed=index))
+    decoded = []
+    read = frames_module.read_image
+    monkeypatch.setattr(frames_module, "read_image", lambda path: decoded.append(path) or read(path))
+    assert main(["translate", "shots", str(pair_run), "--no-synthesize", "--save-frames", "frames"]) == 0
+    assert len(decoded) == 6
+    assert len(list_files("frames")) == 6
+    assert Path("out-sheet.png").exists()
+
+
+def write_webm(path: str, frames: int) -> None:
+    """Write a VP9 clip of 24x20 pixels (width x height) at 25 frames per second."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libvpx-vp9", rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 24, 20, "yuv420p"
+        for index in range(frames):
+            array = to_uint8(picture(20, 24, seed=index))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.webm"])
+def test_the_sheet_shows_the_written_frames_of_a_clip_of_unknown_length(here: Path, pair_run: Path, name: str) -> None:
+    if name.endswith(".webm"):
+        write_webm(name, 7)
+    else:
+        write_clip(name, [Fraction(index, 25) for index in range(7)])
+    assert probe(name).frame_count is None
+    assert main(["translate", name, str(pair_run), "--no-synthesize", "-o", "out.mkv"]) == 0
+    sources, written = list(decode(name)), list(decode("out.mkv"))
+    assert len(written) == 7
+    above = [(f"source {float(frame.time):.1f} s", frame.image) for frame in sources[::2]]
+    below = [(f"translation {float(frame.time):.1f} s", frame.image) for frame in written[::2]]
+    # The file holds integers, the sheet was enlarged from floating point: they differ by at most two levels.
+    assert (read_image("out-sheet.png") - contact_sheet([above, below])).abs().max() < 2.5 / 127.5
+
+
+def test_a_variable_frame_rate_is_kept(here: Path, pair_run: Path) -> None:
+    write_clip("clip.mp4", VARIABLE_TIMES)
+    assert main(["translate", "clip.mp4", str(pair_run), "--no-synthesize"]) == 0
+    assert [frame.time for frame in decode("out.mp4")] == VARIABLE_TIMES
+
+
+def test_a_clip_of_one_frame_is_a_clip(here: Path, pair_run: Path) -> None:
+    write_clip("clip.mp4", [Fraction(0)])
+    assert main(["translate", "clip.mp4", str(pair_run)]) == 0
+    assert [frame.time for frame in decode("out.mp4")] == [0]
+
+
+def test_an_animated_gif_is_a_clip(here: Path, pair_run: Path) -> None:
+    write_clip("clip.gif", VARIABLE_TIMES)
+    assert main(["translate", "clip.gif", str(pair_run), "--no-synthesize", "-o", "o.gif"]) == 0
+    assert [frame.time for frame in decode("o.gif")] == VARIABLE_TIMES
+    assert read_clip_metadata("o.gif").keys() == {"lonepair"}
+    assert main(["translate", "clip.gif", str(pair_run), "-o", "p.mkv", "--size", "30"]) == 0
+    assert probe("p.mkv").size == (25, 30)

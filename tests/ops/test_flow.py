@@ -1,0 +1,52 @@
+"""Optical flow: direction, warping and the mask of reliable pixels."""
+
+import pytest
+import torch
+
+from lonepair.errors import UserError
+from lonepair.ops.flow import estimate_flow, reliable_mask, warp
+from synthetic_images import add_noise, blobs
+
+
+def test_zero_flow_is_the_identity_and_reliable() -> None:
+    image, flow = blobs(30, 41), torch.zeros(1, 2, 30, 41)
+    assert torch.allclose(warp(image, flow), image, atol=1e-5)
+    assert bool(reliable_mask(flow, flow).all())
+
+
+def test_flow_points_to_a_pixels_position_in_the_other_frame() -> None:
+    panorama = add_noise(blobs(48, 96), 0.05)
+    first, second = panorama[..., :60], panorama[..., 2:62]
+    flow = estimate_flow(first, second)
+    interior = (..., slice(10, -10), slice(10, -10))
+    assert float(flow[0, 0][interior].median()) == pytest.approx(-2, abs=0.2)
+    assert float(flow[0, 1][interior].median()) == pytest.approx(0, abs=0.2)
+    assert float((warp(second, flow) - first)[interior].abs().mean()) < 0.05
+
+
+def test_flow_that_leaves_the_frame_is_unreliable() -> None:
+    flow = torch.zeros(1, 2, 20, 30)
+    flow[:, 0] = -4
+    mask = reliable_mask(flow, -flow)
+    assert not mask[..., :4].any()
+    assert mask[..., 4:].all()
+
+
+def test_flow_that_the_backward_flow_contradicts_is_unreliable() -> None:
+    flow = torch.zeros(1, 2, 20, 30)
+    flow[:, 0] = -4
+    assert not reliable_mask(flow, flow)[..., 4:-4].any()
+
+
+def test_flow_is_unreliable_at_a_motion_boundary() -> None:
+    flow = torch.zeros(1, 2, 20, 30)
+    flow[..., 10:, :] = 0.5
+    mask = reliable_mask(flow, torch.zeros_like(flow))
+    assert not mask[..., 9:11, :].any()
+    assert mask[..., :8, :].all()
+
+
+def test_flow_of_small_frames_is_refused_with_a_remedy() -> None:
+    frame = torch.zeros(1, 3, 20, 15)
+    with pytest.raises(UserError, match=r"15x20 pixels .*16 pixels or more"):
+        estimate_flow(frame, frame)
