@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import lonepair.methods as methods
-from corrupt_files import Malicious
 from conftest import TINY, picture
+from corrupt_files import Malicious
 from lonepair.api.job import Job
 from lonepair.errors import UserError
 from lonepair.media.files import atomic_write
