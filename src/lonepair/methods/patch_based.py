@@ -59,8 +59,8 @@ class PatchConfig(Group):
     lr: float = 1e-3
     """Learning rate of the newest stage, between 0 and 1."""
     patch_size: int = 7
-    """Side of the patches that the loss compares, in pixels, an odd number from 3 to min_side. A larger value compares
-    larger shapes."""
+    """Side of the patches that the loss compares, in pixels, an odd number from 3 to `min_side`. A larger value
+    compares larger shapes."""
     patch_scales: int = 2
     """Number of scales, 1 or more, at which the loss compares patches: a stage's own size, half of it, ... A larger
     value compares larger shapes, too."""
