@@ -32,10 +32,14 @@ SMALL: dict[str, dict[str, Any]] = {
 their steps."""
 
 
+OVERRIDES: dict[str, Any] = {}
+"""Settings of the command line that replace those of `SMALL` and of the applications."""
+
+
 def fit_one(out: Path, name: str, image: Any, method: str, **settings: Any) -> lp.Model:
     """Train on `image` in out/runs/NAME, or resume that run, and return the model."""
     run = out / "runs" / name
-    return lp.fit(image, method=method, out=run, resume=run.exists(), **{**SMALL[method], **settings})
+    return lp.fit(image, method=method, out=run, resume=run.exists(), **{**SMALL[method], **settings, **OVERRIDES})
 
 
 def save(out: Path, name: str, *rows: list[tuple[str, Any]]) -> None:
@@ -148,7 +152,7 @@ def main() -> None:
     method, out = arguments.method, arguments.out
     chosen = {use for use in arguments.only if uses[use] in methods.get_method(method).uses}
     if arguments.steps:
-        SMALL[method]["steps"] = arguments.steps
+        OVERRIDES["steps"] = arguments.steps
 
     def with_mask(path: Path | None, default: tuple[Image.Image, Image.Image]) -> tuple[Any, Any] | None:
         """Return the user's image and mask; without a user's photo, the default ones."""

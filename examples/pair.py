@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import inputs
-from one_image import fit_one, save
+from one_image import OVERRIDES, fit_one, save
 from PIL import Image
 
 import lonepair as lp
@@ -29,7 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
 def fit_both(out: Path, name: str, method: str, a: Any, b: Any, **settings: Any) -> lp.Model:
     """Train on `a` and `b` in out/runs/NAME, or resume that run, and return the model."""
     run = out / "runs" / name
-    return lp.fit_pair(a, b, method=method, out=run, resume=run.exists(), **{**SMALL[method], **settings})
+    return lp.fit_pair(a, b, method=method, out=run, resume=run.exists(), **{**SMALL[method], **settings, **OVERRIDES})
 
 
 def analogy(method: str, a: Image.Image, b: Image.Image, out: Path, name: str = "analogy", **settings: Any) -> None:
@@ -80,7 +80,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.steps:
-        SMALL[arguments.method]["steps"] = arguments.steps
+        OVERRIDES["steps"] = arguments.steps
     a, b = inputs.coins(), inputs.galaxies()
     if arguments.pictures:
         a, b = (Image.open(path).convert("RGB") for path in arguments.pictures)

@@ -71,7 +71,7 @@ def test_thumbnails_are_evenly_spaced_from_the_first_frame_to_the_last(count: in
     assert all(abs(own - at) <= count / 64 for own, at in zip(times, ideal, strict=True))
 
 
-def test_a_trace_tells_cuts_motion_confidence_and_matches(caplog: pytest.LogCaptureFixture) -> None:
+def test_trace_has_cuts_motion_confidence_and_matches(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "lonepair")
     traces: list[FrameTrace] = []
     translation = model_of("lonepair").translate(WITH_CUT)
@@ -91,12 +91,12 @@ def test_a_trace_tells_cuts_motion_confidence_and_matches(caplog: pytest.LogCapt
 
 
 @pytest.mark.parametrize("synthesize", [True, False])
-def test_a_frame_by_itself_is_that_of_the_clip(synthesize: bool) -> None:
+def test_single_frame_is_bitwise_equal_to_that_of_the_clip(synthesize: bool) -> None:
     translation = model_of("lonepair").translate(WITH_CUT, synthesize=synthesize)
     for index, frame in enumerate(translation.frames()):
-        own = translation.frame(index)
-        assert own.time == frame.time
-        assert torch.equal(own.image, frame.image)
+        single = translation.frame(index)
+        assert single.time == frame.time
+        assert torch.equal(single.image, frame.image)
     for index in (-1, 4):
         with pytest.raises(UserError, match=rf"frame is {index}, .* has 4 frames: choose 0 to 3"):
             translation.frame(index)

@@ -21,59 +21,59 @@ from tiny_models import OTHER, methods_that, model_of
 
 @pytest.mark.parametrize("name", methods.names())
 @pytest.mark.parametrize("size", [None, OTHER, (14, 60)])
-def test_samples_of_any_size_and_aspect(name: str, size: tuple[int, int] | None) -> None:
+def test_samples_have_the_requested_size_and_differ(name: str, size: tuple[int, int] | None) -> None:
     model = model_of(name)
-    drawn = model.sample(2, size=size)
-    for domain, images in drawn.images.items():
-        trained = model.method.sizes["a"][-1]
-        assert images.shape == (2, 3, *(size or trained)), domain  # a pair's are aligned
+    samples = model.sample(2, size=size)
+    for domain, images in samples.images.items():
+        training_size = model.method.sizes["a"][-1]
+        assert images.shape == (2, 3, *(size or training_size)), domain  # a pair's are aligned
         assert not torch.equal(images[0], images[1])
 
 
 @pytest.mark.parametrize("name", methods.names())
-def test_a_seed_is_its_picture_whatever_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_depends_on_seed_and_index_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(name)
-    together = model.sample(5, seed=3).images["a"]
+    batch = model.sample(5, seed=3).images["a"]
     monkeypatch.setattr("lonepair.apply.sampling.BATCH_PIXELS", 1)
-    assert torch.allclose(model.sample(5, seed=3).images["a"], together, atol=1e-5)
-    assert torch.allclose(model.sample(2, seed=3).images["a"], together[:2], atol=1e-5)
+    assert torch.allclose(model.sample(5, seed=3).images["a"], batch, atol=1e-5)
+    assert torch.allclose(model.sample(2, seed=3).images["a"], batch[:2], atol=1e-5)
     assert not torch.equal(model.sample(1, seed=4).images["a"], model.sample(1, seed=3).images["a"])
 
 
 @methods_that("sample_stage_sheet")
-def test_below_the_start_stage_noise_is_the_reconstructions(name: str) -> None:
+def test_stages_below_the_start_stage_reconstruct(name: str) -> None:
     model = model_of(name)
     single = model.method
     assert isinstance(single, SingleMethod)
     amplitudes = single.nets[single.inference_nets[0]].amplitudes
     assert isinstance(amplitudes, Tensor)
-    kept = amplitudes.clone()
+    original = amplitudes.clone()
     for start in range(1, single.stage + 1):
-        amplitudes[start:] = 0  # no noise from `start` on: what is left to differ lies below
+        amplitudes[start:] = 0  # without noise from `start` on, only the stages below could differ
         try:
-            rebuilt = reconstruction(single, model.engine)
-            drawn = model.sample(2, start_stage=start, synthesize=False).images["a"]
+            expected = reconstruction(single, model.engine)
+            images = model.sample(2, start_stage=start, synthesize=False).images["a"]
         finally:
-            amplitudes.copy_(kept)
-        assert torch.allclose(drawn, rebuilt.expand_as(drawn), atol=1e-5)
+            amplitudes.copy_(original)
+        assert torch.allclose(images, expected.expand_as(images), atol=1e-5)
     for start in (-1, single.stage + 1):
         with pytest.raises(UserError, match=f"{single.stage + 1} stages: choose 0 to {single.stage}"):
             model.sample(1, start_stage=start)
 
 
 @methods_that("sample_stage_sheet")
-def test_a_sample_under_the_trainings_seed_is_no_reconstruction(name: str) -> None:
+def test_sample_with_the_seed_of_training_differs_from_the_reconstruction(name: str) -> None:
     model = model_of(name)
     single = model.method
     assert isinstance(single, SingleMethod)
-    anchor = single.reconstruction_maps(single.sizes["a"])[0]
+    fixed = single.reconstruction_maps(single.sizes["a"])[0]
     first = single.noise_maps(single.sizes["a"], RandomStream.for_sample(0, 0, "cpu"))[0]
-    assert abs(float(torch.corrcoef(torch.stack([anchor.flatten(), first.flatten()]))[0, 1])) < 0.3
+    assert abs(float(torch.corrcoef(torch.stack([fixed.flatten(), first.flatten()]))[0, 1])) < 0.3
     assert not torch.equal(model.sample(1, seed=0).images["a"], reconstruction(single, model.engine))
 
 
 @methods_that("sample_stage_sheet")
-def test_the_scale_sheet_has_a_row_for_every_stage(name: str, tmp_path: Path) -> None:
+def test_stage_sheet_has_a_row_for_every_stage(name: str, tmp_path: Path) -> None:
     model = model_of(name)
     few, many = model.sample_stage_sheet(1).image, model.sample_stage_sheet(3).image
     assert few.shape[-2] == many.shape[-2]
@@ -84,17 +84,17 @@ def test_the_scale_sheet_has_a_row_for_every_stage(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", methods.names())
-def test_large_samples_are_drawn_in_bands_as_in_one_piece(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_samples_computed_in_bands_equal_those_of_one_pass(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(name)
-    # Large maps come of keys of their own, whoever draws them.
+    # Large noise maps have keys of their own, in bands and in one pass.
     monkeypatch.setattr("lonepair.ops.noise.LARGE", 700)
     monkeypatch.setattr("lonepair.apply.sampling.BATCH_PIXELS", 700)
-    whole = model.sample(2, size=(60, 50), synthesize=False)
+    full = model.sample(2, size=(60, 50), synthesize=False)
     monkeypatch.setattr("lonepair.nets.growing.LARGE", 700)
     monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 700)
     monkeypatch.setattr("lonepair.nets.bands.BAND_PIXELS", 400)
     banded = model.sample(2, size=(60, 50), synthesize=False)
-    for domain, images in whole.images.items():
+    for domain, images in full.images.items():
         assert torch.allclose(images, banded.images[domain], atol=1e-4 if model.engine.dtype == torch.float32 else 0.05)
 
 
@@ -123,7 +123,7 @@ def test_samples_are_a_sequence_and_save_as_numbered_files(name: str, tmp_path: 
         ({"size": (5, 40)}, r"size is 40x5 \("),
     ],
 )
-def test_samples_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         model_of("consingan").sample(**{"count": 1, **settings})
 

@@ -139,10 +139,15 @@ CASES = [
     Case(
         "text named .safetensors",
         "lonepair info bad.safetensors",
-        "not a safet",
+        "not a safetensors file, or an incomplete one",
         write_file("bad.safetensors", b"hi"),
     ),
-    Case("pickle named .safetensors", "lonepair translate a.png bad.safetensors", "not a safetensors", pickled_model),
+    Case(
+        "pickle named .safetensors",
+        "lonepair translate a.png bad.safetensors",
+        "not a safetensors file, or an incomplete one",
+        pickled_model,
+    ),
     Case(
         "safetensors of another program",
         "lonepair info bad.safetensors",
@@ -152,7 +157,7 @@ CASES = [
     Case(
         "model cut short",
         "lonepair translate a.png bad.safetensors",
-        "damaged",
+        "incomplete",
         cut_copy("model.safetensors", "bad.safetensors", 0.9),
     ),
     Case(

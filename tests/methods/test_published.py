@@ -397,7 +397,7 @@ def test_structural_analogy_critic_terms() -> None:
     found = method.losses("critic", step)
     for domain in "ab":
         real = step.real[domain][-1]
-        fakes = [step.fakes.translated[domain], step.fakes.random[domain]]
+        fakes = [step.fakes.translations[domain], step.fakes.random[domain]]
         expected = 3 * sum(fake[:, 0].mean().item() for fake in fakes) - 2 * 3 * real[:, 0].mean().item()
         assert found[f"d_{domain}"].item() == pytest.approx(expected, abs=1e-4)
         assert found[f"gp_{domain}"].item() == pytest.approx(0.1 * 2 * (3 - 1) ** 2, abs=1e-3)

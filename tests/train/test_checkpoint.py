@@ -71,7 +71,7 @@ def test_the_header_says_what_is_needed(model: Path, method: Method) -> None:
     assert (header["format_version"], header["method"], header["stage"]) == (FORMAT_VERSION, method.name, method.stage)
     assert header["config"] == method.config.to_dict()
     assert header["settings"] == SETTINGS
-    assert "rights" in header["licence"]
+    assert "rights" in header["license"]
 
 
 def test_any_flipped_bit_is_noticed(model: Path) -> None:
@@ -91,8 +91,8 @@ def test_any_flipped_bit_is_noticed(model: Path) -> None:
     [
         (None, "no such file"),
         (b"", r"the file is empty \(0 bytes\)"),
-        (b"hello\n" * 100, "not a safetensors file, or a damaged one"),
-        (pickle.dumps(Malicious()), "not a safetensors file, or a damaged one"),
+        (b"hello\n" * 100, "not a safetensors file, or an incomplete one"),
+        (pickle.dumps(Malicious()), "not a safetensors file, or an incomplete one"),
     ],
 )
 def test_other_files_are_refused(content: bytes | None, says: str, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_other_files_are_refused(content: bytes | None, says: str, tmp_path: Pat
 def test_a_model_that_was_cut_short_is_refused(model: Path, share: float) -> None:
     whole = model.read_bytes()
     model.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(UserError, match=r"m\.safetensors: (not a safetensors file, or a damaged one|.* empty)"):
+    with pytest.raises(UserError, match=r"m\.safetensors: (not a safetensors file, or an incomplete one|.* empty)"):
         load_model(model)
 
 
@@ -129,15 +129,15 @@ def test_safetensors_of_another_program_are_refused(tmp_path: Path) -> None:
         (lambda h: h.update(method="cubism"), "method 'cubism' is unknown; installed methods: "),
         (lambda h: h.update(stage=10**9), "stage 1000000000 of 2"),
         (lambda h: h.update(stage=-1), "stage -1 of 2"),
-        (lambda h: h.update(stage="one"), "damaged model file"),
-        (lambda h: h.update(stage=0), "damaged model file"),
+        (lambda h: h.update(stage="one"), "model file is invalid"),
+        (lambda h: h.update(stage=0), "model file is invalid"),
         (lambda h: h["config"].update(width=0), "width is 0: choose 1 or more"),
-        (lambda h: h["config"].update(width=5), "damaged model file"),
+        (lambda h: h["config"].update(width=5), "model file is invalid"),
         (lambda h: h["config"].update(colour=1), "colour: no such setting"),
-        (lambda h: h["plan"].update(full_sizes=3), "damaged model file"),
-        (lambda h: h.pop("plan"), "damaged model file .*plan"),
-        (lambda h: h.pop("settings"), "damaged model file .*settings"),
-        (lambda h: h.clear(), "damaged model file .*format_version"),
+        (lambda h: h["plan"].update(full_sizes=3), "model file is invalid"),
+        (lambda h: h.pop("plan"), "model file is invalid .*plan"),
+        (lambda h: h.pop("settings"), "model file is invalid .*settings"),
+        (lambda h: h.clear(), "header is invalid .*format_version"),
     ],
 )
 def test_headers_that_cannot_be_are_refused(
@@ -156,7 +156,7 @@ def test_a_changed_setting_is_noticed(model: Path) -> None:
 def test_a_header_that_is_no_json_object_is_refused(tmp_path: Path) -> None:
     for text in ("{", "[]", "3", "null"):
         save_file({"weight": torch.zeros(3)}, tmp_path / "m.safetensors", {"lonepair": text})
-        with pytest.raises(UserError, match="damaged model file"):
+        with pytest.raises(UserError, match="header is invalid"):
             load_model(tmp_path / "m.safetensors")
 
 
@@ -250,5 +250,5 @@ def test_files_of_todays_format_round_trip(name: str, tmp_path: Path) -> None:
 
 def test_resume_of_a_run_with_settings_of_other_names_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"method": "singan", "config": {"slope": 0.2}}))
-    with pytest.raises(UserError, match="another version of lonepair began this run"):
+    with pytest.raises(UserError, match="another version of lonepair started this run"):
         RunFolder(tmp_path).check_config({"method": "singan", "config": {"leaky_slope": 0.2}})

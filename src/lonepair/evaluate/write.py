@@ -104,4 +104,4 @@ def _create_folder(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be created ({error_reason(error)}); choose another one") from error
+        raise UserError(f"{folder}: cannot be created ({error_reason(error)}); choose another folder") from error

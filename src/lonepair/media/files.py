@@ -84,7 +84,7 @@ def check_frames_folder(folder: Path, overwrite: bool) -> None:
     """
     try:
         if folder.exists() and not folder.is_dir():
-            raise UserError(f"{folder}: is a file; give a folder for the frames")
+            raise UserError(f"{folder}: is a file; choose a folder")
         if folder.is_dir() and not overwrite and any(folder.iterdir()):
             raise UserError(f"{folder}: the folder is not empty; {_OVERWRITE} to write into it, or another folder")
     except OSError as error:
@@ -102,7 +102,7 @@ def check_writable(folder: Path) -> None:
             file.write(b"\0" * 65536)
             file.flush()
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written to ({error_reason(error)}); choose another one") from error
+        raise UserError(f"{folder}: cannot be written to ({error_reason(error)}); choose another folder") from error
 
 
 @contextlib.contextmanager

@@ -19,48 +19,48 @@ from lonepair.methods.setting_groups import Group, SettingChecks, SizeConfig
 
 @dataclass(frozen=True)
 class Config(SettingChecks):
-    """Settings of any method. A subclass adds groups and its own fields, with a sentence under each.
+    """Settings of any method. A subclass adds groups and fields of its own, with a sentence under each field.
 
     Raises:
-        UserError: names all settings that cannot work, each with its value and the remedy.
+        UserError: names all invalid settings, each with its value and the remedy.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"standard": {}}
-    """Name -> departures from the defaults; each method's docs say what they give and how long they take."""
+    """Name -> values that differ from the defaults; the method's page in the docs has results and times of each."""
     basic: ClassVar[tuple[str, ...]] = ("max_side", "steps", "finest_steps", "stages", "start_stage", "task")
-    """Settings that users turn first; the command line shows those that a method has before the others."""
+    """Settings that users change first; the command line shows them before the others."""
 
     size: SizeConfig = SizeConfig()
 
     def __post_init__(self) -> None:
         parts = [self, *self.groups().values()]
-        # A value that is no number cannot be compared with its bounds.
-        types = [text for part in parts for text in wrong_types(part)]
-        if found := types or [text for part in parts for text in part.problems()]:
-            raise UserError("; ".join(found))
+        # A value of a wrong type cannot be compared with its bounds.
+        type_problems = [text for part in parts for text in wrong_types(part)]
+        if problems := type_problems or [text for part in parts for text in part.problems()]:
+            raise UserError("; ".join(problems))
 
     def __getattr__(self, name: str) -> Any:
-        """A setting of any group, by its flat name."""
+        """The value of the setting `name` of any group."""
         for group in self.groups().values():
             if name in group.__dataclass_fields__:  # type: ignore[attr-defined]
                 return getattr(group, name)
         raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
 
     def groups(self) -> dict[str, Group]:
-        """The groups, by the names of their fields."""
+        """Name of the field -> the group."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Group)}
 
     @classmethod
     def setting_groups(cls) -> dict[str, str | None]:
-        """Setting -> name of the field that holds its group, None for the method's own settings."""
-        found: dict[str, str | None] = {}
+        """Setting -> name of the field that holds its group; None for the method's own settings."""
+        groups: dict[str, str | None] = {}
         for field in dataclasses.fields(cls):
-            group = isinstance(field.default, Group)
-            names = [f.name for f in dataclasses.fields(field.default)] if group else [field.name]  # type: ignore[arg-type]
+            is_group = isinstance(field.default, Group)
+            names = [f.name for f in dataclasses.fields(field.default)] if is_group else [field.name]  # type: ignore[arg-type]
             for name in names:
-                assert name not in found, f"{cls.__name__}: setting {name!r} is in two groups; rename one"
-                found[name] = field.name if group else None
-        return found
+                assert name not in groups, f"{cls.__name__}: setting {name!r} is in two groups; rename one"
+                groups[name] = field.name if is_group else None
+        return groups
 
     @classmethod
     def setting_names(cls) -> list[str]:
@@ -73,25 +73,25 @@ class Config(SettingChecks):
         """The config with `values`, by flat names; other settings have their defaults.
 
         Raises:
-            UserError: for names that are no settings, and for values that cannot work.
+            UserError: for unknown names, and for invalid values.
         """
-        owners = cls.setting_groups()
-        if unknown := sorted(set(values) - set(owners)):
-            raise UserError(f"{', '.join(unknown)}: no such setting of this method; it has {', '.join(sorted(owners))}")
-        arguments = {name: value for name, value in values.items() if owners[name] is None}
+        groups = cls.setting_groups()
+        if unknown := sorted(set(values) - set(groups)):
+            raise UserError(f"{', '.join(unknown)}: no such setting of this method; it has {', '.join(sorted(groups))}")
+        arguments = {name: value for name, value in values.items() if groups[name] is None}
         for field in dataclasses.fields(cls):
-            own = {name: value for name, value in values.items() if owners[name] == field.name}
-            if own:
-                arguments[field.name] = dataclasses.replace(field.default, **own)  # type: ignore[type-var]
+            of_group = {name: value for name, value in values.items() if groups[name] == field.name}
+            if of_group:
+                arguments[field.name] = dataclasses.replace(field.default, **of_group)  # type: ignore[type-var]
         return cls(**arguments)
 
     @classmethod
     @final
     def from_preset(cls, preset: str, **settings: Any) -> Config:
-        """The preset's config with `settings` on top.
+        """The config of `preset`, with `settings` in place of its values.
 
         Raises:
-            UserError: for an unknown preset or setting, with those that exist, and for values that cannot work.
+            UserError: for an unknown preset or setting, with a list of all, and for invalid values.
         """
         if preset not in cls.presets:
             raise UserError(f"preset {preset!r} is unknown; choose one of {', '.join(cls.presets)}")
@@ -99,11 +99,11 @@ class Config(SettingChecks):
 
     @final
     def to_dict(self) -> dict[str, Any]:
-        """Plain values by flat names, as saved in config.json and in model files."""
+        """Flat name -> plain value, as config.json and model files store them."""
         return {name: getattr(self, name) for name in self.setting_names()}
 
     @property
     def crop_side(self) -> int:
-        """`crop_size` in effect, 2 x min_side at least; 0 where training takes no crops."""
+        """`crop_size`, but at least 2 x min_side; 0 if training uses no crops."""
         crop_size = self.to_dict().get("crop_size", 0)
         return max(crop_size, 2 * self.size.min_side) if crop_size else 0

@@ -16,7 +16,7 @@ class SettingChecks:
     """Checks that groups and configs call in `problems`; each returns one sentence per problem."""
 
     def below(self, least: int, *names: str) -> list[str]:
-        """One sentence for each of the fields `names` that is below `least`."""
+        """A sentence for each of the fields `names` with a value below `least`."""
         return [
             f"{name} is {getattr(self, name)}: choose {least} or more"
             for name in names
@@ -24,7 +24,7 @@ class SettingChecks:
         ]
 
     def outside_unit(self, *names: str) -> list[str]:
-        """One sentence for each of the fields `names` that is not in [0, 1]."""
+        """A sentence for each of the fields `names` with a value outside [0, 1]."""
         return [
             f"{name} is {getattr(self, name)}: choose a number from 0 to 1"
             for name in names
@@ -32,7 +32,7 @@ class SettingChecks:
         ]
 
     def not_rates(self, *names: str) -> list[str]:
-        """One sentence for each of the fields `names` that is no learning rate."""
+        """A sentence for each of the fields `names` with a value outside (0, 1), the range of learning rates."""
         return [
             f"{name} is {getattr(self, name)}: choose a number between 0 and 1, such as 5e-4"
             for name in names
@@ -40,12 +40,12 @@ class SettingChecks:
         ]
 
     def problems(self) -> list[str]:
-        """One sentence, with value and remedy, for each setting that cannot work."""
+        """A sentence with value and remedy for each invalid setting; none by default, and overridable."""
         return []
 
 
 class Group(SettingChecks):
-    """Base of the groups. A group is a frozen dataclass; `Config` checks it, to report all problems at once."""
+    """Base of the groups. `Config` calls `problems` of all its groups, to report all problems at once."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,16 @@ class SizeConfig(Group):
     """Longest side of the finest stage, in pixels, min_side or more. Larger inputs are reduced for training and the
     output is enlarged. A larger value learns finer detail and is slower."""
     min_side: int = 25
-    """Shortest side of the coarsest stage, in pixels, 12 or more, over all inputs. A larger value keeps larger shapes
-    where they are."""
+    """Shortest side of the coarsest stage, in pixels, 12 or more, over all inputs. A larger value preserves the
+    positions of larger shapes."""
 
     def problems(self) -> list[str]:
-        found = []
+        problems = []
         if self.min_side < 12:
-            found.append(f"min_side is {self.min_side}: a critic's patch has 11 pixels a side; choose 12 or more")
+            problems.append(f"min_side is {self.min_side}: a critic's patch has 11 pixels a side; choose 12 or more")
         if self.max_side < self.min_side:
-            found.append(f"max_side is {self.max_side}, min_side {self.min_side}: choose max_side >= min_side")
-        return found
+            problems.append(f"max_side is {self.max_side}, min_side {self.min_side}: choose max_side >= min_side")
+        return problems
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class CropConfig(Group):
 
     crop_size: int = 256
     """Train on random crops of an image with more than 2 x crop_size^2 pixels: four crops with crop_size^2 pixels in
-    all. 2 x min_side at least; 0 disables crops. A larger value is slower and normalises by more of the image."""
+    total. Values below 2 x min_side count as 2 x min_side; 0 disables crops. A larger value is slower and normalizes
+    by the statistics of more of the image."""
 
     def problems(self) -> list[str]:
         return self.below(0, "crop_size")
@@ -94,23 +95,23 @@ class CropConfig(Group):
 
 @dataclass(frozen=True)
 class TranslationConfig(Group):
-    """Entry of an image to translate."""
+    """Input of a translation."""
 
     start_stage: int = 0
     """Stage at which an image to translate enters, -1 (the newest) or more. A larger value retains more of the image:
-    0 changes large shapes, the last stages only texture."""
+    0 changes large shapes, the last stages change only texture."""
     reflect_pad_fraction: float = 0.0
-    """Fraction, 0 to 0.5, of each side by which an image to translate is extended by reflection; the output is cropped
-    back. A larger value has fewer marks of the border and is slower."""
+    """Fraction, 0 to 0.5, of each side by which an image to translate is padded by reflection; the output is cropped
+    back. A larger value gives fewer artifacts at the border and is slower."""
 
     def problems(self) -> list[str]:
-        found = self.below(-1, "start_stage")
+        problems = self.below(-1, "start_stage")
         if not 0 <= self.reflect_pad_fraction <= 0.5:
-            found.append(f"reflect_pad_fraction is {self.reflect_pad_fraction}: choose a number from 0 to 0.5")
-        return found
+            problems.append(f"reflect_pad_fraction is {self.reflect_pad_fraction}: choose a number from 0 to 0.5")
+        return problems
 
     def stage_problems(self, lowest: int, stages: int) -> list[str]:
-        """One sentence where `start_stage` is not from `lowest` to the last of `stages`."""
+        """A sentence if `start_stage` is not from `lowest`, 0 or -1 (the newest), to `stages` - 1."""
         if lowest <= self.start_stage < stages:
             return []
         newest = "-1 (the newest) or " if lowest == -1 else ""
@@ -122,12 +123,12 @@ class ScheduleConfig(Group):
     """Length of the training."""
 
     steps: int = 2000
-    """Training steps of a stage, 1 or more; of the coarsest stage where `finest_steps` is a setting, too. A larger
-    value trains longer."""
+    """Training steps of a stage, 1 or more; of the coarsest stage if the method has the setting `finest_steps`, too. A
+    larger value trains longer."""
     lr_drop_at: float = 0.8
-    """Fraction, 0 to 1, of a stage's steps after which learning rates drop; 1: never."""
+    """Fraction, 0 to 1, of a stage's steps after which the learning rates drop; 1: never."""
     lr_drop_factor: float = 0.1
-    """Factor, 0 to 1, by which learning rates drop. A larger value drops them less."""
+    """Factor, 0 to 1, on the learning rates after the drop. A larger value drops them less."""
 
     def problems(self) -> list[str]:
         return self.below(1, "steps") + self.outside_unit("lr_drop_at", "lr_drop_factor")
@@ -135,11 +136,11 @@ class ScheduleConfig(Group):
 
 @dataclass(frozen=True)
 class FinestStepsConfig(Group):
-    """Length of the training of fine stages."""
+    """Length of the training of the fine stages."""
 
     finest_steps: int = 2000
-    """Training steps of the finest stage, 1 or more; those of stages between lie on a geometric line. A larger value
-    learns finer texture and costs most of the time."""
+    """Training steps of the finest stage, 1 or more; the steps of the stages between are interpolated geometrically. A
+    larger value learns finer texture; these steps take most of the time."""
 
     def problems(self) -> list[str]:
         return self.below(1, "finest_steps")
@@ -147,16 +148,16 @@ class FinestStepsConfig(Group):
 
 @dataclass(frozen=True)
 class AdamConfig(Group):
-    """Moments of Adam."""
+    """Decay rates of the optimizer, Adam (Kingma and Ba 2015)."""
 
     beta1: float = 0.5
-    """Adam's decay, 0 to 1, of the mean gradient. A larger value averages over more steps."""
+    """Adam's decay rate, 0 to 1, of the mean gradient. A larger value averages over more steps."""
     beta2: float = 0.999
-    """Adam's decay, 0 to 1, of the mean squared gradient. A larger value averages over more steps."""
+    """Adam's decay rate, 0 to 1, of the mean squared gradient. A larger value averages over more steps."""
 
     @property
     def betas(self) -> tuple[float, float]:
-        """Both, as Adam takes them."""
+        """(beta1, beta2)."""
         return self.beta1, self.beta2
 
     def problems(self) -> list[str]:
@@ -165,11 +166,11 @@ class AdamConfig(Group):
 
 @dataclass(frozen=True)
 class NetworkConfig(Group):
-    """Networks; the defaults are ConSinGAN's."""
+    """Layers of the networks; the defaults are ConSinGAN's."""
 
     width: int = 64
-    """Channels inside the networks, 1 or more; with `max_width`, of the first four stages. A larger value can learn
-    more and is slower."""
+    """Channels of the networks' features, 1 or more; of the first four stages if the method has `max_width`, too. A
+    larger value has more capacity and is slower."""
     leaky_slope: float = 0.05
     """Negative slope of LeakyReLU, 0 or more."""
 
@@ -182,24 +183,25 @@ class GrowthConfig(Group):
     """A generator that gains convolutions with every stage; the defaults are ConSinGAN's."""
 
     stages: int = 6
-    """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions. A larger value trains longer, and sizes
-    grow more slowly from one stage to the next."""
+    """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions. A larger value trains longer and has a
+    smaller ratio between the sizes of two stages."""
     pyramid_rule: Literal["consingan", "geometric"] = "consingan"
-    """How sizes grow from min_side to max_side: by ConSinGAN's rule, with many small stages, or by a constant ratio."""
+    """Rule of the sizes from min_side to max_side: ConSinGAN's, with more stages at small sizes, or a constant
+    ratio."""
     blocks_per_stage: int = 3
-    """Convolution blocks of a stage, 1 or more. A larger value sees more of the image at every stage and is slower."""
+    """Convolution blocks of a stage, 1 or more. A larger value enlarges the receptive field and is slower."""
     normalization: Normalization = "none"
     """Normalization inside the generators."""
     trained_stages: int = 3
-    """Number of the newest stages, 1 or more, that are trained together; older ones are frozen. A larger value fits
+    """Number of the newest stages, 1 or more, that are trained together; the others are frozen. A larger value adapts
     coarse stages to fine ones."""
     stage_lr_decay: float = 0.1
-    """Factor, 0 to 1, on the learning rate for each stage further back among them. A larger value lets older stages
-    move more."""
+    """Factor, 0 to 1, from the learning rate of a trained stage to that of the stage below. A larger value changes
+    coarse stages more."""
 
     def problems(self) -> list[str]:
-        found = [] if 2 <= self.stages <= 12 else [f"stages is {self.stages}: choose 2 to 12"]
-        return found + self.below(1, "blocks_per_stage", "trained_stages") + self.outside_unit("stage_lr_decay")
+        problems = [] if 2 <= self.stages <= 12 else [f"stages is {self.stages}: choose 2 to 12"]
+        return problems + self.below(1, "blocks_per_stage", "trained_stages") + self.outside_unit("stage_lr_decay")
 
 
 @dataclass(frozen=True)
@@ -207,40 +209,41 @@ class BorderConfig(Group):
     """Borders of images."""
 
     border_padding: Literal["zeros", "reflect"] = "zeros"
-    """Padding of the generators' convolutions at the image's border: zeros tell them where it is."""
+    """Padding of the generators' convolutions at the image's border. With zeros the networks can detect the border."""
 
 
 @dataclass(frozen=True)
 class PyramidConfig(Group):
-    """A pyramid of networks, one a stage; the defaults are SinGAN's."""
+    """A pyramid with one network per stage; the defaults are SinGAN's."""
 
     pyramid_ratio: float = 0.75
-    """Nominal ratio, 0.5 to 0.95, of the sizes of two stages. A larger value gives more stages and trains longer."""
+    """Nominal ratio, 0.5 to 0.95, between the sizes of two stages. A larger value gives more stages and trains
+    longer."""
     max_width: int = 128
     """Channels of the widest stage, 1 or more: `width` is doubled every four stages up to it."""
     convolutions: int = 5
-    """Convolutions of each network, 3 or more. A larger value sees larger patches and is slower."""
+    """Convolutions of each network, 3 or more. A larger value enlarges the receptive field and is slower."""
 
     def problems(self) -> list[str]:
-        found = []
+        problems = []
         if not 0.5 <= self.pyramid_ratio <= 0.95:
-            found.append(f"pyramid_ratio is {self.pyramid_ratio}: choose a number from 0.5 to 0.95")
-        return found + self.below(1, "max_width") + self.below(3, "convolutions")
+            problems.append(f"pyramid_ratio is {self.pyramid_ratio}: choose a number from 0.5 to 0.95")
+        return problems + self.below(1, "max_width") + self.below(3, "convolutions")
 
 
 @dataclass(frozen=True)
 class AdversarialConfig(Group):
-    """A generator, a critic and a gradient penalty; the defaults are SinGAN's."""
+    """Adversarial training with WGAN-GP; the defaults are SinGAN's."""
 
     lr_g: float = 5e-4
-    """Learning rate of the generator, or of its newest stage, between 0 and 1."""
+    """Learning rate of the generator's newest stage, between 0 and 1."""
     lr_d: float = 5e-4
     """Learning rate of the critic, between 0 and 1."""
     lambda_gp: float = 0.1
-    """Weight of the critic's gradient penalty, 0 or more. A larger value makes a smoother critic."""
+    """Weight of the critic's gradient penalty, 0 or more. A larger value gives a smoother critic."""
     noise_scale: float = 0.1
-    """Amplitude of a stage's noise, 0 or more, as a multiple of the RMSE between the image and the reconstruction of
-    the stages below. A larger value varies more."""
+    """Amplitude of a stage's noise, 0 or more, as a multiple of the RMSE between the image and its reconstruction by
+    the stages below. A larger value gives more varied images."""
 
     def problems(self) -> list[str]:
         return self.not_rates("lr_g", "lr_d") + self.below(0, "lambda_gp", "noise_scale")
@@ -248,10 +251,11 @@ class AdversarialConfig(Group):
 
 @dataclass(frozen=True)
 class ReconstructionConfig(Group):
-    """Reconstruction of the real image."""
+    """Weight of the reconstruction."""
 
     lambda_rec: float = 10.0
-    """Weight of reconstructing the real image, 0 or more. A larger value stays closer to the image."""
+    """Weight of the squared error of reconstructing the real image, 0 or more. A larger value stays closer to the
+    image."""
 
     def problems(self) -> list[str]:
         return self.below(0, "lambda_rec")
@@ -259,10 +263,10 @@ class ReconstructionConfig(Group):
 
 @dataclass(frozen=True)
 class CriticStepsConfig(Group):
-    """Updates of the critic."""
+    """Number of updates of the critic."""
 
     critic_steps: int = 3
-    """Critic updates in a step, 1 or more. A larger value gives the generator a better gradient and is slower."""
+    """Critic updates per step, 1 or more. A larger value gives the generator a better gradient and is slower."""
 
     def problems(self) -> list[str]:
         return self.below(1, "critic_steps")
@@ -270,11 +274,11 @@ class CriticStepsConfig(Group):
 
 @dataclass(frozen=True)
 class CycleConfig(Group):
-    """Translation there and back."""
+    """Weight of the cycle loss."""
 
     lambda_cyc: float = 1.0
-    """Weight of the cycle, 0 or more: an image that is translated there and back is to be the same. A larger value
-    retains more of the source."""
+    """Weight of the cycle loss, 0 or more: the squared difference between an image and its translation to the other
+    domain and back. A larger value retains more of the source."""
 
     def problems(self) -> list[str]:
         return self.below(0, "lambda_cyc")

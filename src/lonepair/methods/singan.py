@@ -1,23 +1,28 @@
-"""`singan`: a pyramid of small generators, each trained alone, from noise to one image.
+"""`singan`: a pyramid of small generators, trained one after the other, from noise to one image.
 
 Source: Rott Shaham, Dekel, Michaeli, "SinGAN: Learning a Generative Model from a Single Natural Image", ICCV 2019,
 arXiv:1905.01164.
 
-As published: stages by a ratio near 3/4 from 25 pixels (sec. 2.2), at every stage a generator and a critic of five 3x3
-convolutions with BatchNorm, 32 channels doubled every four stages up to 128, noise and image each surrounded by five
-zeros, the drawing added to the enlarged image (eq. 4), noise of one channel repeated at stage 0, amplitude 1 there and
-0.1 x RMSE of the enlarged reconstruction above (sec. 2.1), z* fixed at stage 0 and zero above, weights of the stage
-below where it is as wide, finished stages frozen and in evaluation mode, WGAN-GP of weight 0.1, reconstruction of
-weight 10, three critic and three generator updates a step, Adam (0.5, 0.999) at 5e-4, a tenth of it after 1600 of 2000
-steps a stage. `task="animation"` draws the noise around the image, too, instead of zeros.
+As published:
+- Sizes grow by a ratio near 4/3 per stage, from 25 pixels on the shortest side (sec. 2.2).
+- A stage has a generator and a critic of five 3x3 convolutions with BatchNorm; 32 channels, doubled every four stages
+  up to 128. The noise and the image are each padded by five zeros. The output is added to the upsampled image (eq. 3).
+- The noise of stage 0 has one channel, repeated, and amplitude 1. The amplitude of a later stage is 0.1 x the RMSE of
+  the upsampled reconstruction (sec. 2.2). The reconstruction noise z* is fixed at stage 0 and zero above.
+- A stage starts from the weights of the stage below if it is as wide. Trained stages are frozen, in evaluation mode.
+- WGAN-GP with penalty weight 0.1, reconstruction with weight 10, three critic and three generator updates in a step.
+- Adam (0.5, 0.999) at 5e-4; a tenth of this rate after 1600 of 2000 steps of a stage.
+- With `task="animation"` the padding is noise instead of zeros.
 
-With `as_released`: z* is drawn anew at every step of stage 0; the critic's three updates see fakes of one map of noise
-of the newest stage, and the generator's three updates share the adversarial gradient of the last of these fakes.
+With `as_released`:
+- Every step of stage 0 draws a new z*.
+- The critic's updates of a step share one noise map of the newest stage. The generator's updates share one gradient of
+  the adversarial term, that of the critic's last fake.
 
-Our departures: resizing is torch's antialiased bicubic at exact sizes in float32 (the released code goes through 8 bits
-and crops a pixel where its sizes disagree; where a size is a whole number but for rounding error, it may have a pixel
-more). A painting in few colours enters a model that was not trained again on images of few colours, and takes its
-palette from the reconstruction.
+Our departures:
+- Resizing is torch's antialiased bicubic at exact sizes in float32. The released code goes through 8 bits, and crops a
+  pixel where its sizes disagree; a size that is a whole number but for rounding errors may be a pixel larger there.
+- `paint` takes its palette from the reconstruction, and does not train the model again on images of few colors.
 """
 
 from __future__ import annotations
@@ -39,7 +44,7 @@ from lonepair.methods.setting_groups import (
     SizeConfig,
 )
 from lonepair.methods.single import SingleMethod
-from lonepair.methods.stagewise import StagewiseMethod
+from lonepair.methods.stagewise import StagewiseMethod, run_stages, upsample
 from lonepair.methods.types import Plan, Player, Schedule, Size, StepInputs
 
 if TYPE_CHECKING:
@@ -70,7 +75,7 @@ class SinGANConfig(Config):
         "animation": {"task": "animation", "min_side": 20},
         "superresolution": {"lambda_rec": 100.0, "min_side": 18, "pyramid_ratio": 0.794},
     }
-    """full is the paper's, and so are the two tasks; draft and standard are smaller and shorter."""
+    """full, animation and superresolution are the paper's; draft and standard are smaller and shorter."""
 
     size: SizeConfig = SizeConfig(max_side=250)
     pyramid: PyramidConfig = PyramidConfig()
@@ -81,32 +86,33 @@ class SinGANConfig(Config):
     critic: CriticStepsConfig = CriticStepsConfig()
     adam: AdamConfig = AdamConfig()
     task: Literal["generation", "animation"] = "generation"
-    """What it is for: an animation's noise goes on beyond the border, so that borders move, too."""
+    """Use of the model. For animation the noise extends beyond the border, so that the image moves there, too."""
     generator_steps: int = 3
-    """Generator updates a step."""
+    """Generator updates in a step, 1 or more. A larger value is slower."""
     as_released: bool = False
-    """The released code's ways: z* new at every step of stage 0, one fake for all generator updates, as critics saw."""
+    """Train as the released code does where it differs from the paper: every step of stage 0 draws a new
+    reconstruction noise, and all generator updates of a step share one fake."""
 
     def problems(self) -> list[str]:
         return super().problems() + self.below(1, "generator_steps")
 
 
 @dataclass
-class Fakes:
-    """What one step's updates share."""
+class StepState:
+    """Values that the updates of one step share."""
 
-    rebuilt_from: Tensor
-    """z* of stage 0; there it may be of this step only."""
+    reconstruction_noise: Tensor
+    """z* of stage 0, (1, 1, h, w)."""
     noise: Tensor | None = None
-    """Noise of the newest stage, where all updates share one."""
-    last: Tensor | None = None
-    """What the critic saw last, where the generator is judged by it."""
-    adversarial: Callable[[], Tensor] | None = None
-    """The generator's adversarial loss, where its updates share one fake."""
+    """Noise of the newest stage for all critic updates; None until the first one. Only with `as_released`."""
+    critic_fake: Tensor | None = None
+    """The fake of the critic's last update; its graph exists only with `as_released`."""
+    adversarial_loss: Callable[[], Tensor] | None = None
+    """The generator's adversarial loss at its current weights; None until its first update. Only with `as_released`."""
 
 
 class SinGAN(StagewiseMethod, SingleMethod):
-    """A pyramid of generators G_n, and the critic D_n of the stage in training."""
+    """A pyramid of generators G_0 (coarsest) to G_n, and the critic D_n of the newest stage."""
 
     name = "singan"
     inference_nets = ("g", "reconstruction_noise")
@@ -128,7 +134,8 @@ class SinGAN(StagewiseMethod, SingleMethod):
         super().__init__(config, plan)
         self.nets["g"] = nets.StagewiseGenerator(plan.stages, config.convolutions)
         self.nets["reconstruction_noise"] = nets.Constant(1, *self._noise_size(plan.sizes(plan.full_sizes["a"])[0]))
-        self._below: tuple[int, Tensor] | None = None
+        self._cached_reconstruction: tuple[int, Tensor] | None = None
+        """A stage, and the reconstruction of the stages below it at its size."""
 
     @classmethod
     def plan_for(
@@ -139,7 +146,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
 
     @property
     def generator(self) -> StagewiseGenerator:
-        """G_0 to G_n."""
+        """The generators of all stages."""
         return self.nets["g"]  # type: ignore[return-value]
 
     @property
@@ -156,119 +163,132 @@ class SinGAN(StagewiseMethod, SingleMethod):
         self.generator.add_stage(self._new_stage(["d"], padding=0, norm="batch"), residual=True)
 
     def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
-        real = levels["a"][self.stage]
         if self.stage == 0:
             self.generator.amplitudes[0] = 1.0
             return
-        reached = self._reconstruction_below()
-        self.generator.amplitudes[self.stage] = noise.noise_amplitude(real, reached, self.config.noise_scale)
+        # Sec. 2.2: sigma_n is proportional to the RMSE of the upsampled reconstruction.
+        real, reconstruction = levels["a"][self.stage], self._reconstruction_below()
+        self.generator.amplitudes[self.stage] = noise.noise_amplitude(real, reconstruction, self.config.noise_scale)
 
     def players(self) -> dict[str, Player]:
-        c, betas = self.config, (self.config.beta1, self.config.beta2)
+        rates, betas = self.config.adversarial, self.config.adam.betas
         return {
-            "critic": Player([{"params": list(self.nets["d"].parameters()), "lr": c.lr_d}], betas),
-            "generator": Player([{"params": self._trained(), "lr": c.lr_g}], betas),
+            "critic": Player([{"params": list(self.nets["d"].parameters()), "lr": rates.lr_d}], betas),
+            "generator": Player([{"params": self._newest_parameters(), "lr": rates.lr_g}], betas),
         }
 
-    def _trained(self) -> list[Tensor]:
+    def _newest_parameters(self) -> list[Tensor]:
+        """Parameters of the generator of the newest stage."""
         return list(self.generator.stages[self.stage].parameters())
 
     def schedule(self, stage: int) -> Schedule:
         c = self.config
         update_order = ["critic"] * c.critic_steps + ["generator"] * c.generator_steps
-        return Schedule(
-            c.steps, update_order, self._work(stage) * len(update_order) / 2, c.lr_drop_at, c.lr_drop_factor
-        )
+        work = self._step_work(stage) * len(update_order) / 2
+        return Schedule(c.steps, update_order, work, c.lr_drop_at, c.lr_drop_factor)
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
-        c, critic, sizes = self.config, self.nets["d"], self.sizes["a"]
-        real = inputs.real["a"][-1]
         if inputs.fakes is None:
-            inputs.fakes = Fakes(self._step_reconstruction_noise(inputs.rng))
-        if player == "critic":
-            with torch.set_grad_enabled(c.as_released):
-                fake = self._random(sizes, inputs.rng, inputs.fakes if c.as_released else None)
-            inputs.fakes.last, fake = fake, fake.detach()
-            wasserstein, penalty = losses.critic_losses(critic, real, [fake], inputs.rng)
-            return {"d": wasserstein, "gp": c.lambda_gp * penalty}
-        rebuilt = self._rebuild(inputs.fakes.rebuilt_from)
-        reconstruction = c.lambda_rec * losses.mean_squared_error(rebuilt, real)
+            inputs.fakes = StepState(self._step_reconstruction_noise(inputs.rng))
+        losses_of_player = self._critic_losses if player == "critic" else self._generator_losses
+        return losses_of_player(inputs.real["a"][-1], inputs.fakes, inputs.rng)
+
+    def _critic_losses(self, real: Tensor, state: StepState, rng: RandomStream) -> dict[str, Tensor]:
+        """The two terms of WGAN-GP (sec. 2.2, L_adv of eq. 4)."""
+        c = self.config
+        # As released, the generator's updates need the gradient of this fake.
+        with torch.set_grad_enabled(c.as_released):
+            fake = self._random_image(rng, state if c.as_released else None)
+        state.critic_fake = fake
+        wasserstein, penalty = losses.critic_losses(self.nets["d"], real, [fake.detach()], rng)
+        return {"d": wasserstein, "gp": c.lambda_gp * penalty}
+
+    def _generator_losses(self, real: Tensor, state: StepState, rng: RandomStream) -> dict[str, Tensor]:
+        """The terms of the generator (eq. 4): adversarial and, weighted, reconstruction (eq. 5)."""
+        c, critic = self.config, self.nets["d"]
+        reconstruction = c.lambda_rec * losses.mean_squared_error(self._reconstruct(state.reconstruction_noise), real)
         if not c.as_released:
-            return {"adv": -critic(self._random(sizes, inputs.rng)).mean(), "rec": reconstruction}
-        if inputs.fakes.adversarial is None:
-            adversarial = -critic(inputs.fakes.last).mean()
-            inputs.fakes.adversarial = losses.linearize(adversarial, self._trained())
-        return {"adv": inputs.fakes.adversarial(), "rec": reconstruction}
+            return {"adv": -critic(self._random_image(rng)).mean(), "rec": reconstruction}
+        # As released, the gradient is computed once and every update of the step adds it.
+        if state.adversarial_loss is None:
+            adversarial = -critic(state.critic_fake).mean()
+            state.adversarial_loss = losses.linearize(adversarial, self._newest_parameters())
+        return {"adv": state.adversarial_loss(), "rec": reconstruction}
 
     def _step_reconstruction_noise(self, rng: RandomStream) -> Tensor:
-        reconstruction_noise = self.reconstruction_noise
+        """z* of this step; as released, every step of stage 0 draws it."""
         if self.config.as_released and self.stage == 0:
-            reconstruction_noise.copy_(rng.normal(*reconstruction_noise.shape))
-        return reconstruction_noise
+            self.reconstruction_noise.copy_(rng.normal(*self.reconstruction_noise.shape))
+        return self.reconstruction_noise
 
-    def _random(self, sizes: Sequence[Size], rng: RandomStream, shared: Fakes | None = None) -> Tensor:
-        """A random image of the stage in training, whose noise may be `shared`; the gradient reaches no other."""
-        noises = self.noise_maps(sizes, rng)
+    def _random_image(self, rng: RandomStream, shared: StepState | None = None) -> Tensor:
+        """A random image (1, c, h, w) of the newest stage, with gradients of this stage alone.
+
+        Args:
+            rng: Draws the noise of all stages.
+            shared: Holds the noise of the newest stage that replaces the drawn one; the first call stores its own.
+        """
+        noises = self.noise_maps(self.sizes["a"], rng)
         if shared is not None:
             shared.noise = noises[-1] if shared.noise is None else shared.noise
             noises[-1] = shared.noise
         with torch.no_grad():
-            previous = self._previous(noises, sizes)
-        return self.generator.stage(self.stage, previous, noises[-1])
+            below = self._image_below(noises, self.sizes["a"])
+        return self.generator.stage(self.stage, below, noises[-1])
 
-    def _rebuild(self, reconstruction_noise: Tensor) -> Tensor:
+    def _reconstruct(self, reconstruction_noise: Tensor) -> Tensor:
+        """The newest stage's reconstruction (eq. 5): G_0(z*) at stage 0, G_n(0, upsampled reconstruction) above."""
         if self.stage == 0:
-            return self.generator.stage(0, self._nothing(self.sizes["a"][0]), self._spread(reconstruction_noise))
+            zero_image = self._zero_image(self.sizes["a"][0])
+            return self.generator.stage(0, zero_image, self._repeat_channels(reconstruction_noise))
         return self.generator.stage(self.stage, self._reconstruction_below(), None)
 
     def _reconstruction_below(self) -> Tensor:
-        """The finished stages' reconstruction, enlarged: the same at every step of a stage."""
-        if self._below is None or self._below[0] != self.stage:
+        """The reconstruction of the stages below, upsampled; it is constant during a stage and computed once."""
+        if self._cached_reconstruction is None or self._cached_reconstruction[0] != self.stage:
             sizes = self.sizes["a"]
             with torch.no_grad():
-                self._below = (self.stage, self._previous(self.reconstruction_maps(sizes), sizes))
-        return self._below[1]
+                below = self._image_below(self.reconstruction_maps(sizes), sizes)
+            self._cached_reconstruction = (self.stage, below)
+        return self._cached_reconstruction[1]
 
     # -- use ------------------------------------------------------------------------------------------------------
 
     def _noise_size(self, size: Size) -> Size:
-        around = 2 * self.config.convolutions if self.config.task == "animation" else 0
-        return size[0] + around, size[1] + around
+        """(h, w) of the noise of a stage of `size`: for an animation it also covers the padding."""
+        padding = 2 * self.config.convolutions if self.config.task == "animation" else 0
+        return size[0] + padding, size[1] + padding
 
-    def _spread(self, one: Tensor) -> Tensor:
-        return one.expand(-1, self.plan.channels, -1, -1)
+    def _repeat_channels(self, noise_map: Tensor) -> Tensor:
+        """The map (b, 1, h, w), repeated for every channel of the images."""
+        return noise_map.expand(-1, self.plan.channels, -1, -1)
 
-    def _nothing(self, size: Size, batch: int = 1) -> Tensor:
-        return torch.zeros(batch, self.plan.channels, *size, device=self.generator.amplitudes.device)
-
-    def _previous(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
-        """What all stages but the last give, enlarged to the last of `sizes`."""
-        if len(sizes) == 1:
-            return self._nothing(sizes[0], len(noises[0]))
-        return resize.resize_image(self.render(noises[:-1], sizes[:-1]).float(), sizes[-1])
+    def _image_below(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
+        """The output of the stages below the last of `sizes`, upsampled to its size; zeros below stage 0."""
+        zero_image = self._zero_image(sizes[0], len(noises[0]))
+        return upsample(run_stages(self.generator, zero_image, noises[:-1], sizes), sizes[-1])
 
     def noise_maps(self, sizes: Sequence[Size], rng: RandomStream) -> list[Tensor]:
-        around = [self._noise_size(size) for size in sizes]
-        first = self._spread(rng.feature_noise(1, *around[0]))
-        return [first, *(rng.feature_noise(self.plan.channels, *size) for size in around[1:])]
+        noise_sizes = [self._noise_size(size) for size in sizes]
+        coarsest = self._repeat_channels(rng.feature_noise(1, *noise_sizes[0]))
+        return [coarsest, *self._image_noise(rng, noise_sizes[1:])]
 
     def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
-        reconstruction_noise = resize.resize(self.reconstruction_noise, self._noise_size(sizes[0]))
-        return [self._spread(reconstruction_noise), *(self._nothing(self._noise_size(size)) for size in sizes[1:])]
+        noise_sizes = [self._noise_size(size) for size in sizes]
+        coarsest = self._repeat_channels(resize.resize(self.reconstruction_noise, noise_sizes[0]))
+        return [coarsest, *(self._zero_image(size) for size in noise_sizes[1:])]
 
     def render(self, noises: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
-        previous = self._previous(noises, sizes)
-        return self.generator.stage(len(sizes) - 1, previous, noises[-1])
+        # Eq. 1 and 2, from the coarsest stage to the last of `sizes`.
+        return run_stages(self.generator, self._zero_image(sizes[0], len(noises[0])), noises, sizes)
 
     def translate(
         self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream
     ) -> Tensor:
         start_stage = len(sizes) - 1 if start_stage is None else min(start_stage, len(sizes) - 1)
-        # Reduced to what the stage below would have drawn, then enlarged like that (sec. 4, "Paint-to-Image").
-        drawn = image if start_stage == 0 else resize.resize_image(image, sizes[start_stage - 1])
-        for stage, noise_ in enumerate(self.noise_maps(sizes, rng)[start_stage:], start_stage):
-            drawn = self.generator.stage(stage, resize.resize_image(drawn.float(), sizes[stage]), noise_)
-        return drawn
+        # The image takes the place of the output of the stage below (sec. 4), so it is reduced to that stage's size.
+        below = image if start_stage == 0 else resize.resize_image(image, sizes[start_stage - 1])
+        return run_stages(self.generator, below, self.noise_maps(sizes, rng)[start_stage:], sizes, start_stage)
 
     def parameter_counts(self) -> dict[str, int]:
-        return {f"g stage {stage}": count for stage, count in enumerate(self._stage_parts())}
+        return {f"g stage {stage}": count for stage, count in enumerate(self._parameters_by_stage())}

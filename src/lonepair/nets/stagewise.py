@@ -46,7 +46,7 @@ class StageGenerator(nn.Module):
 class StagewiseGenerator(nn.Module):
     """A stack of `StageGenerator`s: each maps the upsampled image of the stage below, plus noise, to the next image.
 
-    The output of a `residual` stage is added to the upsampled image (SinGAN, eq. 4); that of another stage replaces it.
+    The output of a `residual` stage is added to the upsampled image (SinGAN, eq. 3); that of another stage replaces it.
     """
 
     amplitudes: Tensor

@@ -207,5 +207,5 @@ def seed_global(*keys: int) -> Iterator[None]:
 def noise_amplitude(
     real: Float[Tensor, "b c h w"], reconstruction: Float[Tensor, "b c h w"], base: float
 ) -> Float[Tensor, ""]:
-    """base · RMSE(real, reconstruction): as large as the detail that a stage has yet to add (SinGAN, sec. 2.1)."""
+    """base · RMSE(real, reconstruction): as large as the detail that a stage has yet to add (SinGAN, sec. 2.2)."""
     return base * (real - reconstruction).square().mean().sqrt()

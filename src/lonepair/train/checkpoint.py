@@ -1,8 +1,8 @@
-"""The model file: one .safetensors with the tensors, and in its header what is needed to use them.
+"""The model file: a .safetensors file with the tensors of a method, and a header with everything needed to use them.
 
 The header has one entry, `lonepair`: JSON with `format_version`, `method`, `config`, `plan`, `synthesis`, `stage`,
-`settings`, `licence`, and `sha256` over all that and the tensors. (One entry, since safetensors writes several in no
-fixed order, and the same training should give the same file.) Nothing is ever unpickled.
+`settings`, `license`, and `sha256` over all of these and the tensors. It is one entry because safetensors writes
+several in no fixed order, and the same training must give the same file. Reading a model never unpickles anything.
 """
 
 from __future__ import annotations
@@ -28,14 +28,19 @@ from lonepair.patches.config import SynthesisConfig
 from lonepair.train.migration import FORMAT_VERSION, migrate
 
 SUFFIX = ".safetensors"
-LICENCE = (
-    "Learnt from the inputs named in settings; whoever holds the rights in those holds them in what this "
-    "model reproduces of them."
+LICENSE = (
+    "Learned from the inputs that `settings` names; the holders of the rights in these inputs hold the same rights in "
+    "what this model reproduces of them."
 )
 
 
 def fingerprint(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over the header (but for its own `sha256`) and the tensors' names, shapes and bytes, by name."""
+    """SHA-256, in hexadecimal, of a model file's content.
+
+    Args:
+        header: The header; its entry `sha256` is left out.
+        tensors: Name -> tensor; names, shapes, types and bytes count, in the order of the names.
+    """
     plain = {key: value for key, value in header.items() if key != "sha256"}
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
     for name in sorted(tensors):
@@ -46,7 +51,16 @@ def fingerprint(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
 
 
 def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Path:
-    """Write what is needed to use `method` at the stage it has reached; replaces `path` in one move."""
+    """Write a model file that can use `method` at its newest stage; an existing file is replaced atomically.
+
+    Args:
+        path: The file; its name ends in .safetensors.
+        method: A method with at least one stage.
+        settings: The settings of the training, as JSON values.
+
+    Raises:
+        UserError: for another suffix, or if the file cannot be written.
+    """
     path = Path(path)
     if path.suffix != SUFFIX:
         raise UserError(f"{path}: a model file's name ends in {SUFFIX}; name it {path.stem}{SUFFIX}")
@@ -60,7 +74,7 @@ def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Pa
         "synthesis": None if method.synthesis is None else method.synthesis.to_dict(),
         "stage": method.stage,
         "settings": settings,
-        "licence": LICENCE,
+        "license": LICENSE,
     }
     header["sha256"] = fingerprint(header, tensors)
     data = save(tensors, {"lonepair": json.dumps(header, sort_keys=True)})
@@ -70,10 +84,10 @@ def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Pa
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
-    """The header of a model file, checked for format and version but not yet for damage to its tensors.
+    """The header of a model file. Its format and version are checked, but not the checksum.
 
     Raises:
-        UserError: for a file that is missing, of another kind, or of a later version.
+        UserError: for a file that is missing, of another kind, or of a later format version.
     """
     path = Path(path)
     check_file(path, "a .safetensors model that lonepair saved")
@@ -82,27 +96,28 @@ def read_header(path: str | Path) -> dict[str, Any]:
             text = (file.metadata() or {}).get("lonepair")
     except (SafetensorError, OSError) as error:
         raise UserError(
-            f"{path}: not a safetensors file, or a damaged one ({_first_line(error)}); give a model that lonepair saved"
+            f"{path}: not a safetensors file, or an incomplete one ({_reason(error)}); give a model that lonepair saved"
         ) from None
     if text is None:
         raise UserError(f"{path}: a safetensors file, but not a lonepair model; give one that `lonepair train` saved")
     try:
         header: dict[str, Any] = json.loads(text)
-        written = header["format_version"]
+        file_version = header["format_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: damaged model file ({_first_line(error)}); save or copy it again") from None
-    if not isinstance(written, int) or not 1 <= written <= FORMAT_VERSION:
+        raise UserError(f"{path}: its header is invalid ({_reason(error)}); save the model again") from None
+    if not isinstance(file_version, int) or not 1 <= file_version <= FORMAT_VERSION:
         raise UserError(
-            f"{path}: has format version {written}, this lonepair reads versions 1 to {FORMAT_VERSION}; update lonepair"
+            f"{path}: has format version {file_version}, this lonepair reads versions 1 to {FORMAT_VERSION}; "
+            "update lonepair"
         )
     return header
 
 
 def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
-    """The method with its weights, on the CPU, and the settings it was trained with.
+    """The method with its weights, on the CPU, and the settings of its training.
 
     Raises:
-        UserError: for a file that is missing, damaged, of another kind or of a later version.
+        UserError: for a file that is missing, damaged, of another kind or of a later format version.
     """
     path = Path(path)
     header = read_header(path)
@@ -110,28 +125,34 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         if header["sha256"] != fingerprint(header, tensors):
-            raise ValueError("its checksum does not match")
+            raise UserError("its checksum does not match; save or copy it again")
+        # Header: names of older formats, then plan and config.
         header, tensors = migrate(header, tensors)
         method_class = get_method(header["method"])
         plan = Plan.from_dict(header["plan"])
         if not 0 <= header["stage"] < plan.stages:
             raise ValueError(f"stage {header['stage']} of {plan.stages}")
+        settings: dict[str, Any] = header["settings"]
+        # Networks: a fixed seed initializes them, and the caller's random state is restored afterwards.
         with seed_global(0):
             method = method_class(method_class.config_class.from_flat(header["config"]), plan)
-        if header.get("synthesis") is not None:
-            method.synthesis = SynthesisConfig(**header["synthesis"])
-        settings: dict[str, Any] = header["settings"]
-        with seed_global(0):  # the weights come from the file; the caller's random stream is left alone
+        with seed_global(0):
             for _ in range(header["stage"] + 1):
                 method.add_stage()
+        if header.get("synthesis") is not None:
+            method.synthesis = SynthesisConfig(**header["synthesis"])
+        # Weights.
         method.load_model_state(tensors)
     except UserError as error:
         raise UserError(f"{path}: cannot be used here: {error}") from None
     except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: damaged model file ({_first_line(error)}); save or copy it again") from None
+        raise UserError(f"{path}: the model file is invalid ({_reason(error)}); save the model again") from None
     method.nets.eval()
     return method, settings
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """The first line of the error's message, 120 characters at most."""
+    if isinstance(error, KeyError):
+        return f"no entry {error.args[0]!r}"
     return (str(error).splitlines() or [type(error).__name__])[0][:120]

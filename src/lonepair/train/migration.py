@@ -1,6 +1,6 @@
-"""Headers and tensors of model files in older formats, brought to the present one. The only place that knows old names.
+"""Conversion of model files of older formats to the current one; the only module that knows old names.
 
-Format 1 (until 2026-11-26) had other names for settings, and for some networks.
+Format 1 (until 2026-11-26) has other names for settings and for some networks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 FORMAT_VERSION = 2
-"""The format that is written. Files of it and of all before it can be read."""
+"""The current format, which `save_model` writes. Files of this format and of all earlier ones can be read."""
 
 _SETTINGS_OF_1 = {
     "blocks": "blocks_per_stage",
@@ -45,9 +45,9 @@ _SETTINGS_OF_1 = {
     "translation_noise": "translation_noise_scale",
     "window": "window_fraction",
 }
-"""Setting in a file of format 1 -> its present name."""
-_DROPPED_SINCE_1 = frozenset({"pieces", "penalty_every"})
-"""Settings of format 1 that no longer exist; none of them has an effect on the use of a model."""
+"""Setting of format 1 -> its current name."""
+_REMOVED_SINCE_1 = frozenset({"pieces", "penalty_every"})
+"""Settings of format 1 that no longer exist; they affect training only."""
 _PAIR_SYNTHESIS: dict[str, Any] = {
     "layout_scale": 3.2,
     "layout_restoration": 1.0,
@@ -86,55 +86,67 @@ _SYNTHESIS_OF_1 = {
     "lonepair": _PAIR_SYNTHESIS,
     "lonepair-single": {**_PAIR_SYNTHESIS, "layout_scale": 1.0, "layout_restoration": 0.3},
 }
-"""Method -> the settings of patch synthesis that were constants of the code when format 1 was written."""
-_DROPPED_OF_METHOD: dict[str, frozenset[str]] = {
+"""Method -> settings of patch synthesis; when format 1 was current they were constants in the code."""
+_REMOVED_OF_METHOD: dict[str, frozenset[str]] = {
     "consingan": frozenset({"reflect_pad_fraction"}),
     "lonepair-single": frozenset({"reflect_pad_fraction", "max_frames"}),
     "singan": frozenset({"reflect_pad_fraction", "max_frames", "crop_size"}),
     "structural-analogy": frozenset({"crop_size"}),
 }
-"""Method -> settings, by their present names, that its files of format 1 hold and that it ignored."""
+"""Method -> settings, by their current names, that files of format 1 have although the method ignores them."""
 
 _TENSORS_OF_1: dict[str, dict[str, str]] = {
     "consingan": {"anchor": "reconstruction_input"},
     "singan": {"anchor": "reconstruction_noise"},
     "structural-analogy": {"anchor_a": "reconstruction_noise_a", "anchor_b": "reconstruction_noise_b"},
 }
-"""Method -> network in a file of format 1, the first part of its tensors' names -> its present name."""
+"""Method -> network of format 1 (the first part of its tensors' names) -> its current name."""
 
 
 def migrate(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """`header` and `tensors` of a file of any format up to `FORMAT_VERSION`, as the present one has them."""
+    """The header and tensors of a model file in the current format.
+
+    Args:
+        header: Header of a file of any format up to `FORMAT_VERSION`.
+        tensors: Name -> tensor of the same file.
+    """
     if header["format_version"] == 1:
+        # Header: names of settings, and the settings of patch synthesis.
         method = header["method"]
-        header = {**header, "format_version": 2, "config": _renamed(method, header["config"])}
+        header = {**header, "format_version": 2, "config": _current_settings(method, header["config"])}
+        header["license"] = header.pop("licence", "")
         header["synthesis"] = _SYNTHESIS_OF_1.get(method)
-        tensors = _with_exemplars(tensors)
         if isinstance(header["settings"].get("config"), dict):
-            header["settings"] = {**header["settings"], "config": _renamed(method, header["settings"]["config"])}
+            config = _current_settings(method, header["settings"]["config"])
+            header["settings"] = {**header["settings"], "config": config}
+        # Tensors: exemplars, and names of networks.
+        tensors = _with_exemplars(tensors)
         networks = _TENSORS_OF_1.get(method, {})
         parts = {name: name.partition(".") for name in tensors}
         tensors = {f"{networks.get(net, net)}{dot}{rest}": tensors[name] for name, (net, dot, rest) in parts.items()}
     return header, tensors
 
 
-def _renamed(method: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of `method` in format 1 under their present names, without those that no longer exist."""
-    renamed = {_SETTINGS_OF_1.get(name, name): value for name, value in settings.items()}
-    dropped = _DROPPED_SINCE_1 | _DROPPED_OF_METHOD.get(method, frozenset())
-    return {name: value for name, value in renamed.items() if name not in dropped}
+def _current_settings(method: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of `method` in format 1 by their current names, without those that no longer exist."""
+    current = {_SETTINGS_OF_1.get(name, name): value for name, value in settings.items()}
+    removed = _REMOVED_SINCE_1 | _REMOVED_OF_METHOD.get(method, frozenset())
+    return {name: value for name, value in current.items() if name not in removed}
 
 
 def _with_exemplars(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of format 1, in which two modules held what `Exemplar` holds; its first files had no detail."""
-    renamed = {}
+    """The tensors of format 1 with those of `memory_*` and `detail_*` under the names of `Exemplar`.
+
+    The first files of format 1 have no `detail_*`; their exemplars have no frame above the training size.
+    """
+    current = {}
     for name, tensor in tensors.items():
         module, _, _ = name.partition(".")
         kind, _, domain = module.partition("_")
         if kind == "memory":
-            renamed[f"exemplar_{domain}.images"] = tensor
+            current[f"exemplar_{domain}.images"] = tensor
             empty = torch.zeros(1, tensor.shape[1], 0, 0, dtype=torch.uint8)
-            renamed[f"exemplar_{domain}.detail_bytes"] = tensors.get(f"detail_{domain}.image", empty)
+            current[f"exemplar_{domain}.detail_bytes"] = tensors.get(f"detail_{domain}.image", empty)
         elif kind != "detail":
-            renamed[name] = tensor
-    return renamed
+            current[name] = tensor
+    return current
