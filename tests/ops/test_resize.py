@@ -70,13 +70,13 @@ def test_matrix_products_equal_torchs_kernel_and_gradient(size: tuple[int, int])
     """For images with a gradient and for features; both axes enlarge, both shrink, and one of each."""
     values = torch.randn(2, 5, 7, 9, generator=torch.Generator().manual_seed(0))
     shrinks = size[0] < 7 or size[1] < 9
-    for ours, antialias in ((resize, True), (resize_features, shrinks)):
+    for function, antialias in ((resize, True), (resize_features, shrinks)):
         inputs = values.clone().requires_grad_()
-        mine = ours(inputs, size)
-        theirs = torch.nn.functional.interpolate(inputs, size, mode="bicubic", antialias=antialias)
-        torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
-        weights = torch.linspace(-1, 1, mine.numel()).reshape(mine.shape)
-        (one,), (other,) = (torch.autograd.grad((t * weights).sum(), inputs) for t in (mine, theirs))
+        actual = function(inputs, size)
+        expected = torch.nn.functional.interpolate(inputs, size, mode="bicubic", antialias=antialias)
+        torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
+        weights = torch.linspace(-1, 1, actual.numel()).reshape(actual.shape)
+        (one,), (other,) = (torch.autograd.grad((t * weights).sum(), inputs) for t in (actual, expected))
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
     assert resize_features(values, (7, 9)) is values
 

@@ -23,13 +23,13 @@ def rarity(image: Float[Tensor, "b c h w"], reference: Float[Tensor, "b2 c h2 w2
 
 def _color_distances(one: Float[Tensor, "b c h w"], other: Float[Tensor, "b2 c h2 w2"]) -> Float[Tensor, "n m"]:
     """The Euclidean distance between the colors of each pixel of `one` and each pixel of `other`."""
-    ours, theirs = (image.transpose(0, 1).flatten(1) for image in (one, other))
-    if ours.device.type == "cpu":
+    colors, other_colors = (image.transpose(0, 1).flatten(1) for image in (one, other))
+    if colors.device.type == "cpu":
         # Not as a² + b² - 2ab, whose rounding error is as large as the distance between two similar colors.
-        return torch.cdist(ours.T, theirs.T, compute_mode="donot_use_mm_for_euclid_dist")
+        return torch.cdist(colors.T, other_colors.T, compute_mode="donot_use_mm_for_euclid_dist")
     # On a GPU this takes a fifth of cdist's time. The clamp makes the gradient 0 for equal colors, where the root has
     # no derivative.
-    return (ours[:, :, None] - theirs[:, None]).square().sum(0).clamp(min=1e-20).sqrt()
+    return (colors[:, :, None] - other_colors[:, None]).square().sum(0).clamp(min=1e-20).sqrt()
 
 
 def correlation(one: Float[Tensor, "*n"], other: Float[Tensor, "*n"]) -> Float[Tensor, ""]:

@@ -2,7 +2,7 @@
 
 The *look* of an image is the distribution of its small patches: which patches it has, and how often, wherever they
 are. `look_distance` is the distance between two such distributions, after Karras et al. (ICLR 2018, sec. 5). `look`
-divides it by the distance of the untranslated source, so that numbers of different pairs can be read alike.
+divides it by the distance of the untranslated source, so that the values of different pairs have one scale.
 """
 
 from collections.abc import Iterator, Sequence

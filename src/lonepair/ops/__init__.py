@@ -1,1 +1,1 @@
-"""Operations on tensors: sizes, colours, noise, flow and regions. No files, no methods."""
+"""Operations on tensors: sizes, colors, noise, flow and regions. No files, no methods."""
