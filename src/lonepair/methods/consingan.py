@@ -25,7 +25,7 @@ With `as_released`: three Adam steps on one gradient of the generator, as in the
 Our departures:
 - Images are reduced by antialiased bicubic interpolation; the kernel of the released code differs by rounding.
 - A training may have several images or the frames of a clip. Each is reconstructed from its own coarsest level.
-- The fixed feature maps are drawn from a fixed seed instead of being saved. Above 1024 x 1024 pixels they are zero.
+- The fixed feature maps come from a fixed seed; the released code saves them. Above 1024 x 1024 pixels they are zero.
 - A step computes crops of images with more than 362 x 362 pixels (`crop_size`).
 - The kind and strength of the color changes and of the moved rectangles are ours (`ops.augment`).
 - Normalization uses the image's own statistics. BatchNorm computes the same when it trains on one image, and the
@@ -161,7 +161,7 @@ class ConSinGAN(SingleMethod):
             self.generator.amplitudes[0] = 1
             return
         if self.fine_tunes:
-            return  # The weights of the warm start already generate the stage's detail; its amplitudes are kept.
+            return  # The weights of the warm start already generate the stage's detail, with its amplitudes.
         # The reconstruction by the stage's initial copy, without noise at this stage.
         self.generator.amplitudes[self.stage] = 0
         frames = calibration_frames(len(levels["a"][0]))
