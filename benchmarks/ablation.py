@@ -1,11 +1,11 @@
-"""What each part of `lonepair` buys: look, structure and copying without it, over pairs and both directions.
+"""Ablation of `lonepair`: look, structure and copying without each of its parts, over pairs and both directions.
 
     python benchmarks/ablation.py DATA [--pairs A/B ...] [--variants NAME ...] [--minutes 4] [--out FOLDER]
 
-DATA as for quality.py. A run that is in FOLDER already is used again. FOLDER/ablation.md has the table, FOLDER/A-B.png
-the pictures. Two variants are no training: `unfinished` shows what the whole model's networks rng, and `patches alone`
-finishes the untranslated source, its colours brought to the target's mean and contrast: what finishing does without a
-network.
+DATA as for quality.py. An existing run in FOLDER is used again. FOLDER/ablation.md has the table, FOLDER/A-B.png the
+pictures. Two variants need no training of their own: `unfinished` is the full model's prediction without patch
+synthesis; `patches alone` is patch synthesis of the untranslated source, with its colors matched to the target's mean
+and contrast.
 """
 
 from __future__ import annotations
@@ -44,66 +44,71 @@ TRAINED: dict[str, dict[str, float]] = {
 UNTRAINED = ("unfinished", "patches alone")
 
 
-def run_of(pair: Pair, variant: str, given: argparse.Namespace) -> Run:
-    """The run of `variant`, new, gone on with, or as it is."""
-    name = f"{pair.name}-{variant}-{given.preset}-{given.minutes:g}min-{given.seed}".replace("/", "-").replace(" ", "-")
-    folder: Path = given.out / "runs" / name
-    settings = {"seed": given.seed, "max_minutes": given.minutes, "device": given.device, "threads": given.threads}
+def run_of(pair: Pair, variant: str, args: argparse.Namespace) -> Run:
+    """The run of `variant`: trained now, resumed, or used again."""
+    name = f"{pair.name}-{variant}-{args.preset}-{args.minutes:g}min-{args.seed}".replace("/", "-").replace(" ", "-")
+    folder: Path = args.out / "runs" / name
+    settings = {
+        "seed": args.seed,
+        "max_minutes": args.minutes,
+        "device": args.device,
+        "threads": args.threads,
+    }
     lp.fit_pair(
         pair.a,
         pair.b,
         method="lonepair",
-        preset=given.preset,
+        preset=args.preset,
         out=folder,
         resume=folder.is_dir(),
         **{**TRAINED[variant], **settings},
     )
-    return open_run(folder, lambda path: lp.load(path, given.device, threads=given.threads))
+    return open_run(folder, lambda path: lp.load(path, args.device, threads=args.threads))
 
 
-def drawn(run: Run, variant: str, way: str) -> Tensor:
-    """The run's source redrawn as `variant` says."""
-    source, target = run.inputs[way[0]], run.inputs[way[-1]]
+def output_of(run: Run, variant: str, direction: str) -> Tensor:
+    """The run's source, translated as `variant` defines."""
+    source, target = run.inputs[direction[0]], run.inputs[direction[-1]]
     if variant == "patches alone":
         spread = target.std((2, 3), keepdim=True) / source.std((2, 3), keepdim=True).clamp(min=1e-3)
         matched = (source - source.mean((2, 3), keepdim=True)) * spread + target.mean((2, 3), keepdim=True)
-        return synthesizer_for(run.model.method, way[-1]).synthesize(matched.clamp(-1, 1)).image
-    output = run.model.translate(source, reverse=way == DIRECTIONS[1], synthesize=variant != "unfinished").image
+        return synthesizer_for(run.model.method, direction[-1]).synthesize(matched.clamp(-1, 1)).image
+    output = run.model.translate(source, reverse=direction == DIRECTIONS[1], synthesize=variant != "unfinished").image
     assert output is not None
     return output
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Train and measure; the table and the pictures are written after each pair."""
-    given.out.mkdir(parents=True, exist_ok=True)
-    check_writable(given.out)
-    values: dict[str, dict[str, dict[str, float]]] = {variant: {} for variant in given.variants}
-    for pair in [find_pair(given.data, name) for name in given.pairs]:
+    args.out.mkdir(parents=True, exist_ok=True)
+    check_writable(args.out)
+    values: dict[str, dict[str, dict[str, float]]] = {variant: {} for variant in args.variants}
+    for pair in [find_pair(args.data, name) for name in args.pairs]:
         sheet: dict[str, list[tuple[str, Tensor]]] = {}
-        for variant in given.variants:
+        for variant in args.variants:
             print(f"{pair.name}, {variant}", file=sys.stderr, flush=True)
-            of = run_of(pair, "whole" if variant in UNTRAINED else variant, given)
-            for way in DIRECTIONS:
-                source, target = of.inputs[way[0]], of.inputs[way[-1]]
-                output = drawn(of, variant, way)
-                values[variant][pair.title(way)] = translation_metrics(output, target, source)
-                sheet.setdefault(way, [("source", source), ("target", target)]).append((variant, output))
-        write_image(given.out / f"{pair.name.replace('/', '-')}.png", contact_sheet([*sheet.values()]), overwrite=True)
-        titles = list(values[given.variants[0]])
+            trained = run_of(pair, "whole" if variant in UNTRAINED else variant, args)
+            for direction in DIRECTIONS:
+                source, target = trained.inputs[direction[0]], trained.inputs[direction[-1]]
+                output = output_of(trained, variant, direction)
+                values[variant][pair.title(direction)] = translation_metrics(output, target, source)
+                sheet.setdefault(direction, [("source", source), ("target", target)]).append((variant, output))
+        write_image(args.out / f"{pair.name.replace('/', '-')}.png", contact_sheet([*sheet.values()]), overwrite=True)
+        titles = list(values[args.variants[0]])
         rows = [
             [v, *means(values[v].values()), *(means([values[v][t]])[i] for t in titles for i in (0, 1))] for v in values
         ]
         heads = [f"{t}, {m}" for t in titles for m in ("look", "structure")]
         lines = [
-            f"{date.today().isoformat()}, {cpu_name()}, device {given.device}, {torch.get_num_threads()} threads, "
-            f"Python {platform.python_version()}, torch {torch.__version__}; seed {given.seed}, preset {given.preset}, "
-            f"at most {given.minutes:g} minutes of training each.",
+            f"{date.today().isoformat()}, {cpu_name()}, device {args.device}, {torch.get_num_threads()} threads, "
+            f"Python {platform.python_version()}, torch {torch.__version__}; seed {args.seed}, preset {args.preset}, "
+            f"at most {args.minutes:g} minutes of training each.",
             "",
             *table(["variant", "look", "structure", "copying", *heads], rows, 1),
         ]
-        with atomic_write(given.out / "ablation.md") as temporary:
+        with atomic_write(args.out / "ablation.md") as temporary:
             temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(given.out / "ablation.md")
+    print(args.out / "ablation.md")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The commands. A command's heavy imports wait until it runs, so that `--help` answers at once."""
+"""The table of commands. A command imports torch only when it runs, so that `--help` answers at once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ COMMANDS = {
         train.run_generate,
     ),
     "train": Command(
-        "train only, and keep the model", with_method(train.Train, train.method_for_inputs), train.run_train
+        "train only, and save the model", with_method(train.Train, train.method_for_inputs), train.run_train
     ),
     "sample": Command("generate random images with a model", sample_form, run_sample),
     **{

@@ -47,13 +47,14 @@ class Eval:
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folders of finished runs."""
     published: File = None
-    """A published result for a run's own source and target, measured beside the run's. For one run of a pair."""
+    """A published translation of the run's own source, to measure beside the run's. For one run of a pair."""
     weights: File = None
-    """Weights of the FID Inception network (.pth or .safetensors), for the SIFID of samples. Nothing is downloaded."""
+    """Weights of the FID Inception network (.pth or .safetensors), to measure the SIFID of samples. For runs of one
+    image."""
     source: Annotated[Path | None, tyro.conf.arg(metavar="CLIP")] = None
-    """A clip that runs of pairs translate, to measure its temporal stability."""
+    """A clip to translate, to measure the temporal stability of the translation. For runs of pairs."""
     samples: int = 8
-    """Number of samples that are measured for a model of one image, 2 or more."""
+    """Number of samples to measure, 2 or more. For runs of one image."""
     seed: int = 0
     """Random seed of samples and of the noise in translations."""
     output: ReportOutput = field(default_factory=ReportOutput)

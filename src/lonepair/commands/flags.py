@@ -78,12 +78,13 @@ class Flag:
             return f"{self.help} (required)" if not self.is_positional else self.help
         if self.default is None or self.default in ("", ()):
             return self.help
-        return f"{self.help} (default: {self.default})"
+        default = f"{self.default:g}" if isinstance(self.default, float) else self.default
+        return f"{self.help} (default: {default})"
 
 
 def negated(text: str) -> str:
-    """The help of --no-NAME from the help of NAME, whose first sentence says what the setting does."""
-    first = text.partition(". ")[0].rstrip(".")
+    """The help of --no-NAME from the help of NAME, whose first clause says what the setting does."""
+    first = re.split(r"[.:] ", text)[0].rstrip(".")
     return f"Do not {first[0].lower()}{first[1:]}."
 
 

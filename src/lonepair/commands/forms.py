@@ -1,4 +1,4 @@
-"""What commands share: the parts of their forms (dataclasses whose fields are flags), and names of outputs."""
+"""Parts of the forms of several commands (dataclasses whose fields are flags), and names of outputs."""
 
 from __future__ import annotations
 
@@ -49,15 +49,16 @@ class Training:
     title: ClassVar[str] = "Run options"
 
     method: str = ""
-    """Method to train; `lonepair methods` lists them. If omitted, one for a pair, another for one image."""
+    """Method to train; `lonepair methods` lists all, with the defaults for one image and for a pair."""
     preset: str = "standard"
-    """draft, standard or full: size and duration of the training. Some methods have more presets."""
+    """Size and duration of the training: draft, standard or full. Some methods have more presets, which `lonepair
+    methods` lists."""
     run: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Folder of the run. If omitted, runs/SOURCE-to-TARGET or runs/IMAGE, the next free name."""
     resume: bool = False
-    """Continue the run where it stopped."""
+    """Continue the run from its last checkpoint."""
     warm_start: Annotated[Path | None, tyro.conf.arg(metavar="MODEL")] = None
-    """Run's folder or model file of the same method: the stages start from its weights."""
+    """A run's folder or a model file of the same method, whose weights initialize the stages."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ class Compute:
     title: ClassVar[str] = "Run options"
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Device; auto takes a GPU if there is one."""
+    """Device to compute on; auto uses a GPU where one is available."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of convolutions; auto takes bfloat16 if the hardware computes in it, else float32."""
+    """Precision of convolutions; auto uses bfloat16 where the hardware supports it, else float32."""
     threads: int = 0
-    """Number of CPU threads; 0 leaves the choice to torch (one a core)."""
+    """Number of CPU threads; 0 uses torch's default, one for each core."""
 
     def load(self, path: Path) -> Model:
         """The model at `path`, a file or the folder of a run, on the device."""

@@ -162,7 +162,7 @@ def _with_synthesis_prefix(message: str, settings: Iterable[str]) -> str:
 
 
 def _one_line(box: str, arguments: list[str], flags: list[Flag]) -> str:
-    """What tyro's box says, in our words."""
+    """tyro's message `box` as one line in the words of this package."""
     lines = [re.sub(r"\s+", " ", re.sub(r"[│╭╮╰╯─]", " ", line)).strip() for line in box.splitlines()]
     lines = [line for line in lines if line and not re.fullmatch(r"-+", line)]
     body = lines[1:] or ["the arguments cannot be read"]
@@ -182,13 +182,13 @@ def _one_line(box: str, arguments: list[str], flags: list[Flag]) -> str:
             return "too many inputs"
         near = get_close_matches(unknown.split("=")[0], known, 1)
         return f"flag {unknown.split('=')[0]} is unknown" + (f"; did you mean {near[0]}?" if near else "")
-    for pattern, says in _TYRO_SAYS:
+    for pattern, replacement in _TYRO_MESSAGES:
         if match := re.search(pattern, text):
-            return match.expand(says).replace("'", "")
+            return match.expand(replacement).replace("'", "")
     return text
 
 
-_TYRO_SAYS = (
+_TYRO_MESSAGES = (
     (r"Error parsing (--\S+): invalid literal for int\(\) with base 10: '(.*)'", r"\1 is \2: give a whole number"),
     (r"Error parsing (--\S+): could not convert string to float: '(.*)'", r"\1 is \2: give a number"),
     (r"invalid choice '(.*)' for argument '(--\S+)'. Expected one of \((.*)\)", r"\2 is \1: choose one of \3"),
@@ -217,7 +217,7 @@ class _ToTerminal(logging.Handler):
 
 @contextlib.contextmanager
 def _messages() -> Any:
-    """While a command runs, the messages of the package go to the terminal."""
+    """Send the messages of the package to the terminal while a command runs."""
     handler = _ToTerminal()
     logger.addHandler(handler)
     before = logger.level

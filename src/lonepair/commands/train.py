@@ -25,14 +25,14 @@ logger = logging.getLogger("lonepair")
 
 @dataclass(frozen=True)
 class Train:
-    """Train on one image, or on a source and a target, and keep the model."""
+    """Train on one image, or on a source and a target, and save the model."""
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """An image, a video, or a folder of images or numbered frames."""
     target: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TARGET]")] = None
     """The image whose style is to be learned, to train on a pair."""
     composite: File = None
-    """SOURCE with a pasted or moved object: train further on it, from --warm-start, for `edit` and `harmonize`."""
+    """SOURCE with a pasted or moved object, on which to fine-tune the model of --warm-start for edit and harmonize."""
     training: Training = field(default_factory=Training)
     options: Options = field(default_factory=Options)
 
@@ -63,7 +63,7 @@ def method_for_inputs(arguments: list[str]) -> str:
 
 
 def run_train(values: Any) -> int:
-    """Train and keep the model."""
+    """Train and save the model."""
     inputs = {"a": values.source, "b": values.target, "composite": values.composite}
     fit(values, {name: path for name, path in inputs.items() if path is not None})
     return 0
@@ -78,7 +78,7 @@ def run_generate(values: Any) -> int:
 
 
 def fit(values: Any, inputs: dict[str, Path]) -> Model:
-    """The model that a training with the filled form gives, with a progress bar.
+    """Train with the settings of a filled form, with a progress bar, and return the model.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C; its text says how to continue.

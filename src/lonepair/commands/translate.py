@@ -37,7 +37,7 @@ class TranslateOutput:
     save_frames: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Also write every frame of a clip as a numbered PNG into this folder."""
     stage_sheet: bool = False
-    """Make the contact sheet of translations from every start stage."""
+    """Show translations from every start stage on the contact sheet."""
     overwrite: bool = False
     """Replace existing files."""
 

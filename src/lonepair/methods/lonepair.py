@@ -81,6 +81,8 @@ class LonepairConfig(Config):
     }
     """Each has more steps than the one before."""
 
+    basic: ClassVar[tuple[str, ...]] = (*Config.basic, "lambda_structure")
+
     size: SizeConfig = SizeConfig(max_side=80, min_side=24)
     translation: TranslationConfig = TranslationConfig()
     growth: GrowthConfig = replace(PATCH_GROWTH, stages=5)

@@ -1,4 +1,18 @@
-"""The base of `lonepair` and `lonepair-single`: growing generators, a loss on patches, and exemplars; no critics."""
+"""The base of `lonepair` and `lonepair-single`: growing generators, a loss on patches, and exemplars; no critics.
+
+Published ideas used:
+- Growing generators that train their newest stages together, older ones at lower learning rates (ConSinGAN, Hinz et
+  al., WACV 2021, sec. 3.1).
+- Distances of patch distributions and to nearest patches as the loss (`patches.distance` names the sources).
+
+Decided here:
+- The first `coarse_stages` learn shapes, without noise. Later stages learn fine texture, with noise.
+- Steps fall geometrically from `steps` at the coarsest stage to `finest_steps` at the finest.
+- The target of an update is a random frame of the domain's exemplar.
+
+Our departures from ConSinGAN:
+- No critic, two convolutions per stage instead of three, instance normalization, no tanh at the end.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +73,8 @@ class PatchConfig(Group):
     lr: float = 1e-3
     """Learning rate of the newest stage, between 0 and 1."""
     patch_size: int = 7
-    """Side of the patches that the loss compares, in pixels, an odd number from 3 to min_side. A larger value compares
-    larger shapes."""
+    """Side of the patches that the loss compares, in pixels, an odd number from 3 to `min_side`. A larger value
+    compares larger shapes."""
     patch_scales: int = 2
     """Number of scales, 1 or more, at which the loss compares patches: a stage's own size, half of it, ... A larger
     value compares larger shapes, too."""

@@ -53,7 +53,7 @@ class SizeConfig(Group):
     """Sizes of the pyramid."""
 
     max_side: int = 220
-    """Longest side of the finest stage, in pixels, min_side or more. Larger inputs are reduced for training and the
+    """Longest side of the finest stage, in pixels, `min_side` or more. Larger inputs are reduced for training and the
     output is enlarged. A larger value learns finer detail and is slower."""
     min_side: int = 25
     """Shortest side of the coarsest stage, in pixels, 12 or more, over all inputs. A larger value preserves the
@@ -85,9 +85,9 @@ class CropConfig(Group):
     """Training on random crops."""
 
     crop_size: int = 256
-    """Train on random crops of an image with more than 2 x crop_size^2 pixels: four crops with crop_size^2 pixels in
-    total. Values below 2 x min_side count as 2 x min_side; 0 disables crops. A larger value is slower and normalizes
-    by the statistics of more of the image."""
+    """Train on random crops of an image with more than 2 x `crop_size`^2 pixels: four crops with `crop_size`^2 pixels
+    in total. Values below 2 x `min_side` count as 2 x `min_side`; 0 disables crops. A larger value is slower and
+    normalizes by the statistics of more of the image."""
 
     def problems(self) -> list[str]:
         return self.below(0, "crop_size")
@@ -186,7 +186,7 @@ class GrowthConfig(Group):
     """Number of stages, 2 to 12; each adds `blocks_per_stage` convolutions. A larger value trains longer and has a
     smaller ratio between the sizes of two stages."""
     pyramid_rule: Literal["consingan", "geometric"] = "consingan"
-    """Rule of the sizes from min_side to max_side: ConSinGAN's, with more stages at small sizes, or a constant
+    """Rule of the sizes from `min_side` to `max_side`: ConSinGAN's, with more stages at small sizes, or a constant
     ratio."""
     blocks_per_stage: int = 3
     """Convolution blocks of a stage, 1 or more. A larger value enlarges the receptive field and is slower."""

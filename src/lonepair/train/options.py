@@ -26,9 +26,10 @@ class Options:
     checkpoint_minutes: float = 2.0
     """Minutes between checkpoints. A crash loses at most this much training."""
     preview_minutes: float = 1.0
-    """Minutes between previews in the run's folder; one is also written after each stage. 0: only those."""
+    """Minutes between previews in the run's folder; one is also written after each stage. 0 writes only
+    those."""
     tensorboard: bool = False
-    """Also write TensorBoard events into the run's folder (needs the extra `tensorboard`)."""
+    """Also write TensorBoard events into the run's folder (needs `pip install tensorboard`)."""
 
     def __post_init__(self) -> None:
         if problems := wrong_types(self):

@@ -1,0 +1,55 @@
+"""Engines: devices, precision, memory layout and parallel calls."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lonepair.compute.engine import choose_engine
+from lonepair.errors import UserError
+
+
+def test_parallel_calls_return_results_in_order_and_raise_errors() -> None:
+    torch.set_num_threads(2)
+    try:
+        engine = choose_engine("cpu")
+        results = engine.run_parallel([lambda n=n: (n, torch.get_num_threads()) for n in range(3)])  # type: ignore[misc]
+        assert results == [(0, 1), (1, 1), (2, 1)]
+        with pytest.raises(ZeroDivisionError):
+            engine.run_parallel([lambda: 1, lambda: 1 // 0])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(
+    ("processor", "dtype", "engine", "expected"),
+    [
+        ("AVX2", "float32", "auto", torch.contiguous_format),
+        ("AVX2", "bfloat16", "auto", torch.channels_last),
+        ("AVX512", "float32", "auto", torch.channels_last),
+        ("AVX512", "float32", "plain", torch.contiguous_format),
+    ],
+)
+def test_training_layout_depends_on_processor_and_inference_is_channels_last(
+    monkeypatch: pytest.MonkeyPatch, processor: str, dtype: str, engine: str, expected: torch.memory_format
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
+    chosen, net = choose_engine("cpu", dtype, engine=engine), torch.nn.Conv2d(4, 5, 3)
+    for own, layout in ((chosen, expected), (chosen.for_inference, expected if chosen.plain else torch.channels_last)):
+        own.move(net)
+        assert net.weight.is_contiguous(memory_format=layout)
+        assert own.to_device(torch.zeros(1, 3, 4, 5)).is_contiguous(memory_format=layout)
+
+
+def test_unavailable_device_and_precision_are_refused() -> None:
+    with pytest.raises(UserError, match="device 'tpu' is not available; this machine has: cpu"):
+        choose_engine("tpu")
+    with pytest.raises(UserError, match="dtype is 'half': choose one of auto, float32, bfloat16"):
+        choose_engine("cpu", "half")
+
+
+def test_engine_describes_device_and_precision() -> None:
+    assert str(choose_engine("cpu", "float32")) == "cpu, float32"
+    assert str(choose_engine("cpu", "bfloat16")) == "cpu, bfloat16"
+    assert str(choose_engine("cpu", engine="plain")) == "cpu, float32, plain"
