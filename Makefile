@@ -48,7 +48,7 @@ demo: env
 	$(BIN)/lonepair demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: env
 	$(BIN)/ruff check

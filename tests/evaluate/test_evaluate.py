@@ -230,7 +230,7 @@ def test_unreadable_line_of_metrics_is_named(workdir: Path, damage: str, capsys:
 
 def test_flag_for_other_runs_is_refused(workdir: Path, weights: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "there are 2 runs" in refusal(capsys, "pair", "one", "--published", "a.png")
-    assert "--published is for runs of a pair, one is none" in refusal(capsys, "one", "--published", "a.png")
+    assert "--published is for runs of a pair, and one is not one" in refusal(capsys, "one", "--published", "a.png")
     assert "--weights is for runs of one image" in refusal(capsys, "pair", "--weights", weights)
     assert "no.png: no such file" in refusal(capsys, "pair", "--published", "no.png")
     assert "a.png: is an image" in refusal(capsys, "pair", "--source", "a.png")

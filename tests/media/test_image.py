@@ -109,7 +109,7 @@ def test_write_image_is_deterministic_and_replaces_only_with_overwrite(tmp_path:
     for name in ("a.png", "b.png"):
         write_image(tmp_path / name, random_image(5, 5, 3), texts)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    with pytest.raises(UserError, match=r"a\.png: the file exists already; give --overwrite"):
+    with pytest.raises(UserError, match=r"a\.png: the file exists already; give overwrite=True"):
         write_image(tmp_path / "a.png", random_image(5, 5, 3))
     write_image(tmp_path / "a.png", random_image(5, 5, 1), overwrite=True)
     assert read_image(tmp_path / "a.png").shape[1] == 1

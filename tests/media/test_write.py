@@ -140,7 +140,7 @@ def test_clip_writer_refuses_bad_output_and_missing_encoder(
     tmp_path: Path, images: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_clip(tmp_path / "a.mp4", images)
-    with pytest.raises(UserError, match=r"a\.mp4: the file exists already; give --overwrite"):
+    with pytest.raises(UserError, match=r"a\.mp4: the file exists already; give overwrite=True"):
         ClipWriter(path, (32, 48), Fraction(25))
     with pytest.raises(UserError, match=r"'\.xyz' is not a format .* use one of \.mp4"):
         ClipWriter(tmp_path / "a.xyz", (32, 48), Fraction(25))

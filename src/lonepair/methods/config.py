@@ -41,8 +41,9 @@ class Config(SettingChecks):
 
     def __getattr__(self, name: str) -> Any:
         """The value of the setting `name` of any group."""
-        for group in self.groups().values():
-            if name in group.__dataclass_fields__:  # type: ignore[attr-defined]
+        # Read at every training step, so no dictionary of groups is built here.
+        for group in vars(self).values():
+            if isinstance(group, Group) and name in group.__dataclass_fields__:  # type: ignore[attr-defined]
                 return getattr(group, name)
         raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
 
