@@ -32,7 +32,7 @@ class SingleMethod(Method):
 
     @abstractmethod
     def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
-        """The maps from which `render` reconstructs the training image (SinGAN, sec. 2.3: z*), resized to `sizes`."""
+        """The maps from which `render` reconstructs the training image (SinGAN, sec. 2.2: z*), resized to `sizes`."""
 
     @final
     def default_start_stage(self, use: str) -> int:
