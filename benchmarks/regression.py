@@ -219,7 +219,7 @@ def large_sample() -> list[Tensor]:
 
 
 def digests() -> dict[str, str]:
-    """Name of a training, and of what was made with it -> digest."""
+    """Train every method, apply every use; returns name of the training and the use -> digest."""
     found = {}
     for name, (method, images, settings) in TRAININGS.items():
         model = train(method, images, settings)

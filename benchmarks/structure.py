@@ -1,4 +1,4 @@
-"""Size and shape of the package: lines, long files and functions, imports between packages, who knows of what.
+"""Size and shape of the package: lines, long files and functions, imports between packages, shared knowledge.
 
 python benchmarks/structure.py            # this checkout
 python benchmarks/structure.py ../other   # another one, to compare
@@ -17,7 +17,7 @@ from pathlib import Path
 CAPTURE = re.compile(
     r"CUDA ?[Gg]raph|cuda\.graph|compute\.graphs|train\.graphs|stream_capturing|captures_graphs|\b[Rr]ecorders?\b"
     r"|\b(a|the) graphs?\b|[Cc]aptur(e|ed|es|ing)\b|\b(be|is|are|was|being|not) recorded\b"
-    # Earlier names of the same: what a graph repeats, of which choices it is told, what it keeps in memory.
+    # Names that older checkouts use for capture: repeated functions, observed choices, retained tensors.
     r"|\brepeated\(|\brepeats=|\babreast\(|\bholding\b|\.told\b|\bChoice\("
 )
 """Code or text that speaks of capturing launches as CUDA graphs and replaying them."""

@@ -114,7 +114,9 @@ def test_a_frame_needs_no_later_frames() -> None:
         raise BrokenError
 
     source.frames = first_two  # type: ignore[method-assign]
-    model_of("lonepair").translate(source).frame(1)
+    frame = model_of("lonepair").translate(source).frame(1)
+    assert frame.time == frames[1].time
+    assert frame.image.shape == frames[1].image.shape
 
 
 def test_synthesis_settings_are_overridden_at_use() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,9 +18,10 @@ _RETAINED: ContextVar[list[Any] | None] = ContextVar("_RETAINED", default=None)
 """Collects the results of `cached` functions within `retain_cached`."""
 
 
-class DeviceAware(nn.Module):
+class DeviceAware(nn.Module, ABC):
     """A network that computes differently on some devices."""
 
+    @abstractmethod
     def on_placed(self, device: torch.device, plain: bool) -> None:
         """Called after the network was moved to `device`.
 
@@ -27,7 +29,6 @@ class DeviceAware(nn.Module):
             device: The new device.
             plain: Whether to use the same reference computation on every device.
         """
-        raise NotImplementedError
 
 
 def is_on_cpu(values: Tensor) -> bool:
