@@ -22,14 +22,14 @@ from quality import Pair, find_pair, means
 from torch import Tensor
 
 import lonepair as lp
-from lonepair.apply.synthesizers import synthesizer_for
-from lonepair.apply.translation import DIRECTIONS
 from lonepair.commands.doctor import cpu_name
 from lonepair.evaluate import Run, open_run
 from lonepair.evaluate.measure import translation_metrics
 from lonepair.media.files import atomic_write, check_writable
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
+from lonepair.render.synthesizers import synthesizer_for
+from lonepair.render.translation import DIRECTIONS
 
 TRAINED: dict[str, dict[str, float]] = {
     "whole": {},

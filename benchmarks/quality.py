@@ -22,13 +22,13 @@ from contest import Entrant, arguments, contest, entrants, find_image, heading, 
 from torch import Tensor
 
 import lonepair as lp
-from lonepair.apply.translation import DIRECTIONS
 from lonepair.evaluate import ReportSection
 from lonepair.evaluate.definitions import format_value
 from lonepair.evaluate.measure import OUTPUT, PUBLISHED, measure_direction
 from lonepair.media.files import atomic_write
 from lonepair.media.image import read_image, write_image
 from lonepair.media.sheet import contact_sheet
+from lonepair.render.translation import DIRECTIONS
 
 PAIRS = ("eggs/bowls", "plant/logs", "letter_s/mosaic", "bricks/cracked", "glyph_r/glyph_s")
 METRICS = ("look", "structure", "copying")

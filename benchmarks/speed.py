@@ -32,10 +32,10 @@ import lonepair as lp
 import lonepair.methods as methods
 from lonepair.api.job import Job
 from lonepair.api.model import Model
-from lonepair.apply.sampling import sample
 from lonepair.commands.doctor import cpu_name
 from lonepair.compute.engine import Engine
 from lonepair.methods.base import Method
+from lonepair.render.sampling import sample
 from lonepair.train.loop import add_stage
 from lonepair.train.step import Steps
 

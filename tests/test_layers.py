@@ -15,6 +15,7 @@ LAYERS = (
     ("media", "losses", "patches"),
     ("metrics", "nets"),
     ("methods",),
+    ("render",),
     ("apply",),
     ("train",),
     ("api",),

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from lonepair.api.fit import fit, fit_pair
     from lonepair.api.job import Job
     from lonepair.api.model import Model, load
-    from lonepair.apply.animation import Animation
-    from lonepair.apply.results import Picture, Samples
-    from lonepair.apply.translation import Translation
     from lonepair.methods import get_method
     from lonepair.methods import names as method_names
     from lonepair.patches.config import SynthesisConfig
+    from lonepair.render.animation import Animation
+    from lonepair.render.results import Picture, Samples
+    from lonepair.render.translation import Translation
     from lonepair.train.events import Report, Watcher
     from lonepair.train.loop import Diverged, Interrupted
     from lonepair.train.options import Options
@@ -46,17 +46,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Animation": "lonepair.apply.animation",
+    "Animation": "lonepair.render.animation",
     "Diverged": "lonepair.train.loop",
     "Interrupted": "lonepair.train.loop",
     "Job": "lonepair.api.job",
     "Model": "lonepair.api.model",
     "Options": "lonepair.train.options",
-    "Picture": "lonepair.apply.results",
+    "Picture": "lonepair.render.results",
     "Report": "lonepair.train.events",
-    "Samples": "lonepair.apply.results",
+    "Samples": "lonepair.render.results",
     "SynthesisConfig": "lonepair.patches.config",
-    "Translation": "lonepair.apply.translation",
+    "Translation": "lonepair.render.translation",
     "Watcher": "lonepair.train.events",
     "fit": "lonepair.api.fit",
     "fit_many": "lonepair.api.batch",

@@ -11,8 +11,6 @@ import torch
 
 import lonepair.media.frames as frames_module
 from conftest import picture
-from lonepair.apply.thumbnails import Thumbnails
-from lonepair.apply.translation import FrameTrace
 from lonepair.commands.main import main
 from lonepair.errors import UserError
 from lonepair.media.container import Frame
@@ -20,6 +18,8 @@ from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.source import open_source
 from lonepair.patches.config import SynthesisConfig
+from lonepair.render.thumbnails import Thumbnails
+from lonepair.render.translation import FrameTrace
 from tiny_models import SIZE, model_of
 
 DARK, BRIGHT = picture(*SIZE) * 0.2 - 0.7, picture(*SIZE, seed=3) * 0.2 + 0.7

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from conftest import picture
-from lonepair.apply.masks import read_mask, soften
 from lonepair.errors import UserError
+from lonepair.render.masks import read_mask, soften
 from tiny_models import OTHER, SIZE, methods_that, model_of
 
 

@@ -18,7 +18,6 @@ import lonepair.methods as methods
 from command_line import tiny_flags
 from conftest import picture
 from lonepair.api.model import load
-from lonepair.apply.sampling import reconstruction
 from lonepair.commands.main import main
 from lonepair.evaluate import Run, open_run
 from lonepair.evaluate.curves import loss_charts
@@ -28,6 +27,7 @@ from lonepair.media.source import open_source
 from lonepair.media.write import ClipWriter
 from lonepair.metrics import copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
 from lonepair.ops.resize import resize
+from lonepair.render.sampling import reconstruction
 from synthetic_images import save_inception_weights
 
 CPU = ["--device", "cpu", "--dtype", "float32", "--threads", "1"]

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from lonepair.apply.animate import Animate
-from lonepair.apply.animation import Animation
 from lonepair.apply.base import Use
 from lonepair.apply.edit import Edit
 from lonepair.apply.harmonize import Harmonize
 from lonepair.apply.inpaint import Inpaint
 from lonepair.apply.paint import Paint
 from lonepair.apply.refine import Refine
-from lonepair.apply.results import Picture, Samples
 from lonepair.apply.retarget import Retarget
 from lonepair.apply.sample import Sample, SampleStageSheet
 from lonepair.apply.superresolve import Superresolve
 from lonepair.apply.translate import Translate, TranslateStageSheet
-from lonepair.apply.translation import Translation
 from lonepair.patches.config import SynthesisConfig
+from lonepair.render.animation import Animation
+from lonepair.render.results import Picture, Samples
+from lonepair.render.translation import Translation
 
 Result = TypeVar("Result")
 

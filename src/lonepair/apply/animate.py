@@ -6,15 +6,16 @@ from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from lonepair.apply.base import SizeInput, TrainedModel, Use, check_start_stage
+from lonepair.apply.base import SizeInput, Use
 from lonepair.lazy import lazy
+from lonepair.render.trained_model import TrainedModel, check_start_stage
 
 if TYPE_CHECKING:
-    from lonepair.apply import animation, sampling
-    from lonepair.apply.animation import Animation
+    from lonepair.render import animation, sampling
+    from lonepair.render.animation import Animation
 else:
-    animation = lazy("lonepair.apply.animation")
-    sampling = lazy("lonepair.apply.sampling")
+    animation = lazy("lonepair.render.animation")
+    sampling = lazy("lonepair.render.sampling")
 
 
 @dataclass(frozen=True)

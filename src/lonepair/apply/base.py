@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from lonepair.errors import UserError, wrong_types
 from lonepair.lazy import lazy
@@ -28,9 +28,9 @@ from lonepair.patches.config import SynthesisConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lonepair.compute.engine import Engine
     from lonepair.media import source
     from lonepair.methods.base import Method
+    from lonepair.render.trained_model import TrainedModel
 else:
     source = lazy("lonepair.media.source")
 
@@ -39,33 +39,6 @@ Result = TypeVar("Result", covariant=True)
 
 MAX_SEED = 2**32 - 1
 """The largest random seed."""
-MODULES_WITHOUT_USE = frozenset(
-    {
-        "animation",
-        "base",
-        "masks",
-        "pipeline",
-        "results",
-        "sampling",
-        "still",
-        "synthesizers",
-        "thumbnails",
-        "translation",
-    }
-)
-"""Modules of this package that hold no use; some of them import torch."""
-
-
-@runtime_checkable
-class TrainedModel(Protocol):
-    """The part of `lonepair.Model` that uses need."""
-
-    @property
-    def method(self) -> Method: ...
-    @property
-    def engine(self) -> Engine: ...
-    @property
-    def settings(self) -> Mapping[str, Any]: ...
 
 
 # -- types of settings ------------------------------------------------------------------------------------------------
@@ -168,8 +141,6 @@ def uses() -> dict[str, type[Use[Any]]]:
     table: dict[str, type[Use[Any]]] = {}
     package = importlib.import_module(__package__ or "lonepair.apply")
     for module in pkgutil.iter_modules(package.__path__):
-        if module.name in MODULES_WITHOUT_USE:
-            continue
         members = vars(importlib.import_module(f"{package.__name__}.{module.name}"))
         for value in members.values():
             if inspect.isclass(value) and issubclass(value, Use) and not inspect.isabstract(value):
@@ -241,18 +212,6 @@ def _mark_of(use: type[Use[Any]], name: str) -> Mark | None:
 def _seed_problems(use: Use[Any]) -> list[str]:
     seed = getattr(use, "seed", 0)
     return [] if 0 <= seed <= MAX_SEED else [f"seed is {seed}: choose 0 to {MAX_SEED}"]
-
-
-def check_start_stage(start_stage: int, method: Method) -> int:
-    """`start_stage`, where the model has it.
-
-    Raises:
-        UserError: with the stages that the model has.
-    """
-    last = method.stage
-    if not 0 <= start_stage <= last:
-        raise UserError(f"start_stage is {start_stage}, the model has {last + 1} stages: choose 0 to {last}")
-    return start_stage
 
 
 def number_problems(use: Use[Any], least: float, most: float, *names: str, unit: str = "") -> list[str]:

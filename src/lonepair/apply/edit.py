@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, ImageOption, TrainedModel, Use, number_problems, read_still
+from lonepair.apply.base import ImageInput, ImageOption, Use, number_problems, read_still
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
+from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
-    from lonepair.apply import masks, results, still
-    from lonepair.apply.results import Picture
     from lonepair.ops import resize
+    from lonepair.render import masks, results, still
+    from lonepair.render.results import Picture
 else:
-    masks = lazy("lonepair.apply.masks")
+    masks = lazy("lonepair.render.masks")
     resize = lazy("lonepair.ops.resize")
-    results = lazy("lonepair.apply.results")
-    still = lazy("lonepair.apply.still")
+    results = lazy("lonepair.render.results")
+    still = lazy("lonepair.render.still")
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,21 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, MaskInput, TrainedModel, Use, number_problems, read_still
+from lonepair.apply.base import ImageInput, MaskInput, Use, number_problems, read_still
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
+from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
     import torch
 
-    from lonepair.apply import masks, results, still
-    from lonepair.apply.results import Picture
+    from lonepair.render import masks, results, still
+    from lonepair.render.results import Picture
 else:
     torch = lazy("torch")
-    masks = lazy("lonepair.apply.masks")
-    results = lazy("lonepair.apply.results")
-    still = lazy("lonepair.apply.still")
+    masks = lazy("lonepair.render.masks")
+    results = lazy("lonepair.render.results")
+    still = lazy("lonepair.render.still")
 
 
 @dataclass(frozen=True)

@@ -5,26 +5,27 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, ImageOption, TrainedModel, Use, read_still
+from lonepair.apply.base import ImageInput, ImageOption, Use, read_still
 from lonepair.lazy import lazy
+from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
     from torch import Tensor
 
-    from lonepair.apply import results, sampling, still
-    from lonepair.apply.results import Picture
     from lonepair.media import values
     from lonepair.ops import arrays, color
+    from lonepair.render import results, sampling, still
+    from lonepair.render.results import Picture
 else:
     torch = lazy("torch")
     Image = lazy("PIL.Image")
     arrays = lazy("lonepair.ops.arrays")
     color = lazy("lonepair.ops.color")
-    results = lazy("lonepair.apply.results")
-    sampling = lazy("lonepair.apply.sampling")
-    still = lazy("lonepair.apply.still")
+    results = lazy("lonepair.render.results")
+    sampling = lazy("lonepair.render.sampling")
+    still = lazy("lonepair.render.still")
     values = lazy("lonepair.media.values")
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, TrainedModel, Use, read_still
+from lonepair.apply.base import ImageInput, Use, read_still
 from lonepair.lazy import lazy
+from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
-    from lonepair.apply import results, still
-    from lonepair.apply.results import Picture
+    from lonepair.render import results, still
+    from lonepair.render.results import Picture
 else:
-    results = lazy("lonepair.apply.results")
-    still = lazy("lonepair.apply.still")
+    results = lazy("lonepair.render.results")
+    still = lazy("lonepair.render.still")
 
 
 @dataclass(frozen=True)

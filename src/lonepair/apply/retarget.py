@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import SizeInput, TrainedModel, Use
+from lonepair.apply.base import SizeInput, Use
 from lonepair.apply.sample import Sample
 from lonepair.lazy import lazy
+from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
-    from lonepair.apply import results
-    from lonepair.apply.results import Picture
+    from lonepair.render import results
+    from lonepair.render.results import Picture
 else:
-    results = lazy("lonepair.apply.results")
+    results = lazy("lonepair.render.results")
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lonepair.apply.base import SizeInput, SynthesisInput, TrainedModel, Use, check_start_stage, check_support
+from lonepair.apply.base import SizeInput, SynthesisInput, Use, check_support
 from lonepair.lazy import lazy
+from lonepair.render.trained_model import TrainedModel, check_start_stage
 
 if TYPE_CHECKING:
-    from lonepair.apply import results, sampling, synthesizers
-    from lonepair.apply.results import Picture, Samples
+    from lonepair.render import results, sampling, synthesizers
+    from lonepair.render.results import Picture, Samples
 else:
-    results = lazy("lonepair.apply.results")
-    sampling = lazy("lonepair.apply.sampling")
-    synthesizers = lazy("lonepair.apply.synthesizers")
+    results = lazy("lonepair.render.results")
+    sampling = lazy("lonepair.render.sampling")
+    synthesizers = lazy("lonepair.render.synthesizers")
 
 
 @dataclass(frozen=True)

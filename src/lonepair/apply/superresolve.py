@@ -6,24 +6,25 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, TrainedModel, Use, read_still
+from lonepair.apply.base import ImageInput, Use, read_still
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
+from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lonepair.apply import results, sampling
-    from lonepair.apply.results import Picture
     from lonepair.ops import color, noise, resize
+    from lonepair.render import results, sampling
+    from lonepair.render.results import Picture
 else:
     torch = lazy("torch")
     color = lazy("lonepair.ops.color")
     noise = lazy("lonepair.ops.noise")
     resize = lazy("lonepair.ops.resize")
-    results = lazy("lonepair.apply.results")
-    sampling = lazy("lonepair.apply.sampling")
+    results = lazy("lonepair.render.results")
+    sampling = lazy("lonepair.render.sampling")
 
 MAX_PIXELS = 8192 * 8192
 """Largest number of pixels of the result, so that a mistyped factor does not exhaust the memory."""

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import SizeInput, SourceInput, SynthesisInput, TrainedModel, Use
+from lonepair.apply.base import SizeInput, SourceInput, SynthesisInput, Use
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
+from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
-    from lonepair.apply import results, synthesizers, translation
-    from lonepair.apply.results import Picture
-    from lonepair.apply.translation import Translation
     from lonepair.media import sheet, sizes, source
+    from lonepair.render import results, synthesizers, translation
+    from lonepair.render.results import Picture
+    from lonepair.render.translation import Translation
 else:
-    results = lazy("lonepair.apply.results")
+    results = lazy("lonepair.render.results")
     sheet = lazy("lonepair.media.sheet")
     sizes = lazy("lonepair.media.sizes")
-    synthesizers = lazy("lonepair.apply.synthesizers")
+    synthesizers = lazy("lonepair.render.synthesizers")
     source = lazy("lonepair.media.source")
-    translation = lazy("lonepair.apply.translation")
+    translation = lazy("lonepair.render.translation")
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def check_synthesis(values: Any) -> None:
     Raises:
         UserError: The method stores no target, or a value is wrong.
     """
-    from lonepair.apply.synthesizers import with_changes
+    from lonepair.render.synthesizers import with_changes
 
     changes = synthesis_changes(values.translation.synthesis)
     own = methods.get_method(values.training.method).synthesis
@@ -164,9 +164,9 @@ def check_synthesis(values: Any) -> None:
 
 def check_files(output: TranslateOutput, size: str, source: Source) -> Path:
     """The file of the translation, after a check of everything that would fail after the training."""
-    from lonepair.apply.translation import output_suffixes
     from lonepair.media.files import check_frames_folder, check_output, next_free
     from lonepair.media.write import ClipWriter
+    from lonepair.render.translation import output_suffixes
 
     parse_size(size, source.size)
     if output.save_frames is not None and not source.is_clip:

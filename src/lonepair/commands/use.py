@@ -27,7 +27,7 @@ from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     from lonepair.api.model import Model
-    from lonepair.apply.results import Samples
+    from lonepair.render.results import Samples
 
 OUTPUTS = {"Picture": ImageOutput, "Samples": FolderOutput, "Animation": ClipOutput}
 """Result of a use -> the part of the form that says where it goes."""

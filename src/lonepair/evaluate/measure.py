@@ -11,8 +11,6 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lonepair.apply.sampling import reconstruction
-from lonepair.apply.translation import DIRECTIONS
 from lonepair.evaluate.runs import Run
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.sizes import working_size
@@ -21,6 +19,8 @@ from lonepair.metrics import copy_map, diversity, look, look_distance, psnr, sif
 from lonepair.metrics.copying import PATCH_SIZE
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
+from lonepair.render.sampling import reconstruction
+from lonepair.render.translation import DIRECTIONS
 
 OUTPUT, PUBLISHED = "output", "published"
 """Names of rows and pictures."""

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 import lonepair.methods as methods
-from lonepair.apply.sampling import reconstruction
 from lonepair.errors import UserError
 from lonepair.media.image import read_image, read_metadata
 from lonepair.methods.single import SingleMethod
 from lonepair.ops.noise import RandomStream
+from lonepair.render.sampling import reconstruction
 from tiny_models import OTHER, methods_that, model_of
 
 
@@ -34,7 +34,7 @@ def test_samples_have_the_requested_size_and_differ(name: str, size: tuple[int, 
 def test_an_image_depends_on_seed_and_index_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(name)
     batch = model.sample(5, seed=3).images["a"]
-    monkeypatch.setattr("lonepair.apply.sampling.BATCH_PIXELS", 1)
+    monkeypatch.setattr("lonepair.render.sampling.BATCH_PIXELS", 1)
     assert torch.allclose(model.sample(5, seed=3).images["a"], batch, atol=1e-5)
     assert torch.allclose(model.sample(2, seed=3).images["a"], batch[:2], atol=1e-5)
     assert not torch.equal(model.sample(1, seed=4).images["a"], model.sample(1, seed=3).images["a"])
@@ -88,7 +88,7 @@ def test_large_samples_computed_in_bands_equal_those_of_one_pass(name: str, monk
     model = model_of(name)
     # Large noise maps have keys of their own, in bands and in one pass.
     monkeypatch.setattr("lonepair.ops.noise.LARGE", 700)
-    monkeypatch.setattr("lonepair.apply.sampling.BATCH_PIXELS", 700)
+    monkeypatch.setattr("lonepair.render.sampling.BATCH_PIXELS", 700)
     full = model.sample(2, size=(60, 50), synthesize=False)
     monkeypatch.setattr("lonepair.nets.growing.LARGE", 700)
     monkeypatch.setattr("lonepair.nets.stagewise.LARGE", 700)

@@ -13,9 +13,6 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lonepair.apply.pipeline import FramePipeline, Prediction
-from lonepair.apply.results import metadata_of, png_bytes
-from lonepair.apply.thumbnails import Thumbnails
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.media.container import Frame
@@ -31,6 +28,9 @@ from lonepair.methods.base import Method
 from lonepair.ops.arrays import to_pil
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.synthesis import SynthesisState
+from lonepair.render.pipeline import FramePipeline, Prediction
+from lonepair.render.results import metadata_of, png_bytes
+from lonepair.render.thumbnails import Thumbnails
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 MOMENTS = 4

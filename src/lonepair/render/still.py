@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.base import TrainedModel, check_start_stage
-from lonepair.apply.results import output_image
 from lonepair.errors import UserError
 from lonepair.media.sizes import fit_inside
 from lonepair.methods.single import SingleMethod
 from lonepair.ops.color import match_channels
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
+from lonepair.render.results import output_image
+from lonepair.render.trained_model import TrainedModel, check_start_stage
 
 
 def start_stage_for(use: str, model: TrainedModel, start_stage: int | None) -> int:

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lonepair.apply.results import metadata_of, output_image, png_bytes
 from lonepair.compute.engine import Engine
 from lonepair.media.container import Frame
 from lonepair.media.files import check_output
@@ -21,6 +20,7 @@ from lonepair.methods.single import SingleMethod
 from lonepair.methods.types import Size
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
+from lonepair.render.results import metadata_of, output_image, png_bytes
 
 Maps = Sequence[Tensor]
 """One map of noise for each stage."""

@@ -11,8 +11,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.results import output_image
-from lonepair.apply.synthesizers import synthesizer_for
 from lonepair.compute.engine import Engine
 from lonepair.media.sizes import working_size
 from lonepair.methods.base import Method
@@ -22,6 +20,8 @@ from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.synthesis import FrameInputs, SynthesisState, Synthesizer
 from lonepair.patches.temporal import estimate_flow, frame_difference
+from lonepair.render.results import output_image
+from lonepair.render.synthesizers import synthesizer_for
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import lonepair.methods as methods
 from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.api.model import Model, load
-from lonepair.apply.synthesizers import can_synthesize, synthesizer_for
 from lonepair.metrics import look_distance
 from lonepair.nets import Exemplar
+from lonepair.render.synthesizers import can_synthesize, synthesizer_for
 from tiny_models import OTHER, SIZE, methods_that, model_of
 
 # Pairs

@@ -9,9 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.apply.base import check_start_stage
-from lonepair.apply.results import output_image
-from lonepair.apply.synthesizers import can_synthesize, synthesizer_for
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.media.sheet import contact_sheet
@@ -21,6 +18,9 @@ from lonepair.methods.types import Size
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
+from lonepair.render.results import output_image
+from lonepair.render.synthesizers import can_synthesize, synthesizer_for
+from lonepair.render.trained_model import check_start_stage
 
 BATCH_PIXELS = 1 << 20
 """Pixels of the finest stage that one batch computes; features take about 500 bytes each. It changes results only by
