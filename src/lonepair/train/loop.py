@@ -122,6 +122,8 @@ def train(
                 if stop and not _is_complete(method, progress):
                     raise Interrupted
 
+            if schedule.steps == 0:
+                save(progress)
             for watcher in watchers:
                 watcher.stage_finished(method)
 
