@@ -97,7 +97,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def pair_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run on a.png and b.png of `here` that the command `translate` made; out.png lies beside it.
+    """The folder of a run on a.png and b.png of `here` that the command `translate` wrote; out.png is beside it.
 
     Tests only read it.
     """

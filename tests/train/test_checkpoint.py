@@ -1,4 +1,4 @@
-"""The model file: what is wrong with one is said in a line, and nothing is ever unpickled or half written."""
+"""The model file: one-line messages for invalid files, no unpickling, and no partly written file."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ DATA = Path(__file__).parents[1] / "data"
 
 
 def stored_picture(height: int, width: int, seed: int) -> torch.Tensor:
-    """The random image (1, 3, h, w) of benchmarks/regression.py from which the stored pictures were made."""
+    """The random image (1, 3, h, w) of benchmarks/regression.py, the input of the stored images."""
     path = Path(__file__).parents[2] / "benchmarks" / "regression.py"
     spec = importlib.util.spec_from_file_location("regression", path)
     assert spec is not None

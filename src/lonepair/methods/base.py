@@ -139,8 +139,8 @@ class Method(ABC):
     def load_model_state(self, tensors: Mapping[str, Tensor]) -> None:
         """Load the result of `model_state` of a method that has as many stages."""
         for name in self.inference_nets:
-            own = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
-            self.nets[name].load_state_dict(own)
+            net_tensors = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
+            self.nets[name].load_state_dict(net_tensors)
 
     @property
     def sizes(self) -> dict[str, list[Size]]:
