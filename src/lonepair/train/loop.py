@@ -102,9 +102,8 @@ def train(
 
                 # Decide what to do after this step.
                 stop, late = should_stop(), clock.share_used() >= 1
-                must_save = (
-                    stop or late or progress.step == schedule.steps or clock.seconds_since_save() >= save_seconds
-                )
+                is_last = progress.step == schedule.steps
+                must_save = stop or late or is_last or clock.seconds_since_save() >= save_seconds
 
                 # Report it. Fetching the losses waits for the device.
                 fetch = must_save or progress.step % FETCH_EVERY == 0
@@ -124,7 +123,7 @@ def train(
                 if stop and not _is_complete(method, progress):
                     raise Interrupted
 
-            if schedule.steps == 0:
+            if schedule.steps == 0:  # no step has saved the stage
                 save(progress)
             for watcher in watchers:
                 watcher.stage_finished(method)
