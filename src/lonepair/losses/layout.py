@@ -34,6 +34,7 @@ def _color_distances(one: Float[Tensor, "b c h w"], other: Float[Tensor, "b2 c h
 
 def correlation(one: Float[Tensor, "*n"], other: Float[Tensor, "*n"]) -> Float[Tensor, ""]:
     """The Pearson correlation of two tables, in [-1, 1]; 0 where one is constant."""
+    # The clamp bounds the gradient where a table is nearly constant, as for a prediction of one color.
     a, b = one - one.mean(), other - other.mean()
     coefficient: Tensor = (a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-3)
     return coefficient

@@ -150,6 +150,7 @@ class Method(ABC):
 
         All updates of a step use the same crops.
         """
+        # Stage 0 is small and has the noise of the full image.
         if self.stage == 0:
             return self.sizes[domain]
         if domain not in inputs.visible:
@@ -163,6 +164,7 @@ class Method(ABC):
         total = 0
         for domain in self.plan.full_sizes:
             h, w = self.plan.sizes(self.window_size[domain])[stage]
+            # As `visible_sizes` decides: crops have the pixels of one square, and stage 0 has none.
             side = self.config.crop_side if stage else 0
             total += side**2 if regions.needs_crops(h * w, side) else h * w
         return total

@@ -17,6 +17,7 @@ def write_log(path: Path) -> Iterator[None]:
     handler = _LogFile(path)
     with _INFO_LEVEL:
         logger.addHandler(handler)
+        # The last line says how the training ended, also after Ctrl-C.
         try:
             yield
             handler.note("training is complete")
