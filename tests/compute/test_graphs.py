@@ -68,6 +68,9 @@ def train(
     return {key: tensor.cpu() for key, tensor in method.nets.state_dict().items()}
 
 
+TRAINED = [name for name in methods.names() if methods.get_method(name).trains]
+
+
 def max_difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     """Return the largest absolute difference between weights of the same name."""
     return max(float((one[key].float() - other[key].float()).abs().max()) for key in one if one[key].numel())
@@ -173,7 +176,7 @@ def test_retained_entries_outlive_their_cache() -> None:
 # -- recorded steps of every method, without a GPU --------------------------------------------------------------------
 
 RECORDED: list[tuple[str, dict[str, Any]]] = [
-    *[(name, {}) for name in methods.names()],
+    *[(name, {}) for name in TRAINED],
     ("structural-analogy", {"clip": True}),
     ("lonepair", {"clip": True}),
     ("consingan", {"large": True, "crop_size": 30, "min_side": 15, "stages": 3}),
@@ -218,7 +221,7 @@ on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 @on_gpu
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize("name", TRAINED)
 def test_graphs_learn_what_direct_steps_learn(name: str) -> None:
     plain, recorded = train(name), train(name, True)
     # Eight steps at 5e-4 differ in the order of sums only.
@@ -228,7 +231,7 @@ def test_graphs_learn_what_direct_steps_learn(name: str) -> None:
 
 
 @on_gpu
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize("name", TRAINED)
 def test_graphs_are_deterministic(name: str) -> None:
     assert max_difference(train(name, True), train(name, True)) == 0
 
@@ -236,7 +239,7 @@ def test_graphs_are_deterministic(name: str) -> None:
 CROPPED: list[tuple[str, dict[str, Any]]] = [
     *[
         (name, {"crop_size": 50, "min_side": 25})
-        for name in methods.names()
+        for name in TRAINED
         if "crop_size" in methods.get_method(name).config_class.setting_names()
     ],
     ("consingan", {"crop_size": 50, "min_side": 25, "task": "retargeting"}),

@@ -239,7 +239,8 @@ def test_model_file_of_2026_11_23_gives_the_values_of_its_time() -> None:
 def test_files_of_todays_format_round_trip(name: str, tmp_path: Path) -> None:
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
     domains = methods.get_method(name).domains
-    model = Job.prepare({d: inputs[d] for d in domains}, name, "standard", tiny(name, steps=1)).run()
+    one_step = {"steps": 1} if methods.get_method(name).trains else {}
+    model = Job.prepare({d: inputs[d] for d in domains}, name, "standard", tiny(name, **one_step)).run()
     path = model.save(tmp_path / "m.safetensors")
     assert read_header(path)["format_version"] == FORMAT_VERSION == 2
     again = load(path, "cpu", "float32")

@@ -38,7 +38,8 @@ class Clock:
         # The remaining time is divided in proportion to the remaining cost of this stage and of the later ones.
         done = steps_done * step_cost(self._method, self._method.stage)
         this, later = self._costs()
-        self._allowed = max(0.0, self._max_seconds - self.seconds()) * (this - done) / (this - done + later)
+        share = (this - done) / (this - done + later) if this - done + later else 1.0  # no steps at all
+        self._allowed = max(0.0, self._max_seconds - self.seconds()) * share
 
     def seconds(self) -> float:
         """Training time so far, over all sessions."""

@@ -101,14 +101,12 @@ def train(
                 progress.step += 1
 
                 # Decide what to do after this step.
-                stop, late = should_stop(), clock.share_used() >= 1
-                must_save = (
-                    stop or late or progress.step == schedule.steps or clock.seconds_since_save() >= save_seconds
-                )
+                stop, late, is_last = should_stop(), clock.share_used() >= 1, progress.step == schedule.steps
+                must_save = stop or late or is_last or clock.seconds_since_save() >= save_seconds
 
                 # Report it. Fetching the losses waits for the device.
-                fetch = must_save or progress.step % FETCH_EVERY == 0
-                values = _fetch_losses(losses, progress) if fetch else None
+                fetches = must_save or progress.step % FETCH_EVERY == 0
+                values = _fetch_losses(losses, progress) if fetches else None
                 progress.seconds = clock.seconds()
                 _report(method, progress, schedule.steps, values, clock.eta(progress.step), watchers)
 
@@ -124,6 +122,8 @@ def train(
                 if stop and not _is_complete(method, progress):
                     raise Interrupted
 
+            if schedule.steps == 0:  # no step has saved the stage
+                save(progress)
             for watcher in watchers:
                 watcher.stage_finished(method)
 
