@@ -66,7 +66,7 @@ def sliced_wasserstein(
     read at the shorter one's quantiles, interpolated. Elnekave and Weiss (GPDM, CVPR 2022) generate images by
     descending this distance.
     """
-    # SWD of GPDM: project all patches by convolution, sort, and compare rank by rank.
+    # GPDM's SWD: project all patches by convolution, sort, and compare rank by rank.
     shorter, longer = (_sorted(_project(image, filters)) for image in (one, other))
     if shorter.shape[1] > longer.shape[1]:
         shorter, longer = longer, shorter
