@@ -34,7 +34,7 @@ def fit_many(fits: Sequence[Callable[[], Model]]) -> list[Model | Exception]:
     stop = threading.Event()
 
     def run(fit: Callable[[], Model]) -> Model | Exception:
-        # Those that wait for a worker when Ctrl-C is pressed.
+        # A training that still waits for its turn when Ctrl-C is pressed does not start.
         if stop.is_set():
             return Interrupted("not started, because the trainings were stopped")
         BATCH_STOP.set(stop)

@@ -101,7 +101,7 @@ def _read_input(folder: RunFolder, domain: str, model: Model) -> Tensor:
             f"{path}: is missing, as in runs of earlier versions; the command that trained it, with --resume, adds it"
         )
     image = match_channels(read_image(path), model.method.plan.channels)
-    # A run that was trained again with other settings, or a picture that somebody replaced.
+    # They differ if the picture was replaced, or if the run was trained again with other settings.
     (h, w), (trained_h, trained_w) = image.shape[-2:], model.method.plan.full_sizes[domain]
     if (h, w) != (trained_h, trained_w):
         raise UserError(

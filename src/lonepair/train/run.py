@@ -92,7 +92,7 @@ class RunFolder:
 
         if re.search(r"-\d+$", path.name) and has_settings(path):
             return cls(path)
-        # Numbered runs beside `path`, the latest first.
+        # `path` and its numbered siblings; the last one with these settings is the run.
         siblings = path.parent.glob(f"{glob.escape(path.name)}-*")
         numbered = [p for p in siblings if re.fullmatch(r"-([2-9]|[1-9]\d+)", p.name[len(path.name) :])]
         runs = [p for p in (path, *natural_order(numbered)) if cls(p)._config.is_file()]
@@ -241,7 +241,7 @@ class RunFolder:
                     raise ValueError("its checksum does not match")
             yield torch.load(self._state, map_location="cpu", weights_only=True)
         except Exception as error:
-            # Any error: a damaged archive raises many kinds.
+            # Any error: an incomplete archive raises errors of many kinds.
             first = (str(error).splitlines() or [type(error).__name__])[0][:100]
             if isinstance(error, pickle.UnpicklingError):  # torch's message advises to load it unsafely
                 first = "it is incomplete, or holds more than numbers"

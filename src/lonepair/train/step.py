@@ -141,7 +141,7 @@ class Steps:
         # Forward in the engine's precision.
         with self._engine.autocast():
             losses = self._method.losses(player, inputs)
-        # Backward in float32.
+        # Backward and update; weights, optimizer and the sum of the losses are float32.
         optimizer.zero_grad(set_to_none=True)
         # Differentiate by this player's parameters only: the generator's update does not need the critics' gradients.
         torch.stack([value.float() for value in losses.values()]).sum().backward(inputs=_parameters(optimizer))  # type: ignore[no-untyped-call]
