@@ -33,7 +33,7 @@ TYPE_DOCS = {
     "SourceInput": "A path, folder of frames, PIL image, array, or tensor (n, c, h, w) in [-1, 1].",
     "SynthesisInput": "A `SynthesisConfig`, or a mapping of the fields to change.",
 }
-"""Name of a marked type -> what a caller may give."""
+"""Name of a marked type -> the values that a caller may pass."""
 RESULT_MODULES = {"Picture": "results", "Samples": "results", "Animation": "animation", "Translation": "translation"}
 """Result of a use -> module of `lonepair.render`."""
 

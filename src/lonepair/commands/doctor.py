@@ -1,7 +1,7 @@
-"""The command `doctor`: examines the machine, says what a training uses of it, and names a remedy for each problem.
+"""The command `doctor`: examines the machine, names the devices that a training uses, and a remedy for each problem.
 
-It must also answer on machines where something is broken, so each section is independent, and one that fails reports
-that in its own line. torch is imported inside the functions, so that importing this module is fast.
+It must also run on machines with a broken installation. So each section is independent, and one that fails reports its
+error in its own line. torch is imported inside the functions, so that importing this module is fast.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def run_doctor(_: Doctor) -> int:
 
 
 def report(sections: Mapping[str, Section]) -> Iterator[Row]:
-    """All rows of `sections`, in order; a section that fails becomes one row that says so.
+    """All rows of `sections`, in order; a section that fails becomes one row with its error.
 
     Args:
         sections: Label of the row in case of an error -> the section.
@@ -66,7 +66,7 @@ def report(sections: Mapping[str, Section]) -> Iterator[Row]:
 
 
 def print_report(sections: Mapping[str, Section]) -> None:
-    """Print the rows of `sections`, aligned, each as soon as it is known. A repeated label is printed once."""
+    """Print the rows of `sections`, aligned, each as soon as it is computed. A repeated label is printed once."""
     last = ""
     for label, text in report(sections):
         print(f"{'' if label == last else label:<14}{text}", flush=True)
@@ -98,7 +98,7 @@ def version_rows() -> Iterator[Row]:
             yield package, importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             yield package, _problem("is not installed", f"install it: pip install {package}")
-    with contextlib.suppress(ImportError):  # the row of av says so
+    with contextlib.suppress(ImportError):  # the row of av reports it
         import av
 
         libraries = (f"{name} {'.'.join(map(str, v))}" for name, v in sorted(av.library_versions.items()))

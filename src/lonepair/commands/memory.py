@@ -30,7 +30,7 @@ def bytes_needed(longest_side: int) -> int:
 def free_memory() -> int | None:
     """Bytes that a program can get without swapping; None where the system does not say.
 
-    A container's limit (cgroup v2) counts where it is lower than what the machine has.
+    A container's limit (cgroup v2) counts if it is lower than the machine's free memory.
     """
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()

@@ -1,6 +1,7 @@
 """Layout losses: tables of color distances within an image, and their correlation with those of another image.
 
-Two images have one layout if pixels that are alike in one are alike in the other, whatever their colors.
+Two images have the same layout if pixels with similar colors in one have similar colors in the other. The colors
+themselves may differ.
 """
 
 import torch

@@ -72,7 +72,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise UserError(f"{path}: the image is larger than {limit / 1e6:.0f} megapixels; make it smaller") from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, ArithmeticError, KeyError) as error:
-        # Pillow's decoders raise different errors for data they cannot decode; this list is what they were seen to use.
+        # Pillow's decoders raise different errors for data they cannot decode; these are the observed ones.
         raise _undecodable(path, error) from error
 
 

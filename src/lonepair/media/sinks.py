@@ -173,7 +173,7 @@ def _x264() -> tuple[str, dict[str, str]]:
 
 
 class AnimatedSink(FrameSink):
-    """Collects frames for a GIF, WebP or APNG, and writes it at the end: Pillow needs all durations at once."""
+    """Collects frames for a GIF, WebP or APNG and writes it at the end, because Pillow needs all durations first."""
 
     def __init__(self, path: Path, rate: Fraction, comment: str) -> None:
         """`path` is the file, `rate` the average frames per second, `comment` the text for the file's comment."""

@@ -137,7 +137,7 @@ class Method(ABC):
         }
 
     def load_model_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load the result of `model_state` of a method that has as many stages."""
+        """Load the result of `model_state` of a method with the same number of stages."""
         for name in self.inference_nets:
             net_tensors = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
             self.nets[name].load_state_dict(net_tensors)

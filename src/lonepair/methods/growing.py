@@ -53,7 +53,7 @@ def generator_parameter_counts(growth: GrowthConfig, width: int, channels: int, 
 def step_work(method: Method, critic_steps: int, stage: int) -> float:
     """Cost of a step at `stage` in the unit of `Schedule.work`, for a method with one generator and critic per domain.
 
-    Each step generates images through all stages. A critic update costs about as much as a stage with as many pixels
+    Each step generates images through all stages. A critic update costs about as much as one stage of the same size
     (measured).
     """
     # Generator: the pixels of all its stages. Critic: those of the newest stage, in each of its updates.

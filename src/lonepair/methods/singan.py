@@ -21,7 +21,7 @@ With `as_released`:
 
 Our departures:
 - Resizing is torch's antialiased bicubic at exact sizes in float32. The released code goes through 8 bits, and crops a
-  pixel where its sizes disagree; a size that is a whole number but for rounding errors may be a pixel larger there.
+  pixel where its sizes disagree. There, a size that is an integer up to rounding errors may be a pixel larger.
 - `paint` takes its palette from the reconstruction, and does not train the model again on images of few colors.
 """
 

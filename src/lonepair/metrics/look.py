@@ -1,7 +1,7 @@
 """Look: how close an image's patch distribution is to the target's. Range [0, ∞), lower is closer.
 
-The *look* of an image is the distribution of its small patches: which patches it has, and how often, wherever they
-are. `look_distance` is the distance between two such distributions, after Karras et al. (ICLR 2018, sec. 5). `look`
+The *look* of an image is the distribution of its small patches: which patches it has, and how often; positions do not
+count. `look_distance` is the distance between two such distributions, after Karras et al. (ICLR 2018, sec. 5). `look`
 divides it by the distance of the untranslated source, so that the values of different pairs have one scale.
 """
 

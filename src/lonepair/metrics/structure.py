@@ -1,4 +1,4 @@
-"""Structure: whether the output has the layout of the source, whatever its colors. Range [-1, 1], higher is closer."""
+"""Structure: whether the output has the layout of the source; colors do not count. Range [-1, 1], higher is closer."""
 
 from jaxtyping import Float
 from torch import Tensor

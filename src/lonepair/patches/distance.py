@@ -1,4 +1,4 @@
-"""Distances between the patch distributions of two images: they compare materials, whatever their positions."""
+"""Distances between the patch distributions of two images: they compare materials, not positions."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class PatchDistribution:
             if nearest_weight:
                 terms.append(_NearestTerm(nearest_weight, patch_size, target, border_weight))
             self._scales.append(terms)
-            # With a border channel even the few patches of a very small image differ: they say what is above what.
+            # With a border channel even the few patches of a very small image differ, by their position in it.
             if min(target.shape[-2:]) < (3 if border_weight else 6) * patch_size:
                 break
             target = _halve(target)

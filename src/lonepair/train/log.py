@@ -1,4 +1,4 @@
-"""log.txt of a run: what the package reports while it trains, and how the training ended."""
+"""log.txt of a run: the package's messages during the training, and how the training ended."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Steps:
             engine: Where the steps are computed.
             seed: Seed of the training.
             states: Player -> optimizer state to continue from, as `state` returns it.
-            new_recorder: Returns what records and replays a group's steps; None for what the engine does.
+            new_recorder: Returns a recorder of a group's steps for the device; None for the engine's own choice.
         """
         self._method, self._levels, self._engine, self._seed = method, levels, engine, seed
         schedule = method.schedule(method.stage)
