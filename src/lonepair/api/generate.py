@@ -8,6 +8,7 @@ Run it after a change of a use. A test fails where the module and the uses diffe
 from __future__ import annotations
 
 import dataclasses
+import json
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,7 +72,8 @@ def _imports(methods: str) -> str:
     standard = ["from abc import ABC, abstractmethod"]
     if "Mapping[" in methods:
         standard.append("from collections.abc import Mapping")
-    standard.append(f"from typing import {'Any, ' if 'Any]' in methods else ''}TypeVar")
+    typing_names = [name for name, text in (("Any", "Any]"), ("Literal", "Literal[")) if text in methods]
+    standard.append(f"from typing import {', '.join([*typing_names, 'TypeVar'])}")
     lines = {"from lonepair.apply.base import Use"}
     if "SynthesisConfig" in methods:
         lines.add("from lonepair.patches.config import SynthesisConfig")
@@ -123,8 +125,10 @@ def _parameter(field: dataclasses.Field[Any]) -> str:
     kind = str(field.type)
     for name, python_type in PYTHON_TYPES.items():
         kind = kind.replace(name, python_type)
-    has_default = field.default is not dataclasses.MISSING
-    return f"{field.name}: {kind}" + (f" = {field.default!r}" if has_default else "")
+    if field.default is dataclasses.MISSING:
+        return f"{field.name}: {kind}"
+    default = json.dumps(field.default) if isinstance(field.default, str) else repr(field.default)
+    return f"{field.name}: {kind} = {default}"
 
 
 def _call(prefix: str, name: str, parts: list[str], suffix: str) -> Iterator[str]:

@@ -5,14 +5,10 @@ They need no training. It imports no torch, so that the command line can show ev
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-TextureSize = float | Literal["auto"]
-Tone = Literal["auto", "keep", "swap"]
-
-DEFAULT_STRUCTURE = 0.5
+DEFAULT_STRUCTURE = 0.25
 """The value of `structure` that was best over the pairs of docs/results/dials.md."""
 MIN_TEXTURE_SIZE, MAX_TEXTURE_SIZE = 0.05, 20.0
 
@@ -23,11 +19,11 @@ class Dials:
 
     structure: float = DEFAULT_STRUCTURE
     """How fine the source's edges are kept, 0 to 1. 0: large masses only."""
-    texture_size: TextureSize = "auto"
+    texture_size: float | Literal["auto"] = "auto"
     """Size of the target's texture in the output; 1: pixel for pixel."""
     colour: float = 1.0
     """From the source's colors, 0, to the target's, 1."""
-    tone: Tone = "auto"
+    tone: Literal["auto", "keep", "swap"] = "auto"
     """Whether light areas of the source stay light."""
     strength: float = 1.0
     """From the source itself, 0, to the translation, 1."""
@@ -57,9 +53,3 @@ class Dials:
         if self.texture_size == "auto":
             return min(1.0, output_side / target_side)
         return float(self.texture_size)
-
-    def detail_side(self, output_side: int, coarse_side: float) -> float:
-        """Longest side in pixels at which the source's edges are kept: geometric from `coarse_side` to the output's."""
-        if output_side <= coarse_side:
-            return float(output_side)
-        return coarse_side * math.exp(self.structure * math.log(output_side / coarse_side))

@@ -1,13 +1,12 @@
 """The guide of patch synthesis: the networks' coarse prediction with the fine edges of the source.
 
-A guided filter (He, Sun and Tang, Guided Image Filtering, ECCV 2010) models the prediction as a local affine function of
-the source at the networks' resolution, and applies that function to the source at any larger size. The result has the
-prediction's colors and the source's edges, with the right sign where light became dark.
+A guided filter (He, Sun and Tang, Guided Image Filtering, ECCV 2010) models the prediction as a local affine function
+of the source at the networks' resolution, and applies that function to the source at any larger size. The result has
+the prediction's colors and the source's edges, with the right sign where light became dark.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.ops.blur import gaussian_blur, reduce_and_enlarge
 from lonepair.ops.resize import resize_image
+from lonepair.patches.config import SynthesisConfig
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class AffineMap:
 
     def apply(self, source: Float[Tensor, "1 c h2 w2"]) -> Float[Tensor, "1 c h2 w2"]:
         """The function of `source` at any size, clamped to [-1, 1]."""
-        size = (source.shape[-2], source.shape[-1])
-        channels = source.shape[1]
-        matrix = F.interpolate(self.matrix, size, mode="bilinear", align_corners=False)
-        offset = F.interpolate(self.offset, size, mode="bilinear", align_corners=False)
-        mapped = (matrix.unflatten(1, (channels, channels)) * source[:, None]).sum(2)
-        return (mapped + offset).clamp(-1, 1)
+        size, channels = (source.shape[-2], source.shape[-1]), source.shape[1]
+        # One output channel at a time: all matrices of a large image would take several times its memory.
+        rows = []
+        for row, offset in zip(torch.split(self.matrix, channels, 1), torch.split(self.offset, 1, 1), strict=True):
+            weights = F.interpolate(row, size, mode="bilinear", align_corners=False)
+            rows.append((weights * source).sum(1, keepdim=True))
+            rows[-1] += F.interpolate(offset, size, mode="bilinear", align_corners=False)
+        return torch.cat(rows, 1).clamp(-1, 1)
 
 
 def fit_affine_map(
@@ -58,7 +61,8 @@ def fit_affine_map(
     source_mean, prediction_mean = mean(source), mean(prediction)
     own = mean(products(source, source)) - products(source_mean, source_mean)
     cross = mean(products(prediction, source)) - products(prediction_mean, source_mean)
-    own, cross = (values.unflatten(1, (channels, channels)).permute(0, 3, 4, 1, 2) for values in (own, cross))
+    shape = (*source.shape[-2:], channels, channels)
+    own, cross = (values.permute(0, 2, 3, 1).reshape(1, *shape) for values in (own, cross))
     identity = torch.eye(channels, device=source.device, dtype=source.dtype)
     matrix = torch.linalg.solve(own + damping * identity, cross, left=False).permute(0, 3, 4, 1, 2)
     offset = prediction_mean - (matrix * source_mean[:, None]).sum(2)
@@ -92,7 +96,8 @@ def _color_covariance(image: Tensor, floor: float) -> Float[Tensor, "c c"]:
 def _matrix_power(matrix: Float[Tensor, "c c"], exponent: float) -> Float[Tensor, "c c"]:
     """A power of a symmetric matrix without negative eigenvalues."""
     values, vectors = torch.linalg.eigh(matrix)
-    return vectors * values.clamp(min=1e-12) ** exponent @ vectors.T
+    power: Tensor = vectors * values.clamp(min=1e-12).pow(exponent) @ vectors.T
+    return power
 
 
 def tone_sign(source: Float[Tensor, "1 c h w"], prediction: Float[Tensor, "1 c h w"]) -> float:
@@ -104,12 +109,70 @@ def tone_sign(source: Float[Tensor, "1 c h w"], prediction: Float[Tensor, "1 c h
     return -1.0 if float((light * other).sum()) < 0 else 1.0
 
 
-def gaussian_blur(image: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b c h w"]:
-    """`image` after a Gaussian of standard deviation `sigma` pixels; beyond the border the border repeats."""
-    radius = max(1, math.ceil(3 * sigma))
-    offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
-    kernel = torch.exp(-offsets.square() / (2 * sigma**2))
-    kernel = (kernel / kernel.sum()).expand(image.shape[1], 1, -1)
-    groups = image.shape[1]
-    image = F.conv2d(F.pad(image, [radius, radius, 0, 0], mode="replicate"), kernel[:, :, None, :], groups=groups)
-    return F.conv2d(F.pad(image, [0, 0, radius, radius], mode="replicate"), kernel[..., None], groups=groups)
+def source_transfer(
+    network_input: Float[Tensor, "1 c h w"], prediction: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2 w2"]
+) -> Float[Tensor, "c c"]:
+    """The matrix by which a guide maps the source's fine edges: `color_transfer` with the sign of the tone.
+
+    All frames of a scene share it, so that edges do not flicker.
+    """
+    return tone_sign(network_input, prediction) * color_transfer(network_input, target)
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What a synthesis starts from and keeps to: the networks' prediction and, by `structure`, the source's edges."""
+
+    prediction: Float[Tensor, "1 c h w"]
+    """In [-1, 1], at the networks' resolution."""
+    source: Float[Tensor, "1 c h2 w2"]
+    """The translated image in [-1, 1], at the output's size."""
+    structure: float
+    """How much of the source's edges is kept, 0 to 1."""
+    affine: AffineMap
+    transfer: Float[Tensor, "c c"]
+    """Colors of the source to those of the target, with the sign of the tone (`color_transfer`, `tone_sign`)."""
+    transfer_side: int
+    """Shapes finer than this, in pixels on the longest side, follow `transfer`; larger ones the local map."""
+
+    @staticmethod
+    def fit(
+        network_input: Float[Tensor, "1 c h w"],
+        prediction: Float[Tensor, "1 c h w"],
+        source: Float[Tensor, "1 c h2 w2"],
+        transfer: Float[Tensor, "c c"],
+        structure: float,
+        config: SynthesisConfig,
+    ) -> Guide:
+        """The guide of one image.
+
+        Args:
+            network_input: The source at the networks' resolution.
+            prediction: What the networks made of it.
+            source: The source at the output's size.
+            transfer: The result of `source_transfer`.
+            structure: How much of the source's edges is kept, 0 to 1.
+            config: Settings of the fit.
+        """
+        affine = fit_affine_map(network_input, prediction, config.guide_sigma, config.guide_damping)
+        return Guide(prediction, source, structure, affine, transfer, config.guide_transfer_side)
+
+    def guided(self, size: tuple[int, int]) -> Float[Tensor, "1 c h3 w3"]:
+        """The target's colors with the source's edges at (h, w) `size`, in [-1, 1].
+
+        The networks ignore much that is fine, such as a face's features, and the local map with them. So the fine band
+        of the source takes the map of all colors instead.
+        """
+        source = resize_image(self.source, size)
+        fine = source - reduce_and_enlarge(source, self.transfer_side / max(size))
+        mapped = torch.einsum("ij,bjhw->bihw", self.transfer, fine)
+        return (self.affine.apply(source - fine) + mapped).clamp(-1, 1)
+
+    def start(self, size: tuple[int, int], guided: Float[Tensor, "1 c h3 w3"]) -> Float[Tensor, "1 c h3 w3"]:
+        """The image that synthesis starts from at (h, w) `size`: the prediction, from `structure` 0.5 on the guide.
+
+        Args:
+            guided: The result of `guided` at this size.
+        """
+        prediction = resize_image(self.prediction, size)
+        return torch.lerp(prediction, guided, min(1.0, 2 * self.structure))
