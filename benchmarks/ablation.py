@@ -1,11 +1,11 @@
-"""Ablation of `lonepair`: look, structure and copying without each of its parts, over pairs and both directions.
+"""Measures what each part of `lonepair` contributes: look, structure and copying without it, in both directions.
 
     python benchmarks/ablation.py DATA [--pairs A/B ...] [--variants NAME ...] [--minutes 4] [--out FOLDER]
 
-DATA as for quality.py. An existing run in FOLDER is used again. FOLDER/ablation.md has the table, FOLDER/A-B.png the
-pictures. Two variants need no training of their own: `unfinished` is the full model's prediction without patch
-synthesis; `patches alone` is patch synthesis of the untranslated source, with its colors matched to the target's mean
-and contrast.
+DATA is a folder as for quality.py. An existing run in FOLDER is used again. FOLDER/ablation.md has the table,
+FOLDER/A-B.png the images of a pair. `full` is the method as it is. Two variants use its run: `networks alone` is the
+prediction without patch synthesis; `patches alone` is patch synthesis of the untranslated source, with its colors
+matched to the target's mean and contrast.
 """
 
 from __future__ import annotations
@@ -32,21 +32,24 @@ from lonepair.render.synthesizers import synthesizer_for
 from lonepair.render.translation import DIRECTIONS
 
 TRAINED: dict[str, dict[str, float]] = {
-    "whole": {},
+    "full": {},
     "no nearest": {"lambda_nearest": 0.0},
     "no detail": {"lambda_detail": 0.0},
     "no structure": {"lambda_structure": 0.0},
     "no rarity": {"lambda_rarity": 0.0},
-    "neither": {"lambda_structure": 0.0, "lambda_rarity": 0.0},
+    "no structure, no rarity": {"lambda_structure": 0.0, "lambda_rarity": 0.0},
     "structure 0.1": {"lambda_structure": 0.1},
     "structure 1": {"lambda_structure": 1.0},
 }
-UNTRAINED = ("unfinished", "patches alone")
+"""Variant with a training of its own -> settings that it changes."""
+UNTRAINED = ("networks alone", "patches alone")
+"""Variants that use the run of `full`."""
 
 
 def run_of(pair: Pair, variant: str, args: argparse.Namespace) -> Run:
-    """The run of `variant`: trained now, resumed, or used again."""
-    name = f"{pair.name}-{variant}-{args.preset}-{args.minutes:g}min-{args.seed}".replace("/", "-").replace(" ", "-")
+    """Train the variant `variant` on `pair`, or resume or reuse its run."""
+    name = f"{pair.name}-{variant}-{args.preset}-{args.minutes:g}min-{args.seed}"
+    name = name.replace("/", "-").replace(" ", "-").replace(",", "")
     folder: Path = args.out / "runs" / name
     settings = {
         "seed": args.seed,
@@ -67,19 +70,21 @@ def run_of(pair: Pair, variant: str, args: argparse.Namespace) -> Run:
 
 
 def output_of(run: Run, variant: str, direction: str) -> Tensor:
-    """The run's source, translated as `variant` defines."""
+    """The translation of the run's source in `direction` by `variant`."""
     source, target = run.inputs[direction[0]], run.inputs[direction[-1]]
     if variant == "patches alone":
-        spread = target.std((2, 3), keepdim=True) / source.std((2, 3), keepdim=True).clamp(min=1e-3)
-        matched = (source - source.mean((2, 3), keepdim=True)) * spread + target.mean((2, 3), keepdim=True)
-        return synthesizer_for(run.model.method, direction[-1]).synthesize(matched.clamp(-1, 1)).image
-    output = run.model.translate(source, reverse=direction == DIRECTIONS[1], synthesize=variant != "unfinished").image
+        # Mean and contrast of each channel become the target's.
+        contrast = target.std((2, 3), keepdim=True) / source.std((2, 3), keepdim=True).clamp(min=1e-3)
+        image = (source - source.mean((2, 3), keepdim=True)) * contrast + target.mean((2, 3), keepdim=True)
+        return synthesizer_for(run.model.method, direction[-1]).synthesize(image.clamp(-1, 1)).image
+    is_reverse, synthesize = direction == DIRECTIONS[1], variant != "networks alone"
+    output = run.model.translate(source, reverse=is_reverse, synthesize=synthesize).image
     assert output is not None
     return output
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and measure; the table and the pictures are written after each pair."""
+    """Train and measure pair by pair; the table and the images are written after each pair."""
     args.out.mkdir(parents=True, exist_ok=True)
     check_writable(args.out)
     values: dict[str, dict[str, dict[str, float]]] = {variant: {} for variant in args.variants}
@@ -87,10 +92,10 @@ def run(args: argparse.Namespace) -> int:
         sheet: dict[str, list[tuple[str, Tensor]]] = {}
         for variant in args.variants:
             print(f"{pair.name}, {variant}", file=sys.stderr, flush=True)
-            trained = run_of(pair, "whole" if variant in UNTRAINED else variant, args)
+            variant_run = run_of(pair, "full" if variant in UNTRAINED else variant, args)
             for direction in DIRECTIONS:
-                source, target = trained.inputs[direction[0]], trained.inputs[direction[-1]]
-                output = output_of(trained, variant, direction)
+                source, target = variant_run.inputs[direction[0]], variant_run.inputs[direction[-1]]
+                output = output_of(variant_run, variant, direction)
                 values[variant][pair.title(direction)] = translation_metrics(output, target, source)
                 sheet.setdefault(direction, [("source", source), ("target", target)]).append((variant, output))
         write_image(args.out / f"{pair.name.replace('/', '-')}.png", contact_sheet([*sheet.values()]), overwrite=True)
@@ -114,8 +119,8 @@ def run(args: argparse.Namespace) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--pairs", nargs="+", default=["eggs/bowls", "plant/logs"])
+    parser.add_argument("data", type=Path, help="folder of the input images")
+    parser.add_argument("--pairs", nargs="+", default=["eggs/bowls", "plant/logs"], metavar="A/B")
     parser.add_argument("--variants", nargs="+", default=[*TRAINED, *UNTRAINED], choices=[*TRAINED, *UNTRAINED])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--preset", default="draft")

@@ -1,8 +1,8 @@
-"""Run every case of `tests/commands/bad_input_cases.py` and print the lines as a Markdown table.
+"""Runs every case of `tests/commands/bad_input_cases.py` and prints the messages as a Markdown table.
 
     python benchmarks/bad_inputs.py > docs/results/bad-inputs.md
 
-The exit status is 1 if a case gives a traceback, more than one line, another status than 2, or changes a file.
+The exit status is 1 if a case gives a traceback, several lines or a status other than 2, or changes a file.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from refusals import make_material, run
 from command_line import TINY_FLAGS
 
 HEADER = """\
-# Bad inputs, and the one line that each gives
+# Bad inputs and their messages
 
-`python benchmarks/bad_inputs.py`, {today}, on a CPU. The cases are in `tests/commands/bad_input_cases.py`, and the test
+`python benchmarks/bad_inputs.py`, {today}, on a CPU. The cases are in `tests/commands/bad_input_cases.py`; the test
 suite runs them, too. Each case is a command line, or a Python expression that raises `lonepair.UserError`. Every
 training has these flags, if its method has them, before those that the table shows:
 
 `{tiny}`
 
-Checked for each case: the exit status is 2, there is one line and no traceback, and no file appeared, changed or
-disappeared. A case marked * begins a training and then fails: messages of the training precede the line, and the run's
-folder remains, without partly written files.
+Each case is checked for an exit status of 2, a message of one line without a traceback, and no file that appeared,
+changed or disappeared. A case marked * begins a training and then fails: messages of the training precede the line, and
+the run's folder remains, without partly written files.
 
-| case | command or call | exit status | the line |
+| case | command or call | exit status | message |
 | --- | --- | --- | --- |"""
 
 
-def short(text: str) -> str:
-    """`text` for a cell of the table: words of 300 letters shortened, bars escaped."""
+def to_cell(text: str) -> str:
+    """`text` as a cell of the table: words of 300 letters are shortened, bars are escaped."""
     for letter in "ao":
         text = text.replace(letter * 300, f"{letter * 3}...{letter * 3}")
     return text.replace("|", "\\|")
 
 
 def main() -> int:
-    """Print the table; returns 0 if every case is refused as it should be."""
+    """Print the table; returns 0 if no case has a fault."""
     torch.set_num_threads(1)
     faults, skipped = [], []
     print(HEADER.format(tiny=" ".join(TINY_FLAGS), today=date.today().isoformat()))
@@ -65,11 +65,11 @@ def main() -> int:
                 continue
             mark = " *" if case.may_change else ""
             line = outcome.lines[-1] if outcome.lines else ""
-            print(f"| {case.name}{mark} | `{short(case.call)}` | {outcome.status} | {short(line)} |")
+            print(f"| {case.name}{mark} | `{to_cell(case.call)}` | {outcome.status} | {to_cell(line)} |")
             faults += [f"{case.name}: {fault}" for fault in outcome.faults(case)]
     print(f"\n{len(CASES) - len(skipped)} cases, {len(faults)} faults.")
     for text in skipped:
-        print(f"\nNot tried on this machine: {text}.")
+        print(f"\nNot run on this machine: {text}.")
     for text in faults:
         print(text, file=sys.stderr)
     return 1 if faults else 0

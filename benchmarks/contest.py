@@ -44,28 +44,35 @@ class Entrant:
 
 def entrants(args: argparse.Namespace) -> list[Entrant]:
     """Return every method with every limit."""
-    one = len(args.minutes) == 1
+    has_one_limit = len(args.minutes) == 1
     return [
-        Entrant(method, minutes, method if one else f"{method}, {minutes:g} min")
+        Entrant(method, minutes, method if has_one_limit else f"{method}, {minutes:g} min")
         for method in args.methods
         for minutes in args.minutes
     ]
 
 
-def arguments(about: str, domains: int, minutes: float, out: str) -> argparse.ArgumentParser:
-    """Return a parser with the options of a benchmark of the methods that have `domains` domains."""
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+def argument_parser(description: str, domains: int, minutes: float, out: str) -> argparse.ArgumentParser:
+    """Return a parser with the options that all comparisons share.
+
+    Args:
+        description: First text of `--help`.
+        domains: Number of domains of the methods that take part: 1 for one image, 2 for a pair.
+        minutes: Default limit of training time.
+        out: Default folder of runs and results.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     suitable = [name for name in methods.names() if len(methods.get_method(name).domains) == domains]
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--methods", nargs="+", default=suitable, choices=suitable)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("data", type=Path, help="folder of the input images")
+    parser.add_argument("--methods", nargs="+", default=suitable, choices=suitable, help="methods to compare")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="random seeds; each is one run")
     parser.add_argument("--minutes", nargs="+", type=float, default=[minutes], help="limits of training time")
-    parser.add_argument("--preset", default="draft")
-    parser.add_argument("--side", type=int, default=128, help="longest side in pixels at which pictures are measured")
-    parser.add_argument("--max-side", type=int, default=0, help="of the finest stage, in place of the preset's")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path(out))
+    parser.add_argument("--preset", default="draft", help="preset of every method")
+    parser.add_argument("--side", type=int, default=128, help="longest side in pixels at which images are measured")
+    parser.add_argument("--max-side", type=int, default=0, help="longest side of the finest stage; 0: the preset's")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's number")
+    parser.add_argument("--out", type=Path, default=Path(out), help="folder of runs and results")
     return parser
 
 
@@ -88,7 +95,7 @@ def run_of(fit: Callable[..., Any], name: str, entrant: Entrant, seed: int, args
     return open_run(folder, lambda path: lp.load(path, args.device, threads=args.threads))
 
 
-def contest(
+def compare(
     args: argparse.Namespace,
     inputs: Sequence[T],
     measure: Callable[[T, Entrant, int], None],
@@ -99,31 +106,31 @@ def contest(
     Args:
         args: The command's options.
         inputs: Names of the inputs, or the inputs themselves.
-        measure: Trains and measures one run.
+        measure: Trains and measures one run, for an input, an entrant and a seed.
         on_input_end: Writes results; called after each input with the names of the runs that diverged so far.
     """
     args.out.mkdir(parents=True, exist_ok=True)
     check_writable(args.out)
     diverged: list[str] = []
-    for each in inputs:
+    for item in inputs:
         for entrant in entrants(args):
             for seed in args.seeds:
-                title = f"{each}, {entrant.name}, seed {seed}"
+                title = f"{item}, {entrant.name}, seed {seed}"
                 print(title, file=sys.stderr, flush=True)
                 try:
-                    measure(each, entrant, seed)
+                    measure(item, entrant, seed)
                 except Diverged as error:
-                    print(f"{_own_name()}: {title}: {error}", file=sys.stderr, flush=True)
+                    print(f"{_script_name()}: {title}: {error}", file=sys.stderr, flush=True)
                     diverged.append(title)
-        on_input_end(each, diverged)
+        on_input_end(item, diverged)
     return 0
 
 
 def find_image(folder: Path, stem: str) -> Path:
-    """Return the file of the picture `stem` in `folder`.
+    """Return the file of the image `stem` in `folder`.
 
     Raises:
-        UserError: There is none.
+        UserError: `folder` has neither `stem`.jpg nor `stem`.png.
     """
     files = [file for suffix in (".jpg", ".png") if (file := folder / f"{stem}{suffix}").is_file()]
     if not files:
@@ -131,8 +138,8 @@ def find_image(folder: Path, stem: str) -> Path:
     return files[0]
 
 
-def shown_at(file: Path, side: int, channels: int) -> Tensor:
-    """Read a picture at the size at which it is measured: at most `side` pixels on its longest side."""
+def read_at(file: Path, side: int, channels: int) -> Tensor:
+    """Read an image at the size at which it is measured: at most `side` pixels on its longest side."""
     image = match_channels(read_image(file), channels)
     return resize_image(image, fit_inside((image.shape[-2], image.shape[-1]), side))
 
@@ -166,12 +173,12 @@ def run_benchmark(work: Callable[[], int]) -> int:
     try:
         return work()
     except lp.UserError as error:
-        print(f"{_own_name()}: {error}", file=sys.stderr)
+        print(f"{_script_name()}: {error}", file=sys.stderr)
         return 2
     except (Interrupted, KeyboardInterrupt):
-        print(f"{_own_name()}: stopped; the same command continues", file=sys.stderr)
+        print(f"{_script_name()}: stopped; the same command continues", file=sys.stderr)
         return 130
 
 
-def _own_name() -> str:
+def _script_name() -> str:
     return Path(sys.argv[0]).stem

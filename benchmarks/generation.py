@@ -16,7 +16,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from contest import Entrant, arguments, contest, entrants, find_image, heading, run_benchmark, run_of, shown_at, table
+from contest import (
+    Entrant,
+    argument_parser,
+    compare,
+    entrants,
+    find_image,
+    heading,
+    read_at,
+    run_benchmark,
+    run_of,
+    table,
+)
 from torch import Tensor
 
 import lonepair as lp
@@ -29,7 +40,8 @@ from lonepair.ops.resize import resize_image
 
 IMAGES = ("angkorwat", "colusseum", "marinabaysands", "sigd16_5", "sigd16_8", "stonehenge")
 METRICS = ("look_distance", "diversity", "copying")
-SAMPLES, SHOWN = 8, 4
+SAMPLES, SHEET_SAMPLES = 8, 4
+"""Number of samples that are measured, and that the sheet shows."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +64,10 @@ class Measurement:
 def measure_image(name: str, entrant: Entrant, seed: int, args: argparse.Namespace) -> Measurement:
     """Train on the image `name`, or resume its run, and measure its samples."""
     run = run_of(partial(lp.fit, find_image(args.data / "generate", name)), name, entrant, seed, args)
-    began = time.perf_counter()
+    start = time.perf_counter()
     images = run.model.sample(SAMPLES, seed=seed).images["a"]
-    seconds = (time.perf_counter() - began) / SAMPLES
-    reference = shown_at(find_image(args.data / "generate", name), args.side, run.model.method.plan.channels)
+    seconds = (time.perf_counter() - start) / SAMPLES
+    reference = read_at(find_image(args.data / "generate", name), args.side, run.model.method.plan.channels)
     images = resize_image(images, (reference.shape[-2], reference.shape[-1]))
     each = [images[i : i + 1] for i in range(SAMPLES)]
     values = {
@@ -76,13 +88,15 @@ def report(results: Sequence[Measurement], diverged: Sequence[str], args: argpar
     rows, by_image = [], []
     names = [entrant.name for entrant in entrants(args)]
     for entrant in names:
-        if own := [each for each in results if each.entrant == entrant]:
-            minutes, seconds = sum(each.minutes for each in own), sum(each.sample_seconds for each in own)
-            rows.append([entrant, *means(own), f"{minutes / len(own):.1f}", f"{seconds / len(own):.1f}", str(len(own))])
+        if matches := [result for result in results if result.entrant == entrant]:
+            count = len(matches)
+            minutes = sum(result.minutes for result in matches) / count
+            seconds = sum(result.sample_seconds for result in matches) / count
+            rows.append([entrant, *means(matches), f"{minutes:.1f}", f"{seconds:.1f}", str(count)])
     for name in args.images:
         for entrant in names:
-            if own := [each for each in results if (each.image, each.entrant) == (name, entrant)]:
-                by_image.append([name, entrant, *means(own)])
+            if matches := [result for result in results if (result.image, result.entrant) == (name, entrant)]:
+                by_image.append([name, entrant, *means(matches)])
     lines = [
         *heading("Samples of one image under one limit of training time", args, "images"),
         f"Means over {SAMPLES} samples, images and seeds.",
@@ -105,19 +119,19 @@ def sheet(results: Sequence[Measurement]) -> Tensor:
     """Return a sheet with a row per run: the image and some of the samples."""
     rows = []
     for each in results:
-        samples = [(f"{each.entrant} {i + 1}", sample) for i, sample in enumerate(each.samples[:SHOWN])]
+        samples = [(f"{each.entrant} {i + 1}", sample) for i, sample in enumerate(each.samples[:SHEET_SAMPLES])]
         rows.append([("image", each.reference), *samples])
     return contact_sheet(rows, cell=220)
 
 
 def main() -> int:
-    parser = arguments(__doc__, domains=1, minutes=4.0, out="generation")
+    parser = argument_parser(__doc__, domains=1, minutes=4.0, out="generation")
     parser.add_argument("--images", nargs="+", default=list(IMAGES))
     return run_benchmark(lambda: run(parser.parse_args()))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and measure image by image; the tables and pictures are written after each image."""
+    """Train and measure image by image; the tables and sheets are written after each image."""
     for name in args.images:
         find_image(args.data / "generate", name)
     results: list[Measurement] = []
@@ -128,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
             temporary.write_text(report(results, diverged, args), encoding="utf-8")
         print(args.out / f"{name}.png")
 
-    contest(
+    compare(
         args,
         args.images,
         lambda name, entrant, seed: results.append(measure_image(name, entrant, seed, args)),

@@ -1,10 +1,10 @@
-"""Kill a training at random moments, resume it each time, and compare the end with an uninterrupted run, bit for bit.
+"""Kills a training at random moments, resumes it each time, and compares the result with an uninterrupted run.
 
     python benchmarks/kill_resume.py > docs/results/kill-resume.md
 
-Both trainings are `lonepair train` in a process of their own, on a picture and a target that are drawn here, or, with
---source and --target, on any. The killed one gets SIGKILL, which no program can answer. Exit status 1 where a single
-bit of the model, of the networks or of the optimizers differs.
+Both runs are `lonepair train` in processes of their own, on random images or on those of --source and --target. Kills
+are by SIGKILL, which a process cannot handle. The comparison is bitwise: the exit status is 1 if the model, the
+networks or the optimizers differ.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ import torch
 from lonepair.media.image import write_image
 
 HEADER = """\
-# Killed, resumed, and the same to the last bit
+# Kill and resume: equal bit for bit
 
-`python benchmarks/kill_resume.py{flags}`, {date}, on a {machine}. One training ran to its end; the same one was killed
-with SIGKILL at {kills} random moments and resumed with `--resume` after each. Each ran as
+`python benchmarks/kill_resume.py{flags}`, {date}, on a {machine}. One training ran to its end. The same training was
+killed with SIGKILL at {kills} random moments and resumed with `--resume` after each. Each ran as
 
     lonepair train {command}
 """
@@ -38,25 +38,26 @@ with SIGKILL at {kills} random moments and resumed with `--resume` after each. E
 
 @dataclass
 class Kill:
-    """What was there when the process was gone."""
+    """The state of a run's folder after a kill."""
 
     seconds: float
+    """Training time from the (re)start to the kill."""
     stage: int
     step: int
-    """The last report in metrics.jsonl; (-1, 0) where there is none."""
+    """`stage` and `step` of the last report in metrics.jsonl; -1 and 0 where there is none."""
     saved_stage: int
     saved_step: int
-    """What the state on the disk says, from which the next one goes on."""
+    """The last checkpoint, from which the next training resumes."""
 
 
-def picture(height: int, width: int, seed: int) -> torch.Tensor:
-    """Blobs of colour, (1, 3, h, w) in [-1, 1]."""
+def random_image(height: int, width: int, seed: int) -> torch.Tensor:
+    """Smooth random colors, (1, 3, h, w) in [-1, 1]."""
     coarse = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(seed)) * 2 - 1
     return torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(-1, 1)
 
 
-def state_of(run: Path) -> dict[str, Any]:
-    """The run's state, or an empty one."""
+def read_state(run: Path) -> dict[str, Any]:
+    """The run's last checkpoint; stage -1, step 0 where there is none."""
     file = run / "state" / "state.pt"
     if not file.exists():
         return {"stage": -1, "step": 0}
@@ -64,49 +65,52 @@ def state_of(run: Path) -> dict[str, Any]:
     return state
 
 
-def reports(run: Path) -> list[tuple[int, int]]:
-    """(stage, step) of every whole line of metrics.jsonl."""
+def read_reports(run: Path) -> list[tuple[int, int]]:
+    """(stage, step) of every complete line of metrics.jsonl."""
     file = run / "metrics.jsonl"
     lines = file.read_text().split("\n")[:-1] if file.exists() else []
     return [(row["stage"], row["step"]) for row in map(json.loads, lines)]
 
 
 def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """`lonepair train` with these arguments; what it says goes into the file `log`."""
+    """Start `lonepair train` with these arguments; its output is appended to the file `log`."""
     with log.open("ab") as file:
         return subprocess.Popen([sys.executable, "-m", "lonepair", "train", *arguments], stdout=file, stderr=file)
 
 
-def whole_run(arguments: list[str], log: Path) -> float:
-    """Seconds that the command takes; it must end well."""
-    began = time.monotonic()
+def run_to_end(arguments: list[str], log: Path) -> float:
+    """Run `lonepair train` and return its seconds; exit if it fails."""
+    start_time = time.monotonic()
     if start(arguments, log).wait() != 0:
         sys.exit(f"the training failed: {log.read_text()[-500:]}")
-    return time.monotonic() - began
+    return time.monotonic() - start_time
 
 
-def killed(arguments: list[str], run: Path, log: Path, seconds: float) -> Kill | None:
-    """Start, wait until the training itself has run for `seconds`, kill; None where it had ended before."""
-    before = reports(run)
+def run_and_kill(arguments: list[str], run: Path, log: Path, seconds: float) -> Kill | None:
+    """Run `lonepair train` and kill it after `seconds` of training; None if it ends before.
+
+    The time counts from the first new report, since the start of Python and torch takes seconds.
+    """
+    earlier_reports = read_reports(run)
     process = start(arguments, log)
-    while process.poll() is None and reports(run) == before:  # python and torch take seconds to start
+    while process.poll() is None and read_reports(run) == earlier_reports:
         time.sleep(0.01)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        stage, step = (reports(run) or [(-1, 0)])[-1]
-        state = state_of(run)
+        stage, step = (read_reports(run) or [(-1, 0)])[-1]
+        state = read_state(run)
         return Kill(seconds, stage, step, state["stage"], state["step"])
     return None
 
 
 def differences(one: Any, other: Any, name: str = "") -> list[str]:
-    """Names of what is not bitwise equal in two nested states."""
+    """Names of the entries that are not bitwise equal in two nested states."""
     if isinstance(one, torch.Tensor):
-        same = one.dtype == other.dtype and one.shape == other.shape
-        return [] if same and one.numpy().tobytes() == other.numpy().tobytes() else [name]
+        is_alike = one.dtype == other.dtype and one.shape == other.shape
+        return [] if is_alike and one.numpy().tobytes() == other.numpy().tobytes() else [name]
     if isinstance(one, dict):
         keys = one.keys() | other.keys()
         return [d for key in sorted(keys, key=str) for d in differences(one.get(key), other.get(key), f"{name}.{key}")]
@@ -118,90 +122,152 @@ def differences(one: Any, other: Any, name: str = "") -> list[str]:
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    """The flags of this script, and the rest, which is handed on to `lonepair train`."""
+    """The flags of this script, and further flags, which are passed on to `lonepair train`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=3, help="how many times")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments, and of the training")
-    parser.add_argument("--source", type=Path, help="image or clip to train on; default: drawn here")
-    parser.add_argument("--target", type=Path, help="image to train on; default: drawn here")
-    parser.add_argument("--side", type=int, default=64, help="longest side of the training, pixels")
-    parser.add_argument("--steps", type=int, default=120, help="steps of every stage")
+    parser.add_argument("--kills", type=int, default=3, help="number of kills")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the kills and of the training")
+    parser.add_argument("--source", type=Path, help="image or clip to train on; default: a random image")
+    parser.add_argument("--target", type=Path, help="image to train on; default: a random image")
+    parser.add_argument("--side", type=int, default=64, help="longest side of the finest stage, in pixels")
+    parser.add_argument("--steps", type=int, default=120, help="steps per stage")
     parser.add_argument("--width", type=int, default=16, help="channels")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--checkpoint-minutes", type=float, default=0.02, help="how often the state is saved")
-    parser.add_argument("--date", default=date.today().isoformat(), help="for the report")
-    parser.add_argument("--machine", default="2-core x86-64 CPU", help="for the report")
+    parser.add_argument("--checkpoint-minutes", type=float, default=0.02, help="minutes between checkpoints")
+    parser.add_argument("--date", default=date.today().isoformat(), help="date in the report")
+    parser.add_argument("--machine", default="2-core x86-64 CPU", help="machine in the report")
     return parser.parse_known_args()
 
 
-def main() -> int:
-    """Print the report; 0 where nothing differs."""
-    given, rest = parse()
-    chance = random.Random(given.seed)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        source, target = given.source or folder / "source.png", given.target or folder / "target.png"
-        if given.source is None:
-            write_image(source, picture(60, 80, 1))
-        if given.target is None:
-            write_image(target, picture(72, 64, 2))
-        flags = [
-            *("--max-side", str(given.side), "--steps", str(given.steps), "--finest-steps", str(given.steps)),
-            *("--width", str(given.width), "--threads", str(given.threads), "--seed", str(given.seed)),
-            *("--checkpoint-minutes", str(given.checkpoint_minutes), "--device", "cpu", *rest),
-        ]
-        inputs = [str(source), str(target)]
-        whole, broken = folder / "whole", folder / "killed"
-        seconds = whole_run([*inputs, *flags, "--run", str(whole)], folder / "whole.txt")
+@dataclass
+class Comparison:
+    """The differences between the killed run, after its end, and the uninterrupted one."""
 
-        trained = state_of(whole)["seconds"]
-        shares = sorted(chance.uniform(0.05, 0.95) for _ in range(given.kills))
-        kills: list[Kill] = []
-        for before, share in zip([0.0, *shares], shares, strict=False):
-            resume = ["--resume"] if broken.exists() else []
-            arguments = [*inputs, *flags, "--run", str(broken), *resume]
-            kill = killed(arguments, broken, folder / "killed.txt", (share - before) * trained)
-            if kill is None:
-                break
-            kills.append(kill)
-        whole_run([*inputs, *flags, "--run", str(broken), *(["--resume"] if kills else [])], folder / "killed.txt")
+    equal_model: bool
+    """Whether the model files have the same bytes."""
+    different_nets: list[str]
+    different_optimizers: list[str]
+    has_each_step_once: bool
+    """Whether metrics.jsonl of the killed run has every step once, in order."""
 
-        same_model = (whole / "model.safetensors").read_bytes() == (broken / "model.safetensors").read_bytes()
-        one, other = state_of(whole), state_of(broken)
-        odd_nets = differences(one["nets"], other["nets"], "nets")
-        odd_optimizers = differences(one["optimizers"], other["optimizers"], "optimizers")
-        once = sorted(set(reports(broken))) == reports(broken)
-
-        typed = "".join(f" {word}" for word in map(shlex.quote, sys.argv[1:]))
-        shown = shlex.join([source.name, target.name, *flags])
-        print(
-            HEADER.format(
-                flags=typed, date=given.date, machine=given.machine, kills=given.kills, command=f"{shown} --run RUN"
-            )
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing differs."""
+        return (
+            self.equal_model and not self.different_nets and not self.different_optimizers and self.has_each_step_once
         )
-        print("| kill | training seconds since (re)start | reported last: stage, step | on the disk: stage, step |")
-        print("| --- | --- | --- | --- |")
-        for number, kill in enumerate(kills, 1):
-            print(
-                f"| {number} | {kill.seconds:.1f} | {kill.stage}, {kill.step} | {kill.saved_stage}, {kill.saved_step} |"
-            )
-        print(f"\nThe uninterrupted training took {trained:.0f} s ({seconds:.0f} s with the start of Python).\n")
-        print("| compared | result |\n| --- | --- |")
-        print(f"| model.safetensors, {(whole / 'model.safetensors').stat().st_size:,} bytes | {verdict(same_model)} |")
-        tensors = sum(tensor.numel() for tensor in one["nets"].values())
-        print(f"| networks in the state, {tensors:,} numbers in {len(one['nets'])} tensors | {verdict(not odd_nets)} |")
-        print(f"| both optimizers' states | {verdict(not odd_optimizers)} |")
-        print(f"| every step once in metrics.jsonl, in order | {'yes' if once else 'NO'} |")
-        if len(kills) < given.kills:
-            print(f"\nOnly {len(kills)} kills: the training had ended before the others.")
-        for name in [*odd_nets, *odd_optimizers][:20]:
-            print(f"differs: {name}", file=sys.stderr)
-        return 0 if same_model and not odd_nets and not odd_optimizers and once and kills else 1
 
 
-def verdict(same: bool) -> str:
-    """In words."""
-    return "equal, bit for bit" if same else "NOT EQUAL"
+def compare(uninterrupted: Path, killed: Path) -> Comparison:
+    """Compare two runs, given by their folders."""
+    models = [(run / "model.safetensors").read_bytes() for run in (uninterrupted, killed)]
+    one, other = read_state(uninterrupted), read_state(killed)
+    reports = read_reports(killed)
+    return Comparison(
+        models[0] == models[1],
+        differences(one["nets"], other["nets"], "nets"),
+        differences(one["optimizers"], other["optimizers"], "optimizers"),
+        sorted(set(reports)) == reports,
+    )
+
+
+def run_with_kills(arguments: list[str], run: Path, log: Path, moments: list[float]) -> list[Kill]:
+    """Train in the folder `run`, killed at each of `moments` and resumed, and then to the end.
+
+    Args:
+        arguments: Those of `lonepair train`, without the folder.
+        run: The run's folder.
+        log: File that receives the output.
+        moments: Training time in seconds of each kill, increasing.
+
+    Returns:
+        The kills; fewer than `moments` if the training ends before.
+    """
+    kills: list[Kill] = []
+    for previous, moment in zip([0.0, *moments], moments, strict=False):
+        resume = ["--resume"] if run.exists() else []
+        kill = run_and_kill([*arguments, "--run", str(run), *resume], run, log, moment - previous)
+        if kill is None:
+            break
+        kills.append(kill)
+    run_to_end([*arguments, "--run", str(run), *(["--resume"] if kills else [])], log)
+    return kills
+
+
+def print_report(
+    header: str, kills: list[Kill], kill_count: int, seconds: tuple[float, float], comparison: Comparison, run: Path
+) -> None:
+    """Print the report.
+
+    Args:
+        header: Its first lines.
+        kills: The kills that happened.
+        kill_count: Number of kills that were requested.
+        seconds: Of the uninterrupted run: training time, and time of the whole command.
+        comparison: The comparison of the runs.
+        run: Folder of the uninterrupted run.
+    """
+    print(header)
+    print("| kill | training seconds since (re)start | reported last: stage, step | on the disk: stage, step |")
+    print("| --- | --- | --- | --- |")
+    for number, kill in enumerate(kills, 1):
+        print(f"| {number} | {kill.seconds:.1f} | {kill.stage}, {kill.step} | {kill.saved_stage}, {kill.saved_step} |")
+    print(f"\nThe uninterrupted training took {seconds[0]:.0f} s ({seconds[1]:.0f} s with the start of Python).\n")
+    print("| compared | result |\n| --- | --- |")
+    size = (run / "model.safetensors").stat().st_size
+    print(f"| model.safetensors, {size:,} bytes | {verdict(comparison.equal_model)} |")
+    tensors = read_state(run)["nets"]
+    numbers = sum(tensor.numel() for tensor in tensors.values())
+    equal_nets = verdict(not comparison.different_nets)
+    print(f"| networks in the state, {numbers:,} numbers in {len(tensors)} tensors | {equal_nets} |")
+    print(f"| both optimizers' states | {verdict(not comparison.different_optimizers)} |")
+    print(f"| every step once in metrics.jsonl, in order | {'yes' if comparison.has_each_step_once else 'NO'} |")
+    if len(kills) < kill_count:
+        print(f"\nOnly {len(kills)} kills: the training ended before the others.")
+    for name in [*comparison.different_nets, *comparison.different_optimizers][:20]:
+        print(f"differs: {name}", file=sys.stderr)
+
+
+def main() -> int:
+    """Print the report; returns 0 if the runs are equal."""
+    args, train_flags = parse()
+    rng = random.Random(args.seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        # Inputs and command
+        folder = Path(temporary)
+        source, target = args.source or folder / "source.png", args.target or folder / "target.png"
+        if args.source is None:
+            write_image(source, random_image(60, 80, 1))
+        if args.target is None:
+            write_image(target, random_image(72, 64, 2))
+        flags = [
+            *("--max-side", str(args.side), "--steps", str(args.steps), "--finest-steps", str(args.steps)),
+            *("--width", str(args.width), "--threads", str(args.threads), "--seed", str(args.seed)),
+            *("--checkpoint-minutes", str(args.checkpoint_minutes), "--device", "cpu", *train_flags),
+        ]
+        arguments = [str(source), str(target), *flags]
+
+        # The uninterrupted run, whose training time says when to kill the other one.
+        uninterrupted, killed = folder / "uninterrupted", folder / "killed"
+        command_seconds = run_to_end([*arguments, "--run", str(uninterrupted)], folder / "uninterrupted.txt")
+        training_seconds = read_state(uninterrupted)["seconds"]
+        moments = sorted(rng.uniform(0.05, 0.95) * training_seconds for _ in range(args.kills))
+        kills = run_with_kills(arguments, killed, folder / "killed.txt", moments)
+
+        # Report
+        comparison = compare(uninterrupted, killed)
+        script_flags = "".join(f" {word}" for word in map(shlex.quote, sys.argv[1:]))
+        command = f"{shlex.join([source.name, target.name, *flags])} --run RUN"
+        header = HEADER.format(
+            flags=script_flags, date=args.date, machine=args.machine, kills=args.kills, command=command
+        )
+        seconds = (training_seconds, command_seconds)
+        print_report(header, kills, args.kills, seconds, comparison, uninterrupted)
+        return 0 if comparison.is_equal and kills else 1
+
+
+def verdict(is_equal: bool) -> str:
+    """The result of a comparison, as text."""
+    return "equal, bit for bit" if is_equal else "NOT EQUAL"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 DATA is a folder with pairs/NAME.jpg (or .png) and, optionally, published/A_to_B.png: a published translation with the
 layout of A and the look of B. Every method trains on every pair for the same number of minutes.
-FOLDER/quality.md has the tables, FOLDER/A-B.png all pictures of a pair side by side, FOLDER/runs the runs; with several
+FOLDER/quality.md has the tables, FOLDER/A-B.png all images of a pair side by side, FOLDER/runs the runs; with several
 --minutes, FOLDER/curve.svg shows the means over time.
 """
 
@@ -18,7 +18,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from contest import Entrant, arguments, contest, entrants, find_image, heading, run_benchmark, run_of, shown_at, table
+from contest import (
+    Entrant,
+    argument_parser,
+    compare,
+    entrants,
+    find_image,
+    heading,
+    read_at,
+    run_benchmark,
+    run_of,
+    table,
+)
 from torch import Tensor
 
 import lonepair as lp
@@ -56,7 +67,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One direction of one run."""
+    """The measurement of one direction of one run."""
 
     pair: Pair
     entrant: str
@@ -92,20 +103,17 @@ def measure_pair(pair: Pair, entrant: Entrant, seed: int, args: argparse.Namespa
     run = run_of(partial(lp.fit_pair, pair.a, pair.b), pair.name.replace("/", "-"), entrant, seed, args)
     channels = run.model.method.plan.channels
     # Measure all methods at one size, whatever their networks' size; the output is as large as the source.
-    run = replace(run, inputs={"a": shown_at(pair.a, args.side, channels), "b": shown_at(pair.b, args.side, channels)})
+    run = replace(run, inputs={"a": read_at(pair.a, args.side, channels), "b": read_at(pair.b, args.side, channels)})
     results = []
     for direction in DIRECTIONS:
         published = read_image(pair.published[direction]) if direction in pair.published else None
-        began = time.perf_counter()
-        assert (
-            run.model.translate(run.inputs[direction[0]], reverse=direction == DIRECTIONS[1], seed=0).image is not None
-        )
-        elapsed = time.perf_counter() - began
-        results.append(
-            Measurement(
-                pair, entrant.name, seed, run.seconds / 60, elapsed, measure_direction(run, direction, published)
-            )
-        )
+        # Time one translation; `measure_direction` translates again.
+        start = time.perf_counter()
+        translation = run.model.translate(run.inputs[direction[0]], reverse=direction == DIRECTIONS[1], seed=0)
+        assert translation.image is not None
+        elapsed = time.perf_counter() - start
+        section = measure_direction(run, direction, published)
+        results.append(Measurement(pair, entrant.name, seed, run.seconds / 60, elapsed, section))
     return results
 
 
@@ -114,62 +122,60 @@ def measure_pair(pair: Pair, entrant: Entrant, seed: int, args: argparse.Namespa
 
 def means(rows: Iterable[dict[str, float] | None]) -> list[str]:
     """Return the means of the metrics over `rows`, as cells."""
-    known = [row for row in rows if row is not None]
-    return [format_value(name, sum(row[name] for row in known) / len(known) if known else None) for name in METRICS]
+    values = [row for row in rows if row is not None]
+    return [format_value(name, sum(row[name] for row in values) / len(values) if values else None) for name in METRICS]
 
 
 def by_method(results: Sequence[Measurement], names: Sequence[str]) -> list[str]:
     """Return one line per method, over all pairs, seeds and directions."""
     rows = []
     for name in names:
-        own = [each for each in results if each.entrant == name]
-        count = max(1, len(own))
-        minutes, seconds = (
-            sum(each.minutes for each in own) / count,
-            sum(each.seconds for each in own) / count,
-        )
-        rows.append(
-            [name, *means(each.values(OUTPUT) for each in own), f"{minutes:.1f}", f"{seconds:.1f}", str(len(own) // 2)]
-        )
+        matches = [result for result in results if result.entrant == name]
+        count = max(1, len(matches))
+        minutes = sum(result.minutes for result in matches) / count
+        seconds = sum(result.seconds for result in matches) / count
+        # A run has two results, one for each direction.
+        cells = [*means(result.values(OUTPUT) for result in matches), f"{minutes:.1f}", f"{seconds:.1f}"]
+        rows.append([name, *cells, str(len(matches) // 2)])
     return table(["method", *METRICS, "training, minutes", "translation, s", "runs"], rows, 1)
 
 
 def by_pair(results: Sequence[Measurement], names: Sequence[str]) -> list[str]:
     """Return a line per direction and method, with the source and the target as references."""
     rows = []
-    for title, own in _directions(results):
+    for title, group in _directions(results):
         # Methods that train on squares have slightly different references. Show those of the first method.
-        first = [each for each in own if each.entrant == own[0].entrant]
-        rows.append([title, "source", *means(each.values("source") for each in first)])
-        rows.append([title, "target", *means(each.values("target") for each in first)])
-        rows += [[title, name, *means(e.values(OUTPUT) for e in own if e.entrant == name)] for name in names]
+        first = [result for result in group if result.entrant == group[0].entrant]
+        rows.append([title, "source", *means(result.values("source") for result in first)])
+        rows.append([title, "target", *means(result.values("target") for result in first)])
+        rows += [[title, name, *means(r.values(OUTPUT) for r in group if r.entrant == name)] for name in names]
     return table(["pair", "picture", *METRICS], rows, 2)
 
 
-def beside_published(results: Sequence[Measurement], names: Sequence[str]) -> list[str]:
-    """Return the same at the size of the published translations, beside them; empty where there are none."""
-    rows, compared = [], []
-    for title, own in _directions(results):
-        if own[0].values(PUBLISHED) is None:
+def by_published_pair(results: Sequence[Measurement], names: Sequence[str]) -> list[str]:
+    """Return a line per direction and method at the size of the published translation; empty if none is published."""
+    rows, groups = [], []
+    for title, group in _directions(results):
+        if group[0].values(PUBLISHED) is None:
             continue
-        first = [each for each in own if each.entrant == own[0].entrant]
-        rows.append([title, "source", *means(each.values("source, ") for each in first)])
-        rows.append([title, "published", *means(each.values(f"{PUBLISHED}, ") for each in first)])
-        rows += [[title, name, *means(e.values(f"{OUTPUT}, ") for e in own if e.entrant == name)] for name in names]
-        compared.append(own)
-    if not compared:
+        first = [result for result in group if result.entrant == group[0].entrant]
+        rows.append([title, "source", *means(result.values("source, ") for result in first)])
+        rows.append([title, "published", *means(result.values(f"{PUBLISHED}, ") for result in first)])
+        rows += [[title, name, *means(r.values(f"{OUTPUT}, ") for r in group if r.entrant == name)] for name in names]
+        groups.append(group)
+    if not groups:
         return []
     # Each direction counts once, whatever the number of seeds.
-    rows.append(["mean", "published", *means(own[0].values(f"{PUBLISHED}, ") for own in compared)])
+    rows.append(["mean", "published", *means(group[0].values(f"{PUBLISHED}, ") for group in groups)])
     for name in names:
-        rows.append(["mean", name, *means(_mean_of(name, own) for own in compared)])
+        rows.append(["mean", name, *means(_mean_of(name, group) for group in groups)])
     return table(["pair", "picture", *METRICS], rows, 2)
 
 
 def _mean_of(entrant: str, results: Sequence[Measurement]) -> dict[str, float] | None:
-    """Return means over the seeds of one direction at the published size; None where `entrant` has none."""
-    known = [row for each in results if each.entrant == entrant and (row := each.values(f"{OUTPUT}, ")) is not None]
-    return {name: sum(row[name] for row in known) / len(known) for name in METRICS} if known else None
+    """Return means over the seeds of one direction at the published size; None if `entrant` has no result there."""
+    rows = [row for each in results if each.entrant == entrant and (row := each.values(f"{OUTPUT}, ")) is not None]
+    return {name: sum(row[name] for row in rows) / len(rows) for name in METRICS} if rows else None
 
 
 def _directions(results: Sequence[Measurement]) -> list[tuple[str, list[Measurement]]]:
@@ -183,7 +189,7 @@ def _directions(results: Sequence[Measurement]) -> list[tuple[str, list[Measurem
 def report(results: Sequence[Measurement], diverged: Sequence[str], args: argparse.Namespace) -> str:
     """Return the text of quality.md; `diverged` names the runs that diverged."""
     names = [entrant.name for entrant in entrants(args)]
-    published = beside_published(results, names)
+    published = by_published_pair(results, names)
     lines = [
         *heading("Quality under one limit of training time", args, "pairs"),
         "Means over directions, pairs and seeds.",
@@ -215,7 +221,7 @@ def sheet(pair: Pair, results: Sequence[Measurement]) -> Tensor:
     rows = []
     for direction in DIRECTIONS:
         for seed in sorted({each.seed for each in results}):
-            own = [each for each in results if each.section.name == direction and each.seed == seed]
+            row = [result for result in results if result.section.name == direction and result.seed == seed]
             files = (
                 [("source", pair.a), ("target", pair.b)]
                 if direction == DIRECTIONS[0]
@@ -223,7 +229,7 @@ def sheet(pair: Pair, results: Sequence[Measurement]) -> Tensor:
             )
             files += [("published", pair.published[direction])] if direction in pair.published else []
             references = [(label, read_image(file)) for label, file in files]
-            rows.append([*references, *((f"{e.entrant}, seed {seed}", e.section.pictures[OUTPUT]) for e in own)])
+            rows.append([*references, *((f"{e.entrant}, seed {seed}", e.section.pictures[OUTPUT]) for e in row)])
     return contact_sheet(rows, cell=220)
 
 
@@ -242,23 +248,25 @@ def curve(results: Sequence[Measurement], args: argparse.Namespace) -> str:
             if rows:
                 mean = sum(row[metric] for row in rows) / len(rows)
                 lines.setdefault(entrant.method, []).append((entrant.minutes, mean))
-        most = max(value for points in lines.values() for _, value in points)
+        peak = max(value for points in lines.values() for _, value in points)
         parts.append(
             f'<text x="{left}" y="{top - 10}">{metric}, {"lower" if metric == "look" else "higher"} is better</text>'
         )
         parts.append(f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#999"/>')
-        for value in (0, most):
+        for value in (0, peak):
             parts.append(
-                f'<text x="{left - 4}" y="{top + height * (1 - value / most) + 4}" text-anchor="end">{value:.2g}</text>'
+                f'<text x="{left - 4}" y="{top + height * (1 - value / peak) + 4}" text-anchor="end">{value:.2g}</text>'
             )
-        at = {limit: left + width * index / max(1, len(limits) - 1) for index, limit in enumerate(limits)}
+        positions = {limit: left + width * index / max(1, len(limits) - 1) for index, limit in enumerate(limits)}
         parts += [
             f'<text x="{x}" y="{top + height + 16}" text-anchor="middle">{limit:g} min</text>'
-            for limit, x in at.items()
+            for limit, x in positions.items()
         ]
         for index, (method, points) in enumerate(lines.items()):
             colour = colours[index % len(colours)]
-            path = " ".join(f"{at[limit]:.0f},{top + height * (1 - value / most):.0f}" for limit, value in points)
+            path = " ".join(
+                f"{positions[limit]:.0f},{top + height * (1 - value / peak):.0f}" for limit, value in points
+            )
             parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
             if panel == 0:
                 parts.append(f'<text x="{left + index * 160}" y="{top + height + 38}" fill="{colour}">{method}</text>')
@@ -270,13 +278,13 @@ def curve(results: Sequence[Measurement], args: argparse.Namespace) -> str:
 
 
 def main() -> int:
-    parser = arguments(__doc__, domains=2, minutes=10.0, out="quality")
+    parser = argument_parser(__doc__, domains=2, minutes=10.0, out="quality")
     parser.add_argument("--pairs", nargs="+", default=list(PAIRS))
     return run_benchmark(lambda: run(parser.parse_args()))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and measure pair by pair; the tables and pictures are written after each pair."""
+    """Train and measure pair by pair; the tables and images are written after each pair."""
     if not args.data.is_dir():
         raise lp.UserError(f"{args.data}: no such folder; give one with pairs/ and, optionally, published/")
     results: list[Measurement] = []
@@ -292,7 +300,7 @@ def run(args: argparse.Namespace) -> int:
         print(picture)
 
     pairs = [find_pair(args.data, name) for name in args.pairs]
-    contest(
+    compare(
         args,
         pairs,
         lambda pair, entrant, seed: results.extend(measure_pair(pair, entrant, seed, args)),

@@ -1,11 +1,12 @@
-"""Digests of weights and pictures, to show that a change of the code changes neither.
+"""Computes digests of weights and images, to show that a change of the code changes neither.
 
     python benchmarks/regression.py digests before.json     # with the code before the change
     python benchmarks/regression.py digests after.json      # with the code after it, on the same machine
     python benchmarks/regression.py compare before.json after.json
 
-Tiny trainings of every method, every use of each, a translated clip, and resumed runs. Equal digests mean equal to the
-bit. Digests of two machines, thread counts or versions of torch differ by rounding, so compare within one machine.
+They cover tiny trainings of every method, every use of each, a translated clip and resumed runs. Equal digests mean
+bitwise equal results. Results differ by rounding between machines, numbers of threads and versions of torch, so both
+files must come from one machine.
 """
 
 from __future__ import annotations
@@ -172,9 +173,9 @@ def pair_uses(model: lp.Model) -> dict[str, Callable[[], list[Tensor]]]:
 
 
 def single_uses(model: lp.Model) -> dict[str, Callable[[], list[Tensor]]]:
-    """Name -> pictures, for every use of a model of one image that its method has."""
-    shown, mask = picture(72, 88, 1), torch.zeros(1, 1, 72, 88) - 1
-    shown[:, :, 20:40, 30:50] = -shown[:, :, 5:25, 60:80]
+    """Name -> function that returns images, for every use that the method of a single image supports."""
+    image, mask = picture(72, 88, 1), torch.zeros(1, 1, 72, 88) - 1
+    image[:, :, 20:40, 30:50] = -image[:, :, 5:25, 60:80]
     mask[:, :, 20:40, 30:50] = 1
     uses: dict[str, Callable[[], list[Tensor]]] = {
         "sample": lambda: [image for item in model.sample(3, seed=1) for image in item.values()],
@@ -182,19 +183,19 @@ def single_uses(model: lp.Model) -> dict[str, Callable[[], list[Tensor]]]:
         "scale_sheet": lambda: [model.sample_stage_sheet(2).image],
         "animate": lambda: [frame.image for frame in model.animate(frames=4).frames()],
         "animate loop": lambda: [frame.image for frame in model.animate(frames=4, loop=True, seed=2).frames()],
-        "edit": lambda: [model.edit(shown, mask).image],
-        "harmonize": lambda: [model.harmonize(shown, mask, original=picture(72, 88, 1), seed=1).image],
-        "paint": lambda: [model.paint(shown).image, model.paint(shown, colors=4).image],
+        "edit": lambda: [model.edit(image, mask).image],
+        "harmonize": lambda: [model.harmonize(image, mask, original=picture(72, 88, 1), seed=1).image],
+        "paint": lambda: [model.paint(image).image, model.paint(image, colors=4).image],
         "refine": lambda: [model.refine(picture(60, 60, 8)).image],
-        "superresolve": lambda: [model.superresolve(2.5).image, model.superresolve(1.7, shown).image],
+        "superresolve": lambda: [model.superresolve(2.5).image, model.superresolve(1.7, image).image],
     }
-    able = model.method.uses
+    supported = model.method.uses
     renamed = {"scale_sheet": "sample_stage_sheet"}
-    return {name: use for name, use in uses.items() if renamed.get(name, name.split()[0]) in able}
+    return {name: use for name, use in uses.items() if renamed.get(name, name.split()[0]) in supported}
 
 
 def resumed(method: str, images: int, settings: dict[str, Any]) -> lp.Model:
-    """The same training, stopped in the middle and resumed."""
+    """Train a method, stop in the middle, and resume."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         try:
@@ -205,8 +206,8 @@ def resumed(method: str, images: int, settings: dict[str, Any]) -> lp.Model:
 
 
 def large_sample() -> list[Tensor]:
-    """Samples above a megapixel, which are computed in bands of rows."""
-    found = []
+    """Samples of more than a megapixel, which are computed in bands of rows."""
+    images = []
     for method in ("consingan", "lonepair-single", "singan"):
         settings: dict[str, Any] = {} if method == "singan" else {"stages": 2}
         settings |= {"finest_steps": 2} if method == "lonepair-single" else {}
@@ -214,23 +215,23 @@ def large_sample() -> list[Tensor]:
         sizes: dict[str, Any] = {"size": (1030, 1100)}
         if method == "lonepair-single":
             sizes |= {"synthesize": False, "full_size": False}
-        found += [image for item in model.sample(1, **sizes) for image in item.values()]
-    return found
+        images += [image for item in model.sample(1, **sizes) for image in item.values()]
+    return images
 
 
 def digests() -> dict[str, str]:
-    """Train every method, apply every use; returns name of the training and the use -> digest."""
-    found = {}
+    """Train every method and apply every use; returns "training: use" -> digest."""
+    results = {}
     for name, (method, images, settings) in TRAININGS.items():
         model = train(method, images, settings)
-        found[f"{name}: weights"] = digest(*weights(model))
+        results[f"{name}: weights"] = digest(*weights(model))
         for use, pictures in (single_uses(model) if images == 1 else pair_uses(model)).items():
-            found[f"{name}: {use}"] = digest(*pictures())
+            results[f"{name}: {use}"] = digest(*pictures())
         if name in ("consingan", "singan", "structural-analogy", "representative", "lonepair", "lonepair clip"):
-            found[f"{name}: resumed weights"] = digest(*weights(resumed(method, images, settings)))
+            results[f"{name}: resumed weights"] = digest(*weights(resumed(method, images, settings)))
         print(name, file=sys.stderr)
-    found["large samples"] = digest(*large_sample())
-    return found
+    results["large samples"] = digest(*large_sample())
+    return results
 
 
 def compare(before: dict[str, str], after: dict[str, str]) -> int:
@@ -246,17 +247,17 @@ def compare(before: dict[str, str], after: dict[str, str]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    make = commands.add_parser("digests")
-    make.add_argument("file", type=Path)
-    both = commands.add_parser("compare")
-    both.add_argument("before", type=Path)
-    both.add_argument("after", type=Path)
-    given = parser.parse_args()
-    if given.command == "digests":
+    computation = commands.add_parser("digests")
+    computation.add_argument("file", type=Path)
+    comparison = commands.add_parser("compare")
+    comparison.add_argument("before", type=Path)
+    comparison.add_argument("after", type=Path)
+    args = parser.parse_args()
+    if args.command == "digests":
         torch.set_num_threads(2)
-        given.file.write_text(json.dumps(digests(), indent=1, sort_keys=True) + "\n")
+        args.file.write_text(json.dumps(digests(), indent=1, sort_keys=True) + "\n")
         return 0
-    return int(bool(compare(*(json.loads(path.read_text()) for path in (given.before, given.after)))))
+    return int(bool(compare(*(json.loads(path.read_text()) for path in (args.before, args.after)))))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""How fast it is, beside what it aims at: trainings, steps beside the plain engine's, large pictures, clips.
+"""Measures speed and peak memory, and compares them with targets: trainings, steps, large images, clips.
 
     python benchmarks/speed.py [NAME ...] [--steps 3] [--threads 2] [--device cpu] > docs/results/speed-table.md
 
-NAME as in the table; without, all of them. Each is measured in a process of its own, so that memory is its own, on
-random pictures: time does not depend on them. Ratios are of medians within one run, the two sides in turn. A whole
-training is estimated from steps at each of its stages. `steps-lonepair frames-lonepair flops-consingan` take less
-than 10 minutes on two CPU cores; all of them half an hour. Nothing else should run beside it.
+NAME is a row of the table; without one, all rows are measured. Each row runs in its own process, so that its peak
+memory is its own. Inputs are random images: time does not depend on their content. A ratio is that of two medians; the
+two sides run in turn within one process. The time of a full training is estimated from a few steps at each stage.
+`training-lonepair frames-lonepair flops-consingan` take less than 10 minutes on two CPU cores, all rows half an hour.
+Nothing else should run on the machine meanwhile.
 """
 
 from __future__ import annotations
@@ -41,48 +42,50 @@ from lonepair.train.step import Steps
 
 Size = tuple[int, int]
 TIMES_SMALL = "1.3 times 256x256"
-WARM = 2
-"""So many first steps do not count: a GPU records the second."""
+WARMUP_STEPS = 2
+"""First steps that are not counted: a GPU captures the second one as a graph."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is measured, what is aimed at on two CPU cores and on a GPU, and how."""
+    """One row of the table."""
 
-    what: str
-    aim: str
-    on_gpu: str
+    subject: str
+    """Method, size and work that are measured."""
+    cpu_target: str
+    """Target on two CPU cores."""
+    gpu_target: str
     measure: Callable[[argparse.Namespace], str]
-    """Gives what was found, in words; peak memory is added."""
+    """Returns the measurement as text, without peak memory."""
 
 
 class Training:
-    """A method before its training, on random pictures, which can be brought to any stage."""
+    """An untrained method on random images of (h, w) `size`, which can be brought to any stage."""
 
-    def __init__(self, name: str, size: Size, given: argparse.Namespace, engine: str = "auto", **settings: Any) -> None:
+    def __init__(self, name: str, size: Size, args: argparse.Namespace, engine: str = "auto", **settings: Any) -> None:
         preset = settings.pop("preset", "full")
         rng = torch.Generator().manual_seed(0)
         pictures = {d: torch.rand(1, 3, *size, generator=rng) * 2 - 1 for d in methods.get_method(name).domains}
-        common = {"device": given.device, "threads": given.threads, "engine": engine}
+        common = {"device": args.device, "threads": args.threads, "engine": engine}
         self.job = Job.prepare(pictures, name, preset, {**common, **settings})
         self.method: Method = self.job.new_method()
         self._levels = self.job.levels()
-        self._given = given
+        self._timed_steps = args.steps
         self._steps: Any = None
 
     def add_stage(self) -> None:
-        """To the next stage, untrained."""
+        """Add the next stage, untrained."""
         add_stage(self.method, self._levels, self.job.engine, 0, {})
         self._steps = Steps(self.method, self._levels, self.job.engine, 0)
 
-    def grown(self) -> Training:
-        """To the last stage."""
+    def add_all_stages(self) -> Training:
+        """Add the stages up to the last one; returns the training itself."""
         while self.method.stage + 1 < self.job.plan.stages:
             self.add_stage()
         return self
 
     def step(self, index: int) -> float:
-        """Seconds of one step: all updates of all players in the method's order."""
+        """Seconds of one step: all updates of all players in the method's order; `index` is its number."""
         engine = self.job.engine
         with engine.training():
             start = time.perf_counter()
@@ -91,41 +94,41 @@ class Training:
                 torch.cuda.synchronize()
             return time.perf_counter() - start
 
-    def whole(self) -> float:
-        """Seconds of the whole training, estimated from the median of some steps at each stage."""
+    def estimate_seconds(self) -> float:
+        """Seconds of the full training, estimated from the median step time of each stage."""
         seconds = 0.0
         while self.method.stage + 1 < self.job.plan.stages:
             self.add_stage()
-            steps = [self.step(index) for index in range(self._given.steps + WARM)][WARM:]
-            seconds += self.method.schedule(self.method.stage).steps * statistics.median(steps)
+            times = [self.step(index) for index in range(self._timed_steps + WARMUP_STEPS)][WARMUP_STEPS:]
+            seconds += self.method.schedule(self.method.stage).steps * statistics.median(times)
         return seconds
 
 
 def in_turn(one: Callable[[int], float], other: Callable[[int], float], count: int) -> tuple[list[float], list[float]]:
-    """`count` measurements of each, in turn, after some that do not count."""
-    pairs = [(one(index), other(index)) for index in range(count + WARM)][WARM:]
+    """`count` measurements of each function, taken in turn; the warm-up is left out."""
+    pairs = [(one(index), other(index)) for index in range(count + WARMUP_STEPS)][WARMUP_STEPS:]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
 def spread(values: Sequence[float]) -> str:
-    """Median, least and largest, in words."""
+    """Median, minimum and maximum of `values` in seconds, as text."""
     return f"{statistics.median(values):.3g} s ({min(values):.3g} to {max(values):.3g})"
 
 
-def whole_beside_plain(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
-    """A whole training with the engine, and with the plain one of which all see whole pictures."""
+def training_vs_plain(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
+    """Minutes of a full training with the default engine and with the plain engine on full images."""
 
-    def measure(given: argparse.Namespace) -> str:
-        fast = Training(name, size, given, "auto", **settings)
-        whole = {setting: 0 for setting in ("crop_size",) if setting in fast.job.config.to_dict()}
-        plain = Training(name, size, given, "plain", **{**settings, **whole})
+    def measure(args: argparse.Namespace) -> str:
+        fast = Training(name, size, args, "auto", **settings)
+        no_crops = {setting: 0 for setting in ("crop_size",) if setting in fast.job.config.to_dict()}
+        plain = Training(name, size, args, "plain", **{**settings, **no_crops})
         minutes, by_stage = [0.0, 0.0], []
         for stage in range(fast.job.plan.stages):
             fast.add_stage()
             plain.add_stage()
-            medians = [statistics.median(seconds) for seconds in in_turn(fast.step, plain.step, given.steps)]
+            medians = [statistics.median(seconds) for seconds in in_turn(fast.step, plain.step, args.steps)]
             count = fast.method.schedule(stage).steps
-            minutes = [so_far + count * median / 60 for so_far, median in zip(minutes, medians, strict=True)]
+            minutes = [total + count * median / 60 for total, median in zip(minutes, medians, strict=True)]
             by_stage.append(f"{medians[1] / medians[0]:.1f}")
         return (
             f"{minutes[0]:.1f} min, plain {minutes[1]:.1f} min: {minutes[1] / minutes[0]:.2f} times "
@@ -135,69 +138,70 @@ def whole_beside_plain(name: str, size: Size, **settings: Any) -> Callable[[argp
     return measure
 
 
-def whole(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
-    """A whole training."""
-    return lambda given: f"{Training(name, size, given, **settings).whole() / 60:.1f} min"
+def training_time(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
+    """Minutes of a full training."""
+    return lambda args: f"{Training(name, size, args, **settings).estimate_seconds() / 60:.1f} min"
 
 
-def large_beside_small(name: str, large: int, small: int = 256) -> Callable[[argparse.Namespace], str]:
-    """A step at the finest stage of a large picture and of a small one, as many stages apart as their ratio asks."""
+def large_vs_small(name: str, large: int, small: int = 256) -> Callable[[argparse.Namespace], str]:
+    """Seconds of a step at the finest stage of a large square and of a small one, with the same factor per stage."""
 
-    def measure(given: argparse.Namespace) -> str:
+    def measure(args: argparse.Namespace) -> str:
         sides = (large, small)
-        big, little = (
-            Training(name, (side, side), given, max_side=side, stages=_stages(side)).grown() for side in sides
+        large_training, small_training = (
+            Training(name, (side, side), args, max_side=side, stages=_stages(side)).add_all_stages() for side in sides
         )
-        ours, theirs = in_turn(big.step, little.step, given.steps)
-        ratio = statistics.median(ours) / statistics.median(theirs)
-        return f"{spread(ours)}, of {small}x{small} {spread(theirs)}: {ratio:.2f} times"
+        large_times, small_times = in_turn(large_training.step, small_training.step, args.steps)
+        ratio = statistics.median(large_times) / statistics.median(small_times)
+        return f"{spread(large_times)}, of {small}x{small} {spread(small_times)}: {ratio:.2f} times"
 
     return measure
 
 
 def _stages(side: int) -> int:
-    """Stages of a picture of `side` pixels, which grow by about 1.4 from one to the next."""
+    """Number of stages for a square of `side` pixels: sizes grow by a factor of about 1.4 from stage to stage."""
     return min(12, 6 + 2 * round(torch.log2(torch.tensor(side / 256)).item()))
 
 
-def memory(name: str, side: int) -> Callable[[argparse.Namespace], str]:
-    """Steps at the last stage of a training on a large picture."""
+def large_step(name: str, side: int) -> Callable[[argparse.Namespace], str]:
+    """Seconds of a step at the last stage of a training on a large square; its peak memory is what counts."""
 
-    def measure(given: argparse.Namespace) -> str:
-        training = Training(name, (side, side), given, max_side=side, stages=_stages(side)).grown()
-        return spread([training.step(index) for index in range(given.steps)]) + " a step"
+    def measure(args: argparse.Namespace) -> str:
+        training = Training(name, (side, side), args, max_side=side, stages=_stages(side)).add_all_stages()
+        return spread([training.step(index) for index in range(args.steps)]) + " a step"
 
     return measure
 
 
-def frames(name: str, size: Size, finish: bool) -> Callable[[argparse.Namespace], str]:
-    """Frames of a moving picture, after the first, redrawn by an untrained model."""
+def frame_rate(name: str, size: Size, synthesize: bool) -> Callable[[argparse.Namespace], str]:
+    """Frames per second of a clip's translation by an untrained model, with or without patch synthesis."""
 
-    def measure(given: argparse.Namespace) -> str:
-        training = Training(name, size, given, preset="standard").grown()
+    def measure(args: argparse.Namespace) -> str:
+        training = Training(name, size, args, preset="standard").add_all_stages()
         rng = torch.Generator().manual_seed(1)
         still = torch.nn.functional.interpolate(torch.rand(1, 3, 12, 12, generator=rng) * 2 - 1, size)
-        clip = torch.cat([still.roll(index, 3) for index in range(10 + given.steps)])
-        made = Model(training.method, training.job.engine, {}).translate(clip, synthesize=finish).frames()
-        seconds = []
+        clip = torch.cat([still.roll(index, 3) for index in range(10 + args.steps)])
+        translation = Model(training.method, training.job.engine, {}).translate(clip, synthesize=synthesize)
+        frames, seconds = translation.frames(), []
         for _ in range(len(clip)):
             start = time.perf_counter()
-            next(made)
+            next(frames)
             seconds.append(time.perf_counter() - start)
+        # The first frame starts from nothing, and a GPU captures the second one.
         return f"{1 / statistics.median(seconds[2:]):.1f} a second"
 
     return measure
 
 
-def in_one_process(count: int, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
-    """So many trainings of a pair, one after the other and together."""
+def parallel_trainings(count: int, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
+    """Seconds of `count` trainings of a pair in one process: by `fit_many`, and one after the other."""
 
-    def measure(given: argparse.Namespace) -> str:
+    def measure(args: argparse.Namespace) -> str:
         rng = torch.Generator().manual_seed(0)
         pair = [torch.rand(1, 3, *size, generator=rng) * 2 - 1 for _ in range(2)]
-        common = {"device": given.device, "threads": given.threads, **settings}
+        common = {"device": args.device, "threads": args.threads, **settings}
         fits = [functools.partial(lp.fit_pair, *pair, seed=seed, **common) for seed in range(count)]
-        fits[0]()
+        fits[0]()  # warm-up
 
         def timed(run: Callable[[], Any]) -> float:
             start = time.perf_counter()
@@ -209,17 +213,17 @@ def in_one_process(count: int, size: Size, **settings: Any) -> Callable[[argpars
                 if isinstance(result, Exception):
                     raise result
 
-        apart, together = timed(lambda: [fit() for fit in fits]), timed(fit_all)
-        return f"{together:.1f} s together, {apart:.1f} s in turn: {apart / together:.2f} times"
+        sequential, parallel = timed(lambda: [fit() for fit in fits]), timed(fit_all)
+        return f"{parallel:.1f} s in parallel, {sequential:.1f} s in turn: {sequential / parallel:.2f} times"
 
     return measure
 
 
 def large_sample(name: str, side: int) -> Callable[[argparse.Namespace], str]:
-    """A random picture, unfinished."""
+    """Seconds of a random square of `side` pixels, by the networks alone."""
 
-    def measure(given: argparse.Namespace) -> str:
-        training = Training(name, (188, 250), given).grown()
+    def measure(args: argparse.Namespace) -> str:
+        training = Training(name, (188, 250), args).add_all_stages()
         start = time.perf_counter()
         sample(training.method, training.job.engine, 1, 0, (side, side))
         return f"{time.perf_counter() - start:.1f} s"
@@ -227,40 +231,40 @@ def large_sample(name: str, side: int) -> Callable[[argparse.Namespace], str]:
     return measure
 
 
-class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts what convolutions multiply and add, those of derivatives and of their derivatives, too."""
+class ConvolutionCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the floating-point operations of convolutions, forward, backward and double backward."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations = 0
 
-    def __torch_dispatch__(self, call: Any, types: Any, given: Any = (), named: Any = None) -> Any:
-        made = call(*given, **(named or {}))
+    def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = call(*args, **(kwargs or {}))
         if call.overloadpacket in (torch.ops.aten.convolution, torch.ops.aten.convolution_backward):
-            self.operations += flop_registry[call.overloadpacket](*given, **(named or {}), out_val=made)
-        return made
+            self.operations += flop_registry[call.overloadpacket](*args, **(kwargs or {}), out_val=output)
+        return output
 
 
-def rate(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
-    """Convolutions' operations of a step at the finest stage, a second, over what one such layer alone reaches."""
+def utilization(name: str, size: Size, **settings: Any) -> Callable[[argparse.Namespace], str]:
+    """Convolutions' operations per second in a step at the finest stage, over those of a single layer."""
 
-    def measure(given: argparse.Namespace) -> str:
-        training = Training(name, size, given, **settings).grown()
+    def measure(args: argparse.Namespace) -> str:
+        training = Training(name, size, args, **settings).add_all_stages()
         training.step(0)
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # other threads' would not be counted
-        with Convolutions() as counted:
+        torch.set_num_threads(1)  # The dispatch mode sees the calls of its own thread only.
+        with ConvolutionCounter() as counter:
             training.step(1)
         torch.set_num_threads(threads)
-        seconds = statistics.median(training.step(index) for index in range(2, given.steps + 2))
-        ours, ceiling = counted.operations / seconds, ceiling_of(training.job.engine, size)
-        return f"{ours / 1e9:.0f} of {ceiling / 1e9:.0f} GFLOP/s: {ours / ceiling:.2f}"
+        seconds = statistics.median(training.step(index) for index in range(2, args.steps + 2))
+        speed, ceiling = counter.operations / seconds, layer_speed(training.job.engine, size)
+        return f"{speed / 1e9:.0f} of {ceiling / 1e9:.0f} GFLOP/s: {speed / ceiling:.2f}"
 
     return measure
 
 
-def ceiling_of(engine: Engine, size: Size) -> float:
-    """What one layer of 64 channels reaches, forward and backward, a second."""
+def layer_speed(engine: Engine, size: Size) -> float:
+    """Operations per second of one 3x3 convolution of 64 channels on an image of `size`, forward and backward."""
     layer = torch.nn.Conv2d(64, 64, 3, padding=1)
     engine.move(layer)
     features = engine.to_device(torch.randn(1, 64, *size)).requires_grad_()
@@ -279,7 +283,7 @@ def ceiling_of(engine: Engine, size: Size) -> float:
     operations = 3 * 2.0 * 64 * 64 * 9 * size[0] * size[1]
     with engine.training():
         seconds = [timed(work, 1) for _ in range(22)][2:]
-        if engine.captures_graphs:  # its launches, one by one, would be what is measured
+        if engine.captures_graphs:  # Direct calls would measure the launches of small kernels.
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
                 for _ in range(20):
@@ -289,50 +293,53 @@ def ceiling_of(engine: Engine, size: Size) -> float:
 
 
 ROWS = {
-    "whole-consingan": Row(
-        "`consingan`, 188x250, whole default training",
+    "training-consingan": Row(
+        "`consingan`, 188x250, full default training",
         "4 times",
         "6 times",
-        whole_beside_plain("consingan", (188, 250)),
+        training_vs_plain("consingan", (188, 250)),
     ),
-    "whole-structural-analogy": Row(
+    "training-structural-analogy": Row(
         "`structural-analogy`, 220x220, a step at all stages",
         "4 times",
         "10 times coarse, 4 fine",
-        whole_beside_plain("structural-analogy", (220, 220), steps=1),
+        training_vs_plain("structural-analogy", (220, 220), steps=1),
     ),
-    "steps-lonepair": Row(
-        "`lonepair`, 220x220, `standard`, whole training",
+    "training-lonepair": Row(
+        "`lonepair`, 220x220, `standard`, full training",
         "3 min",
         "0.33 min",
-        whole("lonepair", (220, 220), preset="standard"),
+        training_time("lonepair", (220, 220), preset="standard"),
     ),
     "frames-lonepair": Row(
-        "a clip of 220x220, finished", "25 a second", "400 a second", frames("lonepair", (220, 220), finish=True)
-    ),
-    "frames-network": Row(
-        "a clip of 220x220, as networks draw it",
+        "a clip of 220x220, with patch synthesis",
         "25 a second",
         "400 a second",
-        frames("lonepair", (220, 220), finish=False),
+        frame_rate("lonepair", (220, 220), synthesize=True),
     ),
-    "whole-representative": Row(
+    "frames-network": Row(
+        "a clip of 220x220, networks alone",
+        "25 a second",
+        "400 a second",
+        frame_rate("lonepair", (220, 220), synthesize=False),
+    ),
+    "training-representative": Row(
         "`representative`, 220x220, `draft` at that size",
         "5 min",
         "0.67 min",
-        whole("representative", (220, 220), preset="draft", max_side=220),
+        training_time("representative", (220, 220), preset="draft", max_side=220),
     ),
     "large-lonepair": Row(
-        "`lonepair`, a step at 2048x2048", TIMES_SMALL, TIMES_SMALL, large_beside_small("lonepair", 2048)
+        "`lonepair`, a step at 2048x2048", TIMES_SMALL, TIMES_SMALL, large_vs_small("lonepair", 2048)
     ),
     "large-consingan": Row(
-        "`consingan`, a step at 2048x2048", TIMES_SMALL, TIMES_SMALL, large_beside_small("consingan", 2048)
+        "`consingan`, a step at 2048x2048", TIMES_SMALL, TIMES_SMALL, large_vs_small("consingan", 2048)
     ),
     "large-representative": Row(
-        "`representative`, a step at 2048x2048", TIMES_SMALL, TIMES_SMALL, large_beside_small("representative", 2048)
+        "`representative`, a step at 2048x2048", TIMES_SMALL, TIMES_SMALL, large_vs_small("representative", 2048)
     ),
-    "memory-lonepair": Row("`lonepair`, training on 4096x4096", "4 GB", "6 GB", memory("lonepair", 4096)),
-    "memory-consingan": Row("`consingan`, training on 4096x4096", "4 GB", "6 GB", memory("consingan", 4096)),
+    "memory-lonepair": Row("`lonepair`, training on 4096x4096", "4 GB", "6 GB", large_step("lonepair", 4096)),
+    "memory-consingan": Row("`consingan`, training on 4096x4096", "4 GB", "6 GB", large_step("consingan", 4096)),
     "sample-consingan": Row("`consingan`, a sample of 4096x4096", "60 s, 4 GB", "2 s", large_sample("consingan", 4096)),
     "sample-lonepair-single": Row(
         "`lonepair-single`, a sample of 4096x4096", "60 s, 4 GB", "2 s", large_sample("lonepair-single", 4096)
@@ -341,55 +348,57 @@ ROWS = {
         "`consingan`, a step at 188x250: convolutions' operations over one layer's",
         "0.7",
         "0.4",
-        rate("consingan", (188, 250)),
+        utilization("consingan", (188, 250)),
     ),
-    "flops-lonepair": Row("`lonepair`, the same at 80x80", "0.7", "0.4", rate("lonepair", (80, 80), preset="standard")),
-    "together-lonepair": Row(
+    "flops-lonepair": Row(
+        "`lonepair`, the same at 80x80", "0.7", "0.4", utilization("lonepair", (80, 80), preset="standard")
+    ),
+    "parallel-lonepair": Row(
         "`lonepair`, 220x220, `draft`, four seeds in one process",
         "",
-        "more than once",
-        in_one_process(4, (220, 220), preset="draft"),
+        "more than 1 time",
+        parallel_trainings(4, (220, 220), preset="draft"),
     ),
 }
 
 
-def run(given: argparse.Namespace) -> int:
-    """Measure in processes of their own, or, as one of these, here."""
-    if given.here:
-        found = ROWS[given.here].measure(given)
+def run(args: argparse.Namespace) -> int:
+    """Print the table, each row measured in its own process; in such a process, print its row's measurement."""
+    if args.here:
+        measurement = ROWS[args.here].measure(args)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        if given.device.startswith("cuda"):
+        if args.device.startswith("cuda"):
             peak = torch.cuda.max_memory_allocated() / 1e9
-        print(f"{found}; {peak:.1f} GB")
+        print(f"{measurement}; {peak:.1f} GB")
         return 0
-    if unknown := [name for name in given.names if name not in ROWS]:
-        raise lp.UserError(f"{', '.join(unknown)}: no such measurement; there are {', '.join(ROWS)}")
+    if unknown := [name for name in args.names if name not in ROWS]:
+        raise lp.UserError(f"{', '.join(unknown)}: no such measurement; choose from {', '.join(ROWS)}")
     print(
-        f"{date.today().isoformat()}, {_name(given.device)}, device {given.device}, {given.threads} threads, "
-        f"Python {platform.python_version()}, torch {torch.__version__}; {given.steps} steps each.\n"
+        f"{date.today().isoformat()}, {_device_name(args.device)}, device {args.device}, {args.threads} threads, "
+        f"Python {platform.python_version()}, torch {torch.__version__}; {args.steps} steps each.\n"
     )
-    gpu = given.device.startswith("cuda")
+    gpu = args.device.startswith("cuda")
     where = "one GPU" if gpu else "two CPU cores"
-    print("\n".join(table(["name", "what", f"aim, {where}", "found; peak memory"], [], 4)), flush=True)
-    options = ["--steps", str(given.steps), "--threads", str(given.threads), "--device", given.device]
-    for name in given.names or ROWS:
+    print("\n".join(table(["name", "measured", f"target, {where}", "result; peak memory"], [], 4)), flush=True)
+    options = ["--steps", str(args.steps), "--threads", str(args.threads), "--device", args.device]
+    for name in args.names or ROWS:
         child = subprocess.run([sys.executable, __file__, "--here", name, *options], capture_output=True, text=True)
-        found = child.stdout.strip() if child.returncode == 0 else f"failed: {child.stderr.strip().splitlines()[-1]}"
+        result = child.stdout.strip() if child.returncode == 0 else f"failed: {child.stderr.strip().splitlines()[-1]}"
         row = ROWS[name]
-        print(f"| {name} | {row.what} | {row.on_gpu if gpu else row.aim} | {found} |", flush=True)
+        print(f"| {name} | {row.subject} | {row.gpu_target if gpu else row.cpu_target} | {result} |", flush=True)
     return 0
 
 
-def _name(device: str) -> str:
+def _device_name(device: str) -> str:
     return torch.cuda.get_device_name() if device.startswith("cuda") else cpu_name()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="rows to measure; default: all")
+    parser.add_argument("--steps", type=int, default=3, help="steps that each median is taken of")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     parser.add_argument("--here", choices=list(ROWS), help=argparse.SUPPRESS)
     return run_benchmark(lambda: run(parser.parse_args()))
 

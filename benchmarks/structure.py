@@ -71,8 +71,8 @@ def report(root: Path) -> dict[str, str]:
     lengths = [(f.end_lineno or f.lineno) - f.lineno + 1 for f in bodies]
     arrows = set()
     for file, text in texts.items():
-        own = file.relative_to(package).parts[0].removesuffix(".py")
-        arrows |= {(own, area(name)) for name in imports(text) if area(name) not in ("", own)}
+        importer = file.relative_to(package).parts[0].removesuffix(".py")
+        arrows |= {(importer, area(name)) for name in imports(text) if area(name) not in ("", importer)}
     tests = sorted((root / "tests").rglob("*.py"))
     test_lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in tests}
     private = re.compile(r"(?<![\w.])(?!self\b|cls\b)\w+\._(?!_)\w+|import .*\b_[a-z]\w*")

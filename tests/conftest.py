@@ -18,6 +18,7 @@ from lonepair.train.loop import Interrupted
 
 _TINY: dict[str, Any] = {"stages": 2, "pyramid_ratio": 0.6, "min_side": 14, "max_side": 20}
 _TINY |= {"width": 8, "max_width": 8, "steps": 3, "finest_steps": 3}
+_TINY |= {"coarse_steps": 3, "fine_steps": 2}
 
 
 def tiny(method: str, **settings: Any) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def pair_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run on a.png and b.png of `here` that the command `translate` made; out.png lies beside it.
+    """The folder of a run on a.png and b.png of `here` that the command `translate` wrote; out.png is beside it.
 
     Tests only read it.
     """

@@ -1,4 +1,4 @@
-"""Files that are not what they should be: cut short, of another kind, altered or malicious.
+"""Invalid files: cut short, of another kind, altered or malicious.
 
 Each function writes into the current folder; some return a function that writes.
 """

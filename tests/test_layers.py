@@ -1,4 +1,4 @@
-"""Imports point down only: a module may import from layers below its own, from its own layer and its own folder."""
+"""A module imports from layers below its own, from its own layer and from its own package, never from above."""
 
 import ast
 from collections.abc import Iterator
@@ -22,16 +22,16 @@ LAYERS = (
     ("evaluate",),
     ("commands", "__main__"),
 )
-"""Bottom to top; a name stands for lonepair/name.py or all of lonepair/name/."""
+"""Bottom to top; a name is the module lonepair/name.py or the package lonepair/name/."""
 
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 
-def imported(source: str, module: tuple[str, ...]) -> Iterator[str]:
-    """Names within lonepair that `source`, the text of `module`, imports: the first part after "lonepair.".
+def imported_names(source: str, module: tuple[str, ...]) -> Iterator[str]:
+    """Yield the first part after "lonepair." of every import in `source`, the text of `module`.
 
-    Counted wherever they stand: in functions, under TYPE_CHECKING, and as the string given to `lazy`. Importing the
-    package itself counts as "" (its public names come from the top), save for its version.
+    Imports in functions, under TYPE_CHECKING and as the argument of `lazy` are included. The package itself yields "",
+    because its public names come from the top layer; its version does not count.
     """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -42,29 +42,29 @@ def imported(source: str, module: tuple[str, ...]) -> Iterator[str]:
             base = ".".join(part for part in (base, node.module) if part)
             names = [f"{base}.{alias.name}" for alias in node.names] if base == "lonepair" else [base]
         elif isinstance(node, ast.Call):
-            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            text = node.args[0] if called in ("lazy", "import_module") and node.args else None
+            function = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            text = node.args[0] if function in ("lazy", "import_module") and node.args else None
             names = [text.value] if isinstance(text, ast.Constant) and isinstance(text.value, str) else []
         else:
             continue
         for name in names:
             first, _, rest = name.partition(".")
             if first == "lonepair" and rest != "__version__":
-                below = rest.partition(".")[0]
-                yield below if below in HEIGHT or (PACKAGE / f"{below}.py").exists() else ""
+                part = rest.partition(".")[0]
+                yield part if part in HEIGHT or (PACKAGE / f"{part}.py").exists() else ""
 
 
 def violations(source: str, module: tuple[str, ...]) -> list[str]:
-    """What is wrong with the imports of `module` = ("train", "loop"), whose text is `source`."""
+    """Return a message for each import in `source` that `module`, such as ("train", "loop"), may not have."""
     if module[0] not in HEIGHT:
-        return [f"{'.'.join(module)} stands in no layer: give it a place in LAYERS"]
-    found = []
-    for name in imported(source, module):
+        return [f"{'.'.join(module)} is in no layer: add it to LAYERS"]
+    messages = []
+    for name in imported_names(source, module):
         if name not in HEIGHT:
-            found.append(f"{'.'.join(module)} imports lonepair.{name}, which stands in no layer")
+            messages.append(f"{'.'.join(module)} imports lonepair.{name}, which is in no layer")
         elif HEIGHT[name] > HEIGHT[module[0]]:
-            found.append(f"{'.'.join(module)} imports lonepair.{name}, which lies above it")
-    return found
+            messages.append(f"{'.'.join(module)} imports lonepair.{name}, which is in a layer above")
+    return messages
 
 
 def modules() -> list[Path]:
@@ -73,8 +73,8 @@ def modules() -> list[Path]:
 
 @pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_imports_point_down(file: Path) -> None:
-    found = violations(file.read_text(encoding="utf-8"), file.relative_to(PACKAGE).with_suffix("").parts)
-    assert not found, "\n".join(found)
+    messages = violations(file.read_text(encoding="utf-8"), file.relative_to(PACKAGE).with_suffix("").parts)
+    assert not messages, "\n".join(messages)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_imports_point_down(file: Path) -> None:
         "from lonepair import fit_pair",
     ],
 )
-def test_an_upward_import_is_caught(line: str) -> None:
+def test_upward_import_is_reported(line: str) -> None:
     assert violations(line, ("methods", "singan"))
     assert violations(line, ("methods", "__init__"))
 
@@ -109,9 +109,9 @@ def test_an_upward_import_is_caught(line: str) -> None:
         "import torch",
     ],
 )
-def test_a_downward_import_is_not(line: str) -> None:
+def test_downward_import_is_allowed(line: str) -> None:
     assert not violations(line, ("methods", "singan"))
 
 
-def test_a_module_without_a_place_is_caught() -> None:
+def test_module_in_no_layer_is_reported() -> None:
     assert violations("", ("elsewhere",))

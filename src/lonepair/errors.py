@@ -13,7 +13,7 @@ from typing import Any
 
 
 class UserError(ValueError):
-    """A mistake in the user's input; `str(error)` is one line that says what it is and what to do."""
+    """A mistake in the user's input; `str(error)` is one line with the problem and the remedy."""
 
 
 def name_flags(message: str, flags: Mapping[str, str]) -> str:

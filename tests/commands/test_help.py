@@ -12,7 +12,8 @@ import pytest
 import lonepair.methods as methods
 from lonepair.commands import COMMANDS
 from lonepair.commands.main import main
-from lonepair.train.checkpoint import load_model
+from lonepair.patches.config import SynthesisConfig
+from lonepair.train.checkpoint import load_model, save_model
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
@@ -112,6 +113,24 @@ def test_info_describes_a_model_file_and_its_run_alike(pair_run: Path, capsys: p
         "  width              8",
     ):
         assert part in output
+
+
+def test_info_lists_changed_settings_of_patch_synthesis(
+    pair_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def output_of(*words: str) -> str:
+        assert main(["info", *words]) == 0
+        return capsys.readouterr().out
+
+    model, _ = load_model(pair_run / "model.safetensors")
+    assert model.synthesis == SynthesisConfig()
+    assert "settings of patch synthesis: all defaults\ncite" in output_of(str(pair_run))
+    model.synthesis = SynthesisConfig(rounds=7)
+    changed = save_model(tmp_path / "changed.safetensors", model, {"method": "lonepair"})
+    title = "settings of patch synthesis; all others have their defaults"
+    assert f"{title}\n  rounds             7\ncite" in output_of(str(changed))
+    assert f"{title}\n  layout_scale       1.0\n" in output_of("--method", "lonepair-single")
+    assert "patch synthesis" not in output_of("--method", "singan")
 
 
 def test_info_without_a_model_counts_a_methods_parameters(capsys: pytest.CaptureFixture[str]) -> None:

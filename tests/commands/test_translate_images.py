@@ -18,7 +18,7 @@ from lonepair.train.checkpoint import load_model
 
 
 def use_of(path: str | Path) -> dict[str, object]:
-    """The name and settings of the use that made the image at `path`."""
+    """The name and settings of the use that wrote the image at `path`."""
     use: dict[str, object] = json.loads(read_metadata(path)["lonepair"])["use"]
     return use
 

@@ -133,9 +133,9 @@ def test_training_frames_are_all_or_evenly_spaced() -> None:
     frames = open_source(flat_frames(5)).training_frames((3, 4), 1)
     assert frames.shape == (5, 1, 3, 4)
     for count, limit in ((5, 5), (9, 4), (100, 8), (201, 10), (256, 1)):
-        kept = open_source(flat_frames(count)).training_frames((2, 2), 3, limit=limit)
-        assert kept.shape == (limit, 3, 2, 2)
-        indices = ((kept[:, 0, 0, 0] + 1) * 127.5).round()
+        frames = open_source(flat_frames(count)).training_frames((2, 2), 3, limit=limit)
+        assert frames.shape == (limit, 3, 2, 2)
+        indices = ((frames[:, 0, 0, 0] + 1) * 127.5).round()
         steps = indices.diff()
         assert indices[0] == 0
         if limit > 1:

@@ -17,6 +17,7 @@ from lonepair.methods.types import StepInputs
 from lonepair.ops.noise import RandomStream, seed_global
 
 every_method = pytest.mark.parametrize("name", methods.names())
+every_trained_method = pytest.mark.parametrize("name", [n for n in methods.names() if methods.get_method(n).trains])
 
 
 def methods_that(use: str) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from method_jobs import assert_same, every_method, has, job, method_at_stage, trained, weights
+from method_jobs import assert_same, every_method, every_trained_method, has, job, method_at_stage, trained, weights
 
 import lonepair.methods as methods
 from conftest import StopAfter, picture, tiny
@@ -23,7 +23,7 @@ MEASURED = ("amplitudes", "reconstruction_", "exemplar")
 """Parts of the names of tensors that a stage computes from its data, whatever weights it starts from."""
 
 
-@every_method
+@every_trained_method
 @pytest.mark.parametrize("stop_after", [1, 2, 4, 5])
 def test_resume_is_bitwise_equal(name: str, stop_after: int, tmp_path: Path) -> None:
     """Stop within a stage, after its last step and in the next stage; the job is a new one when it resumes."""
@@ -57,7 +57,7 @@ def test_resume_of_a_completed_run_keeps_the_weights(name: str, tmp_path: Path) 
     assert_same(expected, weights(again.run(again.folder(tmp_path / "run", True), resume=True)))
 
 
-@every_method
+@every_trained_method
 def test_model_of_an_interrupted_run_can_be_used(name: str, tmp_path: Path) -> None:
     """A model that has only its first stages samples and translates at every size."""
     stopped = job(name, checkpoint_minutes=0.0)
@@ -80,7 +80,7 @@ def test_saved_state_of_an_untrained_method_loads_unchanged(name: str, tmp_path:
     assert Progress().stage == -1
 
 
-@every_method
+@every_trained_method
 def test_warm_start_copies_the_weights_of_the_model(name: str, tmp_path: Path) -> None:
     first = job(name)
     model = first.run(first.folder(tmp_path / "run", False))

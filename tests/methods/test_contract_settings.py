@@ -28,7 +28,7 @@ def test_schedule_is_known_for_every_stage(name: str) -> None:
     method, _ = method_at_stage(name, 0)
     for stage in range(method.plan.stages):
         schedule = method.schedule(stage)
-        assert schedule.steps >= 1
+        assert schedule.steps >= 1 or not method.trains
         assert set(schedule.update_order) == set(method.players())
 
 

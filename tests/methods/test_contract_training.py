@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from method_jobs import assert_same, every_method, has, job, method_at_stage, methods_that, output, trained, weights
+from method_jobs import (
+    assert_same,
+    every_method,
+    every_trained_method,
+    has,
+    job,
+    method_at_stage,
+    methods_that,
+    output,
+    trained,
+    weights,
+)
 
 import lonepair.methods as methods
 from conftest import picture
@@ -72,7 +83,7 @@ def test_pair_trains_with_the_larger_channel_count(name: str) -> None:
     assert pair.method.plan.channels == 4
 
 
-@every_method
+@every_trained_method
 def test_weights_depend_on_the_seed_alone(name: str) -> None:
     first = weights(trained(name))
     assert_same(first, weights(retrained(name)))
@@ -80,7 +91,7 @@ def test_weights_depend_on_the_seed_alone(name: str) -> None:
     assert any(not torch.equal(value, other[key]) for key, value in first.items())
 
 
-@every_method
+@every_trained_method
 def test_fast_engine_computes_the_losses_of_the_plain_engine(name: str) -> None:
     """Compare the losses of the first step only: later steps differ by rounding."""
     settings = {key: 1 for key in ("steps", "finest_steps", "critic_steps", "generator_steps") if has(name, key)}
@@ -112,7 +123,7 @@ def test_repeated_training_writes_the_same_bytes(name: str, tmp_path: Path) -> N
     assert one.read_bytes() == other.read_bytes()
 
 
-@every_method
+@every_trained_method
 @pytest.mark.parametrize("stage", [0, 1, 2])
 def test_gradient_reaches_trained_parameters_only(name: str, stage: int) -> None:
     method, inputs = method_at_stage(name, stage, trained_stages=2)

@@ -1,4 +1,4 @@
-"""A method of another package is loaded by its entry point; an incomplete one is refused with what it lacks."""
+"""A method of another package is loaded by its entry point; a message names what an incomplete one lacks."""
 
 from __future__ import annotations
 

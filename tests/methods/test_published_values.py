@@ -19,7 +19,7 @@ from lonepair.ops.noise import RandomStream, seed_global
 
 @pytest.mark.parametrize("name", ["singan", "consingan", "structural-analogy"])
 def test_initial_weights(name: str) -> None:
-    """Convolutions N(0, 0.02), norms N(1, 0.02); biases as torch makes them, which the authors' code leaves alone."""
+    """Convolutions N(0, 0.02), norms N(1, 0.02); biases are torch's, which the authors' code does not change."""
     method = with_stages(untrained(name, *[(250, 250)] * len(methods.get_method(name).domains)), 1)
     parts = [part for part in method.nets.modules() if isinstance(part, nn.Conv2d)]
     weights = torch.cat([part.weight.detach().flatten() for part in parts])

@@ -1,4 +1,4 @@
-"""Look: its reference values, its order under blur and blend, and what it does not depend on."""
+"""Look: reference values, order under blur and blending, and invariances."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Structure: what it does not depend on, and how it falls with the layout.
+"""Structure: invariances, and its decrease as the layout changes.
 
 The images are long and narrow: their tables have fewer entries, so that the tests are fast.
 """

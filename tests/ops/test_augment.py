@@ -1,4 +1,4 @@
-"""Random changes of an image keep its shape and range, depend on the seed only, and change what they state."""
+"""Random changes of an image: their shape and range, their dependence on the seed, and the pixels that they change."""
 
 from __future__ import annotations
 

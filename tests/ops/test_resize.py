@@ -1,4 +1,4 @@
-"""Resizing: sizes, agreement with torch and Pillow, gradients, and rows computed alone."""
+"""Resizing: sizes, agreement with torch and Pillow, gradients, and single rows."""
 
 import numpy as np
 import pytest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,8 @@ import tyro
 
 import lonepair.methods as methods
 from lonepair.commands.forms import SizeFlag, model_file, parse_size
+from lonepair.methods.base import Method
+from lonepair.patches.config import SynthesisConfig
 
 
 @dataclass(frozen=True)
@@ -28,41 +31,67 @@ class Info:
 
 
 def run_info(values: Info) -> int:
-    """Print what a model holds."""
-    from lonepair.media.sizes import fit_inside
+    """Print the contents of a model file, or of an untrained model of a method."""
     from lonepair.train.checkpoint import load_model
 
     settings: dict[str, Any]
     if values.model is None:
-        method_class = methods.get_method(values.method)
-        config = method_class.config_class.from_preset(values.preset)
-        longest = config.size.max_side
-        size = parse_size(values.size, (longest, longest))
-        originals = dict.fromkeys(method_class.domains, size)
-        plan = method_class.plan_for(config, 3, originals, dict.fromkeys(originals, fit_inside(size, longest)))
-        method, settings = method_class(config, plan), {"method": values.method, "preset": values.preset}
+        method, settings = _untrained_method(values), {"method": values.method, "preset": values.preset}
     else:
         path = model_file(values.model)
         method, settings = load_model(path)
         print(f"file         {path} ({path.stat().st_size / 1e6:.1f} MB)")
         print(f"trained to   stage {method.stage + 1} of {method.plan.stages}")
+
+    # Training
     for name in ("method", "preset", "seed"):
         if name in settings:
             print(f"{name:12} {settings[name]}")
     for domain, source in settings.get("inputs", {}).items():
         print(f"{'input ' + domain:12} {source['name']}")
     print(f"{'supports':12} {', '.join(sorted(method.uses))}")
+
+    # Networks
     for domain, full in method.plan.full_sizes.items():
         print(f"{'stages ' + domain:12} {' '.join(f'{w}x{h}' for h, w in method.plan.sizes(full))} (width x height)")
     print("generator parameters, all stages")
     for part, count in method.parameter_counts().items():
         print(f"  {part:12} {count:>10,}")
     print(f"  {'total':12} {sum(method.parameter_counts().values()):>10,}")
+
+    # Settings
     print("settings")
-    for name, value in method.config.to_dict().items():
-        print(f"  {name:18} {value}")
+    _print_settings(method.config.to_dict())
+    if method.synthesis is not None:
+        changes = _changed_synthesis_settings(method.synthesis)
+        print(f"settings of patch synthesis{'; all others have their defaults' if changes else ': all defaults'}")
+        _print_settings(changes)
     print(f"cite\n{method.citation}")
     return 0
+
+
+def _untrained_method(values: Info) -> Method:
+    """The method and preset of the flags, planned for RGB images of the size of the flags."""
+    from lonepair.media.sizes import fit_inside
+
+    method_class = methods.get_method(values.method)
+    config = method_class.config_class.from_preset(values.preset)
+    longest = config.size.max_side
+    size = parse_size(values.size, (longest, longest))
+    originals = dict.fromkeys(method_class.domains, size)
+    plan = method_class.plan_for(config, 3, originals, dict.fromkeys(originals, fit_inside(size, longest)))
+    return method_class(config, plan)
+
+
+def _changed_synthesis_settings(synthesis: SynthesisConfig) -> dict[str, Any]:
+    """The settings of patch synthesis that differ from the defaults of `SynthesisConfig`."""
+    defaults = SynthesisConfig().to_dict()
+    return {name: value for name, value in synthesis.to_dict().items() if value != defaults[name]}
+
+
+def _print_settings(settings: Mapping[str, Any]) -> None:
+    for name, value in settings.items():
+        print(f"  {name:18} {value}")
 
 
 @dataclass(frozen=True)
@@ -79,12 +108,12 @@ def run_methods(_: Methods) -> int:
     }
     for name in methods.names():
         method = methods.get_method(name)
+        # The first line of a method's file is "`name`: summary".
         summary = (sys.modules[method.__module__].__doc__ or "").split("\n")[0].split(": ", 1)[-1]
         print(f"{name}{defaults.get(name, '')}: {summary}")
         several = " (or several, or a clip)" if method.accepts_several else ""
-        print(
-            f"  learns from: {f'one image{several}' if len(method.domains) == 1 else f'a source{several} and a target'}"
-        )
+        inputs = f"one image{several}" if len(method.domains) == 1 else f"a source{several} and a target"
+        print(f"  learns from: {inputs}")
         print(f"  supports: {', '.join(sorted(method.uses))}")
         print(f"  presets: {', '.join(method.config_class.presets)}")
     return 0

@@ -35,7 +35,7 @@ else:
 logger = logging.getLogger("lonepair")
 
 SIZE = (96, 128)
-"""(h, w) of all three inputs, in pixels: small enough to be learned in minutes, and even, as H.264 wants it."""
+"""(h, w) of all three inputs, in pixels: small enough to train in minutes, and even, as H.264 needs."""
 FRAMES = 36
 RATE = Fraction(15)
 """Frames per second."""
@@ -57,7 +57,7 @@ class Demo:
 
 
 def run_demo(values: Demo) -> int:
-    """Make the inputs, train with the preset draft, and write the translated clip."""
+    """Write the inputs, train with the preset draft, and write the translated clip."""
     _, clip, target = demo_inputs(values.folder)
     out = values.folder / "translated.mp4"
     logger.info("lonepair translate %s %s --preset draft -o %s", clip, target, out)
@@ -72,7 +72,7 @@ def run_demo(values: Demo) -> int:
             options=Options(max_minutes=values.max_minutes),
         )
     )
-    logger.info("open %s: source, target and result side by side; and %s", sheet_path(out), out)
+    logger.info("look at %s (source, target and result side by side) and play %s", sheet_path(out), out)
     return status
 
 
@@ -94,6 +94,7 @@ def demo_inputs(folder: Path) -> tuple[Path, Path, Path]:
         raise UserError(f"{folder}: cannot be created ({error}); run the demo in a folder you may write to") from error
     coins, galaxies = Image.fromarray(data.coins()), Image.fromarray(data.hubble_deep_field())
 
+    # An existing file is not replaced, so that the user can change an input and run the demo again.
     still, clip, target = folder / "coins.png", folder / "coins.mp4", folder / "galaxies.png"
     if not still.exists():
         image.write_image(still, _crop(coins, *COINS))
@@ -107,17 +108,21 @@ def demo_inputs(folder: Path) -> tuple[Path, Path, Path]:
 
 
 def camera_crop(index: int) -> tuple[float, float, float]:
-    """The crop of frame `index`: the camera goes once around an ellipse and a little in and out, so the clip loops."""
+    """The crop (left, top, width) of frame `index`, in the photograph's pixels.
+
+    The camera moves once around an ellipse and zooms by 6 %, so that the clip loops.
+    """
     angle = 2 * math.pi * index / FRAMES
     left, top, width = COINS
     zoom = 1 - 0.06 * math.sin(angle)
     right, down = 28 * (1 - math.cos(angle)), 18 * math.sin(angle)
     height = width * SIZE[0] / SIZE[1]
+    # Zoom around the centre of the crop.
     return left + right + width * (1 - zoom) / 2, top + down + height * (1 - zoom) / 2, width * zoom
 
 
 def _crop(photo: Image.Image, left: float, top: float, width: float) -> Tensor:
-    """A window of `photo` at SIZE, antialiased; its corner and width may lie between pixels."""
+    """A crop of `photo`, scaled to SIZE and antialiased; corner and width may be fractions of a pixel."""
     height = width * SIZE[0] / SIZE[1]
     view = photo.resize((SIZE[1], SIZE[0]), Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))
     return values.as_image(view)

@@ -37,9 +37,9 @@ class Eval:
     """Measure runs: a table, a page with pictures (report.html) and the numbers (results.json)."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Folders of finished runs."""
+    """Folders of complete runs."""
     published: File = None
-    """A published translation of the run's own source, to measure beside the run's. For one run of a pair."""
+    """A published translation of the run's source, to compare with the run's translation. For one run of a pair."""
     weights: File = None
     """Weights of the FID Inception network (.pth or .safetensors), to measure the SIFID of samples. For runs of one
     image."""
@@ -62,13 +62,13 @@ def run_eval(values: Eval) -> int:
     options = _options(values)
     runs = [open_run(path, values.compute.load) for path in values.runs]
     _check_use(values, runs)
-    measured = []
+    reports = []
     for run in runs:
         logger.info("measuring %s", run.path)
-        measured.append(measure_run(run, options))
-        print(text_table(run, measured[-1]))
+        reports.append(measure_run(run, options))
+        print(text_table(run, reports[-1]))
     folder = new_folder(values.output.out, "eval", values.output.overwrite)
-    print(write_report(folder, runs, measured, options))
+    print(write_report(folder, runs, reports, options))
     return 0
 
 
@@ -89,7 +89,11 @@ def _check(values: Eval) -> None:
 
 
 def _options(values: Eval) -> EvaluationOptions:
-    """The files of the flags, opened and checked."""
+    """Open and check the files of the flags.
+
+    Raises:
+        UserError: a file cannot be used.
+    """
     from lonepair.evaluate import EvaluationOptions
     from lonepair.media.image import read_image
     from lonepair.metrics.sifid import check_weights
@@ -120,10 +124,10 @@ def _check_use(values: Eval, runs: list[Run]) -> None:
         UserError: naming the flag.
     """
     pairs, singles = [r for r in runs if not r.is_single_image], [r for r in runs if r.is_single_image]
-    for flag, value, able, kind in (
+    for flag, value, suitable, kind in (
         ("--published", values.published, pairs, "a pair"),
         ("--source", values.source, pairs, "a pair"),
         ("--weights", values.weights, singles, "one image"),
     ):
-        if value is not None and not able:
+        if value is not None and not suitable:
             raise UserError(f"{flag} is for runs of {kind}, and {runs[0].path} is not one: leave the flag out")

@@ -89,6 +89,7 @@ class Recorder:
         Returns:
             The step's losses. A later step overwrites them.
         """
+        # Preparing seeds the generator, so that a replay draws the numbers that a direct step would draw.
         step = prepare(self._generator)
         branch = step.branch
         if self.is_disabled or branch is None:
@@ -101,6 +102,8 @@ class Recorder:
                 self._replays[branch] = None
             return step.run()
 
+        # The second step is captured, then replayed like all later ones. A capture launches nothing, so that the step
+        # still has to run; host draws in it would be frozen into the graph.
         replay = self._replays[branch]
         if replay is None:
             step.rng.forbid_host_draws("the host draws a random number in Method.losses: draw it in Method.branch")
@@ -109,7 +112,7 @@ class Recorder:
             except RuntimeError as error:  # capture only saves time: whatever prevents it, the training continues
                 logger.info("CUDA graphs are off for this stage: %s", (str(error).splitlines() or ["?"])[0])
                 self._disable()
-                # The old generator may be waiting for the end of the failed capture.
+                # A new generator, since the old one may be waiting for the end of the failed capture.
                 self._generator = torch.Generator(self._generator.device)
                 return prepare(self._generator).run()
         return replay(step)
@@ -127,6 +130,7 @@ class _GraphPool:
 
     def __call__(self, step: Step, generator: torch.Generator) -> Replay:
         graph = torch.cuda.CUDAGraph()
+        # Without registration a replay would repeat the random numbers of the capture.
         graph.register_generator_state(generator)
         with _capturing(graph, pool=self._pool, stream=torch.cuda.current_stream()) as retained:
             losses = step.run()
@@ -182,12 +186,14 @@ class GraphedFunction:
 
     def __call__(self, *args: Tensor) -> tuple[Tensor, ...]:
         shapes = tuple(tensor.shape for tensor in args)
+        # The first call with these shapes runs directly and fills caches, which a capture could not.
         if shapes in self._uncapturable or shapes not in self._graphs:
             self._graphs.setdefault(shapes)
             return self._function(*args)
         entry = self._graphs[shapes] or self._capture(shapes, args)
         if entry is None:
             return self._function(*args)
+        # The graph has fixed addresses: copy the arguments there, and the results away before the next call.
         graph, inputs, outputs = entry
         for static, tensor in zip(inputs, args, strict=True):
             static.copy_(tensor)

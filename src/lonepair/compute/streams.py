@@ -30,6 +30,7 @@ def run_in_streams(calls: Sequence[Callable[[], T]], kind: str) -> list[T]:
         calls: Functions without arguments.
         kind: Name of the set of streams. Nested calls need another kind.
     """
+    # Streams belong to a thread: two threads that shared one would wait for each other.
     current, results = torch.cuda.current_stream(), []
     streams = [thread_stream(current.device, kind, index) for index in range(len(calls))]
     try:
@@ -38,6 +39,7 @@ def run_in_streams(calls: Sequence[Callable[[], T]], kind: str) -> list[T]:
             with torch.cuda.stream(stream):
                 results.append(call())
     finally:
+        # Also after an error: a capture cannot end while a stream has not joined it.
         for stream in streams:
             current.wait_stream(stream)
     return results

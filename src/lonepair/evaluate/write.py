@@ -90,11 +90,11 @@ def _folder_names(runs: Sequence[Run]) -> list[str]:
     """Return a folder name for each run: its own name, numbered where two runs share it."""
     names: list[str] = []
     for run in runs:
-        own = re.sub(r"[^\w.-]+", "_", run.path.resolve().name) or "run"
-        name, number = own, 1
+        base = re.sub(r"[^\w.-]+", "_", run.path.resolve().name) or "run"
+        name, number = base, 1
         while name in names:
             number += 1
-            name = f"{own}-{number}"
+            name = f"{base}-{number}"
         names.append(name)
     return names
 

@@ -51,6 +51,8 @@ class Method(ABC):
     patch_size: int = 11
     """Side in pixels of the patches that its losses compare, by which crops overlap. The default is the receptive field
     of the published critics; a method with another patch size sets it in `__init__`."""
+    trains: ClassVar[bool] = True
+    """Whether it has players. A method that is False here only stores its images: its stages have no steps."""
     exemplar_max_side: int = 0
     """Longest side in pixels of the frames for `remember_targets`; 0: the method stores none. A method with exemplars
     sets it in `__init__`."""
@@ -137,8 +139,8 @@ class Method(ABC):
     def load_model_state(self, tensors: Mapping[str, Tensor]) -> None:
         """Load the result of `model_state` of a method that has as many stages."""
         for name in self.inference_nets:
-            own = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
-            self.nets[name].load_state_dict(own)
+            net_tensors = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
+            self.nets[name].load_state_dict(net_tensors)
 
     @property
     def sizes(self) -> dict[str, list[Size]]:

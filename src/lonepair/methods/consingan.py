@@ -118,10 +118,10 @@ class ConSinGAN(SingleMethod):
             tasks = " and ".join(RESTORING_TASKS)
             raise UserError(f"task is {config.task}: a composite is for {tasks}; choose one as `task`")
         if "composite" in sizes and sizes["composite"] != sizes["a"]:
-            (h, w), (own_h, own_w) = originals["composite"], originals["a"]
+            (h, w), (image_h, image_w) = originals["composite"], originals["a"]
             raise UserError(
-                f"the composite has {w}x{h} pixels, the image {own_w}x{own_h}: give a composite of the same aspect, "
-                "made from the image"
+                f"the composite has {w}x{h} pixels, the image {image_w}x{image_h}: give a composite of the same "
+                "aspect, made from the image"
             )
         factors = pyramid.shared_factors([sizes["a"]], config.stages, config.min_side, config.pyramid_rule)
         return Plan(channels, dict.fromkeys(sizes, sizes["a"]), factors)

@@ -177,7 +177,7 @@ class PatchMethod(Method):
             ]
             for domain in self.domains
         }
-        return {f"g_{domain}": Player(own, (c.beta1, c.beta2)) for domain, own in groups.items()}
+        return {f"g_{domain}": Player(group, (c.beta1, c.beta2)) for domain, group in groups.items()}
 
     def schedule(self, stage: int) -> Schedule:
         c = self.config

@@ -66,7 +66,7 @@ class StructuralAnalogyConfig(Config):
     noise of stage 0 drops to a tenth after its training."""
 
     def problems(self) -> list[str]:
-        found = self.below(0, "lambda_adv_b", "lambda_self", "replacing_stages")
+        problems = self.below(0, "lambda_adv_b", "lambda_self", "replacing_stages")
         if self.luminance_levels == 1 or not 0 <= self.luminance_levels <= 256:
-            found.append(f"luminance_levels is {self.luminance_levels}: choose 0 (off) or 2 to 256")
-        return found
+            problems.append(f"luminance_levels is {self.luminance_levels}: choose 0 (off) or 2 to 256")
+        return problems

@@ -27,6 +27,7 @@ class InstanceNorm(nn.Module):
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """`features` with mean `bias` and standard deviation |`weight`| in each channel of each image."""
+        # Over one image, batch statistics are the image's own.
         if len(features) == 1:
             return F.batch_norm(features, None, None, self.weight, self.bias, training=True)
         return F.instance_norm(features, weight=self.weight, bias=self.bias)

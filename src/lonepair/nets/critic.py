@@ -41,6 +41,7 @@ class PatchCritic(DeviceAware):
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h2 w2"]:
         """Scores of all patches; each side is 2·blocks pixels shorter than the image's."""
+        # A leaf with a gradient is a point of the gradient penalty; the generator's images are no leaves.
         if self.fast_double_backward and image.requires_grad and image.is_leaf:
             return _apply_for_penalty(self.score, _apply_for_penalty(self.body, image))
         scores: Tensor = self.score(self.body(image))
@@ -52,6 +53,7 @@ def _apply_for_penalty(layers: nn.Module, features: Tensor) -> Tensor:
     for layer in layers.modules():
         if isinstance(layer, nn.Conv2d):
             inputs = (features, layer.weight, layer.bias)
+            # Autocast does not see into a custom function.
             if torch.is_autocast_enabled(features.device.type):
                 dtype = torch.get_autocast_dtype(features.device.type)
                 inputs = (features.to(dtype), layer.weight.to(dtype), layer.bias.to(dtype))  # type: ignore[union-attr]
@@ -77,9 +79,10 @@ class _DoubleBackwardConv2d(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         image, weight = ctx.saved_tensors
+        # First derivative with `create_graph`: by the image only, in a form whose derivative is fast.
         if torch.is_grad_enabled():
             return F.conv_transpose2d(gradients[0], weight), None, None
-        # Stride, padding, dilation, transposed, output padding, groups.
+        # Any other derivative is torch's own: stride, padding, dilation, transposed, output padding, groups.
         options = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1)
         needs_gradient = [ctx.needs_input_grad[0], True, True]
         of_image, of_weight, of_bias = torch.ops.aten.convolution_backward(

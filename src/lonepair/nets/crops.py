@@ -38,6 +38,7 @@ class Crops:
 
     def regions_by_stage(self, geometry: StageGeometry) -> list[Regions]:
         """The features that the crops depend on, stage 0 first: full maps at coarse stages, regions at fine stages."""
+        # Each set of regions costs several small kernels, and two generators of one geometry need the same.
         if geometry not in self._by_geometry:
             self._by_geometry[geometry] = _regions_by_stage(self, geometry)
         return self._by_geometry[geometry]
@@ -64,7 +65,7 @@ def full_sizes(sizes: StageSizes) -> Sequence[Size]:
 
 
 def _regions_by_stage(crops: Crops, geometry: StageGeometry) -> list[Regions]:
-    # The tail is one convolution of 3x3.
+    # From the crops down to stage 0. The tail is one convolution of 3x3.
     regions = crops.regions.expanded(1)
     by_stage = [regions]
     for stage in range(len(crops) - 1, 0, -1):

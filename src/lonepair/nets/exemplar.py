@@ -53,6 +53,7 @@ class Exemplar(nn.Module):
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Allocate the state's frames first: a plan states neither their number nor the size of the detail."""
+        # Only where the channels and size of the frames agree; otherwise torch reports the difference.
         images, detail = state.get(f"{prefix}images"), state.get(f"{prefix}detail_bytes")
         if images is not None and images.shape[1:] == self.images.shape[1:]:
             self.images = self.images.new_empty(images.shape)

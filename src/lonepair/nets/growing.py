@@ -85,12 +85,14 @@ class GrowingGenerator(nn.Module):
         The newest `trained_stages` stages are trained from now on. The stages below them are frozen, normalization
         statistics included. The head is trained while stage 0 is.
         """
+        # The new body
         if len(self.bodies):
             self.bodies.append(copy.deepcopy(self.bodies[-1]))
         else:
             first = nn.Sequential(*(self._block() for _ in range(self.geometry.convolutions)))
             init_normal(first, self._zero_bias)
             self.bodies.append(first)
+        # Train the newest stages, freeze the others. Evaluation mode also freezes BatchNorm's running averages.
         self.train()
         first_trained = max(0, len(self.bodies) - trained_stages)
         for stage, body in enumerate(self.bodies):
@@ -100,6 +102,7 @@ class GrowingGenerator(nn.Module):
     def parameters_by_stage(self, trained_stages: int) -> list[tuple[int, list[nn.Parameter]]]:
         """(number of stages below the newest, parameters) of each trained part, for ConSinGAN's learning rates."""
         newest = len(self.bodies) - 1
+        # The tail belongs to the newest stage, the head to stage 0.
         groups = [(0, [*self.tail.parameters(), *self.bodies[newest].parameters()])]
         for back in range(1, min(trained_stages, newest + 1)):
             groups.append((back, list(self.bodies[newest - back].parameters())))
@@ -140,6 +143,7 @@ class GrowingGenerator(nn.Module):
 
     def _scaled_noise(self, stage: int, start_stage: int, noises: Noises, dtype: torch.dtype) -> Tensor | None:
         """The scaled noise that `stage` adds to its input; `noises` are those of the stages after `start_stage`."""
+        # The start stage has no noise: the image that enters takes its place.
         if noises is None or stage == start_stage:
             return None
         return self._scale_noise(stage, dtype, _full_noise(noises[stage - start_stage - 1]))
@@ -177,13 +181,16 @@ class GrowingGenerator(nn.Module):
     ) -> tuple[Float[Tensor, "n c h2 w2"], Float[Tensor, "1 c h3 w3"]]:
         """The crops that `forward` returns, and the full image at the last stage that computes it."""
         regions, full_stages = sizes.regions_by_stage(self.geometry), self.full_image_stages(sizes)
+        # Coarse stages compute the full image: crops of a small map would overlap and cost more.
         features = self._full_features(image, sizes, range(start_stage, full_stages), noises)
         coarse: Tensor = self.tail(features)
+        # Fine stages compute the regions that the crops depend on.
         for stage in range(full_stages, len(sizes)):
             noise = self._scaled_noise(stage, start_stage, noises, features.dtype)
             features = stage_on_crops(
                 self.bodies[stage], self.geometry, features, regions[stage - 1], regions[stage], noise
             )
+        # The tail reads a pixel more on each side than the crops have.
         crops = apply_with_shared_statistics(self.tail, features)
         return sizes.regions.crop_from(crops, regions[-1]), coarse
 
@@ -207,6 +214,7 @@ class GrowingGenerator(nn.Module):
             if stage == 0:
                 rows = first_stage_in_bands(self.bodies[0], self.geometry, features)
                 continue
+            # Noise: computed band by band where it is lazy.
             size, noise = sizes[stage], None
             if noises is not None and stage > start_stage:
                 full = noises[stage - start_stage - 1]

@@ -89,6 +89,8 @@ def upsampling_support(
     Returns:
         The first input, which may lie outside the axis, and a number of inputs that is enough for every `first`.
     """
+    # Integer arithmetic gives the position of output i in the input: i · (old-1) / (new-1) with aligned corners, else
+    # (i + 1/2) · old / new - 1/2. The positions of the outputs are `step` apart.
     if align_corners:
         low, step = first * (old - 1) // max(1, new - 1), (old - 1, max(1, new - 1))
     else:
@@ -109,12 +111,14 @@ def stage_on_full_image(
     body: nn.Module, geometry: StageGeometry, features: Float[Tensor, "b c h w"], size: Size, noise: Tensor | None
 ) -> Float[Tensor, "b c h2 w2"]:
     """Features of a stage of (h, w) `size` from all `features` below; `noise`, of `input_size`, is already scaled."""
+    # up(features) + amplitude · noise, at the size that the body reads.
     inputs = upsample(features, geometry.input_size(size), geometry.align_corners)
     if noise is not None:
         inputs = inputs + noise
     if geometry.zero_margin:
         inputs = F.pad(inputs, [geometry.zero_margin] * 4)
     residual: Tensor = body(inputs)
+    # With an upsampled margin the input is larger than the output, so the shortcut is upsampled separately.
     return upsample(features, size, geometry.align_corners) + residual
 
 
@@ -144,12 +148,14 @@ def stage_on_crops(
 
     `noise`, already scaled, is that of `geometry.input_regions(regions)`.
     """
+    # The body's input: the regions, and the pixels around them that the convolutions read.
     input_regions = geometry.input_regions(regions)
     upsampled = input_regions.upsample(features, source, geometry.align_corners)
     inputs = upsampled if noise is None else upsampled + noise
     if geometry.border_mode == "padded_layers":
         # The outer pixels of the residual read a crop's border where the image goes on; they are cut off.
         return regions.crop_from(upsampled + apply_with_shared_statistics(body, inputs), input_regions)
+    # The convolutions of the other two modes are unpadded, and the residual has the size of the regions.
     if geometry.border_mode == "zero_margin":
         inputs = regions.crop_with_zeros(inputs, input_regions, geometry.zero_margin)
         shortcut = regions.crop_from(upsampled, input_regions)
@@ -164,6 +170,7 @@ def apply_with_shared_statistics(layers: nn.Module, features: Float[Tensor, "n c
         if isinstance(layer, nn.Sequential):
             features = apply_with_shared_statistics(layer, features)
         elif isinstance(layer, InstanceNorm):
+            # One crop alone may be a flat area, whose own statistics would amplify its noise.
             features = F.batch_norm(features, None, None, layer.weight, layer.bias, training=True)
         else:
             features = layer(features)

@@ -85,6 +85,7 @@ class StagewiseGenerator(nn.Module):
             noise: N(0, 1), scaled here by the stage's amplitude; None: no noise. Of `previous`' size, or `pad` pixels
                 larger on each side, for a random border.
         """
+        # SinGAN adds noise to the padded image, so that a noise map of the padded size reaches into the border.
         inputs = F.pad(previous, [self._pad] * 4)
         if noise is not None:
             margin = (inputs.shape[-1] - noise.shape[-1]) // 2

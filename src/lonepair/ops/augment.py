@@ -39,6 +39,7 @@ def rearrange(image: Image, rng: RandomStream) -> Image:
 
     Sides of a rectangle are a twelfth to a third of the image's shorter side.
     """
+    # Every rectangle is cut from the original, so that copies of copies do not accumulate.
     shorter, output = min(image.shape[-2:]), image.clone()
     for _ in range(1 + rng.host_integer(5)):
         top, left, h, w = _random_rectangle(image, (max(1, shorter // 12), max(1, shorter // 3)), rng)
@@ -49,5 +50,6 @@ def rearrange(image: Image, rng: RandomStream) -> Image:
 
 def _random_rectangle(image: Image, sides: tuple[int, int], rng: RandomStream) -> tuple[int, int, int, int]:
     """(top, left, h, w) of a rectangle within `image`, with each side in [sides[0], sides[1]]."""
+    # Height and width first, so that the position can be uniform over all that fit.
     h, w = (max(1, sides[0] + rng.host_integer(sides[1] - sides[0] + 1)) for _ in range(2))
     return rng.host_integer(image.shape[-2] - h + 1), rng.host_integer(image.shape[-1] - w + 1), h, w

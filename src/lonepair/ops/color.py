@@ -37,11 +37,13 @@ def match_channels(image: Float[Tensor, "b c h w"], channels: int) -> Float[Tens
     _check_channels(channels)
     if old_channels == channels:
         return image
+    # Fewer channels: first without alpha, then grey.
     if old_channels == 4:
         return match_channels(over_white(image), channels)
     if channels == 1:
         weights = torch.tensor(_LUMA, dtype=image.dtype, device=image.device).view(1, 3, 1, 1)
         return (image * weights).sum(dim=1, keepdim=True)
+    # More channels: grey repeats, and a new alpha is opaque.
     color = image.expand(-1, 3, -1, -1)
     if channels == 3:
         return color.contiguous()

@@ -47,6 +47,7 @@ def cached(max_entries: int) -> Callable[[F], F]:
 
         @functools.wraps(function)
         def wrapper(*args: Any) -> Any:
+            # A hit counts as well: the graph that is being captured reads that entry, too.
             result, retained = lookup(*args), _RETAINED.get()
             if retained is not None:
                 retained.append(result)

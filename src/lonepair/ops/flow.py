@@ -50,6 +50,7 @@ def estimate_flow(frame: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w
             f"frames of {frame.shape[-1]}x{frame.shape[-2]} pixels (width x height) are too small for optical flow; "
             f"give frames of {_MIN_SIDE} pixels or more on each side"
         )
+    # DIS reads 8-bit grey images. Its preset "medium" is the most exact of the three.
     cv2 = _opencv()
     method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [np.ascontiguousarray(to_uint8(match_channels(image, 1))[..., 0]) for image in (frame, other)]
@@ -69,8 +70,9 @@ def warp(image: Float[Tensor, "1 c h w"], flow: Float[Tensor, "1 2 h w"]) -> Flo
 def reliable_mask(forward: Float[Tensor, "1 2 h w"], backward: Float[Tensor, "1 2 h w"]) -> Bool[Tensor, "1 1 h w"]:
     """Whether the flow `forward` is reliable at each pixel.
 
-    It is not where the pixel is hidden in the other frame, at a motion boundary, and where it leaves the frame (Ruder,
-    Dosovitskiy, Brox, "Artistic style transfer for videos", 2016, after Sundaram et al., ECCV 2010).
+    It is not where the pixel is hidden in the other frame, at a motion boundary, and where it leaves the frame. The two
+    tests are those of the temporal consistency loss of Ruder, Dosovitskiy, Brox, "Artistic style transfer for videos",
+    2016; the first one is the forward-backward check of Sundaram et al., ECCV 2010, eq. 5.
 
     Args:
         forward: The flow w = (u, v) from a frame to another one.
@@ -80,14 +82,15 @@ def reliable_mask(forward: Float[Tensor, "1 2 h w"], backward: Float[Tensor, "1 
     back = warp(backward, forward)
     squared_length = forward.square().sum(1, keepdim=True)
 
-    # Ruder et al.: a pixel is hidden where |w + ŵ|² > 0.01·(|w|² + |ŵ|²) + 0.5.
+    # Disocclusion (Sundaram et al., eq. 5): a pixel is hidden where |w + ŵ|² > 0.01·(|w|² + |ŵ|²) + 0.5.
     both = squared_length + back.square().sum(1, keepdim=True)
     hidden = (forward + back).square().sum(1, keepdim=True) > 0.01 * both + 0.5
 
-    # Ruder et al.: a pixel is at a motion boundary where |∇u|² + |∇v|² > 0.01·|w|² + 0.002.
+    # Motion boundary (Ruder et al.), where the flow itself is inexact: |∇u|² + |∇v|² > 0.01·|w|² + 0.002.
     dy, dx = torch.gradient(forward, dim=(2, 3))
     boundary = (dy.square() + dx.square()).sum(1, keepdim=True) > 0.01 * squared_length + 0.002
 
+    # Pixels that the flow moves out of the frame have no counterpart.
     h, w = forward.shape[-2:]
     rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     x, y = columns + forward[:, :1], rows + forward[:, 1:]

@@ -59,6 +59,7 @@ class RandomStream:
                 They are returned before any is drawn; new ones are appended. Drawing them again would be slow.
             generator: A generator on `device` to seed and draw from, instead of a new one.
         """
+        # One word for each of the two generators. Torch's seeds are signed, so they have 63 bits.
         words = _seed_sequence(keys).generate_state(2, np.uint64)
         self._tensors = (generator or torch.Generator(device=device)).manual_seed(int(words[0]) >> 1)
         self._scalars = np.random.Generator(np.random.PCG64(int(words[1])))
@@ -104,6 +105,7 @@ class RandomStream:
         Maps of more than `LARGE` pixels and more than 4 channels have keys of their own and are a `LazyNoise` where
         the stream is lazy, else its values.
         """
+        # Drawn as (h, w, c) and permuted: the result is contiguous in channels-last layout.
         if h * w <= LARGE or channels <= 4:
             return self.normal(1, h, w, channels).permute(0, 3, 1, 2)
         self._check_host_draw()  # each block of rows has a new generator, which the host seeds
@@ -173,6 +175,7 @@ class LazyNoise:
 
     def rows(self, first: int, last: int) -> Float[Tensor, "1 c _ w"]:
         """Rows [first, last), in channels-last layout."""
+        # The blocks that the rows lie in; each is drawn from its own keys, whatever was drawn before.
         parts = []
         for block in range(first // _BLOCK_ROWS, -(-last // _BLOCK_ROWS)):
             top = block * _BLOCK_ROWS
@@ -199,6 +202,7 @@ def _block(noise: LazyNoise, number: int) -> Float[Tensor, "1 _ w c"]:
 @contextmanager
 def seed_global(*keys: int) -> Iterator[None]:
     """Within the block `keys` seed torch's global CPU generator, for weight initialization; its state is restored."""
+    # The CPU's state only: networks are initialized there and moved to the device afterwards.
     with _GLOBAL_STREAM_LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(_seed_sequence(keys).generate_state(1, np.uint64)[0]) >> 1)
         yield

@@ -59,6 +59,7 @@ def singan_factors(original: Size, full: Size, min_side: int, nominal: float = 0
         min_side: Pixels on the shortest side at stage 0.
         nominal: Desired ratio of one stage's size to that of the next, in (0, 1).
     """
+    # The number of stages, then the ratio that makes stage 0 end at `min_side`.
     stages = math.ceil(math.log(min_side / min(original), nominal)) + 1
     stages -= math.ceil(math.log(max(full) / max(original), nominal))
     ratio = math.pow(min_side / min(full), 1 / stages)
@@ -86,6 +87,7 @@ def shared_factors(full_sizes: Collection[Size], stages: int, min_side: int, rul
     Raises:
         UserError: A side of an image is shorter than `min_side`.
     """
+    # The image with the shortest side decides: none is smaller than `min_side` at stage 0.
     smallest = min(full_sizes, key=min)
     if min(smallest) < min_side:
         raise UserError(

@@ -91,6 +91,7 @@ class Regions:
         matrices = []
         for axis, (old, new) in enumerate(zip(source.map_size, self.map_size, strict=True)):
             matrix = resize_matrix(old, new, align_corners, crops.device, crops.dtype)
+            # A block starts at the region's row of outputs and the source's column of inputs.
             block = torch.stack([self.top_left[:, axis], source.top_left[:, axis].expand(len(self))], 1)
             matrices.append(_crop(matrix[None, None], block, (self.size[axis], source.size[axis]))[:, 0])
         each = [crops] * len(self) if len(crops) == 1 else torch.split(crops, 1)
@@ -113,7 +114,7 @@ class Regions:
 def _inside(map_size: Size, lengths: Sequence[int], firsts: Sequence[Int[Tensor, " n"]]) -> Regions:
     """Regions of these lengths, at most the map's, that start at `firsts` or as near to it as keeps them inside."""
     h, w = map(min, lengths, map_size)
-    starts = [first.clamp(0, full - own) for first, full, own in zip(firsts, map_size, (h, w), strict=True)]
+    starts = [first.clamp(0, full - length) for first, full, length in zip(firsts, map_size, (h, w), strict=True)]
     return Regions(map_size, (h, w), torch.stack(starts, 1))
 
 
@@ -123,6 +124,7 @@ def _crop(images: Float[Tensor, "m c h w"], top_left: Int[Tensor, "n 2"], size: 
     On a GPU the derivative sums crops of one image in no fixed order where more than two overlap.
     """
     h, w = size
+    # On a CPU slices are views, and far faster than indices.
     if is_on_cpu(top_left):
         each = torch.split(images, 1) if len(images) > 1 else [images] * len(top_left)
         pairs = zip(each, top_left.tolist(), strict=True)
@@ -133,6 +135,7 @@ def _crop(images: Float[Tensor, "m c h w"], top_left: Int[Tensor, "n 2"], size: 
         first[:, None] + torch.arange(length, device=first.device)
         for first, length in zip(top_left.unbind(1), size, strict=True)
     )
+    # Images are stacked along the rows, so that one index names image, row and column.
     if len(images) > 1:
         rows = rows + images.shape[2] * torch.arange(len(images), device=rows.device)[:, None]
     pixels = rows[:, :, None] * images.shape[3] + columns[:, None, :]
@@ -191,8 +194,10 @@ def sample_regions(size: Size, side: int, patch: int, rng: RandomStream) -> Regi
     h, w = size
     if not needs_crops(h * w, side):
         return None
+    # So many cells on each axis that four of them together have the pixels of the square.
     cells = max(_CROPS_PER_AXIS, round(_CROPS_PER_AXIS * (h * w) ** 0.5 / side))
     cells = min(cells, h - patch + 1, w - patch + 1)
+    # Two starts for each axis, and the four pairs of them.
     rows, columns = (_random_starts(length - patch + 1, cells, rng) for length in size)
     top_left = torch.stack([rows[:, None].expand(-1, len(columns)), columns[None].expand(len(rows), -1)], -1)
     region_h, region_w = ((length - patch + 1) // cells + patch - 1 for length in size)
@@ -202,6 +207,7 @@ def sample_regions(size: Size, side: int, patch: int, rng: RandomStream) -> Regi
 def _random_starts(patches: int, cells: int, rng: RandomStream) -> Int[Tensor, " n"]:
     """The first patch of one random cell in each half of an axis of `patches` patches and `cells` cells."""
     cell = patches // cells
+    # Integers and products of integers: the position may be on a GPU, and must not round up to the next cell.
     from_end, fractions = rng.integer(2), _fraction_steps(rng.uniform(_CROPS_PER_AXIS))
     halves = _FRACTION_STEPS * torch.arange(_CROPS_PER_AXIS, device=fractions.device)
     index = (halves + fractions) * cells // (_CROPS_PER_AXIS * _FRACTION_STEPS)

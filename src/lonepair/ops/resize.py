@@ -111,6 +111,7 @@ def _resize_by_matrices(
     rows: slice | None = None,
 ) -> Float[Tensor, "b c h2 w2"]:
     """`image` at (h, w) `size`, or some `rows` of that, by a banded matrix for each axis."""
+    # Rows first, with columns and channels as one axis, then columns: both products are large and contiguous.
     b, c, h, w = image.shape
     vertical = _banded_matrices(h, size[0], antialias, align_corners, image.device, image.dtype)
     horizontal = _banded_matrices(w, size[1], antialias, align_corners, image.device, image.dtype)
@@ -140,6 +141,7 @@ class _BandedMatrix:
 
     def select(self, rows: slice) -> _BandedMatrix:
         """The matrix of some of the rows."""
+        # The bands that hold the rows; the first and the last one are cut.
         indices = range(rows.start // _BAND_ROWS, -(-rows.stop // _BAND_ROWS))
         starts = [max(0, rows.start - index * _BAND_ROWS) for index in indices]
         bands = [
@@ -163,6 +165,7 @@ class _BandedProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, lines: Tensor, matrix: _BandedMatrix, transpose: _BandedMatrix) -> Tensor:
+        # The product is linear: its derivative needs the matrices only, and no tensor is stored.
         ctx.matrices = matrix, transpose
         return matrix.multiply(lines)
 
@@ -184,6 +187,7 @@ def _banded_matrices(
 @torch.no_grad()
 def _interpolation_matrix(old: int, new: int, antialias: bool, align_corners: bool) -> Float[Tensor, "{new} {old}"]:
     """The matrix of torch's own kernel: its result for unit vectors."""
+    # Each column of the identity, resized, is a column of the matrix.
     with torch.autocast("cpu", enabled=False):
         columns = F.interpolate(
             torch.eye(old)[None, None], (new, old), mode="bicubic", align_corners=align_corners, antialias=antialias
@@ -193,6 +197,7 @@ def _interpolation_matrix(old: int, new: int, antialias: bool, align_corners: bo
 
 def _to_bands(matrix: Float[Tensor, "m n"], device: torch.device) -> _BandedMatrix:
     all_columns, bands = [], []
+    # The range of columns in which any row of the band is not zero.
     for rows in torch.split(matrix, _BAND_ROWS):
         nonzero = rows.any(0).nonzero()
         columns = slice(int(nonzero[0]), int(nonzero[-1]) + 1) if len(nonzero) else slice(0, 1)

@@ -35,9 +35,11 @@ class Clock:
         """Start a stage, or continue it after `steps_done` steps, and give it its share of the remaining time."""
         self._stage_started = time.monotonic()
         self._steps_before = steps_done
+        # The remaining time is divided in proportion to the remaining cost of this stage and of the later ones.
         done = steps_done * step_cost(self._method, self._method.stage)
         this, later = self._costs()
-        self._allowed = max(0.0, self._max_seconds - self.seconds()) * (this - done) / (this - done + later)
+        share = (this - done) / (this - done + later) if this - done + later else 1.0  # no steps at all
+        self._allowed = max(0.0, self._max_seconds - self.seconds()) * share
 
     def seconds(self) -> float:
         """Training time so far, over all sessions."""
@@ -52,6 +54,7 @@ class Clock:
     def eta(self, step: int) -> float:
         """Estimated seconds until the training ends, after `step` steps of this stage and within the limit."""
         method = self._method
+        # The measured time of this stage's steps, scaled by the estimated cost of all later ones.
         per_step = (time.monotonic() - self._stage_started) / max(1, step - self._steps_before)
         done = step * step_cost(method, method.stage)
         to_come = sum(stage_cost(method, stage) for stage in range(method.stage, method.plan.stages)) - done

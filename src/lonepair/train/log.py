@@ -66,8 +66,8 @@ class _LogFile(logging.FileHandler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8", delay=True)
-        own = threading.get_ident()
-        self.addFilter(lambda record: record.thread == own)  # other threads may train at the same time
+        thread = threading.get_ident()
+        self.addFilter(lambda record: record.thread == thread)  # other threads may train at the same time
         self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
 
     def note(self, text: str) -> None:

@@ -78,15 +78,16 @@ def train(
         warm: Name in `method.nets` -> initial value of a new stage's parameters and buffers, where shapes agree.
 
     Raises:
-        Diverged: where losses or weights are not finite, or a loss exceeds `MAX_LOSS`. `save` then has kept the last
-            good state.
+        Diverged: where losses or weights are not finite, or a loss exceeds `MAX_LOSS`. `save` has then stored the
+            last good state.
         Interrupted: where `should_stop` returned True.
     """
     clock = Clock(method, progress.seconds, max_seconds)
     progress.max_seconds = min(progress.max_seconds, max_seconds)
+    # One context for all stages: on a GPU it enters the stream that graphs are captured in.
     with engine.training():
         while not is_complete(method, progress):
-            # Start the next stage, or continue one.
+            # Start the next stage, with new optimizers as in the published systems, or continue one.
             if progress.stage < 0 or progress.step == method.schedule(progress.stage).steps:
                 add_stage(method, levels, engine, seed, warm or {})
                 progress.stage, progress.step, progress.optimizers = method.stage, 0, {}
@@ -97,16 +98,15 @@ def train(
                 watcher.stage_started(method)
 
             while progress.step < schedule.steps:
-                # Update every player once.
+                # Update every player once. A time limit lowers the rate earlier, as if the steps were fewer.
                 rate = schedule.rate(max(progress.step / schedule.steps, clock.share_used()))
                 losses = steps(progress.step, rate)
                 progress.step += 1
 
                 # Decide what to do after this step.
                 stop, late = should_stop(), clock.share_used() >= 1
-                must_save = (
-                    stop or late or progress.step == schedule.steps or clock.seconds_since_save() >= save_seconds
-                )
+                is_last = progress.step == schedule.steps
+                must_save = stop or late or is_last or clock.seconds_since_save() >= save_seconds
 
                 # Report it. Fetching the losses waits for the device.
                 fetch = must_save or progress.step % FETCH_EVERY == 0
@@ -114,10 +114,11 @@ def train(
                 progress.seconds = clock.seconds()
                 _report(method, progress, schedule.steps, values, clock.eta(progress.step), watchers)
 
-                # Save.
+                # Save. A stage that is out of time counts as complete, so that a resumed run begins the next one.
                 if late:
                     progress.step = schedule.steps
                 if must_save:
+                    # First, so that the last file holds a good state.
                     _check_finite(method, progress)
                     progress.optimizers = steps.state()
                     save(progress)
@@ -125,6 +126,8 @@ def train(
                 if stop and not is_complete(method, progress):
                     raise Interrupted
 
+            if schedule.steps == 0:  # no step has saved the stage
+                save(progress)
             for watcher in watchers:
                 watcher.stage_finished(method)
 
@@ -146,11 +149,14 @@ def add_stage(
 ) -> None:
     """Add the next stage to `method`, initialize it from `warm` where shapes agree, and calibrate its noise."""
     before = {} if method.stage < 0 else dict.fromkeys(method.nets.state_dict())
+    # Layers initialize themselves from torch's global generator; the stage's own seed makes that reproducible.
     with seed_global(seed, method.stage + 1):
         method.add_stage()
+    # Warm start: new tensors only, since those of older stages are trained already.
     for name, tensor in method.nets.state_dict().items():
         if name not in before and name in warm and warm[name].shape == tensor.shape:
             tensor.copy_(warm[name])
+    # On the device, in the precision of training: amplitudes depend on the generator's output there.
     engine.move(method.nets)
     with engine.autocast():
         method.calibrate_noise({domain: stages[: method.stage + 1] for domain, stages in levels.items()})
@@ -164,7 +170,7 @@ def _report(
     eta: float,
     watchers: Sequence[Watcher],
 ) -> None:
-    """Tell `watchers` of the step that was just taken."""
+    """Send `watchers` a report of the last step."""
     report = Report(method.stage, method.plan.stages, progress.step, steps, losses, progress.seconds, eta)
     for watcher in watchers:
         watcher.stepped(method, report)
@@ -176,10 +182,11 @@ def _fetch_losses(losses: Mapping[str, Tensor], progress: Progress) -> dict[str,
     Raises:
         Diverged: where one is not finite, or beyond `MAX_LOSS`.
     """
+    # One transfer for all losses: each one waits for the device.
     numbers = torch.stack([value.float() for value in losses.values()]).tolist()
     values = dict(zip(losses, numbers, strict=True))
     for name, value in values.items():
-        if not abs(value) <= MAX_LOSS:
+        if not abs(value) <= MAX_LOSS:  # also True for NaN
             raise _diverged(progress, f"{name} is {value:.3g}")
     return values
 

@@ -86,7 +86,7 @@ class Previews(Watcher):
 
     def _translations(self, method: Method) -> dict[str, Tensor]:
         """Label of a translation in the method's preview -> the translation as a user gets it."""
-        if not isinstance(method, PairMethod):
+        if not isinstance(method, PairMethod) or not method.trains:  # without training there is no progress to show
             return {}
         # A graph that is captured here would be used once or twice.
         model = _ModelInTraining(method, replace(self._engine.for_inference, captures_graphs=False))

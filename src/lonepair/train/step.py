@@ -50,9 +50,11 @@ class Steps:
             for name, player in method.players().items()
         }
         self._rate: float | None = None
+        # Groups: independent players have one each, so that they can run in parallel.
         self._independent = schedule.independent_players
         order = list(schedule.update_order)
         self.groups: list[list[str]] = [[player] for player in order] if self._independent else [order]
+        # Recorders: one for each group, since a graph holds the updates of one group.
         if new_recorder is None and engine.captures_graphs:
             new_recorder = Recorder
         self._recorders = [new_recorder(engine.device) for _ in self.groups] if new_recorder else []
@@ -69,6 +71,7 @@ class Steps:
         Returns:
             Weighted losses by name, on the device. The next step may overwrite them.
         """
+        # On a GPU a new rate is a kernel for each parameter group, and most steps have the rate of the one before.
         if rate != self._rate:
             self._rate = rate
             for optimizer in self._optimizers.values():
@@ -96,6 +99,7 @@ class Steps:
         frames = {}
         for domain, index in indices.items():
             frames[domain] = [level[index : index + 1] for level in self._levels[domain][:stages]]
+            # Frames of a clip are copied to fixed addresses. A single image has one already.
             if self._recorders and len(self._levels[domain][0]) > 1:
                 static = self._static_frames.setdefault(domain, [torch.empty_like(level) for level in frames[domain]])
                 for tensor, level in zip(static, frames[domain], strict=True):
@@ -125,6 +129,7 @@ class Steps:
             return _GroupStep(players, inputs, draw_branches(inputs), self._update).run()
 
         def prepare(generator: torch.Generator) -> _GroupStep:
+            # All branches first: they select the graph, and the host decides nothing while it is replayed.
             inputs = self.inputs(index, number, frames, generator)
             return _GroupStep(players, inputs, list(draw_branches(inputs)), self._update)
 
@@ -133,8 +138,10 @@ class Steps:
     def _update(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         """Update `player` once; returns its losses."""
         optimizer = self._optimizers[player]
+        # Forward in the engine's precision.
         with self._engine.autocast():
             losses = self._method.losses(player, inputs)
+        # Backward in float32.
         optimizer.zero_grad(set_to_none=True)
         # Differentiate by this player's parameters only: the generator's update does not need the critics' gradients.
         torch.stack([value.float() for value in losses.values()]).sum().backward(inputs=_parameters(optimizer))  # type: ignore[no-untyped-call]
@@ -155,6 +162,7 @@ class _GroupStep(Step):
     @property
     def branch(self) -> tuple[tuple[int, ...], ...] | None:
         """The random choices of all updates; None where one of them has too many."""
+        # A missing branch makes the tuple shorter than the group.
         branches = tuple(branch for branch in self.branches if branch is not None)
         return branches if len(branches) == len(self.players) else None
 
