@@ -33,7 +33,7 @@ def test_bash_completes_commands_flags_and_values(tmp_path: Path, capsys: pytest
     }
     for line, expected in lines.items():
         words = ["lonepair", *line.split()]
-        test = f'source {tmp_path}/script; COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; _lonepair; '
+        test = f"source {tmp_path}/script; COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _lonepair; "
         result = subprocess.run(
             ["bash", "-c", test + 'printf "%s\\n" "${COMPREPLY[@]}"'], check=True, capture_output=True, text=True
         )

@@ -57,6 +57,7 @@ def run_eval(values: Eval) -> int:
     """Measure each run, print its table, and write the report."""
     from lonepair.evaluate import measure_run, open_run, text_table, write_report
 
+    # Flags and files first, since loading a model takes seconds.
     _check(values)
     check_folder(values.output.out, values.output.overwrite)
     options = _options(values)
@@ -124,6 +125,7 @@ def _check_use(values: Eval, runs: list[Run]) -> None:
         UserError: naming the flag.
     """
     pairs, singles = [r for r in runs if not r.is_single_image], [r for r in runs if r.is_single_image]
+    # Each of these flags measures one kind of run.
     for flag, value, suitable, kind in (
         ("--published", values.published, pairs, "a pair"),
         ("--source", values.source, pairs, "a pair"),

@@ -35,7 +35,7 @@ class Interrupted(Exception):  # noqa: N818 - an event rather than an error
 
 @dataclass
 class Progress:
-    """Where a training stands: all that a resumed one needs besides the networks."""
+    """Progress of a training: everything, except the networks, that a resumed training needs."""
 
     stage: int = -1
     step: int = 0
@@ -104,13 +104,12 @@ def train(
                 progress.step += 1
 
                 # Decide what to do after this step.
-                stop, late = should_stop(), clock.share_used() >= 1
-                is_last = progress.step == schedule.steps
+                stop, late, is_last = should_stop(), clock.share_used() >= 1, progress.step == schedule.steps
                 must_save = stop or late or is_last or clock.seconds_since_save() >= save_seconds
 
                 # Report it. Fetching the losses waits for the device.
-                fetch = must_save or progress.step % FETCH_EVERY == 0
-                values = _fetch_losses(losses, progress) if fetch else None
+                fetches = must_save or progress.step % FETCH_EVERY == 0
+                values = _fetch_losses(losses, progress) if fetches else None
                 progress.seconds = clock.seconds()
                 _report(method, progress, schedule.steps, values, clock.eta(progress.step), watchers)
 

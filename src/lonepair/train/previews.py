@@ -70,12 +70,14 @@ class Previews(Watcher):
 
     def _write(self, method: Method) -> None:
         """Write the preview of the current stage."""
+        # The method expects levels up to its newest stage only.
         real = {domain: stages[: method.stage + 1] for domain, stages in self._real.items()}
         # Evaluation mode, as in use: in training mode BatchNorm would include the preview in its running averages.
         modes = {module: module.training for module in method.nets.modules()}
         method.nets.eval()
         with torch.no_grad():
             with self._engine.autocast():
+                # The same random images at every preview, so that progress is visible.
                 images = method.preview(real, RandomStream(0, device=self._engine.device))
             translations = self._translations(method)
         for module, is_training in modes.items():

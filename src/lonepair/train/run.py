@@ -85,6 +85,7 @@ class RunFolder:
         Raises:
             UserError: where there is no run.
         """
+        # As they are read back from config.json, where tuples are lists.
         current = json.loads(json.dumps(settings))
 
         def has_settings(folder: Path) -> bool:
@@ -93,6 +94,7 @@ class RunFolder:
 
         if re.search(r"-\d+$", path.name) and has_settings(path):
             return cls(path)
+        # `path` and its numbered siblings; the last one with these settings is the run.
         runs = [p for p in numbered_paths(path) if cls(p)._config.is_file()]
         for folder in reversed(runs):
             if has_settings(folder):
@@ -153,6 +155,7 @@ class RunFolder:
         if saved is None:
             raise UserError(f"{self.path}: has no readable config.json, so it cannot be resumed; start a new run")
         current = json.loads(json.dumps(settings))
+        # Other names of settings: the run is of another version, and a list of differences would not help.
         same_method = saved.get("method") == current.get("method")
         if same_method and set(saved.get("config") or {}) != set(current.get("config") or {}):
             raise UserError(
@@ -213,6 +216,7 @@ class RunFolder:
             "seconds": progress.seconds,
             "optimizers": progress.optimizers,
             "max_seconds": progress.max_seconds,
+            # A resumed run cuts metrics.jsonl to this length: later lines are of steps that are trained again.
             "metrics_bytes": self.metrics.stat().st_size if self.metrics.exists() else 0,
         }
         data = io.BytesIO()  # torch's own writer does not report a full disk
@@ -236,6 +240,7 @@ class RunFolder:
             with seed_global(0):  # initial values are overwritten; torch's global state is restored
                 for _ in range(state["stage"] + 1):
                     method.add_stage()
+            # Critics included, unlike a model file.
             method.nets.load_state_dict(state["nets"])
             limit = state.get("max_seconds", math.inf)  # older versions did not save it
             progress = Progress(state["stage"], state["step"], state["seconds"], state["optimizers"], limit)
@@ -262,6 +267,7 @@ class RunFolder:
                     raise ValueError("its checksum does not match")
             yield torch.load(self._state, map_location="cpu", weights_only=True)
         except Exception as error:
+            # Any error: an incomplete archive raises errors of many kinds.
             first = (str(error).splitlines() or [type(error).__name__])[0][:100]
             if isinstance(error, pickle.UnpicklingError):  # torch's message advises to load it unsafely
                 first = "it is incomplete, or holds more than numbers"

@@ -41,6 +41,7 @@ class ProgressBar(Watcher):
 
     def stepped(self, method: Method, report: Report) -> None:
         if report.losses is not None:
+            # One number for each kind: "adv_a" and "adv_b" are added up, so that the line fits.
             groups: dict[str, float] = {}
             for name, value in report.losses.items():
                 kind = name.split("_")[0]
@@ -136,6 +137,7 @@ class TensorBoard(Watcher):
         self._writer: Any = SummaryWriter(str(folder))
 
     def stepped(self, method: Method, report: Report) -> None:
+        # Steps count through all stages, since TensorBoard has one axis.
         before = sum(method.schedule(stage).steps for stage in range(report.stage))
         for name, value in (report.losses or {}).items():
             self._writer.add_scalar(name, value, before + report.step)
