@@ -246,6 +246,8 @@ class Job:
         if resume:
             logger.info("resumes at stage %d after %d steps", max(0, progress.stage) + 1, progress.step)
 
+        max_seconds = self.options.max_minutes * 60 or math.inf
+        progress.max_seconds = min(progress.max_seconds, max_seconds)
         watchers = [*callbacks, *self._watchers(folder, levels)]
         batch_stop = BATCH_STOP.get()
         # Without a folder nothing can be saved: Ctrl-C is then a KeyboardInterrupt, as everywhere in Python.
@@ -258,7 +260,7 @@ class Job:
                     self.engine,
                     progress,
                     seed=self.options.seed,
-                    max_seconds=self.options.max_minutes * 60 or math.inf,
+                    max_seconds=max_seconds,
                     watchers=watchers,
                     save=self._saver(folder, method),
                     save_seconds=self.options.checkpoint_minutes * 60,

@@ -83,7 +83,6 @@ def train(
         Interrupted: where `should_stop` returned True.
     """
     clock = Clock(method, progress.seconds, max_seconds)
-    progress.max_seconds = min(progress.max_seconds, max_seconds)
     # One context for all stages: on a GPU it enters the stream that graphs are captured in.
     with engine.training():
         while not is_complete(method, progress):
