@@ -30,7 +30,7 @@ HEADER = """\
 # Kill and resume: equal bit for bit
 
 `python benchmarks/kill_resume.py{flags}`, {date}, on a {machine}. One training ran to its end. The same training was
-killed with SIGKILL at {kills} random moments and resumed with `--resume` after each. Each ran as
+killed by SIGKILL at random moments (kills: {kills}) and resumed with `--resume` after each. Each ran as
 
     lonepair train {command}
 """

@@ -75,6 +75,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'lonepair' has no attribute {name!r}")
     import importlib
 
+    # Stored as an attribute, so that this function runs once for each name.
     value = getattr(importlib.import_module(_MODULES[name]), _RENAMED.get(name, name))
     globals()[name] = value
     return value

@@ -27,7 +27,7 @@ def name_flags(message: str, flags: Mapping[str, str]) -> str:
 
 
 def wrong_types(settings: Any) -> list[str]:
-    """What is wrong with every field of the dataclass `settings` whose value does not fit its annotation.
+    """One message for each field of the dataclass `settings` whose value does not fit its annotation.
 
     Python does not check types; the command line does, but a keyword or a model file may hold anything.
     """
@@ -35,6 +35,7 @@ def wrong_types(settings: Any) -> list[str]:
     kinds = typing.get_type_hints(type(settings))
     for name in (field.name for field in dataclasses.fields(settings)):
         kind, value = kinds[name], getattr(settings, name)
+        # An optional setting: None, or the other type.
         if type(None) in typing.get_args(kind):
             if value is None:
                 continue
@@ -43,6 +44,7 @@ def wrong_types(settings: Any) -> list[str]:
             choices = typing.get_args(kind)
             if value not in choices:
                 problems.append(f"{name} is {value!r}: choose one of {', '.join(map(str, choices))}")
+        # Python counts True as 1, which is never what the user means here.
         elif kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
             problems.append(f"{name} is {value!r}: give a number")
         elif kind is int and (isinstance(value, bool) or not isinstance(value, int)):

@@ -57,7 +57,7 @@ def rewritten(model: Path, change: Callable[[dict[str, object]], object], fits: 
     return model
 
 
-def test_what_is_saved_comes_back(model: Path, method: Method) -> None:
+def test_loaded_model_equals_saved_model(model: Path, method: Method) -> None:
     again, settings = load_model(model)
     assert settings == SETTINGS
     assert (again.stage, again.plan, again.config) == (method.stage, method.plan, method.config)
@@ -66,7 +66,7 @@ def test_what_is_saved_comes_back(model: Path, method: Method) -> None:
         assert torch.equal(again.model_state()[name], tensor)
 
 
-def test_the_header_says_what_is_needed(model: Path, method: Method) -> None:
+def test_header_has_the_required_entries(model: Path, method: Method) -> None:
     header = read_header(model)
     assert (header["format_version"], header["method"], header["stage"]) == (FORMAT_VERSION, method.name, method.stage)
     assert header["config"] == method.config.to_dict()
@@ -148,7 +148,7 @@ def test_headers_that_cannot_be_are_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_a_changed_setting_is_noticed(model: Path) -> None:
+def test_changed_setting_is_refused(model: Path) -> None:
     with pytest.raises(UserError, match="its checksum does not match"):
         load_model(rewritten(model, lambda h: h["config"].update(leaky_slope=0.5), fits=False))
 

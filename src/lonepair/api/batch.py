@@ -34,6 +34,7 @@ def fit_many(fits: Sequence[Callable[[], Model]]) -> list[Model | Exception]:
     stop = threading.Event()
 
     def run(fit: Callable[[], Model]) -> Model | Exception:
+        # A training that still waits for its turn when Ctrl-C is pressed does not start.
         if stop.is_set():
             return Interrupted("not started, because the trainings were stopped")
         BATCH_STOP.set(stop)
@@ -43,8 +44,10 @@ def fit_many(fits: Sequence[Callable[[], Model]]) -> list[Model | Exception]:
             return error
 
     with stop_on_ctrl_c(stop):
+        # A context for each training, as `BATCH_STOP` must not reach the caller's later trainings.
         if not torch.cuda.is_available() or len(fits) < 2:
             return [contextvars.copy_context().run(run, fit) for fit in fits]
+        # New threads would use the first GPU, whatever the caller has chosen.
         device = torch.cuda.current_device()
         workers = min(len(fits), MAX_CONCURRENT)
         with ThreadPoolExecutor(workers, initializer=torch.cuda.set_device, initargs=(device,)) as pool:

@@ -26,12 +26,14 @@ def check_inputs(method_class: type[Method], inputs: Mapping[str, object], warm:
     Raises:
         UserError: where they are not; it names the methods that accept them.
     """
+    # All domains and nothing else is right; optional inputs are right with a warm start.
     extra = [name for name in inputs if name not in method_class.domains]
     if len(inputs) - len(extra) == len(method_class.domains) and set(extra) <= set(method_class.optional_inputs):
         if extra and not warm:
             raise UserError(f"{extra[0]}: continues the training of a model; give that model as `warm_start`")
         return
-    able = [
+    # Otherwise name the methods that accept these inputs.
+    suitable = [
         name
         for name in methods.names()
         if set((m := methods.get_method(name)).domains) <= set(inputs) <= {*m.domains, *m.optional_inputs}
@@ -40,7 +42,7 @@ def check_inputs(method_class: type[Method], inputs: Mapping[str, object], warm:
     kind = "a composite beside the image" if "composite" in inputs else kinds[len(inputs)]
     raise UserError(
         f"method {method_class.name!r} learns from {kinds[len(method_class.domains)]}, the input is {kind}; methods "
-        f"that accept it: {', '.join(able)}"
+        f"that accept it: {', '.join(suitable)}"
     )
 
 
@@ -52,14 +54,15 @@ def check_clip(method_class: type[Method], domain: str, source: Source) -> None:
     """
     if not source.is_clip:
         return
+    # A target, or a composite, is one image for every method.
     if domain != method_class.domains[0]:
         what = "target" if domain in method_class.domains else domain
         raise UserError(f"{source.name}: the {what} must be an image, this is a clip; use one of its frames")
     if not method_class.accepts_several:
-        able = [name for name in methods.names() if methods.get_method(name).accepts_several]
+        suitable = [name for name in methods.names() if methods.get_method(name).accepts_several]
         raise UserError(
             f"{source.name}: method {method_class.name!r} learns from one image, this is several; methods that accept "
-            f"them: {', '.join(able)}"
+            f"them: {', '.join(suitable)}"
         )
 
 
@@ -69,6 +72,7 @@ def warm_weights(path: Path, method: str) -> dict[str, Tensor]:
     Raises:
         UserError: where it cannot be read, or its method is not `method`.
     """
+    # A run's state also has the critics; a model file has only the networks for use.
     run = RunFolder(path) if path.is_dir() else None
     warm, _ = load_model(run.model if run else path)
     if warm.name != method:

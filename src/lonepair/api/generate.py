@@ -33,7 +33,7 @@ TYPE_DOCS = {
     "SourceInput": "A path, folder of frames, PIL image, array, or tensor (n, c, h, w) in [-1, 1].",
     "SynthesisInput": "A `SynthesisConfig`, or a mapping of the fields to change.",
 }
-"""Name of a marked type -> what a caller may give."""
+"""Name of a marked type -> the values that a caller may pass."""
 RESULT_MODULES = {"Picture": "results", "Samples": "results", "Animation": "animation", "Translation": "translation"}
 """Result of a use -> module of `lonepair.render`."""
 
@@ -67,6 +67,7 @@ def module_text() -> str:
 
 def _imports(methods: str) -> str:
     """The imports that the text `methods` needs, sorted as the formatter sorts them."""
+    # Standard library: only names that occur, since the module must pass the linter.
     standard = ["from abc import ABC, abstractmethod"]
     if "Mapping[" in methods:
         standard.append("from collections.abc import Mapping")
@@ -74,6 +75,7 @@ def _imports(methods: str) -> str:
     lines = {"from lonepair.apply.base import Use"}
     if "SynthesisConfig" in methods:
         lines.add("from lonepair.patches.config import SynthesisConfig")
+    # Classes of the uses, and of their results.
     names: dict[str, set[str]] = {}
     for use in uses().values():
         names.setdefault(use.__module__, set()).add(use.__name__)
@@ -85,6 +87,7 @@ def _imports(methods: str) -> str:
 
 
 def _method(use: type[Use[Any]]) -> str:
+    # A field is a parameter; keyword-only fields follow the star.
     fields = dataclasses.fields(use)
     docs = field_docs(use)
     positional = [_parameter(field) for field in fields if not field.kw_only]
@@ -116,6 +119,7 @@ def _doc(field: dataclasses.Field[Any], docs: dict[str, str]) -> str:
 
 
 def _parameter(field: dataclasses.Field[Any]) -> str:
+    # Marked types tell the command line how to read a value; Python's signature names the plain type.
     kind = str(field.type)
     for name, python_type in PYTHON_TYPES.items():
         kind = kind.replace(name, python_type)

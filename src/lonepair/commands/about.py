@@ -101,6 +101,7 @@ class Methods:
 
 def run_methods(_: Methods) -> int:
     """Print each method's summary, inputs, uses and presets."""
+    # Which method a command uses unless --method names another.
     defaults = {
         methods.DEFAULT: " (default for a pair)",
         methods.DEFAULT_SINGLE: " (default for one image)",

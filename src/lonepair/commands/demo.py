@@ -61,6 +61,7 @@ def run_demo(values: Demo) -> int:
     _, clip, target = demo_inputs(values.folder)
     out = values.folder / "translated.mp4"
     logger.info("lonepair translate %s %s --preset draft -o %s", clip, target, out)
+    # The command line's own path, so that the demo shows what a user's command does.
     form = translate_form([])
     status = run_translate(
         form(

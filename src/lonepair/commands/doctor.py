@@ -1,7 +1,7 @@
-"""The command `doctor`: examines the machine, says what a training uses of it, and names a remedy for each problem.
+"""The command `doctor`: examines the machine, names the devices that a training uses, and a remedy for each problem.
 
-It must also answer on machines where something is broken, so each section is independent, and one that fails reports
-that in its own line. torch is imported inside the functions, so that importing this module is fast.
+It must also run on machines with a broken installation. So each section is independent, and one that fails reports its
+error in its own line. torch is imported inside the functions, so that importing this module is fast.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import Any
 from lonepair.commands.memory import bytes_needed, free_memory
 
 Row = tuple[str, str]
-"""(label of the examined thing, one line about it)."""
+"""(label, one line of text)."""
 Section = Callable[[], Iterator[Row]]
 """Examines one part of the machine."""
 
 SHARE_OF_FREE = 0.8
 """Share of the free memory that a training may take; the rest is for other programs."""
 SIDES = (80, 128, 220, 512, 2048, 4096)
-"""Examined training sizes, longest side in pixels; the first is that of the default pair's presets."""
+"""Training sizes that the report names, longest side in pixels; the first is that of the default pair's presets."""
 
 PACKAGES = ("lonepair", "torch", "numpy", "pillow", "av", "safetensors", "tyro")
 OPENCV_BUILDS = tuple(
@@ -53,7 +53,7 @@ def run_doctor(_: Doctor) -> int:
 
 
 def report(sections: Mapping[str, Section]) -> Iterator[Row]:
-    """All rows of `sections`, in order; a section that fails becomes one row that says so.
+    """All rows of `sections`, in order; a section that fails becomes one row with its error.
 
     Args:
         sections: Label of the row in case of an error -> the section.
@@ -66,7 +66,7 @@ def report(sections: Mapping[str, Section]) -> Iterator[Row]:
 
 
 def print_report(sections: Mapping[str, Section]) -> None:
-    """Print the rows of `sections`, aligned, each as soon as it is known. A repeated label is printed once."""
+    """Print the rows of `sections`, aligned, each as soon as it is computed. A repeated label is printed once."""
     last = ""
     for label, text in report(sections):
         print(f"{'' if label == last else label:<14}{text}", flush=True)
@@ -98,7 +98,7 @@ def version_rows() -> Iterator[Row]:
             yield package, importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             yield package, _problem("is not installed", f"install it: pip install {package}")
-    with contextlib.suppress(ImportError):  # the row of av says so
+    with contextlib.suppress(ImportError):  # the row of av reports it
         import av
 
         libraries = (f"{name} {'.'.join(map(str, v))}" for name, v in sorted(av.library_versions.items()))
@@ -113,6 +113,7 @@ def opencv_rows() -> Iterator[Row]:
     for build in OPENCV_BUILDS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             builds[build] = importlib.metadata.version(build)
+    # Several builds install the same files: the last one wins, and removing one breaks the others.
     names = ", ".join(f"{build} {version}" for build, version in builds.items())
     yield "OpenCV", names or "not installed; only optical flow needs it: pip install opencv-python-headless"
     if len(builds) > 1:
@@ -155,6 +156,7 @@ def _writable(has: Callable[[str, Any], bool]) -> str:
 
 def cpu_rows() -> Iterator[Row]:
     """The CPU, its cores, and torch's threads."""
+    # Cores that this process may use: fewer than the machine's in a container.
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield "CPU", f"{cpu_name()}, {usable} cores"
     import torch
@@ -196,6 +198,7 @@ def bfloat16_rows() -> Iterator[Row]:
 
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 and later
     units = [name for name in ("avx512_bf16", "amx_bf16") if capabilities.get(name)]
+    # Measured, because torch can also emulate bfloat16, slowly.
     ratio = _convolution_seconds(torch.float32) / _convolution_seconds(torch.bfloat16)
     hardware = ", ".join(units) if capabilities else "hardware unknown (torch before 2.10)"
     yield "bfloat16", f"CPU: {hardware or 'no units for it'}; measured {ratio:.1f} times as fast as float32"
@@ -244,6 +247,7 @@ def memory_rows() -> Iterator[Row]:
             yield label, f"free memory is unknown here; the default size, {SIDES[0]} px, needs {_needs(SIDES[0])}"
             continue
         yield label, f"{_gigabytes(free)} free"
+        # Sizes increase, so that the ones that fit are the first ones.
         fitting = [side for side in SIDES if bytes_needed(side) <= SHARE_OF_FREE * free]
         if not fitting:
             what = f"too little for training even at {SIDES[0]} px, which needs {_needs(SIDES[0])}"

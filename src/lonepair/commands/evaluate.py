@@ -69,6 +69,7 @@ def run_eval(values: Eval) -> int:
     """Measure each run, print its table, and write the report."""
     from lonepair.evaluate import measure_run, open_run, text_table, write_report
 
+    # Flags and files first, since loading a model takes seconds.
     _check(values)
     folder = values.output.folder()
     options = _options(values)
@@ -135,6 +136,7 @@ def _check_use(values: Eval, runs: list[Run]) -> None:
         UserError: naming the flag.
     """
     pairs, singles = [r for r in runs if not r.is_single_image], [r for r in runs if r.is_single_image]
+    # Each of these flags measures one kind of run.
     for flag, value, suitable, kind in (
         ("--published", values.published, pairs, "a pair"),
         ("--source", values.source, pairs, "a pair"),

@@ -198,8 +198,8 @@ def _reuse_freed_memory() -> None:
     time that a large image takes.
     """
     if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
-        # Blocks up to 32 MB stay with glibc, which holds a band of a feature map. `consingan` at 4096x4096 takes 57 s
-        # instead of 67 s. Without any mapping it is a little faster still, but needs 4.0 GB instead of 2.7.
+        # glibc keeps blocks of up to 32 MB, and a band of a feature map is smaller. `consingan` at 4096x4096 takes 57 s
+        # instead of 67. Without any mapping it is slightly faster still, but needs 4.0 GB instead of 2.7.
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 1 << 25)  # glibc's maximum
         ctypes.CDLL(None).mallopt(_TRIM_THRESHOLD, 1 << 27)
 

@@ -32,6 +32,7 @@ def _chart(stage: int, lines: Sequence[dict[str, float]], colors: dict[str, str]
     """Render the chart of one stage."""
     # Thin out long curves; the last point always stays.
     lines = [*lines[: -1 : max(1, len(lines) // POINTS)], lines[-1]]
+    # All losses of a stage share one axis, so that their sizes can be compared.
     values = [line[name] for line in lines for name in colors if name in line]
     low, high = min(values, default=0.0), max(values, default=0.0)
     first, last = lines[0]["step"], lines[-1]["step"]

@@ -1,4 +1,4 @@
-"""Definition of each metric of a report: what it measures, and which values are better."""
+"""Definitions of the metrics of a report, and whether lower or higher values are better."""
 
 from __future__ import annotations
 

@@ -108,8 +108,10 @@ def measure_direction(
     Returns:
         Rows of the output and of the references source, target and published translation, and their pictures.
     """
+    # A direction's name begins with the source's domain and ends with the target's.
     source, target = run.inputs[name[0]], run.inputs[name[-1]]
     output = run.model.translate(source, reverse=name == DIRECTIONS[1], seed=seed).image
+    # No number means anything alone: the source and the target are the references.
     rows = [
         MetricRow("source", translation_metrics(source, target, source)),
         MetricRow("target", translation_metrics(target, target, source)),
@@ -139,6 +141,7 @@ def _published_rows(source: Tensor, target: Tensor, output: Tensor, published: T
 
     Metrics of pictures of different sizes are not comparable.
     """
+    # Never enlarge: a blurred picture has another look.
     longest = min(max(published.shape[-2:]), max(source.shape[-2:]))
     factor = longest / max(source.shape[-2:])
     small_source, small_output, small_target = (_scale(image, factor) for image in (source, output, target))
@@ -183,6 +186,7 @@ def _measure_clip(run: Run, clip: Source, seed: int) -> ReportSection:
     h, w = working_size(clip.size, config.size.min_side, config.size.max_side)
     factor = max(run.inputs["b"].shape[-2:]) / max(run.model.method.plan.full_sizes["b"])
     translation = run.model.translate(clip, seed=seed, size=(round(factor * h), round(factor * w)))
+    # Generators, so that no clip is in memory. Channels as in the output, whose errors are compared.
     channels = run.model.method.plan.channels
     source = (match_channels(frame.image, channels) for frame in clip.frames())
     metrics = stability((frame.image for frame in translation.frames()), source, run.inputs["b"])
@@ -201,10 +205,12 @@ def _measure_samples(run: Run, options: EvaluationOptions) -> ReportSection:
     # Samples of an unfinished model are smaller than the image; those of a model with an exemplar may be larger.
     image, images = _to_smaller_size(image, batch.images["a"])
     samples = [images[index : index + 1] for index in range(len(images))]
+    # Samples: patches and diversity, since no sample corresponds to the image pixel by pixel.
     sample_metrics = {
         "diversity": diversity(images, image),
         "look_distance": _mean([look_distance(sample, image) for sample in samples]),
     }
+    # The reconstruction corresponds to it, so that pixels can be compared.
     reference = resize_image(image, (rebuilt.shape[-2], rebuilt.shape[-1]))
     reconstruction_metrics = {
         "look_distance": look_distance(rebuilt, reference),

@@ -75,6 +75,7 @@ def _render_run(run: Run, sections: Sequence[ReportSection], links: Sequence[dic
     """Render the tables, pictures, losses and settings of one run."""
     lines = [f"<h2>{escape(str(run.path))}</h2>"]
     for section, files in zip(sections, links, strict=True):
+        # Table, with a note under it for each reference row, then pictures.
         names = metric_columns([row.values for row in section.rows])
         body = [[row.name, *(format_value(name, row.values.get(name)) for name in names)] for row in section.rows]
         lines.append(f"<h3>{escape(section.name)}</h3>")
@@ -97,6 +98,7 @@ def _figure(link: str, caption: str) -> str:
 
 def _settings(settings: dict[str, Any]) -> str:
     """Render the table of a run's settings."""
+    # Some settings need another form; all others are shown as they are.
     plain = {
         name: value for name, value in settings.items() if name not in ("config", "parameters", "training_seconds")
     }

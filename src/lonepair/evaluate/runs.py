@@ -65,6 +65,7 @@ class Run:
 
     def steps(self) -> list[int]:
         """Return the number of steps at each stage, as logged."""
+        # Later lines of a stage replace earlier ones.
         last_steps: dict[int, int] = {}
         for line in self.history:
             last_steps[int(line["stage"])] = int(line["step"])
@@ -100,12 +101,14 @@ def _read_input(folder: RunFolder, domain: str, model: Model) -> Tensor:
             f"{path}: is missing, as in runs of earlier versions; the command that trained it, with --resume, adds it"
         )
     image = match_channels(read_image(path), model.method.plan.channels)
+    # They differ if the picture was replaced, or if the run was trained again with other settings.
     (h, w), (trained_h, trained_w) = image.shape[-2:], model.method.plan.full_sizes[domain]
     if (h, w) != (trained_h, trained_w):
         raise UserError(
             f"{path}: has {w}x{h} pixels, the model was trained at {trained_w}x{trained_h}; "
             "delete it and resume the run, which writes it again"
         )
+    # Patch synthesis outputs more detail than the training size shows: measure with the exemplar's.
     exemplar = model.method.exemplar(domain)
     detail = None if exemplar is None else exemplar.detail
     if detail is None:

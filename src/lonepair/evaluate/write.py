@@ -28,6 +28,7 @@ def text_table(run: Run, sections: Sequence[ReportSection]) -> str:
         names = metric_columns([row.values for row in section.rows])
         rows = [[section.name, *names]]
         rows += [[row.name, *(format_value(name, row.values.get(name)) for name in names)] for row in section.rows]
+        # Numbers are aligned to the right under their metric.
         widths = [max(len(row[i]) for row in rows) for i in range(len(names) + 1)]
         for name, *values in rows:
             cells = [f"{cell:>{width}}" for cell, width in zip(values, widths[1:], strict=True)]
@@ -52,6 +53,7 @@ def write_report(
     Raises:
         UserError: A file cannot be written.
     """
+    # Pictures first, the page last: an incomplete report has no page.
     _create_folder(folder)
     links = []
     for name, run_sections in zip(_folder_names(runs), sections, strict=True):
@@ -68,6 +70,7 @@ def write_report(
 
 def _to_plain(run: Run, sections: Sequence[ReportSection]) -> dict[str, Any]:
     """Return what results.json holds of a run; a value that is infinite becomes null."""
+    # JSON has no infinity; the PSNR of equal images has.
     measured = {
         section.name: {
             row.name: {name: value if math.isfinite(value) else None for name, value in row.values.items()}

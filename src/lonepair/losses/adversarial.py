@@ -74,6 +74,7 @@ def critic_losses(
         The weighted sums over fakes of D(fake) - D(real), and of the gradient penalty.
     """
     fake_weights = [1.0] * len(fakes) if fake_weights is None else fake_weights
+    # For each fake: α, and the position of the crop if the images differ in size.
     random_numbers = rng.uniform(len(fakes), 3)
 
     # Gulrajani et al., eq. 3, first term.

@@ -1,6 +1,7 @@
 """Layout losses: tables of color distances within an image, and their correlation with those of another image.
 
-Two images have one layout if pixels that are alike in one are alike in the other, whatever their colors.
+Two images have the same layout if pixels with similar colors in one have similar colors in the other. The colors
+themselves may differ.
 """
 
 import torch
@@ -34,6 +35,7 @@ def _color_distances(one: Float[Tensor, "b c h w"], other: Float[Tensor, "b2 c h
 
 def correlation(one: Float[Tensor, "*n"], other: Float[Tensor, "*n"]) -> Float[Tensor, ""]:
     """The Pearson correlation of two tables, in [-1, 1]; 0 where one is constant."""
+    # The clamp bounds the gradient where a table is nearly constant, as for a prediction of one color.
     a, b = one - one.mean(), other - other.mean()
     coefficient: Tensor = (a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-3)
     return coefficient

@@ -22,6 +22,7 @@ def linearize(loss: Float[Tensor, ""], parameters: Sequence[Tensor]) -> Callable
     old_values = [parameter.detach().clone() for parameter in parameters]
     value = loss.detach()
 
+    # The value is exact at the old parameters only; what counts is that its gradient is the stored one.
     def approximation() -> Tensor:
         changes = [(g * (p - old)).sum() for g, p, old in zip(gradients, parameters, old_values, strict=True)]
         return value + torch.stack(changes).sum()

@@ -64,12 +64,14 @@ def _decoded_frames(path: Path) -> Iterator[tuple[Fraction, Fraction, Image.Imag
         count = getattr(image, "n_frames", 1)
         # The first picture of an APNG may be meant for viewers that cannot play it.
         start = 1 if count > 1 and getattr(image, "default_image", False) else 0
+        # Pillow composites the frames when they are read in order.
         time = Fraction(0)
         for index in range(start, count):
             try:
                 image.seek(index)
                 picture = image.convert("RGBA")
             except (EOFError, OSError, SyntaxError, ValueError):
+                # Without any frame there is no clip; a later error ends it.
                 if index == start:
                     raise
                 logger.warning(
@@ -122,6 +124,7 @@ def _durations(path: Path, times: list[Fraction], rate: Fraction, is_gif: bool) 
     step = 10 if is_gif else 1
     # Round the times rather than the durations, so that rounding errors do not add up.
     marks = [round((time - times[0]) * 1000 / step) * step for time in (*times, times[-1] + 1 / rate)]
+    # A format that cannot show a frame as briefly as the clip does plays slower.
     shortest = _GIF_MIN_MS if is_gif else 1
     durations = [max(shortest, after - before) for before, after in pairwise(marks)]
     if is_gif and sum(durations) > marks[-1] + step * len(durations) // 2:

@@ -49,6 +49,7 @@ class AudioTrack:
             container, video = self._open_files.enter_context(open_video(path))
             if not container.streams.audio:
                 return
+            # Copy where possible: it is exact and costs nothing.
             source, start = container.streams.audio[0], start_time(video)
             if source.codec_context.name in copyable:
                 target = output.add_stream_from_template(source)
@@ -63,6 +64,7 @@ class AudioTrack:
     def advance(self, until: Fraction) -> None:
         """Mux the sound that starts before `until` seconds."""
         while True:
+            # Read one packet ahead, to know whether it is due.
             try:
                 self._next = self._next or next(self._packets, None)
             except (av.FFmpegError, ValueError) as error:
@@ -105,6 +107,7 @@ def _transcode_packets(
     container: InputContainer, source: AudioStream, target: AudioStream, start: Fraction
 ) -> Iterator[tuple[Fraction, _Packet]]:
     """Yield (seconds, packet) of `source`, encoded for the stream `target`; `start` seconds become 0."""
+    # AAC encodes frames of 1024 samples in floating point.
     context = target.codec_context
     resampler = av.AudioResampler(format="fltp", layout=context.layout, rate=context.sample_rate, frame_size=1024)
     for frame in _append_none(container.decode(source)):

@@ -85,6 +85,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         options = {"protocol_whitelist": "file"}
         container = av.open(str(path.absolute()), options=options, metadata_errors="replace")
     except av.FFmpegError as error:
+        # The first bytes tell an incomplete video from a file of another kind.
         with path.open("rb") as file:
             head = file.read(12)
         if head[4:8] in _CONTAINER_BOXES or head[:4] in _CONTAINER_MAGIC:
@@ -98,6 +99,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         # FFmpeg plays text files (tty) and single images too. Pillow reads images here.
         if container.format.name in ("tty", "image2") or container.format.name.endswith("_pipe"):
             raise NotAVideoError(not_a_video)
+        # Music files have their cover as a video stream of one picture.
         streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
             content = "holds only sound" if container.streams.audio else "holds no pictures"

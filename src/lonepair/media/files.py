@@ -123,11 +123,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         UserError: The folder is missing or not writable, the disk is full, or the block raises another `OSError`.
     """
     path = Path(path)
+    # In the same folder, because a file can replace another one atomically on one file system only.
     temporary = path.parent / f".lonepair-{os.urandom(4).hex()}{path.suffix}"
     try:
         # Fails at once where nothing can be written, and applies the user's file mode.
         temporary.open("xb").close()
         yield temporary
+        # The content before the name: after a crash the name must not point to an empty file.
         _flush(temporary)
         temporary.replace(path)
     except OSError as error:

@@ -121,6 +121,7 @@ def _decode_video(path: Path) -> Iterator[Frame]:
     """Yield the frames of a video file."""
     count, time, first_size = 0, Fraction(-1), None
     with open_video(path) as (container, stream):
+        # Times count from the first picture, which need not be at 0 in the file.
         step, start = 1 / _rate(stream), start_time(stream)
         for frame in _video_frames(path, container, stream):
             expected_time = time + step if count else Fraction(0)
@@ -128,6 +129,7 @@ def _decode_video(path: Path) -> Iterator[Frame]:
             # The rate replaces a time that is missing or does not increase.
             time = expected_time if stated_time is None or (count and stated_time <= time) else stated_time
             array = _to_array(frame, first_size)
+            # A stream may change its size; all frames of a clip have that of the first.
             first_size = first_size or (frame.height, frame.width)
             count += 1
             yield Frame(time, from_integers(array))
@@ -169,6 +171,7 @@ def _rate(stream: VideoStream) -> Fraction:
 
 def _pixel_aspect(stream: VideoStream, frame: av.VideoFrame) -> Fraction:
     """Return width over height of a pixel of the upright `frame`; 1 where the file does not state it."""
+    # The container's field, else the tag that `ClipWriter` writes.
     aspect = Fraction(stream.sample_aspect_ratio or 0)
     if not aspect:
         tag = {key.lower(): text for key, text in stream.metadata.items()}.get(PIXEL_ASPECT_TAG, "")
@@ -176,6 +179,7 @@ def _pixel_aspect(stream: VideoStream, frame: av.VideoFrame) -> Fraction:
             aspect = Fraction(tag)
     if aspect <= 0:
         return Fraction(1)
+    # A quarter turn swaps width and height.
     return 1 / aspect if round(frame.rotation / 90) % 2 else aspect
 
 
@@ -189,6 +193,7 @@ def _to_array(frame: av.VideoFrame, size: tuple[int, int] | None = None) -> np.n
     Returns:
         (h, w) or (h, w, c) of uint8, or of uint16 where the frame has more than 8 bits.
     """
+    # The format with the frame's channels and depth: grey stays grey, alpha stays, 10 and 12 bits become 16.
     components = frame.format.components
     deep = max(component.bits for component in components) > 8
     if frame.format.name.startswith(("gray", "mono")):
@@ -286,6 +291,7 @@ def write_frames_folder(
     for frame in frames:
         write_image(folder / f"{count:06d}.png", frame.image, metadata, overwrite)
         count += 1
+    # Frames of an earlier, longer clip would be read as the end of this one.
     for file in folder.glob("*.png"):
         if re.fullmatch(r"[0-9]{6,}", file.stem) and int(file.stem) >= count:
             file.unlink()

@@ -72,12 +72,13 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise UserError(f"{path}: the image is larger than {limit / 1e6:.0f} megapixels; make it smaller") from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, ArithmeticError, KeyError) as error:
-        # Pillow's decoders raise different errors for data they cannot decode; this list is what they were seen to use.
+        # Pillow's decoders raise different errors for data they cannot decode; these are the observed ones.
         raise _undecodable(path, error) from error
 
 
 def _unidentified(path: Path) -> UserError:
     """Return the error for a file that Pillow does not recognize."""
+    # Name the kind of file, where its first bytes tell: the remedy depends on it.
     with path.open("rb") as file:
         head = file.read(16)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
@@ -132,6 +133,7 @@ def _read_deep(path: Path, image: Image.Image) -> Float[Tensor, "1 c h w"] | Non
         return None
     if not any(";16" in str(tile[3]) for tile in image.tile):
         return None
+    # FFmpeg ignores the EXIF orientation, so only upright images take this way.
     array = None
     if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
         pixel_format = "rgb48le" if image.mode == "RGB" else "rgba64le"
@@ -153,6 +155,7 @@ def from_pil(image: Image.Image, name: str) -> Float[Tensor, "1 c h w"]:
     with contextlib.suppress(ValueError, TypeError, KeyError, SyntaxError):
         image.load()
         image = ImageOps.exif_transpose(image)
+    # Grey with more than 8 bits keeps its depth; all other modes become 8-bit L, RGB or RGBA.
     if image.mode.startswith("I") or image.mode == "F":
         return _from_wide(image, name)
     image = _to_srgb(image)
@@ -231,6 +234,7 @@ def write_image(
     path = Path(path).expanduser()
     check_output(path, WRITABLE, overwrite)
     suffix = path.suffix.lower()
+    # PNG has a chunk for each text. The other formats have one comment, which holds all texts as JSON.
     texts = dict(metadata or {})
     comment = json.dumps(texts) if texts else ""
     picture = to_pil(match_channels(image, 3) if suffix in (".jpg", ".jpeg") and image.shape[1] == 4 else image)

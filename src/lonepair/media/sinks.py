@@ -87,7 +87,7 @@ class VideoSink(FrameSink):
         stream = self._container.add_stream(codec, rate=rate.limit_denominator(100_000), options=codec_options)
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
-        # 4:2:0 halves both sides, so they must be even.
+        # Size and pixel format. 4:2:0 halves both sides, so they must be even.
         stream.height, stream.width = size if lossless else (size[0] + size[0] % 2, size[1] + size[1] % 2)
         stream.pix_fmt = {1: "gray", 3: "bgr0", 4: "bgra"}[channels] if lossless else "yuv420p"
         stream.thread_count = _THREADS
@@ -99,14 +99,17 @@ class VideoSink(FrameSink):
             # FFV1 stores the aspect in each frame, where players look for it. The tag is for `frames.probe`.
             stream.metadata[PIXEL_ASPECT_TAG] = str(pixel_aspect)
             self._aspect_filter = _aspect_filter(size, stream.pix_fmt, pixel_aspect)
+        # Colours: without these tags players guess by the size of the picture.
         if not lossless:
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = _LIMITED_RANGE
+        # Sound: copied where the container supports the codec.
         copyable = _MKV_AUDIO if lossless else _MP4_AUDIO
         self._audio = None if audio_from is None else AudioTrack(audio_from, self._container, copyable)
 
     def add(self, image: Tensor, time: Fraction) -> None:
+        # Encode the frame, then the sound up to its time: players need both close together in the file.
         frame = self._to_frame(to_uint8(match_channels(image, self._channels)))
         frame.pts, frame.time_base = round(time / _TIME_BASE), _TIME_BASE
         if self._aspect_filter is not None:
@@ -125,11 +128,13 @@ class VideoSink(FrameSink):
             layout = {1: "gray", 3: "rgb24", 4: "rgba"}[self._channels]
             frame = av.VideoFrame.from_ndarray(array[..., 0] if self._channels == 1 else array, format=layout)
             return frame.reformat(format=self._stream.pix_fmt)
+        # H.264: even sides and limited range, in the colours that the tags state.
         array = np.pad(array, ((0, array.shape[0] % 2), (0, array.shape[1] % 2), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(array, format="rgb24")
         return frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range=_LIMITED_RANGE)
 
     def finish(self, end: Fraction) -> None:
+        # None makes the encoder return the packets it holds back.
         for packet in self._stream.encode(None):
             self._container.mux(packet)
         if self._audio is not None:
@@ -168,7 +173,7 @@ def _x264() -> tuple[str, dict[str, str]]:
 
 
 class AnimatedSink(FrameSink):
-    """Collects frames for a GIF, WebP or APNG, and writes it at the end: Pillow needs all durations at once."""
+    """Collects frames for a GIF, WebP or APNG and writes it at the end, because Pillow needs all durations first."""
 
     def __init__(self, path: Path, rate: Fraction, comment: str) -> None:
         """`path` is the file, `rate` the average frames per second, `comment` the text for the file's comment."""

@@ -78,6 +78,7 @@ def working_size(size: tuple[int, int], min_side: int, max_side: int) -> tuple[i
     Returns:
         (h, w) with the aspect ratio of `size`.
     """
+    # Reduced to `max_side`, unless that makes the shortest side too short for the networks.
     h, w = fit_inside(size, max_side)
     scale = min_side / min(size)
     return (h, w) if min(h, w) >= min_side else (round(size[0] * scale), round(size[1] * scale))

@@ -76,6 +76,8 @@ class Source(ABC):
             limit: Largest number of frames, at least 1.
         """
         assert limit >= 1, limit
+        # Retain every `stride`-th frame. The stride doubles when they become too many, so that the length of the clip
+        # need not be known.
         retained: list[Tensor] = []
         stride = 1
         for index, frame in enumerate(self.frames()):
@@ -85,6 +87,7 @@ class Source(ABC):
             # Drop every second frame, and double the stride from here on.
             if len(retained) > 2 * limit:
                 retained, stride = retained[::2], 2 * stride
+        # Between `limit` and 2 * `limit` frames remain: choose evenly spaced ones.
         if len(retained) > limit:
             retained = [retained[round(float(index))] for index in np.linspace(0, len(retained) - 1, limit)]
         return torch.cat(retained)
@@ -184,6 +187,7 @@ def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
         return _open_path(Path(value).expanduser(), rate)
     if isinstance(value, list | tuple):
         return _clip_from_list(value)
+    # Arrays and tensors with four dimensions: several images are a clip, one is a still.
     name = f"the {type(value).__name__}"
     if isinstance(value, np.ndarray) and value.ndim == 4:
         if value.shape[0] != 1:
@@ -198,6 +202,7 @@ def _clip_from_list(values: Sequence[object]) -> Clip:
     """Make a clip of images, each cropped centrally to the first one's aspect ratio and scaled to its size."""
     if not values:
         raise UserError("an empty list of images: give at least one")
+    # Each value may be of any kind of image; of a clip in the list its first frame counts.
     images = [next(open_source(value).frames()).image for value in values]
     channels = common_channels(*(image.shape[1] for image in images))
     h, w = images[0].shape[-2:]
@@ -256,6 +261,7 @@ def _hash_files(paths: list[Path]) -> str:
 
 def _hash_frames(frames: Iterator[Frame]) -> str:
     """Return the SHA-256 of the frames' times, shapes and pixels."""
+    # Times and shapes are included: the same pixels at another speed are another clip.
     digest = hashlib.sha256()
     for frame in frames:
         digest.update(f"{frame.time} {tuple(frame.image.shape)}".encode())

@@ -54,6 +54,7 @@ def as_image(value: object) -> Float[Tensor, "1 c h w"]:
 
 def _from_array(array: np.ndarray) -> Float[Tensor, "1 c h w"]:
     """Convert an array, checking its shape and type."""
+    # Channels first is the most frequent mistake, so it has its own message.
     name = f"the array of shape {array.shape}"
     if array.ndim == 3 and array.shape[2] not in CHANNELS and array.shape[0] in CHANNELS and min(array.shape[1:]) > 4:
         raise UserError(f"{name} has its channels first; arrays are (h, w, c): give array.transpose(1, 2, 0)")
@@ -61,6 +62,7 @@ def _from_array(array: np.ndarray) -> Float[Tensor, "1 c h w"]:
         raise UserError(f"{name} is not an image; give (h, w) or (h, w, c) with c = 1, 3 or 4")
     if array.size == 0:
         raise UserError(f"{name} has no pixels; give at least 1x1")
+    # The type decides the units; other integers have no agreed range.
     if array.dtype in (np.uint8, np.uint16):
         return from_integers(array)
     if not np.issubdtype(array.dtype, np.floating):
@@ -71,6 +73,7 @@ def _from_array(array: np.ndarray) -> Float[Tensor, "1 c h w"]:
 
 def _from_tensor(tensor: Tensor) -> Float[Tensor, "1 c h w"]:
     """Convert a tensor, checking its shape and type."""
+    # The same mistakes as with arrays, the other way round.
     shape = tuple(tensor.shape)
     name = f"the tensor of shape {shape}"
     if len(shape) == 3 and shape[0] not in CHANNELS and shape[2] in CHANNELS and min(shape[:2]) > 4:

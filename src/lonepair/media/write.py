@@ -73,6 +73,7 @@ class ClipWriter:
         self.path = Path(path).expanduser()
         check_output(self.path, WRITABLE, overwrite)
         self._suffix = self.path.suffix.lower()
+        # A missing encoder is reported now and not after the first frame was computed.
         if self._suffix not in _ANIMATED:
             _check_encoder(self.path, "ffv1" if self._suffix in _LOSSLESS else "libx264")
         self._size = size
@@ -103,6 +104,7 @@ class ClipWriter:
         assert tuple(image.shape[-2:]) == self._size, (image.shape, self._size)
         assert self._last_time is None or time > self._last_time, (time, self._last_time)
         with self._user_errors():
+            # The first frame tells the number of channels.
             if self._sink is None:
                 self._sink = self._open_sink(self._temporary, image.shape[1])
             self._sink.add(image, time)
@@ -130,6 +132,7 @@ class ClipWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None:
+            # Complete the file, then give it its name. Any error deletes it.
             try:
                 with self._user_errors():
                     if self._sink is None or self._last_time is None:
@@ -190,6 +193,7 @@ def read_clip_metadata(path: str | Path) -> dict[str, str]:
         UserError: The file cannot be read.
     """
     path = Path(path).expanduser()
+    # Animated images first: Pillow reads them, and refuses videos.
     try:
         comment = read_comment(path)
     except NotAnImageError:

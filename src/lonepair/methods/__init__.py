@@ -14,7 +14,7 @@ DEFAULT = "lonepair"
 DEFAULT_SINGLE = "consingan"
 """Default method of one image, the method with most uses."""
 DEFAULT_SAMPLES = "lonepair-single"
-"""Default method of one image for `variations`, which only samples."""
+"""Default method of one image for `generate`, which only samples."""
 
 ATTRIBUTES = {
     "name": (str, "the name of its entry point, such as 'mine'"),
@@ -33,6 +33,7 @@ def _table() -> dict[str, EntryPoint]:
     """Method name -> its entry point."""
     table: dict[str, EntryPoint] = {}
     for point in entry_points(group="lonepair.methods"):
+        # One entry point may be listed twice with one value, for example by an editable installation.
         if point.name in table and table[point.name].value != point.value:
             raise UserError(
                 f"two installed packages offer a method {point.name!r} ({table[point.name].value} and {point.value}); "
@@ -81,6 +82,8 @@ def check_class(method: type[Method]) -> None:
         if not isinstance(getattr(method, attribute), kind):
             value = getattr(method, attribute)
             raise UserError(f"{where} has {attribute} = {value!r}; set {attribute} to {what}")
+    # Python itself reports them only when the class is used, after the inputs were decoded.
     if missing := sorted(method.__abstractmethods__):
         raise UserError(f"{where} has no {', '.join(missing)}; define each as lonepair.methods.base.Method describes")
+    # It asserts that no two groups have a setting of one name.
     method.config_class.setting_groups()

@@ -137,7 +137,7 @@ class Method(ABC):
         }
 
     def load_model_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load the result of `model_state` of a method that has as many stages."""
+        """Load the result of `model_state` of a method with the same number of stages."""
         for name in self.inference_nets:
             net_tensors = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
             self.nets[name].load_state_dict(net_tensors)
@@ -152,6 +152,7 @@ class Method(ABC):
 
         All updates of a step use the same crops.
         """
+        # Stage 0 is small and has the noise of the full image.
         if self.stage == 0:
             return self.sizes[domain]
         if domain not in inputs.visible:
@@ -165,6 +166,7 @@ class Method(ABC):
         total = 0
         for domain in self.plan.full_sizes:
             h, w = self.plan.sizes(self.window_size[domain])[stage]
+            # As `visible_sizes` decides: crops have the pixels of one square, and stage 0 has none.
             side = self.config.crop_side if stage else 0
             total += side**2 if regions.needs_crops(h * w, side) else h * w
         return total

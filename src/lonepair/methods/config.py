@@ -81,6 +81,7 @@ class Config(SettingChecks):
             raise UserError(f"{', '.join(unknown)}: no such setting of this method; it has {', '.join(sorted(groups))}")
         arguments = {name: value for name, value in values.items() if groups[name] is None}
         for field in dataclasses.fields(cls):
+            # The group keeps this method's defaults for all other settings.
             of_group = {name: value for name, value in values.items() if groups[name] == field.name}
             if of_group:
                 arguments[field.name] = dataclasses.replace(field.default, **of_group)  # type: ignore[type-var]

@@ -218,6 +218,7 @@ class ConSinGAN(SingleMethod):
         """The generated image of a step, or crops of it: from noise, or from the input of the task."""
         sizes = self.visible_sizes("a", inputs)
         noises = self.noise_maps(sizes, inputs.rng)
+        # The input at stage 0: for the restoring tasks a disturbed image in place of noise (sec. 3.4).
         if "composite" in inputs.real:
             noises[0] = self._with_edit_noise(inputs.real["composite"][0], inputs.rng)
         elif self.config.task == "harmonization":
@@ -273,6 +274,7 @@ class ConSinGAN(SingleMethod):
     def translate(
         self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream
     ) -> Tensor:
+        # An image enters at the coarsest stage by default, where its layout is all that remains.
         start_stage = min(start_stage or 0, len(sizes) - 1)
         network_input = resize.resize_image(image, sizes[start_stage])
         if self.config.task in RESTORING_TASKS:

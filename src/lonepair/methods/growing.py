@@ -28,6 +28,7 @@ def generator_groups(generator: GrowingGenerator, lr: float, growth: GrowthConfi
 
 def calibration_frames(count: int) -> slice:
     """Evenly spaced frames, at most 15 of `count`, on which noise amplitudes are calibrated."""
+    # Eight frames are enough for a root mean square, and a batch of all frames of a clip would need much memory.
     return slice(None, None, max(1, count // 8))
 
 
@@ -52,8 +53,9 @@ def generator_parameter_counts(growth: GrowthConfig, width: int, channels: int, 
 def step_work(method: Method, critic_steps: int, stage: int) -> float:
     """Cost of a step at `stage` in the unit of `Schedule.work`, for a method with one generator and critic per domain.
 
-    Each step generates images through all stages. A critic update costs about as much as a stage with as many pixels
+    Each step generates images through all stages. A critic update costs about as much as one stage of the same size
     (measured).
     """
+    # Generator: the pixels of all its stages. Critic: those of the newest stage, in each of its updates.
     generated = sum(map(method.pixels_per_step, range(stage + 1)))
     return float(generated + critic_steps * method.pixels_per_step(stage))

@@ -5,7 +5,7 @@ Published ideas used:
 - The appearance of an image is the distribution of its patches. Two distances between them replace the critics: the
   sliced Wasserstein distance (Rabin et al. 2011; for single images Elnekave and Weiss, GPDM, CVPR 2022) and that to the
   nearest patches (Kwatra et al. 2005; Granot et al., GPNN, CVPR 2022).
-- The layout of an image is its self-similarity, whatever the colors (Shechtman and Irani, CVPR 2007).
+- The layout of an image is its self-similarity; colors as such do not count (Shechtman and Irani, CVPR 2007).
 
 Decided here, for one update of the generator of B; that of A is symmetric:
 - It translates A's real image, as in use. The image enters at `start_stage` or, with `random_start_probability`, at a

@@ -111,6 +111,7 @@ class LonepairSingle(PatchMethod, SingleMethod):
 
     def reconstruction_maps(self, sizes: StageSizes) -> list[Tensor]:
         """The image itself at the coarsest size, then zeros in place of noise."""
+        # Zeros are expanded views: the noise of a large image would fill the memory.
         first = resize.resize_image(self.exemplar("a")(), sizes[0])
         shapes = [self.generator("a").noise_shape(sizes, stage) for stage in range(len(sizes))]
         return [first, *(first.new_zeros(1, 1, 1, 1).expand(shape) for shape in shapes[1:])]

@@ -157,7 +157,9 @@ class PatchMethod(Method):
 
     def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         for domain in self.domains:
+            # Noise: none at coarse stages, where it disturbs shapes.
             self.generator(domain).amplitudes[self.stage] = self.config.noise_amplitude * self.is_fine
+            # Exemplar: evenly spaced frames, as all frames of a clip would make the model file large.
             frames = levels[domain][-1]
             indices = torch.linspace(0, len(frames) - 1, min(EXEMPLAR_FRAMES, len(frames))).round().long()
             self.exemplar(domain).set_images(frames[indices.to(frames.device)])
@@ -170,6 +172,7 @@ class PatchMethod(Method):
 
     def players(self) -> dict[str, Player]:
         c = self.config
+        # One player for each domain, as the two directions share no weights. Older stages learn more slowly.
         groups = {
             domain: [
                 {"params": parameters, "lr": c.lr * c.stage_lr_decay**back}
@@ -203,6 +206,7 @@ class PatchMethod(Method):
             frame: Index of the exemplar's frame that is the target.
         """
         key = (domain, frame)
+        # In float32, whatever the networks compute in.
         with torch.autocast(prediction.device.type, enabled=False):
             if key not in self._distributions:
                 # One at a time, for all threads: a large target needs much memory here.

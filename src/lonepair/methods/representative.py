@@ -114,6 +114,7 @@ class Representative(PairMethod):
     def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         if self.stage == 0:
             return
+        # Stage 0 has no noise of its own: its input is an image, or noise itself.
         for domain in self.domains:
             generator, frames = self.generator(domain), calibration_frames(len(levels[domain][0]))
             # The noise is as strong as the detail that the stages below lack.
@@ -181,6 +182,7 @@ class Representative(PairMethod):
         """WGAN-GP (Gulrajani et al. 2017, eq. 3) with two fakes per critic: a random image and a translation."""
         terms = {}
         for domain in self.domains:
+            # Detached: the critic's update must not reach the generators.
             fakes = [images.random[domain].crops.detach(), images.translations[OTHER[domain]].crops.detach()]
             wasserstein, penalty = losses.critic_losses(
                 self.critic(domain), images.real[domain].crops, fakes, rng, shared_forward=True
@@ -249,6 +251,7 @@ class Representative(PairMethod):
         return translation
 
     def sample(self, sizes: Mapping[str, Sequence[Size]], rng: RandomStream) -> dict[str, Tensor]:
+        # An aligned pair: a random image of A and its translation, as one update of the training uses them.
         a = self._random_window("a", sizes["a"], rng).full
         return {"a": a, "b": self.translate(a, sizes["a"], "b", None, rng)}
 

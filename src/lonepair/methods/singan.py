@@ -21,7 +21,7 @@ With `as_released`:
 
 Our departures:
 - Resizing is torch's antialiased bicubic at exact sizes in float32. The released code goes through 8 bits, and crops a
-  pixel where its sizes disagree; a size that is a whole number but for rounding errors may be a pixel larger there.
+  pixel where its sizes disagree. There, a size that is an integer up to rounding errors may be a pixel larger.
 - `paint` takes its palette from the reconstruction, and does not train the model again on images of few colors.
 """
 
@@ -188,6 +188,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
         return Schedule(c.steps, update_order, work, c.lr_drop_at, c.lr_drop_factor)
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
+        # The first update of a step creates the state that the others share.
         if inputs.fakes is None:
             inputs.fakes = StepState(self._step_reconstruction_noise(inputs.rng))
         losses_of_player = self._critic_losses if player == "critic" else self._generator_losses
@@ -206,6 +207,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
     def _generator_losses(self, real: Tensor, state: StepState, rng: RandomStream) -> dict[str, Tensor]:
         """The terms of the generator (eq. 4): adversarial and, weighted, reconstruction (eq. 5)."""
         c, critic = self.config, self.nets["d"]
+        # Eq. 5: lambda_rec · |G_n(0, upsampled reconstruction) - x_n|²
         reconstruction = c.lambda_rec * losses.mean_squared_error(self._reconstruct(state.reconstruction_noise), real)
         if not c.as_released:
             return {"adv": -critic(self._random_image(rng)).mean(), "rec": reconstruction}
@@ -228,10 +230,12 @@ class SinGAN(StagewiseMethod, SingleMethod):
             rng: Draws the noise of all stages.
             shared: Holds the noise of the newest stage that replaces the drawn one; the first call stores its own.
         """
+        # Noise of all stages; as released, that of the newest is shared by the critic's updates.
         noises = self.noise_maps(self.sizes["a"], rng)
         if shared is not None:
             shared.noise = noises[-1] if shared.noise is None else shared.noise
             noises[-1] = shared.noise
+        # Stages below are frozen, so their output needs no gradient.
         with torch.no_grad():
             below = self._image_below(noises, self.sizes["a"])
         return self.generator.stage(self.stage, below, noises[-1])

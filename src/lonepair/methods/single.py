@@ -39,6 +39,7 @@ class SingleMethod(Method):
         """Stage at which an image enters for `use`, such as "edit" or "refine", unless users choose one."""
         if use in self.coarsest_start_uses:
             return 0
+        # A later stage changes less: harmonizing keeps more of the image than editing does.
         stages = self.stage + 1
         return {"edit": stages // 2, "harmonize": 2 * stages // 3, "refine": stages // 2}.get(use, min(1, self.stage))
 
@@ -52,6 +53,7 @@ class SingleMethod(Method):
 
     @final
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
+        # The reconstruction shows how far the stage has learned; random images show whether it generates.
         sizes = self.sizes["a"]
         reconstruction = self.render(self.reconstruction_maps(sizes), sizes)
         translations = []

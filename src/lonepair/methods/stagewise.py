@@ -40,6 +40,7 @@ class StagewiseMethod(Method):
             norm: Normalization of the generator.
         """
         c, width = self.config, self._widths[self.stage]
+        # Weights of another width do not fit; otherwise the critic of the stage below is the better start.
         if self.stage == 0 or width != self._widths[self.stage - 1]:
             for name in critics:
                 self.nets[name] = nets.PatchCritic(
@@ -89,6 +90,7 @@ def run_stages(
     Returns:
         The output of the last stage, or `image` itself if there are no `noises`.
     """
+    # SinGAN, eq. 1 and 2: x_n = G_n(z_n, upsampled x_{n-1}).
     for stage, stage_noise in enumerate(noises, first):
         image = generator.stage(stage, upsample(image, sizes[stage]), stage_noise)
     return image

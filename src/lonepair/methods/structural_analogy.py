@@ -180,7 +180,7 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
         return StepPredictions(random, translations, self_translations)
 
     def _critic_losses(self, real: Mapping[str, Tensor], inputs: StepInputs) -> dict[str, Tensor]:
-        """WGAN-GP with one penalty for each fake."""
+        """WGAN-GP (Gulrajani et al. 2017, eq. 3) with one penalty for each fake."""
 
         def losses_of(domain: str) -> dict[str, Tensor]:
             fakes = [fake.detach() for fake in inputs.fakes.fakes_of(domain)]
@@ -197,16 +197,16 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
 
         def losses_of(domain: str) -> dict[str, Tensor]:
             critic, weight, terms = self.nets[f"d_{domain}"], c.lambda_adv_b if domain == "b" else 1.0, {}
-            # Adversarial: random images, translations and, with a self branch, translations of real images.
+            # Adversarial, -D(fake): random images, translations and, with a self branch, translations of real images.
             terms[f"adv_{domain}"] = -weight * critic(predictions.random[domain]).mean()
             terms[f"adv_{OTHER[domain]}{domain}"] = -weight * critic(predictions.translations[domain]).mean()
             if predictions.self_translations and not c.as_released:
                 adversarial = critic(predictions.self_translations[domain]).mean()
                 terms[f"adv_self_{domain}"] = -weight * c.lambda_self * adversarial
-            # Reconstruction (SinGAN, eq. 5).
+            # Reconstruction, |G_n(0, upsampled reconstruction) - x_n|^2 (SinGAN, eq. 5).
             reconstruction = self._reconstruct(domain, inputs.rng)
             terms[f"rec_{domain}"] = c.lambda_rec * losses.mean_squared_error(reconstruction, real[domain])
-            # Cycle: a random image, translated there and back.
+            # Cycle, |G(G_other(x)) - x|^2: a random image x, translated there and back.
             cycle = self._translate_newest(predictions.translations[OTHER[domain]], domain)
             terms[f"cyc_{domain}"] = c.lambda_cyc * losses.mean_squared_error(cycle, predictions.random[domain])
             return terms

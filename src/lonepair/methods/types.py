@@ -53,6 +53,7 @@ class Plan:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
         """The plan from the values of `to_dict`."""
+        # JSON turns tuples into lists, and other writers may turn integers into floats.
         sizes = {name: (int(h), int(w)) for name, (h, w) in values["full_sizes"].items()}
         return cls(int(values["channels"]), sizes, [float(f) for f in values["factors"]], bool(values.get("square")))
 

@@ -58,6 +58,7 @@ def window_size(full: Size, coarsest: Size, fraction: float, receptive_field: in
         fraction: Smallest fraction of each side, 0 to 1.
         receptive_field: Side, in pixels, of the patch that one score of a critic depends on.
     """
+    # At stage 0 the receptive field is a large part of the image: a critic needs at least two scores a side.
     fraction = min(1.0, max(fraction, (receptive_field + 1) / min(coarsest)))
     return max(1, round(full[0] * fraction)), max(1, round(full[1] * fraction))
 
@@ -66,6 +67,7 @@ def generate_window(
     generator: GrowingGenerator, image: Tensor, sizes: StageSizes, start_stage: int, noises: Sequence[Tensor] | None
 ) -> WindowImage:
     """The output of `generator` for `image` (1, c, h, w), which enters at `start_stage`."""
+    # Of a large window the finest full image does not exist; that of an earlier stage enters the cycle instead.
     if isinstance(sizes, nets.Crops):
         return WindowImage(*generator.crops_and_coarse_image(image, sizes, start_stage, noises))
     output = generator(image, sizes, start_stage, noises)

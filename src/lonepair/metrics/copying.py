@@ -43,8 +43,10 @@ def copy_map(output: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2 w2"
     output_patches, target_patches = patches_of(output, PATCH_SIZE), patches_of(target, PATCH_SIZE)
     # |a - b|² = |a|² + |b|² - 2ab, where |a|² is the same for all candidates.
     squares = target_patches.square().sum(1)
+    # In parts, so that the table of distances fits in memory.
     parts = torch.split(output_patches, 2048)
     nearest = torch.cat([(squares - 2 * part @ target_patches.T).argmin(1) for part in parts])
+    # A region is copied if neighboring patches have one shift.
     size = (output.shape[2] - PATCH_SIZE + 1, output.shape[3] - PATCH_SIZE + 1)
     return copied_regions(nearest, size, target.shape[3] - PATCH_SIZE + 1, MIN_REGION)
 

@@ -20,5 +20,6 @@ def diversity(samples: Float[Tensor, "n c h w"], image: Float[Tensor, "1 c h w"]
         AssertionError: `samples` has fewer than two images.
     """
     assert len(samples) > 1, "diversity needs two samples or more"
+    # Per-pixel deviation over samples, over the image's own contrast (SinGAN, sec. 3).
     deviation = samples[:, :3].mean(1).std(0).mean()
     return float(deviation / image[:, :3].mean(1).std().clamp(min=1e-9))

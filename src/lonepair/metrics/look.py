@@ -1,7 +1,7 @@
 """Look: how close an image's patch distribution is to the target's. Range [0, ∞), lower is closer.
 
-The *look* of an image is the distribution of its small patches: which patches it has, and how often, wherever they
-are. `look_distance` is the distance between two such distributions, after Karras et al. (ICLR 2018, sec. 5). `look`
+The *look* of an image is the distribution of its small patches: which patches it has, and how often; positions do not
+count. `look_distance` is the distance between two such distributions, after Karras et al. (ICLR 2018, sec. 5). `look`
 divides it by the distance of the untranslated source, so that the values of different pairs have one scale.
 """
 
@@ -31,6 +31,7 @@ def look(
         0 for the target's patches at every scale, 1 for patches no closer than the source's, more than 1 for patches
         that are further away.
     """
+    # The division makes pairs comparable: a source that resembles its target has a small distance from the start.
     return look_distance(output, target) / max(look_distance(source, target), 1e-9)
 
 
@@ -55,6 +56,7 @@ def look_distance(image: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2
     pairs = zip(_laplacian_pyramid(image, levels), _laplacian_pyramid(target, levels), strict=True)
     for level, (image_band, target_band) in enumerate(pairs):
         whiten = ColorWhitening(target_band)
+        # The same directions in every call: two calls with equal images give equal values.
         rng = RandomStream(level, PATCH_SIZE, FILTERS)
         filters = random_filters(FILTERS, image.shape[1], PATCH_SIZE, rng).to(image.device)
         distances.append(float(sliced_wasserstein(whiten(image_band), whiten(target_band), filters)))
@@ -71,6 +73,7 @@ def _level_count(image: Tensor) -> int:
 
 def _laplacian_pyramid(image: Tensor, levels: int) -> Iterator[Tensor]:
     """The levels of a Laplacian pyramid, fine first: the detail that each halving removes, then the smallest image."""
+    # Each level holds what halving removes; only the last one is an image.
     for _ in range(levels - 1):
         half = resize(image, _half(image.shape[-2:]))
         yield image - resize(half, (image.shape[-2], image.shape[-1]))

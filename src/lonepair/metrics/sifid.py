@@ -81,12 +81,13 @@ def frechet(
     mean2: Float[Tensor, " f"],
     covariance2: Float[Tensor, "f f"],
 ) -> float:
-    """The squared Fréchet (Wasserstein-2) distance between two Gaussians (Dowson and Landau 1982; FID, eq. 6)."""
+    """The squared Fréchet (Wasserstein-2) distance between two Gaussians (Dowson and Landau 1982)."""
+    # The symmetric root of the first covariance; rounding can make small eigenvalues negative.
     values, vectors = torch.linalg.eigh(covariance)
     root = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
     # C₁C₂ has the eigenvalues of the symmetric C₁^½·C₂·C₁^½, whose root needs no complex numbers.
     cross = torch.linalg.eigvalsh(root @ covariance2 @ root).clamp(min=0).sqrt().sum()
-    # |m₁ - m₂|² + Tr(C₁ + C₂ - 2·(C₁C₂)^½)
+    # FID (Heusel et al. 2017, eq. 6): |m₁ - m₂|² + Tr(C₁ + C₂ - 2·(C₁C₂)^½)
     return max(0.0, float((mean - mean2).square().sum() + covariance.trace() + covariance2.trace() - 2 * cross))
 
 
@@ -99,9 +100,11 @@ def _statistics(
             f"an image of {image.shape[-1]}x{image.shape[-2]} pixels (width x height) is too small for SIFID; give one "
             f"of {_MIN_SIDE} pixels or more on each side"
         )
+    # Colors without alpha; grey repeats. Values are rounded to 8 bits.
     image = image[:, :3].expand(-1, 3, -1, -1).detach().cpu().float()
     values = (image.clamp(-1, 1) * 127.5 + 127.5).round() / 127.5 - 1
     for index, (name, _, stride, padding) in enumerate(STEM_LAYERS):
+        # The first pooling lies between the third and the fourth convolution.
         if index == 3:
             values = F.max_pool2d(values, 3, 2)
             if features == 64:
@@ -109,6 +112,7 @@ def _statistics(
         values = F.conv2d(values, tensors[f"{name}.conv.weight"], stride=stride, padding=padding)
         mean, variance, weight, bias = (tensors[f"{name}.bn.{part}"] for part in _BATCH_NORM_TENSORS)
         values = F.relu(F.batch_norm(values, mean, variance, weight, bias, training=False, eps=_EPSILON))
+    # Each position is one sample. Float64, because the covariance is close to singular for small images.
     positions = values[0].flatten(1).double()
     return positions.mean(1), torch.cov(positions)
 

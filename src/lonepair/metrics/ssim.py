@@ -10,6 +10,7 @@ def ssim(one: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w"]) -> floa
 
     With the paper's 11-pixel Gaussian window of σ = 1.5, K₁ = 0.01 and K₂ = 0.03. Symmetric; 1 for equal images.
     """
+    # The window is separable: a product of two Gaussians, with sum 1.
     grid = torch.arange(11) - 5.0
     line = torch.exp(-(grid**2) / (2 * 1.5**2))
     window = (line[:, None] * line[None] / line.sum() ** 2)[None, None]
@@ -17,9 +18,10 @@ def ssim(one: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w"]) -> floa
     def mean(image: Tensor) -> Tensor:
         return torch.nn.functional.conv2d(image.transpose(0, 1), window)
 
-    # Local means, variances and covariance; the range of values is 2.
+    # C₁ = (K₁·L)² and C₂ = (K₂·L)², where L = 2 is the range of the values.
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    # Local means μ, variances σ² and the covariance.
     a, b = mean(one), mean(other)
     aa, bb, ab = mean(one * one) - a * a, mean(other * other) - b * b, mean(one * other) - a * b
-    # Wang et al., eq. 13 and, for the mean, eq. 17.
+    # SSIM of each window (Wang et al., eq. 13), and its mean over all windows (MSSIM).
     return float((((2 * a * b + c1) * (2 * ab + c2)) / ((a * a + b * b + c1) * (aa + bb + c2))).mean())

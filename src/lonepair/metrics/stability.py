@@ -46,12 +46,15 @@ def stability(
     Raises:
         UserError: OpenCV is not installed.
     """
+    # Sums over frames, so that only two frames of each clip are in memory.
     error, source_error, tracked_pixels, pixels, gradients, frames = 0.0, 0.0, 0.0, 0, 0.0, 0
     previous: tuple[Tensor, Tensor] | None = None
     for output_frame, source_frame in _pairs_of_frames(output, source):
         gradients, frames = gradients + mean_gradient(output_frame), frames + 1
         if previous is not None:
             previous_output, previous_source = previous
+            # The flow of the source, in both directions for the reliability test. The output's own flow would follow
+            # its flicker.
             backward = estimate_flow(source_frame, previous_source)
             forward = estimate_flow(previous_source, source_frame)
             mask = reliable_mask(backward, forward)
@@ -60,6 +63,7 @@ def stability(
             source_error += _squared_error(source_frame, warp(previous_source, backward), mask)
             tracked_pixels, pixels = tracked_pixels + float(mask.sum()), pixels + mask.numel()
         previous = output_frame, source_frame
+    # Means over the reliable pixels; a clip of one frame has none.
     return Stability(
         error / max(1, tracked_pixels),
         source_error / max(1, tracked_pixels),

@@ -1,4 +1,4 @@
-"""Structure: whether the output has the layout of the source, whatever its colors. Range [-1, 1], higher is closer."""
+"""Structure: whether the output has the layout of the source; colors do not count. Range [-1, 1], higher is closer."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -25,6 +25,7 @@ def structure(output: Float[Tensor, "1 c h w"], source: Float[Tensor, "1 c2 h2 w
         one aspect ratio. Texture that the source lacks lowers the value and blur raises it; read it beside `look`,
         which blur worsens. About 0.5 s on one core.
     """
+    # One size for both, so that the tables have the same entries: 4096 x 4096 for a square.
     h, w = source.shape[-2:]
     size = (max(1, round(h * GRID / max(h, w))), max(1, round(w * GRID / max(h, w))))
     one, other = (self_similarity(resize(image, size)).double() for image in (output, source))

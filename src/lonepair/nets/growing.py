@@ -162,7 +162,7 @@ class GrowingGenerator(nn.Module):
         Args:
             image: Noise, or an image, of size sizes[start_stage]; it enters there, and the stages below are skipped.
                 For `Crops` there is one.
-            sizes: (h, w) of stage 0 and up; as many stages run. For `Crops`, `start_stage` is less than
+            sizes: (h, w) of stage 0 to the last stage to run. For `Crops`, `start_stage` is less than
                 `full_image_stages`.
             start_stage: Stage at which the image enters.
             noises: Scaled here by the `amplitudes`.

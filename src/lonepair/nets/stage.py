@@ -74,7 +74,7 @@ class StageGeometry:
             return self.input_regions(regions).input_regions(size, support)
 
         def support_of_both(first: Tensor, length: int, old: int, new: int) -> tuple[Tensor, int]:
-            # The input, upsampled to a larger size, reads at least what the output, upsampled to its own size, reads.
+            # The larger of two upsamplings: that of the body's input, which includes the pixels of the shortcut.
             margin = 2 * self.upsampled_margin
             return upsampling_support(first, length + margin, old, new + margin, align_corners=True)
 

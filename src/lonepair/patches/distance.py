@@ -1,4 +1,4 @@
-"""Distances between the patch distributions of two images: they compare materials, whatever their positions."""
+"""Distances between the patch distributions of two images: they compare materials, not positions."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class ColorWhitening:
             max_ratio: Largest ratio, 1 or more, of the standard deviations along two directions of color. A smaller
                 one counts as the largest divided by it. With 10 hues dominate, and images become smooth.
         """
+        # ZCA: the inverse square root of the covariance, U·diag(1/σ)·Uᵀ.
         colors = target[0].flatten(1)
         self._mean = colors.mean(1).view(1, -1, 1, 1)
         centered = colors - colors.mean(1, keepdim=True)
@@ -65,6 +66,7 @@ def sliced_wasserstein(
     read at the shorter one's quantiles, interpolated. Elnekave and Weiss (GPDM, CVPR 2022) generate images by
     descending this distance.
     """
+    # GPDM's SWD: project all patches by convolution, sort, and compare rank by rank.
     shorter, longer = (_sorted(_project(image, filters)) for image in (one, other))
     if shorter.shape[1] > longer.shape[1]:
         shorter, longer = longer, shorter
@@ -155,7 +157,7 @@ class PatchDistribution:
             if nearest_weight:
                 terms.append(_NearestTerm(nearest_weight, patch_size, target, border_weight))
             self._scales.append(terms)
-            # With a border channel even the few patches of a very small image differ: they say what is above what.
+            # With a border channel even the few patches of a very small image differ, by their position in it.
             if min(target.shape[-2:]) < (3 if border_weight else 6) * patch_size:
                 break
             target = _halve(target)
@@ -245,6 +247,7 @@ class _NearestTerm:
         extended = _extend(self._whitening(image), self._side, self._border_weight)
         sample, step = sample_patches(extended, self._side, PatchDistribution.NEAREST_SAMPLES, rng)
         patches = patches_of(sample, self._side, step)
+        # Completeness (GPNN, eq. 2) prefers patches of the target that are not yet used.
         matches = self._search(self._search.queries(sample, step), PatchDistribution.COMPLETENESS)
         return (patches - self._search.patches(matches)).square().mean().add(1e-8).sqrt()
 

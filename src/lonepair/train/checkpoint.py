@@ -41,6 +41,7 @@ def fingerprint(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
         header: The header; its entry `sha256` is left out.
         tensors: Name -> tensor; names, shapes, types and bytes count, in the order of the names.
     """
+    # Entries and tensors are sorted, so that one content has one checksum.
     plain = {key: value for key, value in header.items() if key != "sha256"}
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
     for name in sorted(tensors):
@@ -64,6 +65,7 @@ def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Pa
     path = Path(path)
     if path.suffix != SUFFIX:
         raise UserError(f"{path}: a model file's name ends in {SUFFIX}; name it {path.stem}{SUFFIX}")
+    # Contiguous: safetensors stores no strides, and channels-last weights have others.
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in method.model_state().items()}
     header: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -76,6 +78,7 @@ def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Pa
         "settings": settings,
         "license": LICENSE,
     }
+    # The checksum covers all entries above.
     header["sha256"] = fingerprint(header, tensors)
     data = save(tensors, {"lonepair": json.dumps(header, sort_keys=True)})
     with atomic_write(path) as temporary:
@@ -143,6 +146,7 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
             method.synthesis = SynthesisConfig(**header["synthesis"])
         # Weights.
         method.load_model_state(tensors)
+    # Each cause has its own remedy: a message of ours is repeated, any other error means an invalid file.
     except UserError as error:
         raise UserError(f"{path}: cannot be used here: {error}") from None
     except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""log.txt of a run: what the package reports while it trains, and how the training ended."""
+"""log.txt of a run: the package's messages during the training, and how the training ended."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def write_log(path: Path) -> Iterator[None]:
     handler = _LogFile(path)
     with _INFO_LEVEL:
         logger.addHandler(handler)
+        # The last line says how the training ended, also after Ctrl-C.
         try:
             yield
             handler.note("training is complete")

@@ -35,7 +35,7 @@ class Interrupted(Exception):  # noqa: N818 - an event rather than an error
 
 @dataclass
 class Progress:
-    """Where a training stands: all that a resumed one needs besides the networks."""
+    """Progress of a training: everything, except the networks, that a resumed training needs."""
 
     stage: int = -1
     step: int = 0

@@ -141,6 +141,7 @@ def _with_exemplars(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     current = {}
     for name, tensor in tensors.items():
+        # "memory_a.images" -> module "memory_a", kind "memory", domain "a".
         module, _, _ = name.partition(".")
         kind, _, domain = module.partition("_")
         if kind == "memory":

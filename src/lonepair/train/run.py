@@ -79,6 +79,7 @@ class RunFolder:
         Raises:
             UserError: where there is no run.
         """
+        # As they are read back from config.json, where tuples are lists.
         current = json.loads(json.dumps(settings))
 
         def has_settings(folder: Path) -> bool:
@@ -86,10 +87,12 @@ class RunFolder:
                 saved = json.loads(cls(folder)._config.read_text())
             except (OSError, ValueError):
                 return False
+            # The name of an input may change; its checksum must not.
             return all(name.endswith(".name") for name, _, _ in _differences("", saved, current))
 
         if re.search(r"-\d+$", path.name) and has_settings(path):
             return cls(path)
+        # `path` and its numbered siblings; the last one with these settings is the run.
         siblings = path.parent.glob(f"{glob.escape(path.name)}-*")
         numbered = [p for p in siblings if re.fullmatch(r"-([2-9]|[1-9]\d+)", p.name[len(path.name) :])]
         runs = [p for p in (path, *natural_order(numbered)) if cls(p)._config.is_file()]
@@ -128,6 +131,7 @@ class RunFolder:
                 f"{self.path}: has no readable config.json, so it cannot be resumed; start a new run"
             ) from None
         current = json.loads(json.dumps(settings))
+        # Other names of settings: the run is of another version, and a list of differences would not help.
         same_method = saved.get("method") == current.get("method")
         if same_method and set(saved.get("config") or {}) != set(current.get("config") or {}):
             raise UserError(
@@ -187,6 +191,7 @@ class RunFolder:
             "step": progress.step,
             "seconds": progress.seconds,
             "optimizers": progress.optimizers,
+            # A resumed run cuts metrics.jsonl to this length: later lines are of steps that are trained again.
             "metrics_bytes": self.metrics.stat().st_size if self.metrics.exists() else 0,
         }
         data = io.BytesIO()  # torch's own writer does not report a full disk
@@ -210,6 +215,7 @@ class RunFolder:
             with seed_global(0):  # initial values are overwritten; torch's global state is restored
                 for _ in range(state["stage"] + 1):
                     method.add_stage()
+            # Critics included, unlike a model file.
             method.nets.load_state_dict(state["nets"])
             progress = Progress(state["stage"], state["step"], state["seconds"], state["optimizers"])
             metrics_bytes = int(state["metrics_bytes"])
@@ -235,6 +241,7 @@ class RunFolder:
                     raise ValueError("its checksum does not match")
             yield torch.load(self._state, map_location="cpu", weights_only=True)
         except Exception as error:
+            # Any error: an incomplete archive raises errors of many kinds.
             first = (str(error).splitlines() or [type(error).__name__])[0][:100]
             if isinstance(error, pickle.UnpicklingError):  # torch's message advises to load it unsafely
                 first = "it is incomplete, or holds more than numbers"

@@ -41,7 +41,7 @@ class Steps:
             engine: Where the steps are computed.
             seed: Seed of the training.
             states: Player -> optimizer state to continue from, as `state` returns it.
-            new_recorder: Returns what records and replays a group's steps; None for what the engine does.
+            new_recorder: Returns a recorder of a group's steps for the device; None for the engine's own choice.
         """
         self._method, self._levels, self._engine, self._seed = method, levels, engine, seed
         schedule = method.schedule(method.stage)
@@ -141,7 +141,7 @@ class Steps:
         # Forward in the engine's precision.
         with self._engine.autocast():
             losses = self._method.losses(player, inputs)
-        # Backward in float32.
+        # Backward and update; weights, optimizer and the sum of the losses are float32.
         optimizer.zero_grad(set_to_none=True)
         # Differentiate by this player's parameters only: the generator's update does not need the critics' gradients.
         torch.stack([value.float() for value in losses.values()]).sum().backward(inputs=_parameters(optimizer))  # type: ignore[no-untyped-call]

@@ -44,6 +44,7 @@ class ProgressBar(Watcher):
 
     def stepped(self, method: Method, report: Report) -> None:
         if report.losses is not None:
+            # One number for each kind: "adv_a" and "adv_b" are added up, so that the line fits.
             groups: dict[str, float] = {}
             for name, value in report.losses.items():
                 kind = name.split("_")[0]
@@ -122,11 +123,13 @@ class Previews(Watcher):
 
     def _write(self, method: Method) -> None:
         """Write the preview of the current stage."""
+        # The method expects levels up to its newest stage only.
         real = {domain: stages[: method.stage + 1] for domain, stages in self._real.items()}
         # Evaluation mode, as in use: in training mode BatchNorm would include the preview in its running averages.
         modes = {module: module.training for module in method.nets.modules()}
         method.nets.eval()
         with torch.no_grad(), self._engine.autocast():
+            # The same random images at every preview, so that progress is visible.
             images = method.preview(real, RandomStream(0, device=self._engine.device))
         for module, is_training in modes.items():
             module.training = is_training
@@ -146,6 +149,7 @@ class TensorBoard(Watcher):
         self._writer: Any = SummaryWriter(str(folder))
 
     def stepped(self, method: Method, report: Report) -> None:
+        # Steps count through all stages, since TensorBoard has one axis.
         before = sum(method.schedule(stage).steps for stage in range(report.stage))
         for name, value in (report.losses or {}).items():
             self._writer.add_scalar(name, value, before + report.step)
