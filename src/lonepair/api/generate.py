@@ -8,7 +8,7 @@ Run it after a change of a use. A test fails where the module and the uses diffe
 from __future__ import annotations
 
 import dataclasses
-import json
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,8 +72,8 @@ def _imports(methods: str) -> str:
     standard = ["from abc import ABC, abstractmethod"]
     if "Mapping[" in methods:
         standard.append("from collections.abc import Mapping")
-    typing_names = [name for name, text in (("Any", "Any]"), ("Literal", "Literal[")) if text in methods]
-    standard.append(f"from typing import {', '.join([*typing_names, 'TypeVar'])}")
+    typing = [name for name in ("Any", "Literal") if re.search(rf"\b{name}\b", methods)]
+    standard.append(f"from typing import {', '.join([*typing, 'TypeVar'])}")
     lines = {"from lonepair.apply.base import Use"}
     if "SynthesisConfig" in methods:
         lines.add("from lonepair.patches.config import SynthesisConfig")
@@ -125,10 +125,9 @@ def _parameter(field: dataclasses.Field[Any]) -> str:
     kind = str(field.type)
     for name, python_type in PYTHON_TYPES.items():
         kind = kind.replace(name, python_type)
-    if field.default is dataclasses.MISSING:
-        return f"{field.name}: {kind}"
-    default = json.dumps(field.default) if isinstance(field.default, str) else repr(field.default)
-    return f"{field.name}: {kind} = {default}"
+    has_default = field.default is not dataclasses.MISSING
+    text = f"{field.name}: {kind}" + (f" = {field.default!r}" if has_default else "")
+    return text.replace("'", '"')  # as the formatter writes them
 
 
 def _call(prefix: str, name: str, parts: list[str], suffix: str) -> Iterator[str]:

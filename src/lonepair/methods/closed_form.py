@@ -22,6 +22,8 @@ Our departures:
 - `standard` and `draft` denoise patches at every second or third position above the coarsest scale, over the nearest 16
   or 8 patches. `full` is exact. docs/results/closed-form.md says how far they are apart.
 - No latent space, and no approximate search by clusters: principal components and blocks of neighbors take its place.
+- `preview` stops after the coarsest scale; patch synthesis (`patches.synthesis`) makes the finer ones. It is faster,
+  and its texture is sharper.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from lonepair.methods.config import Config
 from lonepair.methods.pair import PairMethod
 from lonepair.methods.setting_groups import ClipConfig, Group, SizeConfig
 from lonepair.methods.types import Plan, Player, Schedule, Size, StepInputs
+from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     import torch
@@ -128,8 +131,10 @@ class ClosedFormConfig(Config):
         "draft": {"coarse_steps": 10, "fine_steps": 4, "patch_stride": 3, "neighbors": 8},
         "standard": {},
         "full": {"patch_stride": 1, "neighbors": 0},
+        "preview": {"max_side": 55, "stages": 1, "coarse_steps": 10, "exemplar_max_side": 220},
     }
-    """`full` is as published; `standard` approximates it above the coarsest scale; `draft` takes fewer steps, too."""
+    """`full` is as published; `standard` approximates it above the coarsest scale; `draft` takes fewer steps, too;
+    `preview` leaves all scales but the coarsest to patch synthesis."""
 
     basic: ClassVar[tuple[str, ...]] = ("max_side", "stages", "inversion_sigma", "coarse_steps", "fine_steps")
 
@@ -137,13 +142,16 @@ class ClosedFormConfig(Config):
     scales: ScaleConfig = ScaleConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     denoiser: DenoiserConfig = DenoiserConfig()
+    exemplar_max_side: int = 0
+    """Longest side, in pixels, 0 or more, of the target that the model stores for patch synthesis, which then follows
+    the finest scale. 0: no patch synthesis, as published. A larger value gives finer pictures and larger files."""
     clip: ClipConfig = ClipConfig(max_frames=MAX_FRAMES)
 
     def problems(self) -> list[str]:
-        if 3 <= self.denoiser.patch_size <= self.size.min_side and self.denoiser.patch_size % 2 == 1:
-            return []
-        size = self.denoiser.patch_size
-        return [f"patch_size is {size}: choose an odd number from 3 to min_side, {self.size.min_side}"]
+        problems, size = self.below(0, "exemplar_max_side"), self.denoiser.patch_size
+        if not 3 <= size <= self.size.min_side or size % 2 == 0:
+            problems.append(f"patch_size is {size}: choose an odd number from 3 to min_side, {self.size.min_side}")
+        return problems
 
 
 class ClosedForm(PairMethod):
@@ -166,7 +174,10 @@ class ClosedForm(PairMethod):
 
     def __init__(self, config: ClosedFormConfig, plan: Plan) -> None:
         super().__init__(config, plan)
-        self.patch_size = config.denoiser.patch_size
+        self.patch_size, self.exemplar_max_side = config.denoiser.patch_size, config.exemplar_max_side
+        # Patch synthesis retains the layout of the finest scale.
+        layout_scale = min(100.0, 1 / plan.factors[0])
+        self.synthesis = SynthesisConfig(layout_scale=layout_scale) if config.exemplar_max_side else None
         for domain in self.domains:
             self.nets[f"exemplar_{domain}"] = nets.Exemplar(plan.channels)
         self._denoisers: dict[tuple[str, int], tuple[Tensor, ClosedFormDenoiser]] = {}
@@ -205,6 +216,10 @@ class ClosedForm(PairMethod):
     def exemplar(self, domain: str) -> Exemplar:
         return self.nets[f"exemplar_{domain}"]  # type: ignore[return-value]
 
+    def remember_targets(self, images: Mapping[str, Tensor]) -> None:
+        for domain, image in images.items():
+            self.exemplar(domain).set_detail(image)
+
     def translate(
         self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream
     ) -> Tensor:
@@ -236,11 +251,11 @@ class ClosedForm(PairMethod):
         x = image
         for sigma, next_sigma in itertools.pairwise(levels.tolist()):
             # Without noise the image is its own nearest: the estimate of the noise is 0.
-            picture = own(x, sigma, 1 - sigma) if sigma > 0 else x
+            picture = own(x, sigma, alpha_at(sigma)) if sigma > 0 else x
             x = ddim_step(x, picture, sigma, next_sigma)
         target = self._denoiser(domain, stage)
         for sigma, next_sigma in itertools.pairwise(levels.flip(0).tolist()):
-            x = ddim_step(x, target(x, sigma, 1 - sigma), sigma, next_sigma)
+            x = ddim_step(x, target(x, sigma, alpha_at(sigma)), sigma, next_sigma)
         return x.clamp(-1, 1)
 
     def _refine(
@@ -253,7 +268,7 @@ class ClosedForm(PairMethod):
             x = rng.feature_noise(self.plan.channels, *sizes[stage]).contiguous()
             steps = c.diffusion.coarse_steps if image is None else c.diffusion.fine_steps
             for sigma, next_sigma in itertools.pairwise(torch.linspace(1, 0, steps + 1).tolist()):
-                picture = denoiser(x, sigma, 1 - sigma, self._stride(stage))
+                picture = denoiser(x, sigma, alpha_at(sigma), self._stride(stage))
                 if image is not None:
                     picture = with_low_frequencies(picture, image)
                 x = ddim_step(x, picture, sigma, next_sigma)
@@ -275,16 +290,21 @@ class ClosedForm(PairMethod):
         return stored[1]
 
 
+def alpha_at(sigma: float) -> float:
+    """Factor on the picture where the noise has the standard deviation `sigma`, 0 to 1."""
+    return 1 - sigma
+
+
 def ddim_step(x: Tensor, picture: Tensor, sigma: float, next_sigma: float) -> Tensor:
     """`x` at the noise level `next_sigma` (DDIM, Song et al., ICLR 2021, eq. 12 without fresh noise).
 
     Args:
-        x: (1 - sigma) x picture + sigma x noise.
+        x: alpha x picture + sigma x noise.
         picture: The denoiser's estimate of the picture in `x`.
         sigma: Noise level of `x`; at 0 the noise counts as 0.
     """
-    noise = (x - (1 - sigma) * picture) / sigma if sigma > 0 else torch.zeros_like(x)
-    return (1 - next_sigma) * picture + next_sigma * noise
+    noise = (x - alpha_at(sigma) * picture) / sigma if sigma > 0 else torch.zeros_like(x)
+    return alpha_at(next_sigma) * picture + next_sigma * noise
 
 
 def with_low_frequencies(picture: Tensor, coarse: Tensor) -> Tensor:
