@@ -12,15 +12,19 @@ from torch import Tensor
 from lonepair.ops.resize import resize_image
 
 
-def reduce_and_enlarge(image: Float[Tensor, "1 c h w"], factor: float) -> Float[Tensor, "1 c h w"]:
-    """`image`, in [-1, 1], without what fewer pixels cannot hold: reduced to `factor` times its size, and back.
+def reduce_and_enlarge(image: Float[Tensor, "1 c h w"], size: tuple[int, int]) -> Float[Tensor, "1 c h w"]:
+    """`image`, in [-1, 1], without what fewer pixels cannot hold: reduced to (h, w) `size`, and back.
 
-    A factor of 1 or more returns the image itself.
+    A size that is not smaller returns the image itself.
     """
-    if factor >= 1:
-        return image
     h, w = image.shape[-2:]
-    return resize_image(resize_image(image, (max(1, round(h * factor)), max(1, round(w * factor)))), (h, w))
+    return image if size[0] >= h and size[1] >= w else resize_image(resize_image(image, size), (h, w))
+
+
+def reduce_by(image: Float[Tensor, "1 c h w"], factor: float) -> Float[Tensor, "1 c h w"]:
+    """`reduce_and_enlarge` to `factor` times the size of `image`; 1 or more returns the image itself."""
+    h, w = image.shape[-2:]
+    return reduce_and_enlarge(image, (max(1, round(h * factor)), max(1, round(w * factor))))
 
 
 def gaussian_blur(image: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b c h w"]:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.ops.blur import gaussian_blur, reduce_and_enlarge
+from lonepair.ops.blur import gaussian_blur, reduce_by
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
 
@@ -164,7 +164,7 @@ class Guide:
         of the source takes the map of all colors instead.
         """
         source = resize_image(self.source, size)
-        fine = source - reduce_and_enlarge(source, self.transfer_side / max(size))
+        fine = source - reduce_by(source, self.transfer_side / max(size))
         mapped = torch.einsum("ij,bjhw->bihw", self.transfer, fine)
         return (self.affine.apply(source - fine) + mapped).clamp(-1, 1)
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.ops.blur import gaussian_blur, reduce_and_enlarge
+from lonepair.ops.blur import gaussian_blur, reduce_and_enlarge, reduce_by
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.guide import Guide
 
@@ -40,8 +40,8 @@ class Restoration:
     """Confidence in [0, 1] that the target has a patch like the one at each position (`Texture.similarity_map`)."""
     strength: float
     """Fraction of the lost layout that is restored where the confidence is 1."""
-    reduction: float
-    """Factor that reduces an image to the layout's scale."""
+    layout_size: tuple[int, int]
+    """(h, w) to which an image is reduced to have nothing but the layout."""
     edges: Edges | None
     """None without a guide."""
 
@@ -51,7 +51,7 @@ class Restoration:
         guided: Float[Tensor, "1 c h w"] | None,
         target: Float[Tensor, "1 c h2 w2"],
         similarity: Float[Tensor, "1 1 h3 w3"],
-        reduction: float,
+        layout_size: tuple[int, int],
         guide: Guide | None,
         config: SynthesisConfig,
     ) -> Restoration:
@@ -62,20 +62,21 @@ class Restoration:
             guided: The guided image at this scale; None without a guide.
             target: The target at this scale.
             similarity: Confidence that the target has patches like those of `start`, of any size.
-            reduction: Factor that reduces an image of this size to the layout's scale.
+            layout_size: (h, w) to which an image is reduced to have nothing but the layout.
             guide: The guide, if there is one.
             config: Settings of the synthesis.
         """
-        layout = reduce_and_enlarge(start, reduction)
+        layout = reduce_and_enlarge(start, layout_size)
         similarity = F.interpolate(similarity, start.shape[-2:], mode="bilinear")
         edges = None
         if guide is not None and guided is not None:
+            reduction = max(layout_size) / max(start.shape[-2:])
             edges = _edges(guided, target, reduction, guide.structure, config)
-        return Restoration(layout, similarity, config.layout_restoration, reduction, edges)
+        return Restoration(layout, similarity, config.layout_restoration, layout_size, edges)
 
     def restore(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
         """`image` with the layout and the edges that a round lost."""
-        present = reduce_and_enlarge(image, self.reduction)
+        present = reduce_and_enlarge(image, self.layout_size)
         restored = image + self.strength * self.similarity * (self.layout - present)
         if self.edges is not None:
             restored = restored + self.edges.weight * (self.edges.band - (image - present))
@@ -85,20 +86,20 @@ class Restoration:
         """The finished `image` with the source's edges, as far as `structure` above 0.5 asks for them."""
         if self.edges is None or not self.edges.final_weight.any():
             return image
-        present = reduce_and_enlarge(image.clamp(-1, 1), self.edges.final_reduction)
+        present = reduce_by(image.clamp(-1, 1), self.edges.final_reduction)
         return image + self.edges.final_weight * (self.edges.final - present)
 
 
 def _edges(guided: Tensor, target: Tensor, reduction: float, structure: float, config: SynthesisConfig) -> Edges:
     """The edges of `guided`; arguments as of `Restoration.of`."""
     # Each round: a band's weight is that of a Wiener filter, energy over energy plus the texture's own.
-    band, texture = (image - reduce_and_enlarge(image, reduction) for image in (guided, target))
+    band, texture = (image - reduce_by(image, reduction) for image in (guided, target))
     weight = min(1.0, 2 * structure) * _share(band, texture, config.edge_sigma, config.edge_threshold)
     # At the end: coarser lines, from half of the dial on.
     final_reduction = min(1.0, reduction) ** (1 - config.final_edge_scale)
-    final, smooth_target = (reduce_and_enlarge(image, final_reduction) for image in (guided, target))
+    final, smooth_target = (reduce_by(image, final_reduction) for image in (guided, target))
     low = config.guide_transfer_side / max(guided.shape[-2:])
-    lines, texture = (image - reduce_and_enlarge(image, low) for image in (final, smooth_target))
+    lines, texture = (image - reduce_by(image, low) for image in (final, smooth_target))
     share = max(0.0, 2 * structure - 1) * config.final_edges
     sigma = config.edge_sigma / final_reduction
     final_weight = share * _share(lines, texture, sigma, config.edge_threshold)

@@ -144,16 +144,16 @@ class Synthesizer:
         c = self.config
         scales = self._scales(prediction, size, texture_scale)
         settings = SearchSettings.of_image(c)
+        layout_size = self._layout_size(prediction)
         image, similarity, matches, previous = prediction, None, None, None
         for number, (image_size, target_size) in enumerate(scales):
             # The target, the image that is kept to, and the current image at this scale.
             texture = self._texture(target_size, cached=number in (0, len(scales) - 1))
             lattice = Lattice(image_size, c.patch_size, c.patch_stride)
             start, guided = self._start(prediction, guide, image_size)
-            reduction = self._layout_reduction(prediction, image_size)
             if similarity is None:
-                similarity = texture.similarity_map(reduce_and_enlarge(start, reduction))
-            restoration = Restoration.of(start, guided, texture.image, similarity, reduction, guide, c)
+                similarity = texture.similarity_map(reduce_and_enlarge(start, layout_size))
+            restoration = Restoration.of(start, guided, texture.image, similarity, layout_size, guide, c)
             image = resize_image(image, image_size) if number else start
             # An enlarged image is blurred: the first round searches among patches that are as blurred.
             search = texture.search
@@ -204,8 +204,8 @@ class Synthesizer:
         similarity = self._texture(coarsest_target, cached=True).similarity_map(coarsest)
         texture = self._texture(target_size, cached=True)
         start, guided = self._start(prediction, guide, image_size)
-        reduction = self._layout_reduction(prediction, image_size)
-        restoration = Restoration.of(start, guided, texture.image, similarity, reduction, guide, self.config)
+        layout_size = self._layout_size(prediction)
+        restoration = Restoration.of(start, guided, texture.image, similarity, layout_size, guide, self.config)
         return FrameInputs(start, restoration)
 
     @torch.no_grad()
@@ -277,9 +277,9 @@ class Synthesizer:
         steps = math.ceil(math.log(last) / math.log(self.config.max_scale_ratio))
         return [last ** ((step + 1) / steps) for step in range(steps)]
 
-    def _layout_reduction(self, prediction: Tensor, size: tuple[int, int]) -> float:
-        """The factor that reduces an image of (h, w) `size` to the scale of the layout of `prediction`."""
-        return self._layout_factor * max(prediction.shape[-2:]) / max(size)
+    def _layout_size(self, prediction: Tensor) -> tuple[int, int]:
+        """(h, w) of an image that has nothing but the layout of `prediction`."""
+        return scale_size((prediction.shape[-2], prediction.shape[-1]), self._layout_factor)
 
     def _texture(self, size: tuple[int, int], cached: bool) -> Texture:
         """The target at (h, w) `size`, from the cache if it is there. With `cached` a new one is stored there."""
