@@ -14,7 +14,7 @@ SOURCE = TESTS.parent / "src" / "lonepair"
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {"src/lonepair/api/uses.py": "it is generated, one method for each use"}
 """Path -> why the file is longer."""
 LONG_FUNCTIONS: dict[str, str] = {}
 """Path:function -> why the function is longer."""

@@ -8,6 +8,7 @@ Run it after a change of a use. A test fails where the module and the uses diffe
 from __future__ import annotations
 
 import dataclasses
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,7 +72,8 @@ def _imports(methods: str) -> str:
     standard = ["from abc import ABC, abstractmethod"]
     if "Mapping[" in methods:
         standard.append("from collections.abc import Mapping")
-    standard.append(f"from typing import {'Any, ' if 'Any]' in methods else ''}TypeVar")
+    typing = [name for name in ("Any", "Literal") if re.search(rf"\b{name}\b", methods)]
+    standard.append(f"from typing import {', '.join([*typing, 'TypeVar'])}")
     lines = {"from lonepair.apply.base import Use"}
     if "SynthesisConfig" in methods:
         lines.add("from lonepair.patches.config import SynthesisConfig")
@@ -124,7 +126,8 @@ def _parameter(field: dataclasses.Field[Any]) -> str:
     for name, python_type in PYTHON_TYPES.items():
         kind = kind.replace(name, python_type)
     has_default = field.default is not dataclasses.MISSING
-    return f"{field.name}: {kind}" + (f" = {field.default!r}" if has_default else "")
+    text = f"{field.name}: {kind}" + (f" = {field.default!r}" if has_default else "")
+    return text.replace("'", '"')  # as the formatter writes them
 
 
 def _call(prefix: str, name: str, parts: list[str], suffix: str) -> Iterator[str]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from lonepair.apply.animate import Animate
 from lonepair.apply.base import Use
 from lonepair.apply.edit import Edit
 from lonepair.apply.harmonize import Harmonize
 from lonepair.apply.inpaint import Inpaint
+from lonepair.apply.outpaint import Outpaint
 from lonepair.apply.paint import Paint
 from lonepair.apply.refine import Refine
 from lonepair.apply.retarget import Retarget
 from lonepair.apply.sample import Sample, SampleStageSheet
 from lonepair.apply.superresolve import Superresolve
+from lonepair.apply.tile import Tile
 from lonepair.apply.translate import Translate, TranslateStageSheet
 from lonepair.patches.config import SynthesisConfig
 from lonepair.render.animation import Animation
@@ -155,36 +157,50 @@ class UseMethods(ABC):
             )
         )
 
-    def inpaint(
-        self,
-        image: object,
-        mask: object,
-        *,
-        start_stage: int | None = None,
-        dilate: int = 2,
-        feather: float = 2.0,
-        seed: int = 0,
-    ) -> Picture:
-        """Fill a hole in an image with what the model generates there; suits small holes in textures.
+    def inpaint(self, image: object, mask: object, *, dilate: int = 2, seed: int = 0) -> Picture:
+        """Fill a hole in an image with patches of its surroundings; all other pixels stay equal.
 
         Args:
-            image: The image to fill. Its pixels inside the hole are not used. A path, PIL image, array, or tensor (1,
-                c, h, w) in [-1, 1].
+            image: The image to fill, of any size. Its pixels inside the hole are not used. A path, PIL image, array, or
+                tensor (1, c, h, w) in [-1, 1].
             mask: Mask of the hole: white (or opaque) pixels are filled. Any size. A path, PIL image, array, or tensor
                 (1, c, h, w) in [-1, 1].
-            start_stage: Stage at which the image enters in the first round, from 0 (coarsest). A larger value generates
-                only finer shapes in the hole. If omitted, the second stage.
             dilate: Dilation of the mask in pixels, 0 to 200. A larger value also replaces more of the hole's border.
-            feather: Standard deviation of the soft edge outside the hole in pixels, 0 to 200. A larger value blends
-                more softly.
-            seed: Random seed of the noise, 0 to 4294967295.
+            seed: Random seed of the layout and the search, 0 to 4294967295. Another seed gives another filling.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
         """
-        return self.apply(
-            Inpaint(image=image, mask=mask, start_stage=start_stage, dilate=dilate, feather=feather, seed=seed)
-        )
+        return self.apply(Inpaint(image=image, mask=mask, dilate=dilate, seed=seed))
+
+    def outpaint(
+        self,
+        image: object | None = None,
+        *,
+        left: int = 0,
+        right: int = 0,
+        top: int = 0,
+        bottom: int = 0,
+        size: tuple[int, int] | None = None,
+        seed: int = 0,
+    ) -> Picture:
+        """Continue an image beyond its borders; its own pixels stay equal.
+
+        Args:
+            image: The image to continue, of any size. If omitted, the training image as the model stores it. A path,
+                PIL image, array, or tensor (1, c, h, w) in [-1, 1].
+            left: Number of pixels to add on the left, 0 to 4096.
+            right: Number of pixels to add on the right, 0 to 4096.
+            top: Number of pixels to add at the top, 0 to 4096.
+            bottom: Number of pixels to add at the bottom, 0 to 4096.
+            size: Size of the result, (h, w) in pixels, in place of numbers for the sides; the image is in the middle.
+                At least the image's.
+            seed: Random seed of the layout and the search, 0 to 4294967295. Another seed gives another picture.
+
+        Raises:
+            UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
+        """
+        return self.apply(Outpaint(image=image, left=left, right=right, top=top, bottom=bottom, size=size, seed=seed))
 
     def paint(
         self,
@@ -202,8 +218,9 @@ class UseMethods(ABC):
                 h, w) in [-1, 1].
             start_stage: Stage at which the painting enters, from 0 (coarsest). A larger value keeps more of it. If
                 omitted, the second stage.
-            colors: Number of colors, 2 to 256, to which the painting is reduced first; 0 does not reduce it. SinGAN
-                uses 5. A larger value keeps more of the painting's own colors.
+            colors: Number of colors, 2 to 256, to which the painting is reduced first, as SinGAN does with 5; 0 does
+                not reduce it. A larger value keeps more of the painting's shades. An object that would vanish gets one
+                more color.
             palette: Image whose colors the reduced painting takes. If omitted, the model's reconstruction of its
                 training image. A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].
             seed: Random seed of the noise, 0 to 4294967295.
@@ -309,6 +326,32 @@ class UseMethods(ABC):
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
         """
         return self.apply(Superresolve(factor=factor, image=image, seed=seed))
+
+    def tile(
+        self,
+        image: object | None = None,
+        *,
+        axes: Literal["x", "y", "xy"] = "xy",
+        size: tuple[int, int] | None = None,
+        margin: float = 0.15,
+        seed: int = 0,
+    ) -> Picture:
+        """Make an image that repeats without a visible seam; its middle stays equal.
+
+        Args:
+            image: The image to repeat, of any size. If omitted, the training image as the model stores it. A path, PIL
+                image, array, or tensor (1, c, h, w) in [-1, 1].
+            axes: Directions in which the result repeats: x for left and right, y for top and bottom, xy for both.
+            size: Size of the tile, (h, w) in pixels; it shows the middle of the image, and new texture around it where
+                the tile is larger. If omitted, the image's size.
+            margin: Width of the synthesized band at each border, as a share of the tile's side, 0.02 to 0.5. A larger
+                value leaves more room to close the seam; at 0.5 the whole tile is new.
+            seed: Random seed of the layout and the search, 0 to 4294967295. Another seed gives another tile.
+
+        Raises:
+            UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
+        """
+        return self.apply(Tile(image=image, axes=axes, size=size, margin=margin, seed=seed))
 
     def translate(
         self,

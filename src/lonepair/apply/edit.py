@@ -53,6 +53,7 @@ class Edit(Use["Picture"]):
         return problems
 
     def run(self, model: TrainedModel) -> Picture:
+        still.advise_preset(self.name, model)
         start_stage = still.start_stage_for(self.name, model, self.start_stage)
         edited = read_still(self.image)
         size = (edited.shape[-2], edited.shape[-1])

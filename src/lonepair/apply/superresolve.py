@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair.ops import color, noise, resize
-    from lonepair.render import results, sampling
+    from lonepair.render import results, sampling, still
     from lonepair.render.results import Picture
 else:
     torch = lazy("torch")
@@ -25,6 +25,7 @@ else:
     resize = lazy("lonepair.ops.resize")
     results = lazy("lonepair.render.results")
     sampling = lazy("lonepair.render.sampling")
+    still = lazy("lonepair.render.still")
 
 MAX_PIXELS = 8192 * 8192
 """Largest number of pixels of the result, so that a mistyped factor does not exhaust the memory."""
@@ -53,6 +54,7 @@ class Superresolve(Use["Picture"]):
         return [] if is_valid else [f"factor is {self.factor:g}: choose a number above 1, such as 2 or 4"]
 
     def run(self, model: TrainedModel) -> Picture:
+        still.advise_preset(self.name, model)
         is_own = self.image is None
         image = sampling.reconstruction(model.method, model.engine) if is_own else read_still(self.image)
         return results.Picture(enlarge(model, image, self.factor, self.seed), self.metadata(model))

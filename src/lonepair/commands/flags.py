@@ -160,6 +160,10 @@ def help_text(command: str, form: type) -> str:
     words = " ".join([flag.name for flag in inputs] + ["[FLAGS]"])
     lines = [f"usage: lonepair {command} {words}", ""]
     lines += [line for part in (form.__doc__ or "").split("\n\n") for line in [*_paragraph(part, width, ""), ""]]
+    if examples := getattr(form, "examples", ()):
+        lines += ["Examples:", *_examples(examples, width), ""]
+    if texts := getattr(form, "input_texts", {}):
+        inputs = [replace(inputs[0], name=name, help=text) for name, text in texts.items()]
     if inputs:
         lines += ["Inputs:", *(line for flag in inputs for line in _entry(flag, width)), ""]
 
@@ -175,6 +179,16 @@ def help_text(command: str, form: type) -> str:
                 lines += _entry(replace(flag, help=name_known_flags(flag.help, names)), width)
             lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def _examples(examples: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
+    """(command, what it does) pairs in two columns; on two lines each where the terminal is narrow."""
+    indent = max(len(command) for command, _ in examples) + 4
+    for command, text in examples:
+        if indent + max(len(text) for _, text in examples) <= width:
+            yield f"  {command:{indent - 2}}{text}"
+        else:
+            yield from (f"  {command}", f"      {text}")
 
 
 def _rank(name: str) -> int:

@@ -85,7 +85,7 @@ class LonepairSingle(PatchMethod, SingleMethod):
 
     name = "lonepair-single"
     inference_nets = ("g_a", "exemplar_a")
-    uses = frozenset({"sample", "sample_stage_sheet"})
+    uses = frozenset({"sample", "sample_stage_sheet", "inpaint", "outpaint", "tile"})
     accepts_several = False
     config_class = LonepairSingleConfig
     # A sample has no source whose shapes must stay. It retains the positions of large masses; the target's objects

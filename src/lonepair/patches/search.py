@@ -53,6 +53,7 @@ class NearestPatches:
         step: int = 1,
         components: int = 32,
         component_samples: int = 16384,
+        usable: Bool[Tensor, "n"] | None = None,
     ) -> None:
         """
         Args:
@@ -62,6 +63,7 @@ class NearestPatches:
                 of photographs and more, for a fifth of the multiplications.
             component_samples: Approximate number of patches from which the components are computed; more hardly change
                 them.
+            usable: Which patches can be matched; None: all. One at least can.
         """
         rows, columns = ((n - side) // step + 1 for n in target.shape[-2:])
         self.side, self.columns, self._rows, self._step = side, columns, rows, step
@@ -78,6 +80,8 @@ class NearestPatches:
         # ‖q - k‖² = -2 q·k + ‖q‖² + ‖k‖²: with the squares appended, the product of a query and a key.
         keys = self._project(target, step)
         keys = torch.cat([-2 * keys, torch.ones_like(keys[:, :1]), keys.square().sum(1, keepdim=True)], 1)
+        if usable is not None:
+            keys[:, -1].masked_fill_(~usable, _EXCLUDED)
         self._keys = _in_blocks(keys)
 
     def _project(self, image: Tensor, step: int) -> Float[Tensor, "m d"]:

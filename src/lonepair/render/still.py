@@ -1,7 +1,8 @@
-"""Translate one image with a model of one image: what edit, harmonize, paint, refine and inpaint build on."""
+"""Translate one image with a model of one image: what edit, harmonize, paint and refine build on."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -16,6 +17,30 @@ from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 from lonepair.render.results import output_image
 from lonepair.render.trained_model import TrainedModel, check_start_stage
+
+PRESETS = {"edit": "editing", "harmonize": "harmonization", "superresolve": "superresolution"}
+"""Use -> name of the preset that is made for it, in methods that have one."""
+
+logger = logging.getLogger("lonepair")
+
+
+def advise_preset(use: str, model: TrainedModel) -> None:
+    """Log one line if the method has a preset for `use` and `model` was trained with other settings.
+
+    Numbers of steps do not count.
+    """
+    method, preset = model.method, PRESETS[use]
+    wanted = type(method.config).presets.get(preset, {})
+    if all(getattr(method.config, name) == value for name, value in wanted.items() if name != "steps"):
+        return
+    logger.warning(
+        "%s: this model has the preset %s; preset %s is made for it: lonepair train IMAGE --method %s --preset %s",
+        use,
+        model.settings.get("preset", "standard"),
+        preset,
+        method.name,
+        preset,
+    )
 
 
 def start_stage_for(use: str, model: TrainedModel, start_stage: int | None) -> int:
