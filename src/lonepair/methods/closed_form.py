@@ -131,7 +131,7 @@ class ClosedFormConfig(Config):
         "draft": {"coarse_steps": 10, "fine_steps": 4, "patch_stride": 3, "neighbors": 8},
         "standard": {},
         "full": {"patch_stride": 1, "neighbors": 0},
-        "preview": {"max_side": 55, "stages": 1, "coarse_steps": 10, "exemplar_max_side": 220},
+        "preview": {"max_side": 55, "min_side": 12, "stages": 1, "coarse_steps": 10, "exemplar_max_side": 220},
     }
     """`full` is as published; `standard` approximates it above the coarsest scale; `draft` takes fewer steps, too;
     `preview` leaves all scales but the coarsest to patch synthesis."""
