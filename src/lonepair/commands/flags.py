@@ -125,8 +125,9 @@ def _flag(name: str, hint: Any, doc: str, default: Any, title: str) -> Flag:
     plain = typing.get_args(hint)[0] if marks else hint
     kinds = [kind for kind in typing.get_args(plain) if kind is not types.NoneType]
     is_optional = isinstance(plain, types.UnionType) or typing.get_origin(plain) is typing.Union
+    words = [word for kind in kinds if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
     plain = kinds[0] if is_optional else plain
-    metavar = getattr(settings, "metavar", None) or _metavar(plain, is_optional)
+    metavar = getattr(settings, "metavar", None) or "|".join([_metavar(plain, is_optional), *map(str, words)])
     flag = metavar if is_positional else "--" + name.replace("_", "-")
     aliases = tuple(getattr(settings, "aliases", None) or ())
     doc = getattr(settings, "help", None) or doc
