@@ -16,7 +16,7 @@ import tyro
 
 import lonepair.methods as methods
 from lonepair.apply.translate import Translate, TranslateStageSheet
-from lonepair.commands.advice import print_summary
+from lonepair.commands.advice import print_summary, proposals
 from lonepair.commands.batch import batch_files, run_batch
 from lonepair.commands.flags import BASIC, EXPERT, NOTES, RUN, TRANSLATION, flag_types, form_flags, positionals
 from lonepair.commands.forms import MODEL, Compute, Reuse, Training, model_file, parse_size, with_method
@@ -214,7 +214,7 @@ def _with_model(path: Path, model_path: Path, values: Any) -> int:
     start = time.monotonic()
     model = Compute(options.device, options.dtype, options.threads).load(model_path)
     paths = _write(model, source, values, out, options.seed, reverse)
-    print_summary(paths, time.monotonic() - start, None, path, model_path, reverse)
+    print_summary(paths, time.monotonic() - start, None, proposals(path, model_path, reverse))
     return 0
 
 
@@ -239,10 +239,11 @@ def _with_target(source_path: Path, target_path: Path, values: Any) -> int:
     # The model, and the translation.
     trained = fit(values, job, inputs, run)
     start = time.monotonic()
-    paths = _write(trained.model, translated, values, out, 0, reverse != trained.is_swapped, style)
-    seconds = time.monotonic() - start
-    path = target_path if reverse else source_path
-    print_summary(paths, seconds, trained.seconds, path, trained.folder, reverse != trained.is_swapped)
+    direction = reverse != trained.is_swapped
+    paths = _write(trained.model, translated, values, out, 0, direction, style)
+    path, other = (target_path, source_path) if reverse else (source_path, target_path)
+    advice = proposals(path, trained.folder, direction, other)
+    print_summary(paths, time.monotonic() - start, trained.seconds, advice)
     return 0
 
 
