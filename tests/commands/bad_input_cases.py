@@ -61,9 +61,29 @@ CASES = [
     Case("folder without images", "lonepair translate notes b.png", "holds no images", text_folder("notes", "a.txt")),
     Case(
         "frames of unequal size",
-        "lonepair translate frames b.png",
+        "lonepair train frames b.png",
         "give frames of one size",
         frames_folder((20, 20), (20, 21)),
+    ),
+    Case(
+        "a folder of unlike images without a model",
+        "lonepair translate frames b.png",
+        "2 sources need a trained model as the last input",
+        frames_folder((20, 20), (20, 21)),
+        may_change="nothing",
+    ),
+    Case(
+        "a batch without a model", f"{AB} a.png", "2 sources need a trained model as the last input, and a.png is none"
+    ),
+    Case(
+        "saved frames of a batch",
+        "lonepair translate a.png b.png model.safetensors --save-frames f",
+        "--save-frames is for one source",
+    ),
+    Case(
+        "a batch into a file",
+        "lonepair translate a.png b.png model.safetensors -o o.png",
+        "several sources need a folder",
     ),
     Case(
         "a frame that cannot be decoded",
@@ -79,7 +99,7 @@ CASES = [
     Case("unknown method", f"{AB} --method representativ", "did you mean 'representative'?"),
     Case("unknown preset", f"{AB} --preset drat", "choose one of draft, standard, full"),
     Case("no target", "lonepair translate a.png", "missing: TARGET"),
-    Case("too many inputs", f"{AB} a.png", "too many inputs"),
+    Case("too many inputs", "lonepair train a.png b.png a.png", "too many inputs"),
     Case("a word where a number belongs", f"{AB} --steps many", "--steps is many: give a whole number"),
     Case("a number that is not a number", f"{AB} --lr nan", "--lr is nan"),
     Case("number out of range", f"{AB} --stages 13", "--stages is 13: choose 2 to 12"),

@@ -42,7 +42,7 @@ def test_help_of_translate_shows_the_flags_of_both_forms(capsys: pytest.CaptureF
     assert main(["translate", "--help"]) == 0
     output = capsys.readouterr().out
     titles = re.findall(r"^([A-Z][A-Za-z ]+):$", output, re.M)
-    assert titles[:5] == ["Inputs", "Translation", "Output", "Run options", "Method settings"]
+    assert titles[:6] == ["Examples", "Inputs", "Translation", "Output", "Run options", "Method settings"]
     assert output.count("  --start-stage ") == 1
     for flag in ("--no-synthesize", "--stage-sheet", "--steps", "--preset", "--seed"):
         assert f"  {flag}" in output

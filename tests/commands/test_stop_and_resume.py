@@ -61,11 +61,11 @@ def test_a_run_resumed_after_ctrl_c_is_bitwise_equal(
     )
     assert signal.getsignal(signal.SIGINT) is before
     assert "ended by Interrupted" in Path("my/log.txt").read_text()
-    assert not Path("out.png").exists()
+    assert not Path("a-as-b.png").exists()
     assert main(["translate", "a.png", "my/model.safetensors", "--no-synthesize", "-o", "early.png"]) == 0
     translate("a.png", "b.png", "--no-synthesize", "--run", "my", "--resume")
     assert Path("my/model.safetensors").read_bytes() == (pair_run / "model.safetensors").read_bytes()
-    assert {"out.png", "out-sheet.png"} <= list_files()
+    assert {"a-as-b.png", "a-as-b-sheet.png"} <= list_files()
     assert not Path("my-2").exists()
 
 
@@ -107,7 +107,7 @@ def test_resume_of_a_complete_run_only_translates(here: Path, pair_run: Path) ->
     shutil.copytree(pair_run, "runs/a-to-b")
     translate("a.png", "b.png", "--resume")
     assert Path("runs/a-to-b/model.safetensors").read_bytes() == (pair_run / "model.safetensors").read_bytes()
-    assert Path("out.png").read_bytes() == (pair_run.parent / "out.png").read_bytes()
+    assert Path("a-as-b.png").read_bytes() == (pair_run.parent / "out.png").read_bytes()
     assert [path.name for path in Path("runs").iterdir()] == ["a-to-b"]
 
 
@@ -139,7 +139,7 @@ def test_resume_continues_the_latest_run(here: Path, pair_run: Path) -> None:
 
 def test_max_minutes_ends_in_time_at_the_last_stage(here: Path) -> None:
     translate("a.png", "b.png", "--steps", "100000", "--finest-steps", "100000", "--max-minutes", "0.005")
-    assert read_image("out.png").shape == (1, 3, 24, 20)
+    assert read_image("a-as-b.png").shape == (1, 3, 24, 20)
     method, _ = load_model("runs/a-to-b/model.safetensors")
     assert method.stage == method.plan.stages - 1
     seconds = [json.loads(line)["seconds"] for line in Path("runs/a-to-b/metrics.jsonl").read_text().splitlines()]

@@ -26,14 +26,14 @@ VARIABLE_TIMES = [Fraction(0), Fraction(1, 25), Fraction(1, 10), Fraction(1, 5),
 def test_translate_writes_a_clip_its_frames_and_a_sheet(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_clip("clip.mp4", [Fraction(index, 25) for index in range(5)])
     translate("clip.mp4", "b.png", "--save-frames", "frames")
-    assert capsys.readouterr().out == "out.mp4\nout-sheet.png\n"
-    before, after = probe("clip.mp4"), probe("out.mp4")
+    assert capsys.readouterr().out == "clip-as-b.mp4\nclip-as-b-sheet.png\n"
+    before, after = probe("clip.mp4"), probe("clip-as-b.mp4")
     assert (after.size, after.rate, after.frame_count) == (before.size, before.rate, 5)
     assert list_files("frames") == {f"{index:06d}.png" for index in range(5)}
-    for index, frame in enumerate(decode("out.mp4")):
+    for index, frame in enumerate(decode("clip-as-b.mp4")):
         # H.264 blurs sharp colors.
         assert (frame.image - read_image(f"frames/{index:06d}.png")).abs().mean() < 0.09
-    settings = json.loads(read_clip_metadata("out.mp4")["lonepair"])
+    settings = json.loads(read_clip_metadata("clip-as-b.mp4")["lonepair"])
     assert (settings["seed"], settings["config"]["width"], settings["inputs"]["b"]["name"]) == (0, 8, "b.png")
     assert settings["use"]["direction"] == "a_to_b"
 
@@ -43,7 +43,7 @@ def test_a_folder_of_frames_is_a_clip_and_its_first_frame_a_target(here: Path) -
     for index in (1, 2, 10):
         write_image(f"shots/shot{index}.png", picture(20, 24, seed=index))
     translate("shots", "b.png", "--no-synthesize", "--save-frames", "frames")
-    assert probe("out.mp4").frame_count == 3
+    assert probe("shots-as-b.mp4").frame_count == 3
     assert list_files("frames") == {"000000.png", "000001.png", "000002.png"}
     assert main(["translate", "b.png", "runs/shots-to-b", "--reverse", "-o", "r.png"]) == 0
     assert read_image("r.png").shape == (1, 3, 20, 26)
@@ -60,7 +60,7 @@ def test_a_folder_of_six_frames_is_decoded_once(here: Path, pair_run: Path, monk
     assert main(["translate", "shots", str(pair_run), "--no-synthesize", "--save-frames", "frames"]) == 0
     assert len(decoded) == 6
     assert len(list_files("frames")) == 6
-    assert Path("out-sheet.png").exists()
+    assert Path("shots-as-b-sheet.png").exists()
 
 
 def write_webm(path: str, frames: int) -> None:
@@ -94,13 +94,13 @@ def test_the_sheet_shows_the_written_frames_of_a_clip_of_unknown_length(here: Pa
 def test_a_variable_frame_rate_is_kept(here: Path, pair_run: Path) -> None:
     write_clip("clip.mp4", VARIABLE_TIMES)
     assert main(["translate", "clip.mp4", str(pair_run), "--no-synthesize"]) == 0
-    assert [frame.time for frame in decode("out.mp4")] == VARIABLE_TIMES
+    assert [frame.time for frame in decode("clip-as-b.mp4")] == VARIABLE_TIMES
 
 
 def test_a_clip_of_one_frame_is_a_clip(here: Path, pair_run: Path) -> None:
     write_clip("clip.mp4", [Fraction(0)])
     assert main(["translate", "clip.mp4", str(pair_run)]) == 0
-    assert [frame.time for frame in decode("out.mp4")] == [0]
+    assert [frame.time for frame in decode("clip-as-b.mp4")] == [0]
 
 
 def test_an_animated_gif_is_a_clip(here: Path, pair_run: Path) -> None:

@@ -29,12 +29,13 @@ def use_of(path: str | Path) -> dict[str, object]:
 def test_translate_writes_an_image_a_sheet_and_a_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     translate("a.png", "b.png", "--seed", "5")
     captured = capsys.readouterr()
-    assert captured.out == "out.png\nout-sheet.png\n"
-    run = {"config.json", "environment.json", "log.txt", "metrics.jsonl", "model.safetensors"}
+    assert captured.out == "a-as-b.png\na-as-b-sheet.png\n"
+    run = {"completion.json", "config.json", "environment.json", "log.txt", "metrics.jsonl", "model.safetensors"}
     run |= {"state/state.pt", "previews/stage-0.png", "previews/stage-1.png", "inputs/a.png", "inputs/b.png"}
     assert list_files("runs/a-to-b") == run
-    assert list_files() == {"a.png", "b.png", "out.png", "out-sheet.png"} | {f"runs/a-to-b/{name}" for name in run}
-    assert read_image("out.png").shape == (1, 3, 24, 20)
+    outputs = {"a-as-b.png", "a-as-b-sheet.png"}
+    assert list_files() == {"a.png", "b.png"} | outputs | {f"runs/a-to-b/{name}" for name in run}
+    assert read_image("a-as-b.png").shape == (1, 3, 24, 20)
     assert "stages: 15x18, 17x20" in captured.err
     log = Path("runs/a-to-b/log.txt").read_text()
     assert "lonepair (standard) on cpu, float32" in log
@@ -46,7 +47,7 @@ def test_translate_writes_an_image_a_sheet_and_a_run(here: Path, capsys: pytest.
     assert any(name.startswith("patch_distance_") for name in rows[0])
     environment = json.loads(Path("runs/a-to-b/environment.json").read_text())
     assert (environment["torch"], environment["threads"]) == (torch.__version__, 1)
-    settings = json.loads(read_metadata("out.png")["lonepair"])
+    settings = json.loads(read_metadata("a-as-b.png")["lonepair"])
     config = json.loads(Path("runs/a-to-b/config.json").read_text())
     assert {key: settings[key] for key in config} == config
     assert (settings["seed"], settings["config"]["steps"]) == (5, 3)
@@ -55,10 +56,11 @@ def test_translate_writes_an_image_a_sheet_and_a_run(here: Path, capsys: pytest.
 
 
 def test_the_same_command_gives_the_same_files_under_free_names(here: Path, pair_run: Path) -> None:
-    Path("out.png").write_text("mine")
+    Path("a-as-b.png").write_text("mine")
     translate("a.png", "b.png")
-    assert {"out-2.png", "out-2-sheet.png"} <= list_files()
-    assert Path("out-2.png").read_bytes() == (pair_run.parent / "out.png").read_bytes()
+    assert Path("a-as-b.png").read_text() == "mine"
+    assert {"a-as-b-2.png", "a-as-b-2-sheet.png"} <= list_files()
+    assert Path("a-as-b-2.png").read_bytes() == (pair_run.parent / "out.png").read_bytes()
     run = Path("runs/a-to-b")
     assert list_files(run) == list_files(pair_run)
     for name in ("model.safetensors", "config.json"):
@@ -101,7 +103,7 @@ def save_source(kind: str) -> tuple[str, tuple[int, int, int]]:
 def test_training_takes_gray_and_transparent_images(here: Path, kind: str) -> None:
     name, shape = save_source(kind)
     translate(name, "b.png")
-    with Image.open("out.png") as out:
+    with Image.open("s-as-b.png") as out:
         # An alpha channel is kept even where the translation is opaque, as b.png is.
         assert (len(out.getbands()), out.height, out.width) == shape
 
@@ -110,7 +112,7 @@ def test_training_takes_gray_and_transparent_images(here: Path, kind: str) -> No
 def test_a_model_takes_images_of_every_kind(here: Path, pair_run: Path, kind: str) -> None:
     name, shape = save_source(kind)
     assert main(["translate", name, str(pair_run)]) == 0
-    with Image.open("out.png") as out:
+    with Image.open("s-as-b.png") as out:
         assert (len(out.getbands()), out.height, out.width) == shape
 
 
@@ -119,7 +121,7 @@ def test_a_gray_source_gets_the_targets_transparency(here: Path) -> None:
     Image.open(name).convert("L").save("gray.png")
     translate("gray.png", name)
     assert load_model("runs/gray-to-s/model.safetensors")[0].plan.channels == 4
-    assert read_image("out.png").shape[-2:] == (33, 25)
+    assert read_image("gray-as-s.png").shape[-2:] == (33, 25)
 
 
 # -- a trained model --------------------------------------------------------------------------------------------------
@@ -165,9 +167,10 @@ def test_outputs_are_replaced_only_with_overwrite(
 
 
 def test_a_free_name_is_free_for_the_sheet_too(here: Path, pair_run: Path) -> None:
-    Path("out-sheet.png").write_text("mine")
+    Path("a-as-b-sheet.png").write_text("mine")
     assert main(["translate", "a.png", str(pair_run)]) == 0
-    assert list_files() == {"a.png", "b.png", "out-sheet.png", "out-2.png", "out-2-sheet.png"}
+    assert list_files() == {"a.png", "b.png", "a-as-b-sheet.png", "a-as-b-2.png", "a-as-b-2-sheet.png"}
+    assert Path("a-as-b-sheet.png").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

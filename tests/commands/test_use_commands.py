@@ -30,11 +30,11 @@ def single_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 def test_generate_gives_the_samples_of_its_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["generate", *tiny_flags(methods.DEFAULT_SAMPLES), "a.png", "--count", "3", "--seed", "4"]) == 0
-    assert capsys.readouterr().out == "samples/sheet.png\n"
-    assert list_files("samples") == {"000.png", "001.png", "002.png", "sheet.png"}
+    assert capsys.readouterr().out == "a-samples/sheet.png\n"
+    assert list_files("a-samples") == {"000.png", "001.png", "002.png", "sheet.png"}
     assert f'"method": "{methods.DEFAULT_SAMPLES}"' in Path("runs/a/config.json").read_text()
     assert main(["sample", "runs/a", "--count", "1", "--seed", "4", "--dtype", "float32"]) == 0
-    assert torch.equal(read_image("samples/000.png"), read_image("samples-2/000.png"))
+    assert torch.equal(read_image("a-samples/000.png"), read_image("a-samples-2/000.png"))
 
 
 def test_train_takes_its_method_from_the_number_of_inputs(here: Path) -> None:
@@ -54,15 +54,15 @@ def test_sample_writes_samples_of_a_size_and_a_stage_sheet(here: Path, single_ru
 
 def test_sample_writes_both_images_of_a_pair(here: Path, pair_run: Path) -> None:
     assert main(["sample", str(pair_run), "--count", "2"]) == 0
-    assert list_files("samples") == {"000-a.png", "000-b.png", "001-a.png", "001-b.png", "sheet.png"}
+    assert list_files("a-to-b-samples") == {"000-a.png", "000-b.png", "001-a.png", "001-b.png", "sheet.png"}
 
 
 def test_retarget_takes_both_sides_or_the_longest(
     here: Path, single_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["retarget", str(single_run), "--size", "40x17"]) == 0
-    assert capsys.readouterr().out == "out.png\n"
-    assert read_image("out.png").shape == (1, 3, 17, 40)
+    assert capsys.readouterr().out == "a-retarget.png\n"
+    assert read_image("a-retarget.png").shape == (1, 3, 17, 40)
     assert main(["retarget", str(single_run), "--size", "34", "-o", "o.jpg", "--start-stage", "1"]) == 0
     assert read_image("o.jpg").shape[-2:] == (34, 29)  # 20x17 as trained
 
@@ -86,7 +86,7 @@ def test_edits_change_only_the_masked_region(here: Path, single_run: Path, comma
     write_image("e.png", picture(24, 20, seed=7))
     words = [command, str(single_run), "e.png", "--dilate", "1", "--feather", "0"]
     assert main([*words, "--mask", "m.png", "--original", "a.png"]) == 0
-    out, original = read_image("out.png"), read_image("a.png")
+    out, original = read_image(f"e-{command}.png"), read_image("a.png")
     assert torch.equal(out[..., 8:, :], original[..., 8:, :])
     assert not torch.equal(out[..., :6, :6], original[..., :6, :6])
     assert main([*words, "--original", "a.png", "-o", "p.png"]) == 0
@@ -99,7 +99,7 @@ def test_edits_change_only_the_masked_region(here: Path, single_run: Path, comma
 def test_paint_and_refine_keep_the_size_of_their_input(here: Path, single_run: Path, words: list[str]) -> None:
     command, *flags = words
     assert main([command, str(single_run), "b.png", *flags]) == 0
-    assert read_image("out.png").shape == (1, 3, 20, 26)
+    assert read_image(f"b-{command}.png").shape == (1, 3, 20, 26)
 
 
 def test_superresolve_enlarges_if_the_method_supports_it(here: Path, single_run: Path) -> None:
@@ -126,4 +126,4 @@ def test_generate_learns_from_several_images(here: Path) -> None:
     for index in range(3):
         write_image(f"many/{index}.png", picture(24, 20, seed=index))
     assert main(["generate", "--method", "consingan", *tiny_flags("consingan"), "many", "--count", "1"]) == 0
-    assert list_files("samples") == {"000.png", "sheet.png"}
+    assert list_files("many-samples") == {"000.png", "sheet.png"}

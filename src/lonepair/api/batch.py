@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from lonepair.api.job import BATCH_STOP, stop_on_ctrl_c
 from lonepair.api.model import Model
+from lonepair.api.stop import BATCH_STOP, stop_on_ctrl_c
 from lonepair.train.loop import Interrupted
 
 MAX_CONCURRENT = 8

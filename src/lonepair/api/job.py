@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import importlib.util
 import logging
 import math
-import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from torch import Tensor
@@ -24,6 +22,7 @@ from torch import Tensor
 import lonepair.methods as methods
 from lonepair.api.checks import check_clip, check_inputs, warm_weights
 from lonepair.api.model import Model
+from lonepair.api.stop import BATCH_STOP, stop_on_ctrl_c
 from lonepair.compute.engine import Engine, choose_engine
 from lonepair.errors import UserError
 from lonepair.media.sizes import fit_inside, training_size
@@ -35,17 +34,15 @@ from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.noise import seed_global
 from lonepair.ops.pyramid import pyramid
 from lonepair.ops.resize import resize_image
-from lonepair.train.checkpoint import fingerprint, save_model
+from lonepair.train.checkpoint import PROGRESS, fingerprint, save_model
 from lonepair.train.events import Watcher
-from lonepair.train.loop import Diverged, Interrupted, Progress, train
+from lonepair.train.loop import Diverged, Interrupted, Progress, is_complete, progress_of, train
 from lonepair.train.options import Options
+from lonepair.train.previews import Previews
 from lonepair.train.run import RunFolder
-from lonepair.train.watchers import MetricsFile, Previews, TensorBoard
+from lonepair.train.watchers import MetricsFile, TensorBoard
 
 logger = logging.getLogger("lonepair")
-
-BATCH_STOP: ContextVar[threading.Event | None] = ContextVar("BATCH_STOP", default=None)
-"""Stops all trainings that run in this context. `fit_many` sets it, and handles Ctrl-C for them."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,7 @@ class Job:
     warm: Mapping[str, Tensor]
     """Name -> initial value of new stages' weights; see `train`."""
     _stop: threading.Event = field(default_factory=threading.Event, init=False, repr=False, compare=False)
+    _digests: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def prepare(
@@ -186,11 +184,31 @@ class Job:
                 logger.info(
                     "%s: %dx%d is reduced to %dx%d for training", source.name, *reversed(source.size), *reversed(full)
                 )
-            frames = source.training_frames(full, self.plan.channels, self.config.to_dict().get("max_frames", 1))
+            frames = self._training_frames(domain)
             if source.frame_count is not None and len(frames) < source.frame_count:
                 logger.info("%s: trains on %d of its %d frames", source.name, len(frames), source.frame_count)
             levels[domain] = [self.engine.to_device(level) for level in pyramid(frames, self.plan.sizes(full))]
         return levels
+
+    def input_digests(self) -> dict[str, str]:
+        """Domain -> SHA-256 of its decoded frames at training size, with 8 bits a channel.
+
+        Two trainings with equal digests and settings learn from the same pixels. Decodes the inputs, if `levels` has
+        not done so.
+        """
+        for domain in self.sources:
+            if domain not in self._digests:
+                self._training_frames(domain)
+        return dict(self._digests)
+
+    def _training_frames(self, domain: str) -> Tensor:
+        """The frames (n, c, h, w) of `domain` at training size, on the CPU; their digest is stored."""
+        limit = self.config.to_dict().get("max_frames", 1)
+        frames = self.sources[domain].training_frames(self.plan.full_sizes[domain], self.plan.channels, limit)
+        digest = hashlib.sha256(str(tuple(frames.shape)).encode())
+        digest.update(((frames.clamp(-1, 1) + 1) * 127.5).round().byte().contiguous().numpy().tobytes())
+        self._digests[domain] = digest.hexdigest()
+        return frames
 
     def new_method(self) -> Method:
         """Create the untrained method. It has the exemplars that it keeps, and no stage yet."""
@@ -228,6 +246,8 @@ class Job:
         if resume:
             logger.info("resumes at stage %d after %d steps", max(0, progress.stage) + 1, progress.step)
 
+        max_seconds = self.options.max_minutes * 60 or math.inf
+        progress.max_seconds = min(progress.max_seconds, max_seconds)
         watchers = [*callbacks, *self._watchers(folder, levels)]
         batch_stop = BATCH_STOP.get()
         # Without a folder nothing can be saved: Ctrl-C is then a KeyboardInterrupt, as everywhere in Python.
@@ -240,7 +260,7 @@ class Job:
                     self.engine,
                     progress,
                     seed=self.options.seed,
-                    max_seconds=self.options.max_minutes * 60 or math.inf,
+                    max_seconds=max_seconds,
                     watchers=watchers,
                     save=self._saver(folder, method),
                     save_seconds=self.options.checkpoint_minutes * 60,
@@ -255,6 +275,8 @@ class Job:
         finally:
             for watcher in watchers:
                 watcher.finished()
+        if folder:
+            folder.write_completion(progress, self.options, self.input_digests())
         return Model(method, self.engine, self.settings)
 
     def _watchers(self, folder: RunFolder | None, levels: Mapping[str, list[Tensor]]) -> list[Watcher]:
@@ -262,9 +284,11 @@ class Job:
         if folder is None:
             return []
         first = {domain: [level[:1] for level in stages] for domain, stages in levels.items()}
+        frames = {domain: next(source.frames()).image for domain, source in self.sources.items()}
+        preview_seconds = self.options.preview_minutes * 60 or math.inf
         watchers: list[Watcher] = [
             MetricsFile(folder.metrics),
-            Previews(folder.previews, first, self.engine, self.options.preview_minutes * 60 or math.inf),
+            Previews(folder.previews, first, frames, self.engine, preview_seconds),
         ]
         if self.options.tensorboard:
             watchers.append(TensorBoard(folder.path / "tensorboard"))
@@ -276,25 +300,7 @@ class Job:
         def save(progress: Progress) -> None:
             if folder is not None:
                 folder.save_state(method, progress)
-                save_model(folder.model, method, self.settings)
+                state = {} if is_complete(method, progress) else {PROGRESS: progress_of(method, progress)}
+                save_model(folder.model, method, {**self.settings, **state})
 
         return save
-
-
-@contextlib.contextmanager
-def stop_on_ctrl_c(stop: threading.Event) -> Iterator[None]:
-    """Within the block, on the main thread, the first Ctrl-C sets `stop`; the second one quits immediately."""
-
-    def on_first(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, previous)
-        logger.warning("stopping after this step; Ctrl-C again quits at once, without saving")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, on_first)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)

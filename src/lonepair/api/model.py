@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,9 @@ from lonepair.apply.base import Use, check_support
 from lonepair.compute.engine import Engine, choose_engine
 from lonepair.media.files import check_output
 from lonepair.methods.base import Method
-from lonepair.train.checkpoint import SUFFIX, load_model, save_model
+from lonepair.train.checkpoint import PROGRESS, SUFFIX, load_model, save_model
+
+logger = logging.getLogger("lonepair")
 
 Result = TypeVar("Result")
 MODEL = "model.safetensors"
@@ -64,7 +67,7 @@ class Model(UseMethods):
 
 
 def load(path: str | Path, device: str = "auto", dtype: str = "auto", threads: int = 0) -> Model:
-    """The model in the file, or in the run's folder, `path`.
+    """The model in the file, or in the run's folder, `path`. A model whose training has not ended logs a warning.
 
     Args:
         path: A model.safetensors, or the folder of a run.
@@ -77,4 +80,17 @@ def load(path: str | Path, device: str = "auto", dtype: str = "auto", threads: i
     """
     path = Path(path).expanduser()
     method, settings = load_model(path / MODEL if path.is_dir() else path)
+    if position := _unfinished(method, settings):
+        text = "%s: its training has not ended (%s), so that pictures are coarser; to finish it, repeat its command "
+        logger.warning(text + "with --resume (in Python, resume=True)", path, position)
     return Model(method, choose_engine(device, dtype, threads), settings)
+
+
+def _unfinished(method: Method, settings: Mapping[str, Any]) -> str:
+    """How far the training got, such as "stage 2 of 5, step 30 of 100"; empty where it has ended."""
+    if PROGRESS in settings:
+        at = settings[PROGRESS]
+        return f"stage {at['stage']} of {at['stages']}, step {at['step']} of {at['steps']}"
+    # Older versions did not save the step.
+    stage, stages = method.stage + 1, method.plan.stages
+    return f"stage {stage} of {stages}" if stage < stages else ""

@@ -359,10 +359,15 @@ class UseMethods(ABC):
         source: object,
         *,
         reverse: bool = False,
+        structure: float = 0.25,
+        texture_size: float | Literal["auto"] = "auto",
+        colour: float = 1.0,
+        tone: Literal["auto", "keep", "swap"] = "auto",
+        strength: float = 1.0,
+        size: tuple[int, int] | None = None,
         start_stage: int | None = None,
         synthesize: bool = True,
         synthesis: SynthesisConfig | Mapping[str, Any] | None = None,
-        size: tuple[int, int] | None = None,
         seed: int = 0,
     ) -> Translation:
         """Translate an image or a clip into the style of the target that the model was trained on.
@@ -371,14 +376,23 @@ class UseMethods(ABC):
             source: The image, video or folder of frames to translate. A path, folder of frames, PIL image, array, or
                 tensor (n, c, h, w) in [-1, 1].
             reverse: Translate into the style of the source that the model was trained on.
+            structure: How fine the source's shapes are kept, 0 to 1. 0 keeps large masses only, and the target's
+                objects take their place; at 1 a face or a letter is recognizable. Acts in patch synthesis.
+            texture_size: Size of the target's strokes, stones or leaves in the output, 0.05 to 20. 1: pixel for pixel
+                as in the target; a larger value enlarges them. auto: as large beside the output as beside the target,
+                but never enlarged. Acts in patch synthesis.
+            colour: From the source's colors, 0, to the target's, 1, under the same texture.
+            tone: keep: light areas of the source stay light; swap: they become dark; auto: as the model learned it.
+            strength: From the source itself, 0, to the translation, 1. From 1 down to 0.5, `structure` rises to 1 and
+                `colour` falls to 0; from 0.5 to 0 the result fades into the source.
+            size: Size of the output, (h, w) in pixels. A size of another aspect stretches the image. If omitted, the
+                source's own.
             start_stage: Stage at which each frame enters, from 0 (coarsest); -1 is the last. 0 changes large shapes, a
                 larger value finer texture only. If omitted, the stage that the method was trained for.
             synthesize: Replace patches of the prediction by patches of the target: sharper and slower. Has no effect
                 for methods that do not store the target.
             synthesis: Settings of patch synthesis that replace the model's own. A `SynthesisConfig`, or a mapping of
                 the fields to change.
-            size: Size of the output, (h, w) in pixels. A size of another aspect stretches the image. If omitted, the
-                source's own.
             seed: Random seed of the noise, 0 to 4294967295; all frames share the noise.
 
         Raises:
@@ -388,10 +402,15 @@ class UseMethods(ABC):
             Translate(
                 source=source,
                 reverse=reverse,
+                structure=structure,
+                texture_size=texture_size,
+                colour=colour,
+                tone=tone,
+                strength=strength,
+                size=size,
                 start_stage=start_stage,
                 synthesize=synthesize,
                 synthesis=synthesis,
-                size=size,
                 seed=seed,
             )
         )

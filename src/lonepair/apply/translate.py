@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from lonepair.apply.base import SizeInput, SourceInput, SynthesisInput, Use
+from lonepair.apply.base import SizeInput, SourceInput, SynthesisInput, Use, number_problems
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
+from lonepair.patches.dials import (
+    DEFAULT_STRUCTURE,
+    MAX_TEXTURE_SIZE,
+    MIN_TEXTURE_SIZE,
+    Dials,
+)
 from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
@@ -36,6 +42,22 @@ class Translate(Use["Translation"]):
     _: KW_ONLY
     reverse: bool = False
     """Translate into the style of the source that the model was trained on."""
+    structure: float = DEFAULT_STRUCTURE
+    """How fine the source's shapes are kept, 0 to 1. 0 keeps large masses only, and the target's objects take their
+    place; at 1 a face or a letter is recognizable. Acts in patch synthesis."""
+    texture_size: float | Literal["auto"] = "auto"
+    """Size of the target's strokes, stones or leaves in the output, 0.05 to 20. 1: pixel for pixel as in the target; a
+    larger value enlarges them. auto: as large beside the output as beside the target, but never enlarged. Acts in patch
+    synthesis."""
+    colour: float = 1.0
+    """From the source's colors, 0, to the target's, 1, under the same texture."""
+    tone: Literal["auto", "keep", "swap"] = "auto"
+    """keep: light areas of the source stay light; swap: they become dark; auto: as the model learned it."""
+    strength: float = 1.0
+    """From the source itself, 0, to the translation, 1. From 1 down to 0.5, `structure` rises to 1 and `colour` falls
+    to 0; from 0.5 to 0 the result fades into the source."""
+    size: SizeInput | None = None
+    """Size of the output in pixels. A size of another aspect stretches the image. If omitted, the source's own."""
     start_stage: int | None = None
     """Stage at which each frame enters, from 0 (coarsest); -1 is the last. 0 changes large shapes, a larger value finer
     texture only. If omitted, the stage that the method was trained for."""
@@ -44,12 +66,24 @@ class Translate(Use["Translation"]):
     not store the target."""
     synthesis: SynthesisInput | None = None
     """Settings of patch synthesis that replace the model's own."""
-    size: SizeInput | None = None
-    """Size of the output in pixels. A size of another aspect stretches the image. If omitted, the source's own."""
     seed: int = 0
     """Random seed of the noise, 0 to 4294967295; all frames share the noise."""
 
     def problems(self) -> list[str]:
+        problems = number_problems(self, 0, 1, "structure", "colour", "strength")
+        size: object = self.texture_size
+        if not isinstance(size, int | float) and size != "auto":
+            problems.append(f"texture_size is {size}: give a number or auto")
+        elif size != "auto":
+            problems += number_problems(self, MIN_TEXTURE_SIZE, MAX_TEXTURE_SIZE, "texture_size", unit="or auto")
+        return problems + self._size_problems()
+
+    @property
+    def dials(self) -> Dials:
+        """How the source and the target are mixed."""
+        return Dials(self.structure, self.texture_size, self.colour, self.tone, self.strength)
+
+    def _size_problems(self) -> list[str]:
         if self.size is not None and min(self.size) < 1:
             h, w = self.size
             return [f"size is {w}x{h} (width x height): both sides need at least 1 pixel"]
@@ -76,6 +110,7 @@ class Translate(Use["Translation"]):
             self.start_stage,
             synthesis,
             self.seed,
+            self.dials,
             self.metadata(
                 model,
                 direction=direction,

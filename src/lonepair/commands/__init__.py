@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lonepair.apply.base import Use, uses
-from lonepair.commands import about, demo, doctor, evaluate, train, translate
+from lonepair.commands import about, completion, demo, doctor, evaluate, train, translate
 from lonepair.commands.forms import Command as Command
 from lonepair.commands.forms import with_method
 from lonepair.commands.use import run_sample, run_use, sample_form, use_form
@@ -36,6 +36,9 @@ COMMANDS = {
     "info": Command("show a model's contents and parameter counts", lambda _: about.Info, about.run_info),
     "methods": Command("list the methods", lambda _: about.Methods, about.run_methods),
     "doctor": Command("check versions, devices, codecs, memory and sizes", lambda _: doctor.Doctor, doctor.run_doctor),
+    "completion": Command(
+        "print a script that completes commands in a shell", lambda _: completion.Completion, completion.run_completion
+    ),
     "demo": Command("translate a clip made from included photographs", lambda _: demo.Demo, demo.run_demo),
 }
 """Name -> command. `translate` and `sample` have forms of their own; every other use gets its form from its class."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lonepair.methods as methods
-from lonepair.commands.forms import Training
+from lonepair.commands.forms import Reuse, Training
 from lonepair.commands.translate import TranslateOutput, run_translate, sheet_path, translate_form
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
@@ -65,11 +65,11 @@ def run_demo(values: Demo) -> int:
     form = translate_form([])
     status = run_translate(
         form(
-            source=clip,
-            target=target,
+            inputs=(clip, target),
             config=methods.get_method(methods.DEFAULT).config_class.from_preset("draft"),
             output=TranslateOutput(out=out, overwrite=True),
             training=Training(method=methods.DEFAULT, preset="draft", run=values.folder / "run"),
+            reuse=Reuse(retrain=True),
             options=Options(max_minutes=values.max_minutes),
         )
     )

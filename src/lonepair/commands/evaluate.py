@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
-from lonepair.commands.forms import Compute, File, OutFolder
+from lonepair.commands.forms import Compute, File
+from lonepair.commands.outputs import OutFolder, check_folder, new_folder
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,19 +30,6 @@ class ReportOutput:
     """Folder for report.html, results.json and pictures. If omitted, eval, the next free name."""
     overwrite: bool = False
     """Replace existing files."""
-
-    def folder(self) -> Path:
-        """The folder to write into, checked before any computation.
-
-        Raises:
-            UserError: it is not empty, or cannot be written to.
-        """
-        from lonepair.media.files import check_frames_folder, check_writable, next_free
-
-        out = self.out or (Path("eval") if self.overwrite else next_free(Path("eval")))
-        check_frames_folder(out, self.overwrite)
-        check_writable(out if out.is_dir() else out.parent)
-        return out
 
 
 @dataclass(frozen=True)
@@ -71,7 +59,7 @@ def run_eval(values: Eval) -> int:
 
     # Flags and files first, since loading a model takes seconds.
     _check(values)
-    folder = values.output.folder()
+    check_folder(values.output.out, values.output.overwrite)
     options = _options(values)
     runs = [open_run(path, values.compute.load) for path in values.runs]
     _check_use(values, runs)
@@ -80,6 +68,7 @@ def run_eval(values: Eval) -> int:
         logger.info("measuring %s", run.path)
         reports.append(measure_run(run, options))
         print(text_table(run, reports[-1]))
+    folder = new_folder(values.output.out, "eval", values.output.overwrite)
     print(write_report(folder, runs, reports, options))
     return 0
 

@@ -125,8 +125,9 @@ def _flag(name: str, hint: Any, doc: str, default: Any, title: str) -> Flag:
     plain = typing.get_args(hint)[0] if marks else hint
     kinds = [kind for kind in typing.get_args(plain) if kind is not types.NoneType]
     is_optional = isinstance(plain, types.UnionType) or typing.get_origin(plain) is typing.Union
+    words = [word for kind in kinds if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
     plain = kinds[0] if is_optional else plain
-    metavar = getattr(settings, "metavar", None) or _metavar(plain, is_optional)
+    metavar = getattr(settings, "metavar", None) or "|".join([_metavar(plain, is_optional), *map(str, words)])
     flag = metavar if is_positional else "--" + name.replace("_", "-")
     aliases = tuple(getattr(settings, "aliases", None) or ())
     doc = getattr(settings, "help", None) or doc
@@ -160,6 +161,10 @@ def help_text(command: str, form: type) -> str:
     words = " ".join([flag.name for flag in inputs] + ["[FLAGS]"])
     lines = [f"usage: lonepair {command} {words}", ""]
     lines += [line for part in (form.__doc__ or "").split("\n\n") for line in [*_paragraph(part, width, ""), ""]]
+    if examples := getattr(form, "examples", ()):
+        lines += ["Examples:", *_examples(examples, width), ""]
+    if texts := getattr(form, "input_texts", {}):
+        inputs = [replace(inputs[0], name=name, help=text) for name, text in texts.items()]
     if inputs:
         lines += ["Inputs:", *(line for flag in inputs for line in _entry(flag, width)), ""]
 
@@ -175,6 +180,16 @@ def help_text(command: str, form: type) -> str:
                 lines += _entry(replace(flag, help=name_known_flags(flag.help, names)), width)
             lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def _examples(examples: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
+    """(command, what it does) pairs in two columns; on two lines each where the terminal is narrow."""
+    indent = max(len(command) for command, _ in examples) + 4
+    for command, text in examples:
+        if indent + max(len(text) for _, text in examples) <= width:
+            yield f"  {command:{indent - 2}}{text}"
+        else:
+            yield from (f"  {command}", f"      {text}")
 
 
 def _rank(name: str) -> int:

@@ -1,10 +1,10 @@
-"""Parts of the forms of several commands (dataclasses whose fields are flags), and names of outputs."""
+"""Parts of the forms of several commands: dataclasses whose fields are flags."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -26,8 +26,6 @@ ModelPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")
 """A positional that names a model file or the folder of a run."""
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 SizeFlag = Annotated[str, tyro.conf.arg(metavar="WxH|N")]
-OutFile = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
-OutFolder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,19 @@ class Training:
     """Continue the run from its last checkpoint."""
     warm_start: Annotated[Path | None, tyro.conf.arg(metavar="MODEL")] = None
     """A run's folder or a model file of the same method, whose weights initialize the stages."""
+    dry_run: bool = False
+    """Print what would be read, trained and written, and write nothing."""
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """Whether a complete run is used again."""
+
+    title: ClassVar[str] = "Run options"
+
+    retrain: bool = False
+    """Train in a new folder even where a complete run has the same inputs and settings. Without this flag that run is
+    used."""
 
 
 @dataclass(frozen=True)
@@ -78,79 +89,7 @@ class Compute:
         """The model at `path`, a file or the folder of a run, on the device."""
         from lonepair.api.model import load
 
-        return load(model_file(path), self.device, self.dtype, self.threads)
-
-
-# -- outputs ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ImageOutput:
-    """The file of an image."""
-
-    title: ClassVar[str] = "Output"
-
-    out: OutFile = None
-    """File to write (.png .jpg .webp .tif). If omitted, out.png, the next free name."""
-    overwrite: bool = False
-    """Replace an existing file."""
-
-    def path(self) -> Path:
-        """The checked name. It fails before anything is computed."""
-        from lonepair.media.image import WRITABLE
-
-        return free_output(self.out, "out.png", WRITABLE, self.overwrite)
-
-
-@dataclass(frozen=True)
-class ClipOutput:
-    """The file of a clip."""
-
-    title: ClassVar[str] = "Output"
-
-    out: OutFile = None
-    """File to write (.mp4 .mov .mkv .gif .webp .png). If omitted, out.mp4, the next free name."""
-    overwrite: bool = False
-    """Replace an existing file."""
-
-    def path(self) -> Path:
-        """The checked name. It fails before anything is computed."""
-        from lonepair.media.write import WRITABLE
-
-        return free_output(self.out, "out.mp4", WRITABLE, self.overwrite)
-
-
-@dataclass(frozen=True)
-class FolderOutput:
-    """The folder of samples."""
-
-    title: ClassVar[str] = "Output"
-
-    out: OutFolder = None
-    """Folder for NUMBER.png and sheet.png. If omitted, samples, the next free name."""
-    overwrite: bool = False
-    """Replace existing files."""
-
-    def path(self) -> Path:
-        """The checked name. It fails before anything is computed."""
-        from lonepair.media.files import check_frames_folder, check_writable, next_free
-
-        if self.out is None:
-            return Path("samples") if self.overwrite else next_free(Path("samples"))
-        check_frames_folder(self.out, self.overwrite)
-        check_writable(self.out if self.out.is_dir() else self.out.parent)
-        return self.out
-
-
-def free_output(out: Path | None, default: str, suffixes: Sequence[str], overwrite: bool) -> Path:
-    """`out`, or the next free name like `default`, after a check that it can be written."""
-    from lonepair.media.files import check_output, check_writable, next_free
-
-    if out is None:
-        out = Path(default) if overwrite else next_free(Path(default))
-    check_output(out, suffixes, overwrite)
-    check_writable(out.parent)
-    return out
+        return load(path, self.device, self.dtype, self.threads)
 
 
 # -- forms with a method's settings -----------------------------------------------------------------------------------

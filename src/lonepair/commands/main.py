@@ -84,6 +84,8 @@ def _unexpected(error: Exception) -> str:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"] and len(arguments) > 1:
+        arguments = [*arguments[1:], "--help"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
@@ -191,7 +193,7 @@ def _one_line(box: str, arguments: list[str], flags: list[Flag]) -> str:
 _TYRO_MESSAGES = (
     (r"Error parsing (--\S+): invalid literal for int\(\) with base 10: '(.*)'", r"\1 is \2: give a whole number"),
     (r"Error parsing (--\S+): could not convert string to float: '(.*)'", r"\1 is \2: give a number"),
-    (r"invalid choice '(.*)' for argument '(--\S+)'. Expected one of \((.*)\)", r"\2 is \1: choose one of \3"),
+    (r"invalid choice '(.*)' for argument '(\S+)'. Expected one of \((.*)\)", r"\2 is \1: choose one of \3"),
     (r"Missing value for argument '(--\S+)'.*", r"\1 needs a value"),
 )
 """Pattern of a message of tyro -> our message."""
@@ -200,7 +202,7 @@ _TYRO_MESSAGES = (
 def _help() -> str:
     width = max(len(name) for name in COMMANDS)
     lines = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
-    return "\n".join([INTRO, "commands:", *lines, "", "`lonepair COMMAND --help` lists a command's flags."])
+    return "\n".join([INTRO, "commands:", *lines, "", "`lonepair help COMMAND` lists a command's flags."])
 
 
 class _ToTerminal(logging.Handler):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
+import logging
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -13,9 +16,13 @@ import tyro
 
 import lonepair.methods as methods
 from lonepair.apply.translate import Translate, TranslateStageSheet
+from lonepair.commands.advice import print_summary, proposals
+from lonepair.commands.batch import batch_files, run_batch
 from lonepair.commands.flags import BASIC, EXPERT, NOTES, RUN, TRANSLATION, flag_types, form_flags, positionals
-from lonepair.commands.forms import MODEL, Compute, OutFile, Training, free_output, parse_size, with_method
-from lonepair.commands.train import fit
+from lonepair.commands.forms import MODEL, Compute, Reuse, Training, model_file, parse_size, with_method
+from lonepair.commands.outputs import OutFile, input_name, model_name, output_path, write_result
+from lonepair.commands.preview import check_preview_flags, run_preview
+from lonepair.commands.train import complete_run, fit, prepare_job, print_inputs, print_plan
 from lonepair.commands.use import filled_use, synthesis_changes, use_fields
 from lonepair.errors import UserError
 from lonepair.train.options import Options
@@ -23,6 +30,8 @@ from lonepair.train.options import Options
 if TYPE_CHECKING:
     from lonepair.api.model import Model
     from lonepair.media.source import Source
+
+logger = logging.getLogger("lonepair")
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,18 @@ class TranslateOutput:
     title: ClassVar[str] = "Output"
 
     out: OutFile = None
-    """File to write (.png .jpg .webp .tif; of a clip .mp4 .mov .mkv .gif .webp .png). If omitted, out.png or out.mp4,
-    the next free name. A contact sheet NAME-sheet.png is written beside it."""
+    """File to write (.png .jpg .webp .tif; of a clip .mp4 .mov .mkv .gif .webp .png), or a folder. If omitted,
+    SOURCE-as-TARGET.png or .mp4 in the current folder. If the name is taken, the next number is added. A contact sheet
+    NAME-sheet.png is written beside it."""
     save_frames: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Also write every frame of a clip as a numbered PNG into this folder."""
     stage_sheet: bool = False
     """Show translations from every start stage on the contact sheet."""
+    preview: bool = False
+    """Write a first picture within seconds, of at most 220 pixels, without training; of a clip, its first frame. The
+    file is SOURCE-as-TARGET-preview.png."""
+    batch: bool = False
+    """Translate each image of a folder by itself, even where they look like the frames of a clip."""
     overwrite: bool = False
     """Replace existing files."""
 
@@ -51,7 +66,7 @@ def translation_flags(skipped: frozenset[str] = frozenset()) -> type:
     return form
 
 
-SHARED = frozenset({"--seed", "--device", "--dtype", "--threads"})
+SHARED = frozenset({"--seed", "--device", "--dtype", "--threads", "--dry-run"})
 """Run options that a trained model takes, too."""
 
 
@@ -59,23 +74,38 @@ SHARED = frozenset({"--seed", "--device", "--dtype", "--threads"})
 class TranslateForm:
     """Translate SOURCE into the style of TARGET.
 
-    With an image as TARGET: train on both, then translate. With a MODEL (a model.safetensors or a run's folder): only
-    translate."""
+    With an image as TARGET: train on both, then translate; a complete run on the same pair is used again. With a MODEL
+    (a model.safetensors or a run's folder): only translate, and several sources at once."""
+
+    examples: ClassVar[Sequence[tuple[str, str]]] = (
+        ("lonepair translate a.jpg b.jpg --preview", "write a first picture within seconds: a-as-b-preview.png"),
+        ("lonepair translate a.jpg b.jpg", "train, then write a-as-b.png"),
+        ("lonepair translate a.jpg b.jpg --reverse", "use the same training: b-as-a.png"),
+        ("lonepair translate clip.mp4 b.jpg --preset draft", "train faster, then write clip-as-b.mp4"),
+        ("lonepair translate other.jpg runs/a-to-b", "use the trained model"),
+        ("lonepair translate photos/*.jpg runs/a-to-b -o out", "many images, each by itself"),
+    )
 
     notes: ClassVar[Mapping[str, str]] = {
         TRANSLATION: "With an image as TARGET and with a MODEL.",
-        RUN: "For training. With a MODEL, only --seed (of the noise), --device, --dtype and --threads apply.",
+        RUN: "For training. With a MODEL, only --seed (of the noise), --device, --dtype, --threads, --dry-run apply.",
         BASIC: f"For training only. {NOTES[BASIC]}",
         EXPERT: f"For training only. {NOTES[EXPERT]}",
     }
     """Panel -> when its flags apply."""
 
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
-    """An image, a video, or a folder of numbered frames."""
-    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET|MODEL")]
-    """The image whose style is to be learned, or a trained model."""
+    input_texts: ClassVar[Mapping[str, str]] = {
+        "SOURCE...": "An image, a video, or a folder of numbered frames. With a MODEL also several, or a folder of "
+        "images.",
+        "TARGET|MODEL": "The image whose style is to be learned, or a trained model.",
+    }
+    """What `--help` says of the inputs: the last one of `inputs` is TARGET or MODEL."""
+
+    inputs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE... TARGET|MODEL")]
+    """Sources and, last, the target or the model."""
     output: TranslateOutput = field(default_factory=TranslateOutput)
     training: Training = field(default_factory=Training)
+    reuse: Reuse = field(default_factory=Reuse)
     options: Options = field(default_factory=Options)
 
 
@@ -85,13 +115,15 @@ def translate_form(arguments: list[str]) -> type:
     Raises:
         UserError: for a flag of the training beside a trained model.
     """
+    if "--preview" in arguments:
+        check_preview_flags(arguments)
     training_form: Any = with_method(TranslateForm)(arguments)
     config = training_form.__dataclass_fields__["config"].type
     use_names = {name for name, _, _ in use_fields(Translate)}
     shared = use_names & set(config.setting_names())
     flags = translation_flags()
     words = positionals(arguments, _with_translation(training_form, translation_flags(frozenset(shared))))
-    model = next((word for word in words[1:] if is_model(Path(word))), None)
+    model = next((word for word in words[1:] if is_model(Path(word).expanduser())), None)
     if model is not None:
         _refuse_training_flags(arguments, config, {f"--{name.replace('_', '-')}" for name in use_names}, model)
         return _with_translation(TranslateForm, flags)
@@ -112,7 +144,7 @@ def _with_translation(base: type, flags: type) -> type:
 
 
 def _refuse_training_flags(arguments: list[str], config: type, use_flags: set[str], model: str) -> None:
-    training = {flag for part in (Training, Options) for flag in flag_types(part)} - SHARED
+    training = {flag for part in (Training, Reuse, Options) for flag in flag_types(part)} - SHARED
     training |= flag_types(config).keys() - use_flags
     for word in arguments:
         flag = word.partition("=")[0]
@@ -128,23 +160,90 @@ def is_model(path: Path) -> bool:
     return path.suffix == ".safetensors" or (path / MODEL).is_file()
 
 
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
 def run_translate(values: Any) -> int:
-    """Train if the target is not a model, and write the translation and its contact sheet."""
+    """Translate with the model that is the last input, or with one that is trained on both inputs."""
+    *sources, last = _inputs(values)
+    has_model = is_model(last)
+    if values.output.preview and has_model:
+        raise UserError(f"--preview shows a pair before a training, and {last} is a trained model: leave the flag out")
+    files = batch_files(sources, values.output.batch)
+    if files is not None and not has_model:
+        raise UserError(
+            f"{len(files)} sources need a trained model as the last input, and {last} is none: train on one with "
+            f"`lonepair translate {files[0]} {last}`, then translate all with the folder of that run"
+        )
+    if files is not None:
+        return run_batch(files, sources, last, values)
+    if values.output.preview:
+        return run_preview(sources[0], last, values)
+    return _with_model(sources[0], last, values) if has_model else _with_target(sources[0], last, values)
+
+
+def _inputs(values: Any) -> list[Path]:
+    """The inputs; a pattern that the shell has left is expanded.
+
+    Raises:
+        UserError: for fewer than two.
+    """
+    inputs: list[Path] = []
+    for path in (path.expanduser() for path in values.inputs):
+        matches = [] if path.exists() else sorted(glob.glob(str(path)))  # noqa: PTH207 - the pattern may be absolute
+        inputs += map(Path, matches or [path])
+    if len(inputs) < 2:
+        missing = "TARGET|MODEL" if inputs else "SOURCE and TARGET|MODEL"
+        raise UserError(f"missing: {missing}; `lonepair translate --help` lists all flags")
+    return inputs
+
+
+def _with_model(path: Path, model_path: Path, values: Any) -> int:
+    """Translate with a trained model."""
+    from lonepair.media.source import open_source
+    from lonepair.train.checkpoint import read_header
+
+    source, options, reverse = open_source(path), values.options, values.translation.reverse
+    settings = read_header(model_file(model_path)).get("settings") or {}
+    target = model_name(settings, model_path, "a" if reverse else "b")
+    out = check_files(values.output, values.translation.size, source, f"{input_name(path)}-as-{target}")
+    if values.training.dry_run:
+        print_inputs([source])
+        print(f"uses    {model_path}\nwrites  {out}\nwrites  {sheet_path(out)}")
+        return 0
+    start = time.monotonic()
+    model = Compute(options.device, options.dtype, options.threads).load(model_path)
+    paths = _write(model, source, values, out, options.seed, reverse)
+    print_summary(paths, time.monotonic() - start, None, proposals(path, model_path, reverse))
+    return 0
+
+
+def _with_target(source_path: Path, target_path: Path, values: Any) -> int:
+    """Train on a source and a target, or use a complete run that did, and translate."""
     from lonepair.media.source import open_source
 
-    output: TranslateOutput = values.output
-    source, options = open_source(values.source), values.options
-    if is_model(values.target):
-        out = check_files(output, values.translation.size, source)
-        compute = Compute(options.device, options.dtype, options.threads)
-        _write(compute.load(values.target), source, values, out, options.seed)
-        return 0
-    target = open_source(values.target)
-    translated, style = (target, source) if values.translation.reverse else (source, target)
-    out = check_files(output, values.translation.size, translated)
+    # Everything that can fail is checked before the training.
+    source, target, reverse = open_source(source_path), open_source(target_path), values.translation.reverse
+    translated, style = (target, source) if reverse else (source, target)
+    names = [input_name(source_path), input_name(target_path)]
+    stem = "-as-".join(reversed(names) if reverse else names)
+    out = check_files(values.output, values.translation.size, translated, stem)
     check_synthesis(values)
-    model = fit(values, {"a": values.source, "b": values.target})
-    _write(model, translated, values, out, 0, style)
+    inputs = {"a": source_path, "b": target_path}
+    job = prepare_job(values, {"a": source, "b": target})
+    run = complete_run(values, job, inputs)
+    if values.training.dry_run:
+        print_plan(values, job, inputs, run, [out, sheet_path(out)])
+        return 0
+
+    # The model, and the translation.
+    trained = fit(values, job, inputs, run)
+    start = time.monotonic()
+    direction = reverse != trained.is_swapped
+    paths = _write(trained.model, translated, values, out, 0, direction, style)
+    path, other = (target_path, source_path) if reverse else (source_path, target_path)
+    advice = proposals(path, trained.folder, direction, other)
+    print_summary(paths, time.monotonic() - start, trained.seconds, advice)
     return 0
 
 
@@ -162,9 +261,19 @@ def check_synthesis(values: Any) -> None:
         with_changes(own, changes)
 
 
-def check_files(output: TranslateOutput, size: str, source: Source) -> Path:
-    """The file of the translation, after a check of everything that would fail after the training."""
-    from lonepair.media.files import check_frames_folder, check_output, next_free
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def check_files(output: TranslateOutput, size: str, source: Source, stem: str) -> Path:
+    """The file of the translation, after a check of everything that would fail after the training.
+
+    Args:
+        output: Where the user wants it.
+        size: The size that the user wants, as text.
+        source: What is translated.
+        stem: Name of the file without suffix if the user gave none.
+    """
+    from lonepair.media.files import check_frames_folder, check_output
     from lonepair.media.write import ClipWriter
     from lonepair.render.translation import output_suffixes
 
@@ -173,13 +282,13 @@ def check_files(output: TranslateOutput, size: str, source: Source) -> Path:
         raise UserError(f"{source.name}: is an image and has no frames to save; leave out --save-frames")
     if output.save_frames is not None:
         check_frames_folder(output.save_frames, output.overwrite)
-    default, out = "out.mp4" if source.is_clip else "out.png", output.out
-    if out is None and not output.overwrite:
-        out = next_free(Path(default), lambda path: (path, sheet_path(path)))
-    out = free_output(out, default, output_suffixes(source), output.overwrite)
+    default = f"{stem}.mp4" if source.is_clip else f"{stem}.png"
+    out = output_path(output.out, default, output_suffixes(source), output.overwrite)
     if source.rate is not None:
-        ClipWriter(out, source.size, source.rate, overwrite=output.overwrite)  # fails where the encoder is missing
-    check_output(sheet_path(out), (".png",), output.overwrite)
+        # Fails where the encoder is missing. A name that is made gets its number later.
+        ClipWriter(out, source.size, source.rate, overwrite=output.overwrite or out != output.out)
+    if out == output.out:
+        check_output(sheet_path(out), (".png",), output.overwrite)
     return out
 
 
@@ -188,21 +297,38 @@ def sheet_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}-sheet.png")
 
 
-def _write(model: Model, source: Source, values: Any, out: Path, seed: int, style: Source | None = None) -> None:
+def _write(
+    model: Model, source: Source, values: Any, out: Path, seed: int, reverse: bool, style: Source | None = None
+) -> list[Path]:
+    """Write a translation and its contact sheet, and print their names.
+
+    Args:
+        model: The model.
+        source: What is translated.
+        values: The filled form.
+        out: File of the translation; if the name is taken, the next number is added.
+        seed: Random seed of the noise.
+        reverse: Whether to translate from the model's b to its a.
+        style: The image that the contact sheet shows beside the source.
+    """
     from tqdm.auto import tqdm
 
     from lonepair.media.image import write_image
 
     output: TranslateOutput = values.output
-    use = filled_use(Translate, values.translation, source.size, source=source, seed=seed)
-    translation: Any = model.apply(use)
+    changes: dict[str, Any] = {"source": source, "seed": seed, "reverse": reverse}
+    translation: Any = model.apply(filled_use(Translate, values.translation, source.size, **changes))
     bar = {"desc": "translating", "total": source.frame_count, "file": sys.stderr}
-    translation.save(out, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)))
-    if output.stage_sheet:
-        sheet = filled_use(TranslateStageSheet, values.translation, source.size, source=source, seed=seed)
-        model.apply(sheet).save(sheet_path(out), output.overwrite)
-    else:
-        target = None if style is None else next(style.frames()).image
-        write_image(sheet_path(out), translation.sheet(target), translation.metadata, overwrite=output.overwrite)
-    print(out)
-    print(sheet_path(out))
+
+    def write(path: Path) -> None:
+        translation.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)))
+        if output.stage_sheet:
+            sheet = filled_use(TranslateStageSheet, values.translation, source.size, **changes)
+            model.apply(sheet).save(sheet_path(path))
+        else:
+            target = None if style is None else next(style.frames()).image
+            write_image(sheet_path(path), translation.sheet(target), translation.metadata)
+
+    paths = write_result(out, output.overwrite, write)
+    print(*paths, sep="\n")
+    return paths

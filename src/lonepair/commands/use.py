@@ -8,25 +8,28 @@ import typing
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import tyro
 
-from lonepair.apply.base import MediaInput, SizeText, SynthesisChanges, Use, field_docs, mark_of, result_name
-from lonepair.commands.flags import SYNTHESIS, name_known_flags
-from lonepair.commands.forms import (
-    PREFIX,
-    ClipOutput,
-    Compute,
-    FolderOutput,
-    ImageOutput,
-    ModelPath,
-    parse_size,
+from lonepair.apply.base import (
+    MediaInput,
+    SizeText,
+    SynthesisChanges,
+    Use,
+    check_support,
+    field_docs,
+    mark_of,
+    result_name,
 )
+from lonepair.commands.flags import SYNTHESIS, name_known_flags
+from lonepair.commands.forms import PREFIX, Compute, ModelPath, parse_size
+from lonepair.commands.outputs import ClipOutput, FolderOutput, ImageOutput, input_name, model_name, write_result
 from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     from lonepair.api.model import Model
+    from lonepair.apply.sample import Sample
     from lonepair.render.results import Samples
 
 OUTPUTS = {"Picture": ImageOutput, "Samples": FolderOutput, "Animation": ClipOutput}
@@ -143,18 +146,35 @@ def run_use(values: Any) -> int:
     """Run the use of a filled form, save its result and print the file's name."""
     from tqdm.auto import tqdm
 
-    out = values.output.path()
+    output = values.output
+    output.check()
     model = values.compute.load(values.model)
     use = filled_use(values.use, values, training_size(model))
+    name = f"{_input_name(values) or model_name(model.settings, values.model)}-{values.use.name}"
+    if isinstance(output, FolderOutput):
+        write_samples(model.apply(use), output, name)
+        return 0
+    path = output.path(name)
     result = model.apply(use)
-    if isinstance(values.output, ClipOutput):
+    if isinstance(output, ClipOutput):
         bar = {"desc": values.use.name, "total": getattr(values, "frames", None), "file": sys.stderr}
-        print(result.save(out, values.output.overwrite, lambda frames: iter(tqdm(frames, **bar))))
-    elif isinstance(values.output, FolderOutput):
-        write_samples(result, out, values.output.overwrite)
+        paths = write_result(
+            path, output.overwrite, lambda file: result.save(file, progress=lambda frames: iter(tqdm(frames, **bar)))
+        )
     else:
-        print(result.save(out, values.output.overwrite))
+        paths = write_result(path, output.overwrite, result.save)
+    print(*paths, sep="\n")
     return 0
+
+
+def _input_name(values: Any) -> str:
+    """The name of the image that a filled form names as the input of its use; empty where there is none."""
+    hints = typing.get_type_hints(values.use, include_extras=True)
+    for part in dataclasses.fields(values.use):
+        mark, value = mark_of(hints[part.name]), getattr(values, part.name, None)
+        if isinstance(mark, MediaInput) and mark.is_positional and mark.metavar != "MASK" and value is not None:
+            return input_name(value)
+    return ""
 
 
 def sample_form(_: list[str]) -> type:
@@ -170,20 +190,42 @@ def run_sample(values: Any) -> int:
     """Write samples, a sheet of them and, if asked for, a sheet of start stages."""
     from lonepair.apply.sample import SampleStageSheet
 
-    folder = values.output.path()
+    values.output.check()
     model = values.compute.load(values.model)
     own = training_size(model)
-    write_samples(model.apply(filled_use(values.use, values, own)), folder, values.output.overwrite)
+    samples = sample_with_bar(model, cast(Any, filled_use(values.use, values, own)))
+    folder = write_samples(samples, values.output, f"{model_name(model.settings, values.model)}-samples")
     if values.stage_sheet:
         sheet = model.apply(filled_use(SampleStageSheet, values, own, count=4))
         print(sheet.save(folder / "stage-sheet.png", values.output.overwrite))
     return 0
 
 
-def write_samples(samples: Samples, folder: Path, overwrite: bool) -> None:
-    """Write samples as numbered files, and all of them on one sheet."""
+def sample_with_bar(model: Model, use: Sample) -> Samples:
+    """The samples of `use`, with a progress bar."""
+    from tqdm.auto import tqdm
+
+    check_support(type(use), type(model.method))
+    total = use.count * len(model.method.domains)
+    with tqdm(desc="sampling", total=total, unit="image", file=sys.stderr) as bar:
+        return use.run_with_progress(model, bar.update)
+
+
+def write_samples(samples: Samples, output: FolderOutput, name: str) -> Path:
+    """Write samples as numbered files, and all of them on one sheet.
+
+    Args:
+        samples: The images.
+        output: Where the user wants them.
+        name: Name of the folder if the user gave none.
+
+    Returns:
+        The folder.
+    """
     from lonepair.media.image import write_image
 
-    samples.save(folder, overwrite)
-    write_image(folder / "sheet.png", samples.sheet(), {}, overwrite)
+    folder = output.folder(name)
+    samples.save(folder, output.overwrite)
+    write_image(folder / "sheet.png", samples.sheet(), {}, output.overwrite)
     print(folder / "sheet.png")
+    return folder

@@ -1,10 +1,11 @@
-"""Checks of input and output paths, names in natural order, and atomic writes."""
+"""Checks of input and output paths, names in natural order, atomic writes, and numbers for names that are taken."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -178,6 +179,112 @@ def next_free(path: str | Path, required_paths: Callable[[Path], Iterable[Path]]
         number += 1
         candidate = path.with_name(f"{stem}-{number}{suffix}")
     return candidate
+
+
+def create_numbered_folder(path: Path) -> Path:
+    """Create a new folder at `path`, or at path-2, path-3, ... where that exists; its parent must exist.
+
+    Several processes that call this at the same time get different folders.
+
+    Raises:
+        OSError: The folder cannot be created.
+    """
+    while True:
+        folder = next_free(path)
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another process was faster
+            continue
+        return folder
+
+
+@contextlib.contextmanager
+def staging_folder(parent: Path) -> Iterator[Path]:
+    """Context with a new hidden folder in `parent`, for the files of one result until `publish` moves them.
+
+    The folder is deleted at the end, whatever happens. Messages of errors name `parent` instead.
+
+    Raises:
+        UserError: The folder cannot be created, or the block raises it.
+    """
+    staging = parent / f".lonepair-{os.urandom(4).hex()}"
+    try:
+        staging.mkdir()
+    except OSError as error:
+        raise UserError(f"{parent}: cannot be written ({error_reason(error)}); {_remedy(error, staging)}") from error
+    try:
+        yield staging
+    except UserError as error:
+        inside, outside = str(staging / "x")[:-1], str(parent / "x")[:-1]
+        raise UserError(str(error).replace(inside, outside)) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def publish(staging: Path, folder: Path, stem: str, overwrite: bool = False) -> list[Path]:
+    """Move all files of a result, complete as they are, from `staging` into `folder`.
+
+    Where a name is taken, all files get the next number behind `stem`: out.png and out-sheet.png become out-2.png and
+    out-2-sheet.png. Taking a name is atomic: of several processes each gets its own number, and no file is lost.
+
+    Args:
+        staging: A folder on the same file system, such as that of `staging_folder`. All names start with `stem`.
+        folder: The folder of the result.
+        stem: Start of all names.
+        overwrite: Replace files of the same names instead.
+
+    Returns:
+        The new paths, shortest name first.
+
+    Raises:
+        UserError: `folder` cannot be written.
+    """
+    files = sorted(staging.iterdir(), key=lambda file: (len(file.name), file.name))
+    number = 1
+    try:
+        while True:
+            start = stem if number == 1 else f"{stem}-{number}"
+            paths = [folder / (start + file.name.removeprefix(stem)) for file in files]
+            if overwrite:
+                for file, path in zip(files, paths, strict=True):
+                    file.replace(path)
+                return paths
+            if _take_names(files, paths):
+                return paths
+            number += 1
+    except OSError as error:
+        raise UserError(
+            f"{folder / files[0].name}: cannot be written ({error_reason(error)}); {_remedy(error, folder / stem)}"
+        ) from error
+
+
+def _take_names(files: Sequence[Path], paths: Sequence[Path]) -> bool:
+    """Give each file its new path; where one is taken, none is moved and the result is False."""
+    new: list[Path] = []
+    for file, path in zip(files, paths, strict=True):
+        try:
+            _link(file, path)
+        except FileExistsError:
+            for other in new:
+                other.unlink()
+            return False
+        new.append(path)
+    return True
+
+
+def _link(file: Path, path: Path) -> None:
+    """Give `file` also the name `path`, in one step that fails with `FileExistsError` where that is taken."""
+    try:
+        os.link(file, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, such as exFAT: take the name first, then replace the content
+        path.open("xb").close()
+        try:
+            shutil.copyfile(file, path)
+        except BaseException:
+            path.unlink()
+            raise
 
 
 def natural_key(path: str | Path) -> tuple[tuple[int, str], ...]:

@@ -239,7 +239,7 @@ def _probe_folder(folder: Path, rate: Fraction) -> ClipInfo:
     size, channels, may_be_transparent = None, 1, []
     for file in files:
         with open_image(file) as image:
-            file_size = _upright_size(image)
+            file_size = upright_size(image)
             is_gray = image.mode in ("1", "L", "F") or image.mode.startswith("I")
             if image.has_transparency_data:
                 may_be_transparent.append(file)
@@ -257,7 +257,7 @@ def _probe_folder(folder: Path, rate: Fraction) -> ClipInfo:
     return ClipInfo(size=size, rate=rate, frame_count=len(files), has_audio=False, channels=channels)
 
 
-def _upright_size(image: Image.Image) -> tuple[int, int]:
+def upright_size(image: Image.Image) -> tuple[int, int]:
     """Return (h, w) after EXIF orientation, of which 5 to 8 swap the sides."""
     swaps_sides = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     return (image.width, image.height) if swaps_sides else (image.height, image.width)

@@ -114,16 +114,18 @@ class ClipWriter:
         """Open the encoder of the suffix, and log what its format cannot hold."""
         if self._suffix in _ANIMATED:
             if self._audio_from is not None:
-                logger.info("%s: %s files have no sound", self.path, self._suffix)
+                logger.info("%s: %s files have no sound", self.path.name, self._suffix)
             if self._pixel_aspect != 1:
-                logger.info("%s: %s files have square pixels; the clip looks stretched", self.path, self._suffix)
+                logger.info("%s: %s files have square pixels; the clip looks stretched", self.path.name, self._suffix)
             return AnimatedSink(temporary, self._rate, self._comment)
         lossless = self._suffix in _LOSSLESS
         if not lossless and channels == 4:
-            logger.info("%s: H.264 has no transparency; frames are put over white (.mkv and .webp keep it)", self.path)
+            name = self.path.name
+            logger.info("%s: H.264 has no transparency; frames are put over white (.mkv and .webp keep it)", name)
         if not lossless and (self._size[0] % 2 or self._size[1] % 2):
             h, w = self._size
-            logger.info("%s: H.264 needs even sides; the last row or column of %dx%d is repeated", self.path, w, h)
+            text = "%s: H.264 needs even sides; the last row or column of %dx%d is repeated"
+            logger.info(text, self.path.name, w, h)
         return VideoSink(
             temporary, self._size, self._rate, channels, lossless, self._comment, self._audio_from, self._pixel_aspect
         )

@@ -22,6 +22,8 @@ _AT_LEAST = {
         "cut_threshold",
     ),
     1: (
+        "guide_transfer_side",
+        "min_target_side",
         "max_contrast_ratio",
         "similarity_stride",
         "patch_stride",
@@ -47,8 +49,20 @@ _ABOVE_0 = (
     "completeness",
     "clip_completeness",
     "flow_damping",
+    "guide_sigma",
+    "guide_damping",
+    "edge_threshold",
+    "edge_sigma",
+    "contrast_sigma",
 )
-_RANGES = {"layout_scale": (0.1, 100.0), "layout_restoration": (0.0, 1.5), "max_scale_ratio": (1.05, 4.0)}
+_RANGES = {
+    "layout_scale": (0.1, 100.0),
+    "layout_restoration": (0.0, 1.5),
+    "max_scale_ratio": (1.05, 4.0),
+    "final_edges": (0.0, 1.0),
+    "final_edge_scale": (0.0, 1.0),
+    "max_contrast_gain": (1.0, 10.0),
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +91,44 @@ class SynthesisConfig:
     """Smallest value, in squared units of the target's contrast, above 0, that counts as the median distance of
     `novelty_threshold`. A larger value restores more layout where nearly all patches occur in the target."""
 
+    # The source's edges, which the dial `structure` keeps.
+    guide_sigma: float = 2.0
+    """Standard deviation, in pixels at the networks' resolution, above 0, of the windows in which the prediction is
+    fitted to the source. A larger value gives smoother colors along the source's edges."""
+    guide_damping: float = 2e-3
+    """Squared contrast of the source in a window, in images of the range [-1, 1], above 0, that counts as noise. A
+    larger value follows fewer of the source's edges."""
+    guide_transfer_side: int = 30
+    """Longest side in pixels, 1 or more. Shapes of the source that so few pixels cannot hold become the target's colors
+    by one map for the image, larger ones by the local fit. A larger value keeps less of what the networks ignore, such
+    as the features of a face."""
+    edge_threshold: float = 0.3
+    """Energy of the source's edges, as a multiple of the target's own texture, above 0, at which half of an edge is
+    restored. A larger value leaves more of the texture and keeps fewer edges."""
+    edge_sigma: float = 2.0
+    """Standard deviation in pixels, above 0, of the window that measures the energy of edges. A larger value restores
+    more of the area around an edge."""
+    final_edges: float = 0.85
+    """Largest fraction, 0 to 1, of an edge that is drawn into the finished image, at `structure` 1. A larger value
+    shows faces and letters more clearly, and less texture over them."""
+    final_edge_scale: float = 0.6
+    """Finest edges that are drawn into the finished image, 0 to 1, geometrically from the networks' resolution to the
+    output's. A larger value draws finer lines, and more of the source's own texture."""
+
+    # Contrast of the texture.
+    texture_contrast: bool = True
+    """Give the blended image the local contrast that its patches have in the target, as overlapping patches average it
+    away; no more in all than the target has."""
+    contrast_sigma: float = 4.0
+    """Standard deviation in pixels, above 0, of the window in which contrast is measured. A larger value changes
+    contrast more evenly."""
+    max_contrast_gain: float = 2.0
+    """Largest factor, 1 to 10, by which contrast is raised or lowered. A larger value sharpens blurred areas more."""
+
     # Patches, scales and rounds.
+    min_target_side: int = 44
+    """Longest side in pixels, 1 or more, of the target at the coarsest scale, where `texture_size` makes it smaller
+    than the image. A larger value starts at a finer scale: smaller objects of the target."""
     patch_size: int = 7
     """Side of the patches in pixels, an odd number from 3 to 31. A larger value copies larger structures."""
     patch_stride: int = 2

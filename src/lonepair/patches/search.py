@@ -293,6 +293,8 @@ def _in_long_runs(shifts: Int[Tensor, "h w"], run: int) -> Bool[Tensor, "h w"]:
     """Whether each patch is one of `run` neighbors in its row that have one shift."""
     if shifts.shape[1] < run:
         return torch.zeros_like(shifts, dtype=torch.bool)
-    windows = shifts.unfold(1, run, 1)
-    is_run = (windows == windows[..., :1]).all(2).float()
+    # Runs of equal values, counted by a cumulative sum: `run` of them have `run` - 1 equal neighbors in a row.
+    is_equal = (shifts[:, 1:] == shifts[:, :-1]).to(torch.int32)
+    total = F.pad(is_equal.cumsum(1, dtype=torch.int32), [1, 0])
+    is_run = (total[:, run - 1 :] - total[:, : total.shape[1] - run + 1] == run - 1).float()
     return F.max_pool1d(F.pad(is_run, [run - 1, run - 1])[:, None], run, 1)[:, 0] > 0

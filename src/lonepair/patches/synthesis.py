@@ -19,7 +19,7 @@ Our departures:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,30 +27,29 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lonepair.ops.blur import reduce_and_enlarge
 from lonepair.ops.pyramid import scale_size
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
+from lonepair.patches.contrast import restore_contrast
+from lonepair.patches.guide import Guide
 from lonepair.patches.lattice import Lattice
+from lonepair.patches.restoration import Restoration
 from lonepair.patches.search import rows_and_columns
 from lonepair.patches.temporal import move_along
-from lonepair.patches.texture import Function, SearchSettings, Texture
+from lonepair.patches.texture import SearchSettings, Texture
 
 
 @dataclass(frozen=True)
 class FrameInputs:
     """The part of a frame's work that does not depend on the frame before, so that it can run in parallel.
 
-    It is more than half of the work.
+    It is more than half of the work. All images have the size of the synthesis.
     """
 
-    prediction: Float[Tensor, "1 c h w"]
-    """What the networks predict, in [-1, 1]."""
-    large_prediction: Float[Tensor, "1 c h2 w2"]
-    """The prediction at the size of the synthesis."""
-    layout: Float[Tensor, "1 c h2 w2"]
-    """Its layout, at that size."""
-    similarity: Float[Tensor, "1 1 h2 w2"]
-    """Confidence in [0, 1] that the target has a patch like the one at each position (`Texture.similarity_map`)."""
+    guide: Float[Tensor, "1 c h w"]
+    """What synthesis starts from, in [-1, 1]: the prediction, with the source's edges as far as a guide keeps them."""
+    restoration: Restoration
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ class SynthesisState:
 
     image: Float[Tensor, "1 c h w"]
     """In [-1, 1]."""
-    large_prediction: Float[Tensor, "1 c h w"]
-    """The prediction at the same size."""
+    guide: Float[Tensor, "1 c h w"]
+    """What synthesis started from, at the same size (`FrameInputs`)."""
     matches: Int[Tensor, n]
     """Of each patch of `lattice`, row by row, the index of the target's patch at that position."""
     lattice: Lattice
@@ -68,6 +67,11 @@ class SynthesisState:
     """The unweighted mean of the overlapping patches, from which the next frame continues; `image` is the weighted."""
     target_shape: tuple[int, int]
     """Number of the target's patches in a column and in a row at this scale."""
+
+    @property
+    def texture_size(self) -> tuple[int, int]:
+        """(h, w) in pixels of the target at this scale."""
+        return self.target_shape[0] + self.lattice.side - 1, self.target_shape[1] + self.lattice.side - 1
 
     @property
     def target_positions(self) -> Int[Tensor, "2 rows columns"]:
@@ -85,7 +89,6 @@ class Synthesizer:
         config: SynthesisConfig,
         detail: Float[Tensor, "1 c h2 w2"] | None = None,
         input_scale: float = 0.0,
-        accelerate: Callable[[Function], Function] | None = None,
     ) -> None:
         """
         Args:
@@ -93,7 +96,6 @@ class Synthesizer:
             factors: The model's scales, rising to 1.
             detail: The target in more pixels: images can grow by that ratio.
             input_scale: Scale of the image that entered the networks; its layout is retained entirely.
-            accelerate: Returns the fastest form of a function of tensors, as `Engine.accelerate` does.
         """
         self.config = config
         self._target = target
@@ -103,8 +105,12 @@ class Synthesizer:
         self.factors = [factor for factor in factors if factor >= self._layout_factor]
         self.max_growth = max(self._detail.shape[-2:]) / max(target.shape[-2:])
         """Largest ratio of an image's size to that of its prediction."""
-        self._textures: dict[float, Texture] = {}
-        self._next_frame: Function = self._compute_next if accelerate is None else accelerate(self._compute_next)
+        self._textures: dict[tuple[int, int], Texture] = {}
+
+    @property
+    def detail_size(self) -> tuple[int, int]:
+        """(h, w) in pixels of the target as the model stores it."""
+        return self._detail.shape[-2], self._detail.shape[-1]
 
     def target_size(self, growth: float) -> tuple[int, int]:
         """(h, w) of the target, `growth` times as large as its predictions; at `max_growth`, that of its detail."""
@@ -116,7 +122,13 @@ class Synthesizer:
     # -- images ---------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def synthesize(self, prediction: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> SynthesisState:
+    def synthesize(
+        self,
+        prediction: Float[Tensor, "1 c h w"],
+        size: tuple[int, int] | None = None,
+        guide: Guide | None = None,
+        texture_scale: float | None = None,
+    ) -> SynthesisState:
         """Replace the patches of `prediction` by the target's, coarse to fine.
 
         At the coarsest scale each patch is compared with all of the target's; above it, with those that its neighbors
@@ -124,49 +136,77 @@ class Synthesizer:
 
         Args:
             prediction: In [-1, 1].
-            size: (h, w) to reach. The image grows up to `max_growth` times, never more.
+            size: (h, w) to reach. Without `texture_scale` the image grows up to `max_growth` times, never more.
+            guide: Brings in the source's edges; None: the prediction alone.
+            texture_scale: Pixels of the image, at `size`, for each pixel of the target. None: the target is as large
+                beside the image as the model learned it.
         """
-        c, factors = self.config, self.factors + self._growth_factors(prediction, size)
+        c = self.config
+        scales = self._scales(prediction, size, texture_scale)
         settings = SearchSettings.of_image(c)
+        layout_size = self._layout_size(prediction)
         image, similarity, matches, previous = prediction, None, None, None
-        for number, factor in enumerate(factors):
-            # The target, the prediction's layout and the current image at this scale.
-            texture = self._texture(factor, cached=number in (0, len(factors) - 1))
-            lattice = Lattice(
-                scale_size((prediction.shape[-2], prediction.shape[-1]), factor), c.patch_size, c.patch_stride
-            )
-            layout = self._layout_of(resize_image(prediction, lattice.size), prediction)
+        for number, (image_size, target_size) in enumerate(scales):
+            # The target, the image that is kept to, and the current image at this scale.
+            texture = self._texture(target_size, cached=number in (0, len(scales) - 1))
+            lattice = Lattice(image_size, c.patch_size, c.patch_stride)
+            start, guided = self._start(prediction, guide, image_size)
             if similarity is None:
-                similarity = texture.similarity_map(layout)
-            restoration = c.layout_restoration * F.interpolate(similarity, lattice.size, mode="bilinear")
-            image = resize_image(image, lattice.size)
+                similarity = texture.similarity_map(reduce_and_enlarge(start, layout_size))
+            restoration = Restoration.of(start, guided, texture.image, similarity, layout_size, guide, c)
+            image = resize_image(image, image_size) if number else start
             # An enlarged image is blurred: the first round searches among patches that are as blurred.
             search = texture.search
             if matches is not None and previous is not None:
                 search = texture.blurred_search(previous[1].image)
                 matches = lattice.enlarge(matches, previous[0], previous[1].shape, texture.shape)
-            # Restore the layout that the last round lost, then match and blend.
-            for _ in range(c.rounds if factor <= 1 else c.upscaling_rounds):
-                image = image + restoration * (layout - self._layout_of(image, prediction))
+            # Restore what the last round lost, then match and blend.
+            is_coarse = max(image_size) <= max(prediction.shape[-2:])
+            for _ in range(c.rounds if is_coarse or not number else c.upscaling_rounds):
+                image = restoration.restore(image)
                 image, matches = texture.update(image, lattice, search, matches if number else None, settings)
                 search = texture.search
             previous = lattice, texture
         assert matches is not None
-        large_prediction = resize_image(prediction, lattice.size)
-        return SynthesisState(texture.blend(lattice, matches), large_prediction, matches, lattice, image, texture.shape)
+        blend = self._finish(texture, lattice, matches, restoration)
+        return SynthesisState(blend, start, matches, lattice, image, texture.shape)
+
+    def _finish(self, texture: Texture, lattice: Lattice, matches: Tensor, restoration: Restoration) -> Tensor:
+        """The final image of the patches `matches`, in [-1, 1]: blended, with the texture's contrast and edges."""
+        image = texture.blend(lattice, matches)
+        if self.config.texture_contrast:
+            image = restore_contrast(image, texture.image, lattice, matches, self.config)
+        return restoration.draw_edges(image).clamp(-1, 1)
+
+    def _start(
+        self, prediction: Tensor, guide: Guide | None, size: tuple[int, int]
+    ) -> tuple[Float[Tensor, "1 c h w"], Float[Tensor, "1 c h w"] | None]:
+        """At (h, w) `size`, the image that is kept to, and the guided one if there is one."""
+        if guide is None or guide.structure == 0:
+            return resize_image(prediction, size), None
+        guided = guide.guided(size)
+        return guide.start(size, guided), guided
 
     # -- clips ----------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def frame_inputs(self, prediction: Float[Tensor, "1 c h w"], size: tuple[int, int] | None = None) -> FrameInputs:
-        """The part of a clip's frame that `next` takes, from the networks' `prediction`; `size` as in `synthesize`."""
-        h, w = prediction.shape[-2:]
-        finest = (self.factors + self._growth_factors(prediction, size))[-1]
-        large_prediction = resize_image(prediction, scale_size((h, w), finest))
-        coarsest = resize_image(prediction, scale_size((h, w), self.factors[0]))
-        similarity = self._texture(self.factors[0], cached=True).similarity_map(coarsest)
-        similarity = F.interpolate(similarity, large_prediction.shape[-2:], mode="bilinear")
-        return FrameInputs(prediction, large_prediction, self._layout_of(large_prediction, prediction), similarity)
+    def frame_inputs(
+        self,
+        prediction: Float[Tensor, "1 c h w"],
+        size: tuple[int, int] | None = None,
+        guide: Guide | None = None,
+        texture_scale: float | None = None,
+    ) -> FrameInputs:
+        """The part of a clip's frame that `next` takes; arguments as of `synthesize`."""
+        scales = self._scales(prediction, size, texture_scale)
+        (image_size, target_size), (coarsest_size, coarsest_target) = scales[-1], scales[0]
+        coarsest = resize_image(prediction, coarsest_size)
+        similarity = self._texture(coarsest_target, cached=True).similarity_map(coarsest)
+        texture = self._texture(target_size, cached=True)
+        start, guided = self._start(prediction, guide, image_size)
+        layout_size = self._layout_size(prediction)
+        restoration = Restoration.of(start, guided, texture.image, similarity, layout_size, guide, self.config)
+        return FrameInputs(start, restoration)
 
     @torch.no_grad()
     def next(
@@ -178,60 +218,54 @@ class Synthesizer:
         of the time of `synthesize`.
 
         Args:
-            flow: (dx, dy) in pixels of `inputs.prediction` by which the content of each pixel has moved since the frame
-                before (`temporal.estimate_flow`). What synthesis added moves along, or a moving object would leave
-                its texture behind. None: nothing moved.
+            flow: (dx, dy) in pixels of the networks' resolution by which the content of each pixel has moved since the
+                frame before (`temporal.estimate_flow`). What synthesis added moves along, or a moving object would
+                leave its texture behind. None: nothing moved.
         """
-        lattice, texture = self._frame_lattice(inputs.prediction, inputs.large_prediction)
+        c = self.config
+        lattice = Lattice((inputs.guide.shape[-2], inputs.guide.shape[-1]), c.patch_size, c.clip_patch_stride)
+        texture = self._texture(before.texture_size, cached=True)
         matches = before.matches
         if before.lattice != lattice:  # the frame before was synthesized as an image
             matches = lattice.enlarge(matches, before.lattice, texture.shape, texture.shape)
-        image, matches, mean = self._next_frame(
-            inputs.prediction,
-            inputs.large_prediction,
-            inputs.layout,
-            inputs.similarity,
-            before.mean,
-            before.large_prediction,
-            matches,
-            *(() if flow is None else (flow,)),
-        )
-        return SynthesisState(image, inputs.large_prediction, matches, lattice, mean, texture.shape)
-
-    def _compute_next(
-        self,
-        prediction: Float[Tensor, "1 c h w"],
-        large_prediction: Float[Tensor, "1 c h2 w2"],
-        layout: Float[Tensor, "1 c h2 w2"],
-        similarity: Float[Tensor, "1 1 h2 w2"],
-        mean_before: Float[Tensor, "1 c h2 w2"],
-        large_prediction_before: Float[Tensor, "1 c h2 w2"],
-        matches: Int[Tensor, n],
-        flow: Float[Tensor, "1 2 h w"] | None = None,
-    ) -> tuple[Float[Tensor, "1 c h2 w2"], Int[Tensor, n], Float[Tensor, "1 c h2 w2"]]:
-        """Image, matches and mean of a clip's next frame, from `FrameInputs` and the state of the frame before."""
-        lattice, texture = self._frame_lattice(prediction, large_prediction)
         # Move what synthesis added, and the matches, along the flow.
-        residual, size = mean_before - large_prediction_before, lattice.size
+        residual, size = before.mean - before.guide, lattice.size
         if flow is not None:
             flow = F.interpolate(flow, size, mode="bilinear") * (size[1] / flow.shape[-1])
             residual, matches = move_along(residual, flow), lattice.carry(matches, flow, texture.shape)
-        image = (large_prediction + residual).clamp(-1, 1)
-        # Restore the layout, then match and blend, as in `synthesize`.
-        restoration = self.config.layout_restoration * similarity
-        for number in range(self.config.clip_rounds):
-            image = image + restoration * (layout - self._layout_of(image, prediction))
-            settings = SearchSettings.of_frame(self.config, number)
+        image = (inputs.guide + residual).clamp(-1, 1)
+        # Restore what is lost, then match and blend, as in `synthesize`.
+        for number in range(c.clip_rounds):
+            image = inputs.restoration.restore(image)
+            settings = SearchSettings.of_frame(c, number)
             image, matches = texture.update(image, lattice, texture.search, matches, settings)
-        return texture.blend(lattice, matches), matches, image
-
-    def _frame_lattice(self, prediction: Tensor, large_prediction: Tensor) -> tuple[Lattice, Texture]:
-        """The lattice of a clip's next frame, and the texture that it is made of."""
-        size = (large_prediction.shape[-2], large_prediction.shape[-1])
-        texture = self._texture((self.factors + self._growth_factors(prediction, size))[-1], cached=True)
-        return Lattice(size, self.config.patch_size, self.config.clip_patch_stride), texture
+        blend = self._finish(texture, lattice, matches, inputs.restoration)
+        return SynthesisState(blend, inputs.guide, matches, lattice, image, texture.shape)
 
     # -- scales ---------------------------------------------------------------------------------------------------
+
+    def _scales(
+        self, prediction: Tensor, size: tuple[int, int] | None, texture_scale: float | None
+    ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """(h, w) of the image and of the target at each scale, rising."""
+        own = (prediction.shape[-2], prediction.shape[-1])
+        if texture_scale is None or size is None:
+            factors = self.factors + self._growth_factors(prediction, size)
+            target = (self._target.shape[-2], self._target.shape[-1])
+            return [(scale_size(own, factor), scale_size(target, factor)) for factor in factors]
+        # The target keeps its size beside the output. The coarsest scale still shows more of it than a few patches.
+        target = (self._detail.shape[-2], self._detail.shape[-1])
+        least = self.config.min_target_side / (texture_scale * max(target))
+        first = min(1.0, max(self._layout_factor * max(own) / max(size), least))
+        steps = math.ceil(math.log(1 / first) / math.log(self.config.max_scale_ratio) - 1e-9)
+        shares = [first ** (1 - step / steps) for step in range(steps)] + [1.0]
+        side = self.config.patch_size + 1
+
+        def scaled(whole: tuple[int, int], factor: float) -> tuple[int, int]:
+            h, w = scale_size(whole, factor)
+            return max(side, h), max(side, w)
+
+        return [(scaled(size, share), scaled(target, share * texture_scale)) for share in shares]
 
     def _growth_factors(self, prediction: Tensor, size: tuple[int, int] | None) -> list[float]:
         """Scales above 1, up to that of `size`, or to the largest that the detail allows, in equal ratios."""
@@ -243,18 +277,16 @@ class Synthesizer:
         steps = math.ceil(math.log(last) / math.log(self.config.max_scale_ratio))
         return [last ** ((step + 1) / steps) for step in range(steps)]
 
-    def _layout_of(self, image: Tensor, prediction: Tensor) -> Tensor:
-        """The layout of `image`, at its own size: the image reduced to the layout's scale of `prediction`, and back."""
-        size = scale_size((prediction.shape[-2], prediction.shape[-1]), self._layout_factor)
-        return resize_image(resize_image(image, size), (image.shape[-2], image.shape[-1]))
+    def _layout_size(self, prediction: Tensor) -> tuple[int, int]:
+        """(h, w) of an image that has nothing but the layout of `prediction`."""
+        return scale_size((prediction.shape[-2], prediction.shape[-1]), self._layout_factor)
 
-    def _texture(self, factor: float, cached: bool) -> Texture:
-        """The target at the scale `factor`, from the cache if it is there. With `cached` a new one is stored there."""
-        if factor in self._textures:
-            return self._textures[factor]
-        image = self._target if factor <= 1 else self._detail
-        size = scale_size((self._target.shape[-2], self._target.shape[-1]), factor)
-        texture = Texture(resize_image(image, size), self.config)
+    def _texture(self, size: tuple[int, int], cached: bool) -> Texture:
+        """The target at (h, w) `size`, from the cache if it is there. With `cached` a new one is stored there."""
+        if size in self._textures:
+            return self._textures[size]
+        is_small = max(size) <= max(self._target.shape[-2:])
+        texture = Texture(resize_image(self._target if is_small else self._detail, size), self.config)
         if cached:
-            self._textures[factor] = texture
+            self._textures[size] = texture
         return texture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,8 @@ from lonepair.ops.color import match_channels
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
+from lonepair.patches.dials import Dials
+from lonepair.patches.guide import Guide, fit_affine_map, source_transfer, tone_sign
 from lonepair.patches.synthesis import FrameInputs, SynthesisState, Synthesizer
 from lonepair.patches.temporal import estimate_flow, frame_difference
 from lonepair.render.results import output_image
@@ -25,12 +28,28 @@ from lonepair.render.synthesizers import synthesizer_for
 
 
 @dataclass(frozen=True)
+class FrameSource:
+    """A frame of the source, as the networks and as the output need it."""
+
+    network_input: Float[Tensor, "1 c h w"]
+    """At the size and with the channels that the networks take, on the device."""
+    image: Float[Tensor, "1 c h2 w2"] | None
+    """At the output's size, with the same channels, on the device; None where no dial needs it."""
+    mask: Float[Tensor, "1 1 h2 w2"] | None = None
+    """Where the translation shows, 0 to 1, at the output's size; None: everywhere."""
+
+
+@dataclass(frozen=True)
 class Prediction:
     """A frame after the networks, before patch synthesis."""
 
-    network_input: Float[Tensor, "1 c h w"]
+    source: FrameSource
     image: Float[Tensor, "1 c h w"]
     """The prediction, in [-1, 1]."""
+    scene: Scene
+    """What its scene shares."""
+    guide: Guide | None = None
+    """None where no dial needs it."""
     inputs: FrameInputs | None = None
     """For the synthesis of a clip's frame; None for an image, and without synthesis."""
     flow: Float[Tensor, "1 2 h w"] | None = None
@@ -39,6 +58,16 @@ class Prediction:
     """Mean absolute difference to the frame before after motion, where motion was estimated."""
     is_cut: bool = False
     """Whether a cut lies between this frame and the one before."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all frames between two cuts share, decided at the first one, so that they do not flicker."""
+
+    is_negative: bool
+    """Whether the networks get the negative of each frame, which swaps light and dark."""
+    transfer: Float[Tensor, "c c"] | None
+    """`guide.source_transfer`; None where no dial needs a guide."""
 
 
 @dataclass(frozen=True)
@@ -57,66 +86,111 @@ class FramePipeline:
     """Settings of patch synthesis; None: the prediction is the output."""
     is_clip: bool
     """Whether frames follow one another; an image is synthesized without motion."""
+    dials: Dials = Dials(structure=0.0)
+    """How the source and the target are mixed; `structure` and `texture_size` act in patch synthesis."""
     _noise: dict[tuple[int, int], list[Tensor]] = field(default_factory=dict, repr=False, compare=False)
     """Noise by size of the network input. All frames share it, so that the texture that depends on it does not
     flicker."""
 
     # -- prediction -----------------------------------------------------------------------------------------------
 
-    def network_input(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
-        """`image` at the size and with the channels that the networks take, on the device."""
+    def prepare(self, image: Float[Tensor, "1 c h w"], mask: Tensor | None = None) -> FrameSource:
+        """A frame at the sizes that the networks and the output take, on the device.
+
+        Args:
+            mask: (1, 1, h2, w2) at the output's size, 0 to 1; None: the translation shows everywhere.
+        """
         method = self.method
         full = working_size(
             (image.shape[-2], image.shape[-1]), method.config.size.min_side, method.config.size.max_side
         )
         if method.plan.square:
             full = (method.config.size.max_side, method.config.size.max_side)
-        h, w = method.plan.sizes(full)[method.stage]
-        return self.engine.to_device(resize_image(match_channels(image, method.plan.channels), (h, w)))
+        image = match_channels(image, method.plan.channels)
+        network_input = self.engine.to_device(resize_image(image, method.plan.sizes(full)[method.stage]))
+        needs_image = self._needs_guide or self.dials.path.colour < 1 or self.dials.opacity < 1 or mask is not None
+        large = self.engine.to_device(resize_image(image, self.size)) if needs_image else None
+        return FrameSource(network_input, large, None if mask is None else self.engine.to_device(mask))
+
+    @property
+    def _needs_guide(self) -> bool:
+        return self.dials.path.structure > 0 and self.synthesis is not None
 
     @torch.no_grad()
-    def predict(self, network_input: Float[Tensor, "1 c h w"], before: Tensor | None) -> Prediction:
+    def predict(self, source: FrameSource, before: Prediction | None) -> Prediction:
         """Predict a frame, and prepare its synthesis.
 
         Args:
-            before: The network input of a clip's frame before; None for the first.
+            before: A clip's frame before; None for the first.
         """
-        if self.synthesis is None or not self.is_clip:
-            return Prediction(network_input, self._predict_only(network_input)[0])
-        if before is None or before.shape != network_input.shape:
-            image, *rest = self._predict_frame(network_input)
-            return Prediction(network_input, image, FrameInputs(image, *rest), is_cut=before is not None)
-        image, large_prediction, layout, similarity, flow, difference = self._predict_frame(network_input, before)
-        inputs, distance = FrameInputs(image, large_prediction, layout, similarity), float(difference)
-        is_cut = distance > self.synthesis.cut_threshold
-        return Prediction(network_input, image, inputs, None if is_cut else flow, distance, is_cut)
+        # Motion, and whether a new scene starts here.
+        flow, difference, is_cut = None, None, False
+        if before is not None and self.synthesis is not None and self.is_clip:
+            flow, difference = self._motion(before.source.network_input, source.network_input)
+            is_cut = flow is None or difference > self.synthesis.cut_threshold
+        # Without synthesis each frame stands alone.
+        scene = None if before is None or is_cut or self.synthesis is None else before.scene
+        # The networks.
+        is_negative = self._is_negative(source.network_input) if scene is None else scene.is_negative
+        network_input = -source.network_input if is_negative else source.network_input
+        image = self._predict_only(network_input)[0]
+        # The guide.
+        if scene is None:
+            scene = Scene(is_negative, self._transfer(source.network_input, image))
+        guide = None
+        if scene.transfer is not None:
+            assert source.image is not None
+            assert self.synthesis is not None
+            structure = self.dials.path.structure
+            guide = Guide.fit(source.network_input, image, source.image, scene.transfer, structure, self.synthesis)
+        # The part of the synthesis that does not depend on the frame before.
+        inputs = None
+        if self.synthesis is not None and self.is_clip:
+            inputs = self.synthesizer.frame_inputs(image, self.size, guide, self._texture_scale)
+        return Prediction(source, image, scene, guide, inputs, None if is_cut else flow, difference, is_cut)
 
-    def is_cut(self, before: Tensor, now: Tensor) -> bool:
-        """Whether a cut lies between two network inputs, as `predict` decides it."""
+    def _transfer(self, network_input: Tensor, prediction: Tensor) -> Tensor | None:
+        if not self._needs_guide:
+            return None
+        exemplar = self.method.exemplar(self.domain)
+        assert exemplar is not None
+        return source_transfer(network_input, prediction, exemplar())
+
+    def _is_negative(self, network_input: Tensor) -> bool:
+        """Whether the networks must get the negative of a frame, so that its tone is as `dials.tone` asks."""
+        if self.dials.tone == "auto":
+            return False
+        sign = tone_sign(network_input, self._predict_only(network_input)[0])
+        return sign != (1.0 if self.dials.tone == "keep" else -1.0)
+
+    def is_cut(self, before: FrameSource, now: FrameSource) -> bool:
+        """Whether a cut lies between two frames, as `predict` decides it."""
         assert self.synthesis is not None
+        flow, difference = self._motion(before.network_input, now.network_input)
+        return flow is None or difference > self.synthesis.cut_threshold
+
+    @torch.no_grad()
+    def _motion(self, before: Tensor, now: Tensor) -> tuple[Tensor | None, float]:
+        """The flow between two network inputs and their difference after it; None for inputs of two sizes."""
         if before.shape != now.shape:
-            return True
-        difference = frame_difference(before, now, estimate_flow(before, now, self.synthesis))
-        return float(difference) > self.synthesis.cut_threshold
+            return None, math.inf
+        flow, difference = self._estimate(before, now)
+        return flow, float(difference)
+
+    @cached_property
+    def _estimate(self) -> Callable[..., tuple[Tensor, ...]]:
+        config = self.synthesis
+        assert config is not None
+
+        def estimate(before: Tensor, now: Tensor) -> tuple[Tensor, ...]:
+            flow = estimate_flow(before, now, config)
+            return flow, frame_difference(before, now, flow)
+
+        return self.engine.accelerate(estimate)
 
     @cached_property
     def _predict_only(self) -> Callable[..., tuple[Tensor, ...]]:
         return self.engine.accelerate(lambda network_input: (self._run_networks(network_input),))
-
-    @cached_property
-    def _predict_frame(self) -> Callable[..., tuple[Tensor, ...]]:
-        return self.engine.accelerate(self._frame_tensors)
-
-    def _frame_tensors(self, network_input: Tensor, before: Tensor | None = None) -> tuple[Tensor, ...]:
-        """The fields of `FrameInputs` and, after another frame, the flow and the difference to it."""
-        prediction = self._run_networks(network_input)
-        inputs = self.synthesizer.frame_inputs(prediction, self.size)
-        tensors = (prediction, inputs.large_prediction, inputs.layout, inputs.similarity)
-        if before is None:
-            return tensors
-        assert self.synthesis is not None
-        flow = estimate_flow(before, network_input, self.synthesis)
-        return (*tensors, flow, frame_difference(before, network_input, flow))
 
     def _run_networks(self, network_input: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
         """The networks' prediction, in [-1, 1]."""
@@ -143,14 +217,45 @@ class FramePipeline:
             return None
         if before is not None and prediction.flow is not None and prediction.inputs is not None:
             return self.synthesizer.next(prediction.inputs, before, prediction.flow)
-        state = self.synthesizer.synthesize(prediction.image, self.size)
+        state = self.synthesizer.synthesize(prediction.image, self.size, prediction.guide, self._texture_scale)
         # A clip's first frame takes the later frames' rounds, too. Otherwise the second frame would differ visibly.
         return self.synthesizer.next(prediction.inputs, state) if prediction.inputs is not None else state
 
     @cached_property
     def synthesizer(self) -> Synthesizer:
-        return synthesizer_for(self.method, self.domain, self.synthesis, accelerate=self.engine.accelerate)
+        return synthesizer_for(self.method, self.domain, self.synthesis)
 
+    @property
+    def _texture_scale(self) -> float | None:
+        """Pixels of the output for each pixel of the target; None: the target is as large beside it as in training."""
+        target = max(self.synthesizer.detail_size)
+        if self.dials.texture_size == "auto" and max(self.size) <= target:
+            return None
+        return self.dials.texture_scale(max(self.size), target)
+
+    @torch.no_grad()
     def output(self, prediction: Prediction, state: SynthesisState | None) -> Float[Tensor, "1 c h w"]:
         """The frame at the output's size: float32 in [-1, 1] on the CPU."""
-        return resize_image(output_image(prediction.image if state is None else state.image), self.size)
+        image = resize_image(prediction.image if state is None else state.image, self.size)
+        source, dials = prediction.source, self.dials.path
+        if dials.colour < 1:
+            assert source.image is not None
+            image = image + (1 - dials.colour) * self._color_difference(image, source)
+        # The source itself, where strength is low and outside the mask.
+        if source.image is not None and (self.dials.opacity < 1 or source.mask is not None):
+            weight = self.dials.opacity * (1.0 if source.mask is None else source.mask)
+            image = source.image + weight * (image.clamp(-1, 1) - source.image)
+        return output_image(image)
+
+    def _color_difference(self, image: Tensor, source: FrameSource) -> Float[Tensor, "1 c h w"]:
+        """What the source's colors differ by from those of the translation `image`, along the source's edges.
+
+        The translation is fitted to the source; the source less that fit has none of the translation's texture, so
+        that its contrast stays when the difference is added.
+        """
+        assert source.image is not None
+        config = self.synthesis or SynthesisConfig()
+        h, w = source.network_input.shape[-2:]
+        reduced = resize_image(image, (h, w))
+        fit = fit_affine_map(source.network_input, reduced, config.guide_sigma, config.guide_damping)
+        return source.image - fit.apply(source.image)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from lonepair.errors import UserError
 from lonepair.methods.base import Method
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.synthesis import Synthesizer
-from lonepair.patches.texture import Function
 
 
 def can_synthesize(method: Method) -> bool:
@@ -56,14 +55,12 @@ def synthesizer_for(
     domain: str,
     config: SynthesisConfig | None = None,
     start_stage: int = 0,
-    accelerate: Callable[[Function], Function] | None = None,
 ) -> Synthesizer:
     """Return the synthesizer of the newest stage's predictions of `domain`.
 
     Args:
         config: Settings of the synthesis; None: the model's own.
         start_stage: First stage that predicts; the layout of the image that enters there is retained entirely.
-        accelerate: See `Synthesizer`.
     """
     exemplar = method.exemplar(domain)
     config = config or method.synthesis
@@ -72,4 +69,4 @@ def synthesizer_for(
     # Scales are relative to the newest stage: a model that was saved during its training has no finer one.
     factors = method.plan.factors[: method.stage + 1]
     factors = [factor / factors[-1] for factor in factors]
-    return Synthesizer(exemplar(), factors, config, exemplar.detail, factors[start_stage], accelerate)
+    return Synthesizer(exemplar(), factors, config, exemplar.detail, factors[start_stage])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,8 +28,9 @@ from lonepair.media.write import ClipWriter
 from lonepair.methods.base import Method
 from lonepair.ops.arrays import to_pil
 from lonepair.patches.config import SynthesisConfig
+from lonepair.patches.dials import Dials
 from lonepair.patches.synthesis import SynthesisState
-from lonepair.render.pipeline import FramePipeline, Prediction
+from lonepair.render.pipeline import FramePipeline, FrameSource, Prediction
 from lonepair.render.results import metadata_of, png_bytes
 from lonepair.render.thumbnails import Thumbnails
 
@@ -86,6 +88,8 @@ class Translation:
     synthesis: SynthesisConfig | None
     """Settings of patch synthesis; None: the networks' prediction is the output."""
     seed: int
+    dials: Dials
+    """How the source and the target are mixed."""
     settings: Mapping[str, Any]
     """How the model was trained and used; `save` writes them into each file's metadata."""
     _thumbnails: list[Thumbnails] = field(default_factory=list, repr=False, compare=False)
@@ -110,7 +114,7 @@ class Translation:
     def translate(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
         """Translate one frame by itself: in [-1, 1] on the CPU, at the output's size."""
         pipeline = self._pipeline
-        prediction = pipeline.predict(pipeline.network_input(image), None)
+        prediction = pipeline.predict(pipeline.prepare(image), None)
         return pipeline.output(prediction, pipeline.synthesize(prediction, None))
 
     def frames(self, trace: Callable[[FrameTrace], None] | None = None) -> Iterator[Frame]:
@@ -123,7 +127,7 @@ class Translation:
             Each frame with its time in the source, at the output's size.
         """
         thumbnails = Thumbnails()
-        inputs = ((frame, self._pipeline.network_input(frame.image)) for frame in self.source.frames())
+        inputs = ((frame, self._prepare(frame)) for frame in self.source.frames())
         for index, (frame, prediction, state) in enumerate(self._run(inputs)):
             output = self._pipeline.output(prediction, state)
             if trace is not None:
@@ -145,24 +149,38 @@ class Translation:
             UserError: if the source has no frame of that number.
         """
         pipeline = self._pipeline
-        scene: list[tuple[Frame, Tensor]] = []
-        last = -1
-        for last, frame in enumerate(self.source.frames()):
-            # Of the frames since the last cut only the networks' inputs stay in memory.
-            network_input = pipeline.network_input(frame.image)
-            if self.synthesis is None or (scene and pipeline.is_cut(scene[-1][1], network_input)):
-                scene.clear()
-            scene.append((Frame(frame.time, frame.image[..., :1, :1]), network_input))
-            if last == index:
-                break
-        if index < 0 or last < index:
-            raise UserError(f"frame is {index}, {self.source.name} has {last + 1} frames: choose 0 to {last}")
-        *_, (frame, prediction, state) = self._run(iter(scene))
+        first = self._scene_start(index)
+        inputs = ((frame, self._prepare(frame)) for frame in itertools.islice(self.source.frames(), first, index + 1))
+        *_, (frame, prediction, state) = self._run(inputs)
         if trace is not None:
             trace(_trace(index, frame.time, prediction, state))
         return Frame(frame.time, pipeline.output(prediction, state))
 
-    def _run(self, inputs: Iterator[tuple[Frame, Tensor]]) -> Iterator[tuple[Frame, Prediction, SynthesisState | None]]:
+    def _scene_start(self, index: int) -> int:
+        """Number of the first frame on which frame `index` depends: the one after the last cut.
+
+        Raises:
+            UserError: if the source has no frame of that number.
+        """
+        if index == 0 or (index > 0 and self.synthesis is None and self.source.frame_count is not None):
+            return index
+        last, start, before = -1, 0, None
+        for last, frame in enumerate(self.source.frames()):
+            # Of all frames only two networks' inputs stay in memory.
+            now = self._pipeline.prepare(frame.image)
+            if self.synthesis is None or (before is not None and self._pipeline.is_cut(before, now)):
+                start = last
+            before = now
+            if last == index:
+                return start
+        raise UserError(f"frame is {index}, {self.source.name} has {last + 1} frames: choose 0 to {last}")
+
+    def _prepare(self, frame: Frame) -> FrameSource:
+        return self._pipeline.prepare(frame.image)
+
+    def _run(
+        self, inputs: Iterator[tuple[Frame, FrameSource]]
+    ) -> Iterator[tuple[Frame, Prediction, SynthesisState | None]]:
         """Predict and synthesize successive frames; the next frame is predicted while one is synthesized."""
         predictions = self._predictions(inputs)
         upcoming, state = next(predictions, None), None
@@ -175,11 +193,11 @@ class Translation:
             state, upcoming = self.engine.run_parallel(calls) if is_parallel else [call() for call in calls]
             yield frame, prediction, state
 
-    def _predictions(self, inputs: Iterator[tuple[Frame, Tensor]]) -> Iterator[tuple[Frame, Prediction]]:
+    def _predictions(self, inputs: Iterator[tuple[Frame, FrameSource]]) -> Iterator[tuple[Frame, Prediction]]:
         """Predict successive frames, each with its motion since the one before."""
         before = None
-        for index, (frame, network_input) in enumerate(inputs):
-            prediction = self._pipeline.predict(network_input, before)
+        for index, (frame, source) in enumerate(inputs):
+            prediction = self._pipeline.predict(source, before)
             if prediction.is_cut:
                 logger.info(
                     "%s: a cut before frame %d (%.2f s); patch synthesis starts again",
@@ -187,7 +205,7 @@ class Translation:
                     index,
                     float(frame.time),
                 )
-            before = network_input
+            before = prediction
             yield frame, prediction
 
     @cached_property
@@ -201,6 +219,7 @@ class Translation:
             self.seed,
             self.synthesis,
             self.source.is_clip,
+            self.dials,
         )
 
     @cached_property
@@ -286,7 +305,7 @@ def _trace(index: int, time: Fraction, prediction: Prediction, state: SynthesisS
         prediction.is_cut,
         prediction.difference,
         None if prediction.flow is None else prediction.flow.cpu(),
-        None if prediction.inputs is None else prediction.inputs.similarity.cpu(),
+        None if prediction.inputs is None else prediction.inputs.restoration.similarity.cpu(),
         None if state is None else state.target_positions.cpu(),
     )
 

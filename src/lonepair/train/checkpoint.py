@@ -28,6 +28,8 @@ from lonepair.patches.config import SynthesisConfig
 from lonepair.train.migration import FORMAT_VERSION, migrate
 
 SUFFIX = ".safetensors"
+PROGRESS = "progress"
+"""Entry in the settings of a model whose training has not ended: how far it got."""
 LICENSE = (
     "Learned from the inputs that `settings` names; the holders of the rights in these inputs hold the same rights in "
     "what this model reproduces of them."

@@ -44,6 +44,8 @@ class Progress:
     """Training time so far, over all sessions of the run."""
     optimizers: dict[str, Any] = field(default_factory=dict)
     """Player -> state of its optimizer."""
+    max_seconds: float = math.inf
+    """Smallest time limit of all sessions of the run: a limit shortens stages."""
 
 
 def train(
@@ -83,7 +85,7 @@ def train(
     clock = Clock(method, progress.seconds, max_seconds)
     # One context for all stages: on a GPU it enters the stream that graphs are captured in.
     with engine.training():
-        while not _is_complete(method, progress):
+        while not is_complete(method, progress):
             # Start the next stage, with new optimizers as in the published systems, or continue one.
             if progress.stage < 0 or progress.step == method.schedule(progress.stage).steps:
                 add_stage(method, levels, engine, seed, warm or {})
@@ -119,7 +121,7 @@ def train(
                     progress.optimizers = steps.state()
                     save(progress)
                     clock.saved()
-                if stop and not _is_complete(method, progress):
+                if stop and not is_complete(method, progress):
                     raise Interrupted
 
             if schedule.steps == 0:  # no step has saved the stage
@@ -128,9 +130,15 @@ def train(
                 watcher.stage_finished(method)
 
 
-def _is_complete(method: Method, progress: Progress) -> bool:
+def is_complete(method: Method, progress: Progress) -> bool:
     """Whether the last stage's last step is done."""
     return progress.stage == method.plan.stages - 1 and progress.step == method.schedule(progress.stage).steps
+
+
+def progress_of(method: Method, progress: Progress) -> dict[str, int]:
+    """Where a training stands, for the file of a model that it has not finished: stages and steps count from 1."""
+    steps = method.schedule(progress.stage).steps
+    return {"stage": progress.stage + 1, "stages": method.plan.stages, "step": progress.step, "steps": steps}
 
 
 @torch.no_grad()

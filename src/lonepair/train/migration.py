@@ -60,6 +60,7 @@ _PAIR_SYNTHESIS: dict[str, Any] = {
     "upscaling_rounds": 2,
     "max_scale_ratio": 1.4,
     "blend_sigma": 1.0,
+    "texture_contrast": False,
     "max_contrast_ratio": 3.0,
     "completeness": 0.015,
     "completeness_samples": 512,

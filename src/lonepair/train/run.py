@@ -1,6 +1,7 @@
 """A run's folder: settings, inputs, state to resume from, metrics, previews, log and model.
 
     config.json  environment.json  inputs/  log.txt  metrics.jsonl  previews/  state/state.pt  model.safetensors
+  completion.json, once the training has ended
 
 log.txt and metrics.jsonl grow by lines. Every other file is replaced in one atomic move, so that a kill at any moment
 leaves the last state intact. A resumed run cuts metrics.jsonl back to the steps of that state.
@@ -9,13 +10,14 @@ leaves the last state intact. A resumed run cuts metrics.jsonl back to the steps
 from __future__ import annotations
 
 import contextlib
-import glob
 import io
 import json
+import math
 import pickle
 import platform
 import re
 import shutil
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -29,12 +31,14 @@ from torch import Tensor
 
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
-from lonepair.media.files import atomic_write, error_reason, natural_order, next_free
+from lonepair.media.files import atomic_write, create_numbered_folder, error_reason
 from lonepair.media.image import write_image
 from lonepair.methods.base import Method
 from lonepair.ops.noise import seed_global
 from lonepair.train.log import write_log
 from lonepair.train.loop import Progress
+from lonepair.train.options import Options
+from lonepair.train.records import difference_text, differences, numbered_paths, read_json, same_settings
 
 
 class RunFolder:
@@ -48,6 +52,7 @@ class RunFolder:
         self.inputs = path / "inputs"
         self.log = path / "log.txt"
         self._config = path / "config.json"
+        self._completion = path / "completion.json"
         self._state = path / "state" / "state.pt"
 
     @classmethod
@@ -60,8 +65,9 @@ class RunFolder:
         if not path.name:
             raise UserError(f"{path}: cannot be a run's folder; choose one with a name, such as runs/first")
         try:
-            run = cls(next_free(path))
-            run._state.parent.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            run = cls(create_numbered_folder(path))
+            run._state.parent.mkdir()
             run.previews.mkdir()
         except OSError as error:
             raise UserError(
@@ -83,19 +89,13 @@ class RunFolder:
         current = json.loads(json.dumps(settings))
 
         def has_settings(folder: Path) -> bool:
-            try:
-                saved = json.loads(cls(folder)._config.read_text())
-            except (OSError, ValueError):
-                return False
-            # The name of an input may change; its checksum must not.
-            return all(name.endswith(".name") for name, _, _ in _differences("", saved, current))
+            saved = cls(folder).config()
+            return saved is not None and same_settings(saved, current)
 
         if re.search(r"-\d+$", path.name) and has_settings(path):
             return cls(path)
         # `path` and its numbered siblings; the last one with these settings is the run.
-        siblings = path.parent.glob(f"{glob.escape(path.name)}-*")
-        numbered = [p for p in siblings if re.fullmatch(r"-([2-9]|[1-9]\d+)", p.name[len(path.name) :])]
-        runs = [p for p in (path, *natural_order(numbered)) if cls(p)._config.is_file()]
+        runs = [p for p in numbered_paths(path) if cls(p)._config.is_file()]
         for folder in reversed(runs):
             if has_settings(folder):
                 return cls(folder)
@@ -118,18 +118,42 @@ class RunFolder:
         with atomic_write(self._config) as temporary:
             temporary.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
+    def config(self) -> dict[str, Any] | None:
+        """The settings of the run; None where config.json is missing or cannot be read."""
+        return read_json(self._config)
+
+    def write_completion(self, progress: Progress, options: Options, inputs: Mapping[str, str]) -> None:
+        """Write completion.json: the training has ended, when, and what decided its result beside config.json.
+
+        Args:
+            progress: Where the training stands.
+            options: Its run options.
+            inputs: Domain -> digest of the decoded training images.
+        """
+        record = {
+            "date": time.strftime("%Y-%m-%d %H:%M"),
+            "seconds": round(progress.seconds, 1),
+            "max_minutes": 0.0 if math.isinf(progress.max_seconds) else round(progress.max_seconds / 60, 6),
+            "dtype": options.dtype,
+            "engine": options.engine,
+            "inputs": dict(inputs),
+        }
+        with atomic_write(self._completion) as temporary:
+            temporary.write_text(json.dumps(record, indent=2) + "\n")
+
+    def completion(self) -> dict[str, Any] | None:
+        """What `write_completion` wrote; None where the training has not ended, or an older version ran it."""
+        return read_json(self._completion)
+
     def check_config(self, settings: dict[str, Any]) -> None:
         """Check that the run was started with `settings`.
 
         Raises:
             UserError: where they differ, or config.json cannot be read. It names the first four differences.
         """
-        try:
-            saved: dict[str, Any] = json.loads(self._config.read_text())
-        except (OSError, ValueError):
-            raise UserError(
-                f"{self.path}: has no readable config.json, so it cannot be resumed; start a new run"
-            ) from None
+        saved = self.config()
+        if saved is None:
+            raise UserError(f"{self.path}: has no readable config.json, so it cannot be resumed; start a new run")
         current = json.loads(json.dumps(settings))
         # Other names of settings: the run is of another version, and a list of differences would not help.
         same_method = saved.get("method") == current.get("method")
@@ -138,14 +162,14 @@ class RunFolder:
                 f"{self.path}: another version of lonepair started this run, whose settings have other names, so it "
                 "cannot be resumed; start a new run (its model.safetensors can still be used)"
             )
-        differences = [
-            _difference(name, old, new)
-            for name, old, new in _differences("", saved, current)
+        texts = [
+            difference_text(name, old, new)
+            for name, old, new in differences("", saved, current)
             if not name.endswith(".name")
         ]
-        if differences:
+        if texts:
             raise UserError(
-                f"{self.path}: cannot be resumed with other settings ({'; '.join(differences[:4])}); "
+                f"{self.path}: cannot be resumed with other settings ({'; '.join(texts[:4])}); "
                 "give the same ones, or leave out `resume` to start a new run"
             )
 
@@ -191,6 +215,7 @@ class RunFolder:
             "step": progress.step,
             "seconds": progress.seconds,
             "optimizers": progress.optimizers,
+            "max_seconds": progress.max_seconds,
             # A resumed run cuts metrics.jsonl to this length: later lines are of steps that are trained again.
             "metrics_bytes": self.metrics.stat().st_size if self.metrics.exists() else 0,
         }
@@ -217,7 +242,8 @@ class RunFolder:
                     method.add_stage()
             # Critics included, unlike a model file.
             method.nets.load_state_dict(state["nets"])
-            progress = Progress(state["stage"], state["step"], state["seconds"], state["optimizers"])
+            limit = state.get("max_seconds", math.inf)  # older versions did not save it
+            progress = Progress(state["stage"], state["step"], state["seconds"], state["optimizers"], limit)
             metrics_bytes = int(state["metrics_bytes"])
         engine.move(method.nets)
         self._truncate_metrics(metrics_bytes)
@@ -254,18 +280,3 @@ class RunFolder:
         if self.metrics.exists():
             with self.metrics.open("r+b") as file:
                 file.truncate(min(size, self.metrics.stat().st_size))  # a larger size would add zero bytes
-
-
-def _difference(name: str, old: Any, new: Any) -> str:
-    """Describe one difference of two settings in words."""
-    if name.endswith(".sha256"):
-        return f"the content of input {name.split('.')[1]} has changed"
-    return f"{name.removeprefix('config.')} was {old}, is now {new}"
-
-
-def _differences(prefix: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
-    """List (dotted name, old value, new value) for all values that differ in two nested settings."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        names = sorted({*old, *new})
-        return [d for name in names for d in _differences(f"{prefix}{name}.", old.get(name), new.get(name))]
-    return [] if old == new else [(prefix.rstrip("."), old, new)]

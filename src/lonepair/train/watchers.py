@@ -1,26 +1,23 @@
-"""Watchers that the package provides: progress bar, metrics file, previews, TensorBoard."""
+"""Watchers that the package provides: progress bar, time estimate, metrics file, TensorBoard."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import sys
 import time
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
-from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.media.files import error_reason
-from lonepair.media.image import write_image
-from lonepair.media.sheet import contact_sheet
 from lonepair.methods.base import Method
-from lonepair.ops.noise import RandomStream
 from lonepair.train.events import Report, Watcher
+
+logger = logging.getLogger("lonepair")
 
 
 class ProgressBar(Watcher):
@@ -51,7 +48,7 @@ class ProgressBar(Watcher):
                 groups[kind] = groups.get(kind, 0.0) + value
             self._losses = " ".join(f"{kind} {value:.2f}" for kind, value in groups.items())
         self._bar.total = report.steps
-        self._bar.set_postfix_str(f"{self._losses} | {_format_seconds(report.eta_seconds)} left", refresh=False)
+        self._bar.set_postfix_str(f"{self._losses} | {format_seconds(report.eta_seconds)} left", refresh=False)
         self._bar.update(report.step - self._bar.n)
 
     def finished(self) -> None:
@@ -63,7 +60,39 @@ class ProgressBar(Watcher):
             self._bar = None
 
 
-def _format_seconds(seconds: float) -> str:
+class TimeEstimate(Watcher):
+    """Logs once how long the training takes, as soon as a few steps are measured."""
+
+    SHORTEST = 10.0
+    """A training that ends within this many seconds needs no estimate."""
+
+    def __init__(self, steps: int = 10, seconds: float = 2.0) -> None:
+        """
+        Args:
+            steps: Measured steps before the estimate; the first ones also prepare kernels and memory.
+            seconds: Measured time before the estimate.
+        """
+        self._least = steps, seconds
+        self._started: float | None = None
+        self._steps = 0
+        self._is_done = False
+
+    def stepped(self, method: Method, report: Report) -> None:
+        if self._is_done:
+            return
+        self._steps += 1
+        if self._started is None:
+            self._started = time.monotonic()
+        steps, seconds = self._least
+        if self._steps >= steps and time.monotonic() - self._started >= seconds:
+            self._is_done = True
+            if report.eta_seconds >= self.SHORTEST:
+                end = time.strftime("%H:%M", time.localtime(time.time() + report.eta_seconds))
+                text = "training takes about %s more, until %s; Ctrl-C stops it and saves"
+                logger.info(text, format_seconds(report.eta_seconds), end)
+
+
+def format_seconds(seconds: float) -> str:
     """Seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -98,44 +127,6 @@ class MetricsFile(Watcher):
             with contextlib.suppress(OSError):  # `stepped` has reported the line that could not be written
                 self._file.close()
             self._file = None
-
-
-class Previews(Watcher):
-    """Writes previews/stage-N.png at regular intervals and at the end of each stage: the method's own preview."""
-
-    def __init__(self, folder: Path, real: dict[str, list[Tensor]], engine: Engine, seconds: float) -> None:
-        """
-        Args:
-            folder: Folder of the previews.
-            real: Domain -> one frame (1, c, h, w) at every stage.
-            engine: Engine of the training.
-            seconds: Seconds between previews.
-        """
-        self._folder, self._real, self._engine, self._seconds = folder, real, engine, seconds
-        self._last = time.monotonic()
-
-    def stepped(self, method: Method, report: Report) -> None:
-        if time.monotonic() - self._last >= self._seconds:
-            self._write(method)
-
-    def stage_finished(self, method: Method) -> None:
-        self._write(method)
-
-    def _write(self, method: Method) -> None:
-        """Write the preview of the current stage."""
-        # The method expects levels up to its newest stage only.
-        real = {domain: stages[: method.stage + 1] for domain, stages in self._real.items()}
-        # Evaluation mode, as in use: in training mode BatchNorm would include the preview in its running averages.
-        modes = {module: module.training for module in method.nets.modules()}
-        method.nets.eval()
-        with torch.no_grad(), self._engine.autocast():
-            # The same random images at every preview, so that progress is visible.
-            images = method.preview(real, RandomStream(0, device=self._engine.device))
-        for module, is_training in modes.items():
-            module.training = is_training
-        sheet = contact_sheet([[(label, image.float().cpu()) for label, image in images]], cell=220)
-        write_image(self._folder / f"stage-{method.stage}.png", sheet, overwrite=True)
-        self._last = time.monotonic()
 
 
 class TensorBoard(Watcher):

@@ -1,0 +1,214 @@
+"""Where results go: names made from the names of the inputs, checks before the work, and free names at its end.
+
+A name that is made is looked up only when the result is complete, in one atomic step, so that several commands that run
+at the same time all keep their results.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import tyro
+
+from lonepair.errors import UserError
+
+logger = logging.getLogger("lonepair")
+
+OutFile = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
+OutFolder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
+
+LONGEST_NAME = 80
+"""Characters of an input's name in the name of an output: file systems allow 255 bytes in all."""
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+
+def plain_name(text: str) -> str:
+    """`text` as a part of a file's name: at most 80 letters, digits, dots, hyphens and underscores."""
+    return re.sub(r"[^\w.-]+", "_", text).lstrip("-.")[:LONGEST_NAME] or "image"
+
+
+def input_name(path: Path) -> str:
+    """The name of an input in the names of outputs: without the folder, and of a file without the suffix."""
+    path = path.expanduser()
+    return plain_name(path.resolve().name if path.is_dir() else path.stem)
+
+
+def model_name(settings: Mapping[str, Any], path: Path, domain: str | None = None) -> str:
+    """The name of what a model was trained on; if its settings lack it, the name of the run's folder or of the file.
+
+    Args:
+        settings: The model's settings.
+        path: The model file, or the folder of the run.
+        domain: "a" or "b"; None: all domains, as in "coins-to-galaxies".
+    """
+    inputs = settings.get("inputs") or {}
+    domains = [name for name in ("a", "b") if name in inputs] if domain is None else [domain]
+    names = [plain_name(Path(str(inputs[name]["name"])).stem) for name in domains if name in inputs]
+    if names:
+        return "-to-".join(names)
+    path = path.expanduser().resolve()
+    return plain_name(path.name if path.is_dir() else path.stem if path.stem != "model" else path.parent.name)
+
+
+# -- parts of forms ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ImageOutput:
+    """The file of an image."""
+
+    title: ClassVar[str] = "Output"
+
+    out: OutFile = None
+    """File to write (.png .jpg .webp .tif), or an existing folder. If omitted, NAME-COMMAND.png, named for the input
+    image or the model's, in the current folder. If the name is taken, the next number is added."""
+    overwrite: bool = False
+    """Replace an existing file."""
+
+    def check(self) -> None:
+        """Check that the file can be written, before anything is computed."""
+        from lonepair.media.image import WRITABLE
+
+        output_path(self.out, "x.png", WRITABLE, self.overwrite)
+
+    def path(self, name: str) -> Path:
+        """The file; `name` is that of the result if the user gave none."""
+        from lonepair.media.image import WRITABLE
+
+        return output_path(self.out, f"{name}.png", WRITABLE, self.overwrite)
+
+
+@dataclass(frozen=True)
+class ClipOutput:
+    """The file of a clip."""
+
+    title: ClassVar[str] = "Output"
+
+    out: OutFile = None
+    """File to write (.mp4 .mov .mkv .gif .webp .png), or an existing folder. If omitted, NAME-COMMAND.mp4, named for
+    the model's image, in the current folder. If the name is taken, the next number is added."""
+    overwrite: bool = False
+    """Replace an existing file."""
+
+    def check(self) -> None:
+        """Check that the file can be written, before anything is computed."""
+        from lonepair.media.write import WRITABLE
+
+        output_path(self.out, "x.mp4", WRITABLE, self.overwrite)
+
+    def path(self, name: str) -> Path:
+        """The file; `name` is that of the result if the user gave none."""
+        from lonepair.media.write import WRITABLE
+
+        return output_path(self.out, f"{name}.mp4", WRITABLE, self.overwrite)
+
+
+@dataclass(frozen=True)
+class FolderOutput:
+    """The folder of samples."""
+
+    title: ClassVar[str] = "Output"
+
+    out: OutFolder = None
+    """Folder for NUMBER.png and sheet.png. If omitted, NAME-samples, named for the model's image, in the current
+    folder. If the name is taken, the next number is added."""
+    overwrite: bool = False
+    """Replace existing files."""
+
+    def check(self) -> None:
+        """Check that the folder can be written, before anything is computed."""
+        check_folder(self.out, self.overwrite)
+
+    def folder(self, name: str) -> Path:
+        """The folder, which exists then; `name` is its name if the user gave none."""
+        return new_folder(self.out, name, self.overwrite)
+
+
+# -- checks -----------------------------------------------------------------------------------------------------------
+
+
+def output_path(out: Path | None, default: str, suffixes: Sequence[str], overwrite: bool) -> Path:
+    """The file to write, after a check that it can be written.
+
+    Args:
+        out: What the user gave: a file, an existing folder, or None for the current folder.
+        default: Name of the file in a folder.
+        suffixes: Supported suffixes.
+        overwrite: Accept a file that exists.
+
+    Raises:
+        UserError: It cannot be written, or the user's file exists and `overwrite` is off.
+    """
+    from lonepair.media.files import check_output, check_writable
+
+    if out is not None:
+        out = out.expanduser()
+    if out is not None and not (out.is_dir() and out.suffix.lower() not in suffixes):
+        check_output(out, suffixes, overwrite)
+        path = out
+    else:
+        path = (out or Path()) / default
+    check_writable(path.parent)
+    return path
+
+
+def check_folder(out: Path | None, overwrite: bool) -> None:
+    """Check the folder that the user gave, or that a new one can be created in the current folder.
+
+    Raises:
+        UserError: It cannot be written, or holds files and `overwrite` is off.
+    """
+    from lonepair.media.files import check_frames_folder, check_writable
+
+    if out is None:
+        check_writable(Path())
+        return
+    check_frames_folder(out, overwrite)
+    check_writable(out if out.is_dir() else out.parent)
+
+
+def new_folder(out: Path | None, name: str, overwrite: bool) -> Path:
+    """Create the folder `out`; if that is None, the folder `name`, or name-2, name-3, ... where that exists.
+
+    Raises:
+        UserError: It cannot be created.
+    """
+    from lonepair.media.files import create_numbered_folder, error_reason
+
+    folder = Path(name) if out is None else out.expanduser()
+    try:
+        if out is None and not overwrite:
+            return create_numbered_folder(folder)
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be created ({error_reason(error)}); choose another folder") from error
+    return folder
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+
+def write_result(path: Path, overwrite: bool, write: Callable[[Path], object]) -> list[Path]:
+    """Write the files of one result, all of them or none; a file that exists is not replaced without `overwrite`.
+
+    Args:
+        path: The result's first file. Where it is taken, all files get the next number.
+        overwrite: Replace existing files.
+        write: Writes the file of the path that it gets, and perhaps others beside it whose names start with its stem.
+
+    Returns:
+        The paths of the files, that of the first one first.
+    """
+    from lonepair.media.files import publish, staging_folder
+
+    with staging_folder(path.parent) as staging:
+        write(staging / path.name)
+        paths = publish(staging, path.parent, path.stem, overwrite)
+    return sorted(paths, key=lambda file: (file.suffix != path.suffix, len(file.name)))

@@ -1,0 +1,38 @@
+"""Low-pass filters of images: a Gaussian, and a reduction to fewer pixels and back."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from lonepair.ops.resize import resize_image
+
+
+def reduce_and_enlarge(image: Float[Tensor, "1 c h w"], size: tuple[int, int]) -> Float[Tensor, "1 c h w"]:
+    """`image`, in [-1, 1], without what fewer pixels cannot hold: reduced to (h, w) `size`, and back.
+
+    A size that is not smaller returns the image itself.
+    """
+    h, w = image.shape[-2:]
+    return image if size[0] >= h and size[1] >= w else resize_image(resize_image(image, size), (h, w))
+
+
+def reduce_by(image: Float[Tensor, "1 c h w"], factor: float) -> Float[Tensor, "1 c h w"]:
+    """`reduce_and_enlarge` to `factor` times the size of `image`; 1 or more returns the image itself."""
+    h, w = image.shape[-2:]
+    return reduce_and_enlarge(image, (max(1, round(h * factor)), max(1, round(w * factor))))
+
+
+def gaussian_blur(image: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b c h w"]:
+    """`image` after a Gaussian of standard deviation `sigma` pixels; beyond the border the border repeats."""
+    radius = max(1, math.ceil(3 * sigma))
+    offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    kernel = torch.exp(-offsets.square() / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).expand(image.shape[1], 1, -1)
+    groups = image.shape[1]
+    image = F.conv2d(F.pad(image, [radius, radius, 0, 0], mode="replicate"), kernel[:, :, None, :], groups=groups)
+    return F.conv2d(F.pad(image, [0, 0, radius, radius], mode="replicate"), kernel[..., None], groups=groups)

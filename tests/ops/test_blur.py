@@ -1,0 +1,26 @@
+"""Low-pass filters."""
+
+import torch
+
+from conftest import picture
+from lonepair.ops.blur import gaussian_blur, reduce_and_enlarge, reduce_by
+
+
+def test_a_gaussian_keeps_constants_and_the_sum_of_a_point() -> None:
+    assert torch.allclose(gaussian_blur(torch.full((1, 3, 9, 11), 0.4), 2.0), torch.full((1, 3, 9, 11), 0.4))
+    point = torch.zeros(1, 1, 31, 31)
+    point[..., 15, 15] = 1
+    blurred = gaussian_blur(point, 1.5)
+    assert abs(float(blurred.sum()) - 1) < 1e-5
+    distance = torch.arange(-15.0, 16)
+    assert abs(float((blurred[0, 0].sum(0) * distance**2).sum()) - 1.5**2) < 0.05
+
+
+def test_reduction_keeps_large_shapes_and_removes_fine_ones() -> None:
+    image = picture(40, 48)
+    assert reduce_and_enlarge(image, (40, 48)) is image
+    stripes = torch.ones(1, 3, 40, 48)
+    stripes[..., ::2] = -1
+    assert float(reduce_by(stripes, 0.25).abs().max()) < 0.1
+    ramp = torch.linspace(-1, 1, 48).expand(1, 3, 40, 48)
+    assert torch.allclose(reduce_by(ramp, 0.25)[..., 8:40], ramp[..., 8:40], atol=0.02)
