@@ -10,6 +10,8 @@ from lonepair.methods.base import Method
 from lonepair.methods.types import Schedule
 from lonepair.train import clock as clock_module
 from lonepair.train.clock import Clock, stage_cost, step_cost
+from lonepair.train.events import Report
+from lonepair.train.watchers import TimeEstimate
 from tiny_runs import new_job
 
 
@@ -119,3 +121,24 @@ def test_saving_restarts_the_interval(time: FakeTime) -> None:
 def test_learning_rate_drops_once(share: float, rate: float) -> None:
     assert Schedule(10, ["g"], 1.0, 0.8, 0.1).rate(share) == rate
     assert Schedule(10, ["g"], 1.0).rate(share) == 1
+
+
+def report(step: int, eta: float) -> Report:
+    return Report(0, 2, step, 100, None, 0.0, eta)
+
+
+def test_the_estimate_is_logged_once_when_steps_are_measured(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "lonepair")
+    estimate = TimeEstimate(steps=3, seconds=0.0)
+    for step in range(1, 6):
+        estimate.stepped(method_at(), report(step, 125 - step))
+    texts = [record.message for record in caplog.records]
+    assert len(texts) == 1
+    assert texts[0].startswith("training takes about 2:02 more, until ")
+
+
+def test_a_training_of_seconds_has_no_estimate(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "lonepair")
+    estimate = TimeEstimate(steps=1, seconds=0.0)
+    estimate.stepped(method_at(), report(1, 9.0))
+    assert not caplog.records

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -50,13 +50,28 @@ class Sample(Use["Samples"]):
         return [] if self.count >= 1 else [f"count is {self.count}: choose 1 or more"]
 
     def run(self, model: TrainedModel) -> Samples:
+        return self.run_with_progress(model, lambda count: None)
+
+    def run_with_progress(self, model: TrainedModel, progress: Callable[[int], object]) -> Samples:
+        """As `run`, and call `progress` with the number of images that are complete since the last call.
+
+        In all they are `count` of each domain.
+        """
         method = model.method
         if self.start_stage:
             check_support(SampleStageSheet, type(method))
         check_start_stage(self.start_stage, method)
         synthesis = synthesizers.chosen_synthesis(method, self.synthesize, self.synthesis)
         images = sampling.sample(
-            method, model.engine, self.count, self.seed, self.size, self.start_stage, synthesis, self.full_size
+            method,
+            model.engine,
+            self.count,
+            self.seed,
+            self.size,
+            self.start_stage,
+            synthesis,
+            self.full_size,
+            progress,
         )
         settings = None if synthesis is None else synthesis.to_dict()
         return results.Samples(images, self.metadata(model, synthesize=synthesis is not None, synthesis=settings))

@@ -89,7 +89,7 @@ class Compute:
         """The model at `path`, a file or the folder of a run, on the device."""
         from lonepair.api.model import load
 
-        return load(model_file(path), self.device, self.dtype, self.threads)
+        return load(path, self.device, self.dtype, self.threads)
 
 
 # -- forms with a method's settings -----------------------------------------------------------------------------------

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 import lonepair.methods as methods
+from lonepair.apply.sample import Sample
 from lonepair.commands.flags import positionals
 from lonepair.commands.forms import File, Reuse, Training, with_method
 from lonepair.commands.outputs import FolderOutput, input_name
-from lonepair.commands.use import write_samples
+from lonepair.commands.use import sample_with_bar, write_samples
 from lonepair.train.options import Options
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def run_generate(values: Any) -> int:
         print_plan(values, job, inputs, run, [values.output.out or Path(name)])
         return 0
     trained = fit(values, job, inputs, run)
-    samples = trained.model.sample(values.count, seed=values.options.seed)
+    samples = sample_with_bar(trained.model, Sample(values.count, seed=values.options.seed))
     write_samples(samples, values.output, name)
     return 0
 

@@ -16,11 +16,12 @@ import tyro
 
 import lonepair.methods as methods
 from lonepair.apply.translate import Translate, TranslateStageSheet
-from lonepair.commands.advice import print_summary
+from lonepair.commands.advice import print_summary, proposals
 from lonepair.commands.batch import batch_files, run_batch
 from lonepair.commands.flags import BASIC, EXPERT, NOTES, RUN, TRANSLATION, flag_types, form_flags, positionals
 from lonepair.commands.forms import MODEL, Compute, Reuse, Training, model_file, parse_size, with_method
 from lonepair.commands.outputs import OutFile, input_name, model_name, output_path, write_result
+from lonepair.commands.preview import check_preview_flags, run_preview
 from lonepair.commands.train import complete_run, fit, prepare_job, print_inputs, print_plan
 from lonepair.commands.use import filled_use, synthesis_changes, use_fields
 from lonepair.errors import UserError
@@ -47,6 +48,9 @@ class TranslateOutput:
     """Also write every frame of a clip as a numbered PNG into this folder."""
     stage_sheet: bool = False
     """Show translations from every start stage on the contact sheet."""
+    preview: bool = False
+    """Write a first picture within seconds, of at most 220 pixels, without training; of a clip, its first frame. The
+    file is SOURCE-as-TARGET-preview.png."""
     batch: bool = False
     """Translate each image of a folder by itself, even where they look like the frames of a clip."""
     overwrite: bool = False
@@ -74,6 +78,7 @@ class TranslateForm:
     (a model.safetensors or a run's folder): only translate, and several sources at once."""
 
     examples: ClassVar[Sequence[tuple[str, str]]] = (
+        ("lonepair translate a.jpg b.jpg --preview", "write a first picture within seconds: a-as-b-preview.png"),
         ("lonepair translate a.jpg b.jpg", "train, then write a-as-b.png"),
         ("lonepair translate a.jpg b.jpg --reverse", "use the same training: b-as-a.png"),
         ("lonepair translate clip.mp4 b.jpg --preset draft", "train faster, then write clip-as-b.mp4"),
@@ -110,6 +115,8 @@ def translate_form(arguments: list[str]) -> type:
     Raises:
         UserError: for a flag of the training beside a trained model.
     """
+    if "--preview" in arguments:
+        check_preview_flags(arguments)
     training_form: Any = with_method(TranslateForm)(arguments)
     config = training_form.__dataclass_fields__["config"].type
     use_names = {name for name, _, _ in use_fields(Translate)}
@@ -160,6 +167,8 @@ def run_translate(values: Any) -> int:
     """Translate with the model that is the last input, or with one that is trained on both inputs."""
     *sources, last = _inputs(values)
     has_model = is_model(last)
+    if values.output.preview and has_model:
+        raise UserError(f"--preview shows a pair before a training, and {last} is a trained model: leave the flag out")
     files = batch_files(sources, values.output.batch)
     if files is not None and not has_model:
         raise UserError(
@@ -168,6 +177,8 @@ def run_translate(values: Any) -> int:
         )
     if files is not None:
         return run_batch(files, sources, last, values)
+    if values.output.preview:
+        return run_preview(sources[0], last, values)
     return _with_model(sources[0], last, values) if has_model else _with_target(sources[0], last, values)
 
 
@@ -204,7 +215,7 @@ def _with_model(path: Path, model_path: Path, values: Any) -> int:
     start = time.monotonic()
     model = Compute(options.device, options.dtype, options.threads).load(model_path)
     paths = _write(model, source, values, out, options.seed, reverse)
-    print_summary(paths, time.monotonic() - start, None, path, model_path, reverse)
+    print_summary(paths, time.monotonic() - start, None, proposals(path, model_path, reverse))
     return 0
 
 
@@ -230,10 +241,11 @@ def _with_target(source_path: Path, target_path: Path, values: Any) -> int:
     # The model, and the translation.
     trained = fit(values, job, inputs, run)
     start = time.monotonic()
-    paths = _write(trained.model, translated, values, out, 0, reverse != trained.is_swapped, style)
-    seconds = time.monotonic() - start
-    path = target_path if reverse else source_path
-    print_summary(paths, seconds, trained.seconds, path, trained.folder, reverse != trained.is_swapped)
+    direction = reverse != trained.is_swapped
+    paths = _write(trained.model, translated, values, out, 0, direction, style)
+    path, other = (target_path, source_path) if reverse else (source_path, target_path)
+    advice = proposals(path, trained.folder, direction, other)
+    print_summary(paths, time.monotonic() - start, trained.seconds, advice)
     return 0
 
 

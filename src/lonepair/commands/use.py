@@ -8,11 +8,20 @@ import typing
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import tyro
 
-from lonepair.apply.base import MediaInput, SizeText, SynthesisChanges, Use, field_docs, mark_of, result_name
+from lonepair.apply.base import (
+    MediaInput,
+    SizeText,
+    SynthesisChanges,
+    Use,
+    check_support,
+    field_docs,
+    mark_of,
+    result_name,
+)
 from lonepair.commands.flags import SYNTHESIS, name_known_flags
 from lonepair.commands.forms import PREFIX, Compute, ModelPath, parse_size
 from lonepair.commands.outputs import ClipOutput, FolderOutput, ImageOutput, input_name, model_name, write_result
@@ -20,6 +29,7 @@ from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
     from lonepair.api.model import Model
+    from lonepair.apply.sample import Sample
     from lonepair.render.results import Samples
 
 OUTPUTS = {"Picture": ImageOutput, "Samples": FolderOutput, "Animation": ClipOutput}
@@ -183,12 +193,22 @@ def run_sample(values: Any) -> int:
     values.output.check()
     model = values.compute.load(values.model)
     own = training_size(model)
-    samples = model.apply(filled_use(values.use, values, own))
+    samples = sample_with_bar(model, cast(Any, filled_use(values.use, values, own)))
     folder = write_samples(samples, values.output, f"{model_name(model.settings, values.model)}-samples")
     if values.stage_sheet:
         sheet = model.apply(filled_use(SampleStageSheet, values, own, count=4))
         print(sheet.save(folder / "stage-sheet.png", values.output.overwrite))
     return 0
+
+
+def sample_with_bar(model: Model, use: Sample) -> Samples:
+    """The samples of `use`, with a progress bar."""
+    from tqdm.auto import tqdm
+
+    check_support(type(use), type(model.method))
+    total = use.count * len(model.method.domains)
+    with tqdm(desc="sampling", total=total, unit="image", file=sys.stderr) as bar:
+        return use.run_with_progress(model, bar.update)
 
 
 def write_samples(samples: Samples, output: FolderOutput, name: str) -> Path:

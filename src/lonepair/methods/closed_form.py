@@ -131,7 +131,7 @@ class ClosedFormConfig(Config):
         "draft": {"coarse_steps": 10, "fine_steps": 4, "patch_stride": 3, "neighbors": 8},
         "standard": {},
         "full": {"patch_stride": 1, "neighbors": 0},
-        "preview": {"max_side": 55, "stages": 1, "coarse_steps": 10, "exemplar_max_side": 220},
+        "preview": {"max_side": 55, "min_side": 12, "stages": 1, "coarse_steps": 10, "exemplar_max_side": 220},
     }
     """`full` is as published; `standard` approximates it above the coarsest scale; `draft` takes fewer steps, too;
     `preview` leaves all scales but the coarsest to patch synthesis."""
@@ -245,18 +245,11 @@ class ClosedForm(PairMethod):
 
     def _restyle(self, image: Tensor, domain: str, stage: int) -> Tensor:
         """`image`, inverted by the denoiser of its own patches and reconstructed by that of `domain`."""
-        c = self.config.denoiser
+        c, d = self.config.denoiser, self.config.diffusion
         own = closed_form.ClosedFormDenoiser(image, c.patch_size, 0, c.blend_rho)
-        levels = torch.linspace(0, self.config.diffusion.inversion_sigma, self.config.diffusion.coarse_steps + 1)
-        x = image
-        for sigma, next_sigma in itertools.pairwise(levels.tolist()):
-            # Without noise the image is its own nearest: the estimate of the noise is 0.
-            picture = own(x, sigma, alpha_at(sigma)) if sigma > 0 else x
-            x = ddim_step(x, picture, sigma, next_sigma)
-        target = self._denoiser(domain, stage)
-        for sigma, next_sigma in itertools.pairwise(levels.flip(0).tolist()):
-            x = ddim_step(x, target(x, sigma, alpha_at(sigma)), sigma, next_sigma)
-        return x.clamp(-1, 1)
+        levels = torch.linspace(0, d.inversion_sigma, d.coarse_steps + 1).tolist()
+        inverted = invert(image, own, levels)
+        return reconstruct(inverted, self._denoiser(domain, stage), levels[::-1]).clamp(-1, 1)
 
     def _refine(
         self, image: Tensor | None, sizes: Sequence[Size], domain: str, first: int, rng: RandomStream
@@ -293,6 +286,29 @@ class ClosedForm(PairMethod):
 def alpha_at(sigma: float) -> float:
     """Factor on the picture where the noise has the standard deviation `sigma`, 0 to 1."""
     return 1 - sigma
+
+
+def invert(image: Tensor, denoiser: ClosedFormDenoiser, levels: Sequence[float]) -> Tensor:
+    """`image` with noise that `denoiser` removes: the steps of `reconstruct` in the other order.
+
+    Args:
+        image: In [-1, 1].
+        denoiser: Its own, that of its patches.
+        levels: Noise levels, from 0 upwards.
+    """
+    x = image
+    for sigma, next_sigma in itertools.pairwise(levels):
+        # Without noise the image is its own nearest: the estimate of the noise is 0.
+        picture = denoiser(x, sigma, alpha_at(sigma)) if sigma > 0 else x
+        x = ddim_step(x, picture, sigma, next_sigma)
+    return x
+
+
+def reconstruct(x: Tensor, denoiser: ClosedFormDenoiser, levels: Sequence[float]) -> Tensor:
+    """The picture that `denoiser` finds in `x`, whose noise is at the first of the falling `levels`."""
+    for sigma, next_sigma in itertools.pairwise(levels):
+        x = ddim_step(x, denoiser(x, sigma, alpha_at(sigma)), sigma, next_sigma)
+    return x
 
 
 def ddim_step(x: Tensor, picture: Tensor, sigma: float, next_sigma: float) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -61,6 +61,7 @@ def sample(
     start_stage: int = 0,
     synthesis: SynthesisConfig | None = None,
     full_size: bool = True,
+    progress: Callable[[int], object] = lambda count: None,
 ) -> dict[str, Float[Tensor, "n c h w"]]:
     """`count` random images of every domain in [-1, 1], on the CPU; those of a pair are aligned.
 
@@ -74,6 +75,7 @@ def sample(
         start_stage: The stages below reproduce the training image.
         synthesis: Settings of patch synthesis; None: the networks' images are the output.
         full_size: Whether synthesis enlarges images to the size of the exemplar's detail.
+        progress: Called with the number of images that are complete since the last call; in all `count` of each domain.
 
     Raises:
         UserError: for a count below 1, a size below the coarsest stage's, or a start stage that does not exist.
@@ -89,22 +91,33 @@ def sample(
     sizes = {domain: sizes_for(method, domain, size, growth) for domain in method.domains}
     # The networks' images.
     streams = [RandomStream.for_sample(seed, index, engine.device) for index in range(count)]
+    progress_of_networks: Callable[[int], object] = (lambda count: None) if synthesizers else progress
     with engine.autocast():
         if isinstance(method, SingleMethod):
-            images = {"a": _sample_batches(method, sizes["a"], streams, start_stage)}
+            images = {"a": _sample_batches(method, sizes["a"], streams, start_stage, progress_of_networks)}
         else:
-            pairs = [method.sample(sizes, rng) for rng in streams]
+            pairs = []
+            for rng in streams:
+                pairs.append(method.sample(sizes, rng))
+                progress_of_networks(len(method.domains))
             images = {domain: [pair[domain] for pair in pairs] for domain in method.domains}
     # Patch synthesis. Images of a pair are aligned: both get the first domain's size.
     for domain, synthesizer in synthesizers.items():
         output_size = size or synthesizers[method.domains[0]].target_size(growth)
-        results = (synthesizer.synthesize(image.float().clamp(-1, 1), output_size).image for image in images[domain])
+        results = []
+        for image in images[domain]:
+            results.append(synthesizer.synthesize(image.float().clamp(-1, 1), output_size).image)
+            progress(1)
         images[domain] = [resize_image(image, output_size) for image in results]
     return {domain: torch.cat([output_image(image) for image in each]) for domain, each in images.items()}
 
 
 def _sample_batches(
-    method: SingleMethod, sizes: Sequence[Size], streams: Sequence[RandomStream], start_stage: int
+    method: SingleMethod,
+    sizes: Sequence[Size],
+    streams: Sequence[RandomStream],
+    start_stage: int,
+    progress: Callable[[int], object],
 ) -> list[Tensor]:
     """Random images (1, c, h, w), one of each stream, computed in batches."""
     fixed = method.reconstruction_maps(sizes) if start_stage else []
@@ -117,6 +130,7 @@ def _sample_batches(
         maps = random[0] if len(random) == 1 else [torch.cat(stage) for stage in zip(*random, strict=True)]
         below = [noise.expand(len(random), -1, -1, -1) for noise in fixed[:start_stage]]
         images += method.render([*below, *maps[start_stage:]], sizes).split(1)  # type: ignore[no-untyped-call]
+        progress(len(random))
     return images
 
 

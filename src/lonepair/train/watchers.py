@@ -63,14 +63,16 @@ class ProgressBar(Watcher):
 class TimeEstimate(Watcher):
     """Logs once how long the training takes, as soon as a few steps are measured."""
 
-    STEPS = 10
-    """Measured steps before the estimate; the first steps also prepare kernels and memory."""
-    SECONDS = 2.0
-    """Measured time before the estimate."""
     SHORTEST = 10.0
     """A training that ends within this many seconds needs no estimate."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int = 10, seconds: float = 2.0) -> None:
+        """
+        Args:
+            steps: Measured steps before the estimate; the first ones also prepare kernels and memory.
+            seconds: Measured time before the estimate.
+        """
+        self._least = steps, seconds
         self._started: float | None = None
         self._steps = 0
         self._is_done = False
@@ -81,7 +83,8 @@ class TimeEstimate(Watcher):
         self._steps += 1
         if self._started is None:
             self._started = time.monotonic()
-        if self._steps >= self.STEPS and time.monotonic() - self._started >= self.SECONDS:
+        steps, seconds = self._least
+        if self._steps >= steps and time.monotonic() - self._started >= seconds:
             self._is_done = True
             if report.eta_seconds >= self.SHORTEST:
                 end = time.strftime("%H:%M", time.localtime(time.time() + report.eta_seconds))

@@ -1,0 +1,95 @@
+"""`lonepair translate SOURCE TARGET --preview`: a first picture within seconds, without a training or a run."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lonepair.commands.outputs import input_name, output_path, write_result
+from lonepair.errors import UserError
+
+METHOD = "closed-form"
+"""Method of the preview; its preset `preview` is made for it."""
+MAX_SIDE = 220
+"""Longest side of the picture, in pixels, if no size is asked for."""
+FLAGS = frozenset(
+    {"--preview", "--reverse", "--size", "--seed", "--device", "--dtype", "--threads", "-o", "--out", "--overwrite"}
+)
+"""Flags that have an effect on a preview."""
+
+logger = logging.getLogger("lonepair")
+
+
+def check_preview_flags(arguments: list[str]) -> None:
+    """Refuse flags that have no effect on a preview.
+
+    Raises:
+        UserError: names the first of them.
+    """
+    for word in arguments:
+        flag = word.partition("=")[0]
+        if flag.startswith("--") and flag not in FLAGS:
+            raise UserError(
+                f"{flag} has no effect on a preview, which trains nothing: leave it out, or leave out --preview"
+            )
+
+
+def run_preview(source_path: Path, target_path: Path, values: Any) -> int:
+    """Write a picture of the source in the style of the target; of a clip, its first frame.
+
+    Args:
+        source_path: An image or a clip.
+        target_path: An image.
+        values: The filled form of `translate`.
+
+    Raises:
+        UserError: for inputs that cannot be read, and a file that cannot be written.
+    """
+    from lonepair.api.fit import fit_pair
+    from lonepair.commands.forms import parse_size
+    from lonepair.media.image import WRITABLE
+    from lonepair.media.sizes import fit_inside
+    from lonepair.media.source import open_source
+
+    # Inputs and output, before any work.
+    start, options, reverse = time.monotonic(), values.options, values.translation.reverse
+    paths = [source_path, target_path]
+    sources = [open_source(path) for path in paths]
+    translated = sources[1 if reverse else 0]
+    size = parse_size(values.translation.size, translated.size)
+    if not values.translation.size:
+        size = fit_inside(size, MAX_SIDE)
+    names = [input_name(path) for path in (reversed(paths) if reverse else paths)]
+    out = output_path(values.output.out, f"{names[0]}-as-{names[1]}-preview.png", WRITABLE, values.output.overwrite)
+
+    # The picture.
+    frames = [next(source.frames()).image for source in sources]
+    settings = {"seed": options.seed, "device": options.device, "dtype": options.dtype, "threads": options.threads}
+    with _only_warnings():
+        model = fit_pair(*frames, method=METHOD, preset="preview", **settings)
+        translation = model.translate(frames[1 if reverse else 0], reverse=reverse, size=size, seed=options.seed)
+        written = write_result(out, values.output.overwrite, lambda path: translation.save(path))
+    print(*written, sep="\n")
+
+    # What it is, and what to do next.
+    of_clip = f" of the first frame of {translated.name}" if translated.is_clip else ""
+    logger.info("wrote a preview%s in %.1f s: nothing was trained", of_clip, time.monotonic() - start)
+    command = ["lonepair", "translate", str(source_path), str(target_path), *(["--reverse"] if reverse else [])]
+    logger.info("the full translation, which trains for minutes: %s", shlex.join(command))
+    return 0
+
+
+@contextlib.contextmanager
+def _only_warnings() -> Iterator[None]:
+    """Within the block the package's messages about sizes and stages are not shown."""
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
