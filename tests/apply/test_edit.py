@@ -12,6 +12,7 @@ from torch import Tensor
 from conftest import picture
 from lonepair.errors import UserError
 from lonepair.render.masks import read_mask, soften
+from lonepair.render.still import advise_preset
 from tiny_models import OTHER, SIZE, methods_that, model_of
 
 
@@ -107,3 +108,31 @@ def test_invalid_settings_are_refused(name: str, settings: dict[str, Any]) -> No
 def test_a_clip_is_refused() -> None:
     with pytest.raises(UserError, match="is a clip"):
         model_of("singan").edit(torch.cat([picture(*SIZE)] * 2), torch.ones(1, 1, *SIZE))
+
+
+@pytest.mark.parametrize(
+    ("use", "preset"), [("edit", "editing"), ("harmonize", "harmonization"), ("superresolve", "superresolution")]
+)
+def test_advice_names_the_preset_that_is_made_for_the_use(
+    use: str, preset: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    singan, consingan = model_of("singan"), model_of("consingan")
+    has_preset, has_none = (singan, consingan) if use == "superresolve" else (consingan, singan)
+    advise_preset(use, has_none)
+    assert not caplog.messages
+    advise_preset(use, has_preset)
+    (message,) = caplog.messages
+    command = f"lonepair train IMAGE --method {has_preset.method.name} --preset {preset}"
+    assert message == f"{use}: this model has the preset standard; preset {preset} is made for it: {command}"
+
+
+def test_a_model_of_the_preset_gets_no_advice(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_of("consingan")
+    config = type(model.method.config).from_preset("editing", steps=3)
+    monkeypatch.setattr(model.method, "config", config)
+    advise_preset("edit", model)
+    assert not caplog.messages
+    advise_preset("harmonize", model)
+    assert len(caplog.messages) == 1

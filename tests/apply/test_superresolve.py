@@ -11,6 +11,7 @@ from torch import Tensor
 
 from conftest import picture
 from lonepair.errors import UserError
+from lonepair.render.sampling import reconstruction
 from tiny_models import OTHER, methods_that, model_of
 
 
@@ -70,3 +71,13 @@ def test_superresolve_applies_the_last_stage_k_times(monkeypatch: pytest.MonkeyP
     model.superresolve(4, picture(20, 20))
     assert len(sizes) == expected
     assert sizes == [(round(20 * 4 ** (k / expected)),) * 2 for k in range(1, expected + 1)]
+
+
+@methods_that("superresolve")
+def test_an_image_unlike_the_training_image_gives_a_warning(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    model = model_of(name)
+    model.superresolve(1.2, reconstruction(model.method, model.engine))
+    assert "unlike" not in caplog.text  # too small to tell
+    model.superresolve(1.2, torch.sin(torch.arange(80) / 2).expand(1, 3, 40, 80))
+    assert "its patches are" in caplog.text
+    assert "times as far from that image's as from one another (at most 2 is usual)" in caplog.text

@@ -313,13 +313,14 @@ class UseMethods(ABC):
         return self.apply(SampleStageSheet(count=count, seed=seed, size=size))
 
     def superresolve(self, factor: float = 4.0, image: object | None = None, *, seed: int = 0) -> Picture:
-        """Enlarge an image and add the detail that the model has learned.
+        """Enlarge an image and add the detail that the model has learned; the result has its size times the factor.
 
         Args:
             factor: Enlargement of each side, above 1. The result has at most 67 megapixels. A larger value takes more
                 steps, each of which adds detail.
-            image: The image to enlarge. If omitted, the model's reconstruction of its training image. A path, PIL
-                image, array, or tensor (1, c, h, w) in [-1, 1].
+            image: The image to enlarge, of any size: the training image in full resolution, or one like it; one that is
+                unlike it gives a warning. If omitted, the model's reconstruction of its training image at training
+                size. A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].
             seed: Random seed of the noise, 0 to 4294967295.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from lonepair.metrics import unlikeness
     from lonepair.ops import color, noise, resize
     from lonepair.render import results, sampling, still
     from lonepair.render.results import Picture
 else:
     torch = lazy("torch")
+    unlikeness = lazy("lonepair.metrics.unlikeness")
     color = lazy("lonepair.ops.color")
     noise = lazy("lonepair.ops.noise")
     resize = lazy("lonepair.ops.resize")
@@ -27,15 +30,19 @@ else:
     sampling = lazy("lonepair.render.sampling")
     still = lazy("lonepair.render.still")
 
+logger = logging.getLogger("lonepair")
+
 MAX_PIXELS = 8192 * 8192
 """Largest number of pixels of the result, so that a mistyped factor does not exhaust the memory."""
+MAX_UNLIKENESS = 2.0
+"""Largest `metrics.unlikeness` of an image and the training image without a warning."""
 DEFAULT_RATIO = 1.26
 """Enlargement of a step where the model has one stage: SinGAN's ratio for super-resolution, 1 / 0.794."""
 
 
 @dataclass(frozen=True)
 class Superresolve(Use["Picture"]):
-    """Enlarge an image and add the detail that the model has learned."""
+    """Enlarge an image and add the detail that the model has learned; the result has its size times the factor."""
 
     name = "superresolve"
     summary = "enlarge an image and add learned detail"
@@ -44,7 +51,8 @@ class Superresolve(Use["Picture"]):
     """Enlargement of each side, above 1. The result has at most 67 megapixels. A larger value takes more steps, each of
     which adds detail."""
     image: ImageInput | None = None
-    """The image to enlarge. If omitted, the model's reconstruction of its training image."""
+    """The image to enlarge, of any size: the training image in full resolution, or one like it; one that is unlike it
+    gives a warning. If omitted, the model's reconstruction of its training image at training size."""
     _: KW_ONLY
     seed: int = 0
     """Random seed of the noise, 0 to 4294967295."""
@@ -55,9 +63,23 @@ class Superresolve(Use["Picture"]):
 
     def run(self, model: TrainedModel) -> Picture:
         still.advise_preset(self.name, model)
-        is_own = self.image is None
-        image = sampling.reconstruction(model.method, model.engine) if is_own else read_still(self.image)
+        training = sampling.reconstruction(model.method, model.engine)
+        image = training if self.image is None else read_still(self.image)
+        if self.image is not None:
+            warn_of_other_texture(image, training)
         return results.Picture(enlarge(model, image, self.factor, self.seed), self.metadata(model))
+
+
+def warn_of_other_texture(image: Tensor, training: Tensor) -> None:
+    """Log one line if the patches of `image` are far from those of the `training` image (`metrics.unlikeness`)."""
+    ratio = unlikeness.unlikeness(image, training)
+    if ratio is not None and ratio > MAX_UNLIKENESS:
+        logger.warning(
+            "superresolve: the image is unlike the training image: its patches are %.1f times as far from that image's "
+            "as from one another (at most %g is usual); the detail that is added is the training image's",
+            ratio,
+            MAX_UNLIKENESS,
+        )
 
 
 def enlarge(model: TrainedModel, image: Tensor, factor: float, seed: int) -> Tensor:
