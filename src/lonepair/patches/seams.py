@@ -47,7 +47,7 @@ class SeamFinder:
         """
         self._masks = masks
         self._moves_seams = moves_seams
-        self._initial: Tensor | None = None
+        self._scale: tuple[Tensor, Tensor] | None = None
         self._shares: Tensor | None = None
 
     def shares(self, size: tuple[int, int]) -> Float[Tensor, "1 k h2 w2"]:
@@ -63,13 +63,12 @@ class SeamFinder:
         channels = common_channels(*(image.shape[1] for image in images))
         wide = [match_channels(image, channels) for image in images]
         # At each scale the seam starts from where the scale before has left it.
-        if self._initial is None or tuple(self._initial.shape[-2:]) != size:
-            band = NEXT_BAND if self._initial is not None else max(NEXT_BAND, round(FIRST_BAND * max(size)))
-            self._initial, self._is_fixed = self.shares(size), None
-            self._is_fixed = _far_from_seams(self._initial, band)
-        shares = self._initial
-        if self._moves_seams:
-            shares = _sharpen(_cut(wide, self._initial, self._is_fixed))
+        if self._scale is None or tuple(self._scale[0].shape[-2:]) != size:
+            band = max(NEXT_BAND, round(FIRST_BAND * max(size))) if self._scale is None else NEXT_BAND
+            initial = self.shares(size)
+            self._scale = initial, _far_from_seams(initial, band)
+        initial, is_fixed = self._scale
+        shares = _sharpen(_cut(wide, initial, is_fixed)) if self._moves_seams else initial
         self._shares = shares
         blend = blend_styles(wide, shares)
         return [match_channels(blend, image.shape[1]) for image in images]
