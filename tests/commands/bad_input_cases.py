@@ -103,6 +103,20 @@ CASES = [
     Case("a word where a number belongs", f"{AB} --steps many", "--steps is many: give a whole number"),
     Case("a number that is not a number", f"{AB} --lr nan", "--lr is nan"),
     Case("number out of range", f"{AB} --stages 13", "--stages is 13: choose 2 to 12"),
+    Case("structure beyond 1, before a training", f"{AB} --structure 7", "--structure is 7.0: choose 0 to 1"),
+    Case(
+        "mask that marks nothing, before a training", f"{AB} --mask m.png", "--mask is m.png, which marks", black_mask
+    ),
+    Case("missing mask of a training", f"{AB} --mask no.png", "no.png: no such file"),
+    Case(
+        "a clip as the mask of an image", f"{AB} --mask clip.mp4", "--mask is clip.mp4, a clip, and a.png is an image"
+    ),
+    Case(
+        "masks of fewer frames than the clip",
+        "lonepair translate clip.mp4 model.safetensors --mask frames",
+        "--mask is frames with 2 frames, clip.mp4 has 3",
+        frames_folder((20, 24), (20, 24)),
+    ),
     Case("start stage beyond the planned stages", f"{AB} --start-stage 2", "--start-stage is 2"),
     Case("negative time limit", f"{AB} --max-minutes -1", "--max-minutes is -1.0: choose 0 or more"),
     Case("negative seed", f"{AB} --seed -1", "--seed is -1"),

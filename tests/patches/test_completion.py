@@ -11,7 +11,7 @@ from lonepair.patches.completion import PartialImage, complete
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.sites import Sites
 
-CONFIG = SynthesisConfig()
+CONFIG = SynthesisConfig(patch_stride=2, propagation_distance=4, max_scale_ratio=1.4)
 
 
 def periodic(h: int, w: int, period: int = 8) -> Tensor:

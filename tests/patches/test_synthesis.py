@@ -6,8 +6,9 @@ from torch import Tensor
 
 from conftest import picture
 from lonepair.metrics import copying, look_distance, structure
-from lonepair.ops.resize import resize
+from lonepair.ops.resize import resize, resize_image
 from lonepair.patches.config import SynthesisConfig
+from lonepair.patches.guide import Guide, source_transfer
 from lonepair.patches.synthesis import Synthesizer
 
 
@@ -49,3 +50,22 @@ def test_larger_layout_restoration_keeps_more_of_the_layout() -> None:
         image = Synthesizer(target, [0.5, 0.7, 1.0], config).synthesize(prediction).image
         distances.append(float((resize(image, (12, 10)) - resize(prediction, (12, 10))).square().mean()))
     assert distances[0] > distances[1] > distances[2]
+
+
+def test_structure_brings_the_fine_edges_of_the_source_into_the_image() -> None:
+    source = torch.full((1, 3, 96, 96), -0.4)
+    source[..., 30:66, 44:50] = source[..., 45:51, 24:72] = 0.5  # a cross whose lines are finer than the layout
+    small = resize_image(source, (24, 24))
+    prediction = resize_image(small, (6, 6))
+    prediction = resize_image(prediction, (24, 24))
+    target = (0.4 * torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(1))).clamp(-1, 1)
+    synthesizer = Synthesizer(resize_image(target, (24, 24)), [1.0], SynthesisConfig(layout_scale=1.0), target)
+    line = (source > 0).float().mean(1, keepdim=True)
+    contrasts = []
+    for structure_dial in (0.0, 0.5, 1.0):
+        transfer = source_transfer(small, prediction, target)
+        guide = Guide.fit(small, prediction, source, transfer, structure_dial, synthesizer.config)
+        image = synthesizer.synthesize(prediction, (96, 96), guide, 1.0).image.mean(1, keepdim=True)
+        contrasts.append(float((image * line).sum() / line.sum() - (image * (1 - line)).sum() / (1 - line).sum()))
+    assert contrasts[0] < contrasts[1] < contrasts[2]
+    assert contrasts[2] > 0.05

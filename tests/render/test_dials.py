@@ -12,7 +12,6 @@ from torch import Tensor
 from conftest import picture
 from lonepair.apply.translate import Translate
 from lonepair.errors import UserError
-from lonepair.metrics import structure
 from lonepair.ops.resize import resize_image
 from lonepair.patches.dials import Dials
 from tiny_models import SIZE, methods_that, model_of
@@ -39,12 +38,6 @@ def test_strength_brings_the_output_to_the_source_step_by_step() -> None:
     distances = [float((translated(strength=s) - source).abs().mean()) for s in (1.0, 0.5, 0.25, 0.0)]
     assert distances == sorted(distances, reverse=True)
     assert distances[0] > 2 * distances[2]
-
-
-def test_structure_follows_the_source() -> None:
-    source = picture(*SIZE, seed=3)
-    values = [structure(translated(structure=s), source) for s in (0.0, 1.0)]
-    assert values[0] < values[1]
 
 
 def test_colour_0_has_the_colors_of_the_source() -> None:

@@ -22,6 +22,7 @@ PYTHON_TYPES = {
     "ImageInput": "object",
     "ImageOption": "object",
     "MaskInput": "object",
+    "MaskOption": "object",
     "SourceInput": "object",
     "SizeInput": "tuple[int, int]",
     "SynthesisInput": "SynthesisConfig | Mapping[str, Any]",
@@ -31,6 +32,7 @@ TYPE_DOCS = {
     "ImageInput": "A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].",
     "ImageOption": "A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].",
     "MaskInput": "A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].",
+    "MaskOption": "A path, folder of masks, PIL image, array, or tensor (n, c, h, w) in [-1, 1].",
     "SourceInput": "A path, folder of frames, PIL image, array, or tensor (n, c, h, w) in [-1, 1].",
     "SynthesisInput": "A `SynthesisConfig`, or a mapping of the fields to change.",
 }

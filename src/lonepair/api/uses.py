@@ -364,6 +364,7 @@ class UseMethods(ABC):
         colour: float = 1.0,
         tone: Literal["auto", "keep", "swap"] = "auto",
         strength: float = 1.0,
+        mask: object | None = None,
         size: tuple[int, int] | None = None,
         start_stage: int | None = None,
         synthesize: bool = True,
@@ -385,6 +386,9 @@ class UseMethods(ABC):
             tone: keep: light areas of the source stay light; swap: they become dark; auto: as the model learned it.
             strength: From the source itself, 0, to the translation, 1. From 1 down to 0.5, `structure` rises to 1 and
                 `colour` falls to 0; from 0.5 to 0 the result fades into the source.
+            mask: Where the translation shows: white (or opaque) pixels are translated, black ones keep the source, and
+                grey ones blend both. Any size. For a clip also a video or a folder with one mask for each frame. A
+                path, folder of masks, PIL image, array, or tensor (n, c, h, w) in [-1, 1].
             size: Size of the output, (h, w) in pixels. A size of another aspect stretches the image. If omitted, the
                 source's own.
             start_stage: Stage at which each frame enters, from 0 (coarsest); -1 is the last. 0 changes large shapes, a
@@ -407,6 +411,7 @@ class UseMethods(ABC):
                 colour=colour,
                 tone=tone,
                 strength=strength,
+                mask=mask,
                 size=size,
                 start_stage=start_stage,
                 synthesize=synthesize,

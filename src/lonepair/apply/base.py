@@ -71,6 +71,8 @@ ImageOption = Annotated[object, MediaInput("FILE", is_positional=False)]
 """A still that the command line takes behind a flag."""
 MaskInput = Annotated[object, MediaInput("MASK")]
 """A mask: path, PIL image, array or tensor."""
+MaskOption = Annotated[object, MediaInput("FILE|FOLDER", is_positional=False)]
+"""The mask of a still, or those of a clip's frames, that the command line takes behind a flag."""
 SourceInput = Annotated[object, MediaInput("SOURCE")]
 """A still or a clip: path, folder of frames, PIL image, array or tensor (n, c, h, w) in [-1, 1]."""
 SizeInput = Annotated[tuple[int, int], SizeText()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lonepair.apply.base import SizeInput, SourceInput, SynthesisInput, Use, number_problems
+from lonepair.apply.base import MaskOption, SizeInput, SourceInput, SynthesisInput, Use, number_problems
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.patches.dials import (
@@ -18,10 +18,13 @@ from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
     from lonepair.media import sheet, sizes, source
-    from lonepair.render import results, synthesizers, translation
+    from lonepair.media.source import Source
+    from lonepair.render import frame_masks, results, synthesizers, translation
+    from lonepair.render.frame_masks import FrameMasks
     from lonepair.render.results import Picture
     from lonepair.render.translation import Translation
 else:
+    frame_masks = lazy("lonepair.render.frame_masks")
     results = lazy("lonepair.render.results")
     sheet = lazy("lonepair.media.sheet")
     sizes = lazy("lonepair.media.sizes")
@@ -56,6 +59,9 @@ class Translate(Use["Translation"]):
     strength: float = 1.0
     """From the source itself, 0, to the translation, 1. From 1 down to 0.5, `structure` rises to 1 and `colour` falls
     to 0; from 0.5 to 0 the result fades into the source."""
+    mask: MaskOption | None = None
+    """Where the translation shows: white (or opaque) pixels are translated, black ones keep the source, and grey ones
+    blend both. Any size. For a clip also a video or a folder with one mask for each frame."""
     size: SizeInput | None = None
     """Size of the output in pixels. A size of another aspect stretches the image. If omitted, the source's own."""
     start_stage: int | None = None
@@ -89,6 +95,14 @@ class Translate(Use["Translation"]):
             return [f"size is {w}x{h} (width x height): both sides need at least 1 pixel"]
         return []
 
+    def open_masks(self, opened: Source) -> FrameMasks | None:
+        """The masks for the opened source; None without `mask`.
+
+        Raises:
+            UserError: They cannot be read, or do not fit the source.
+        """
+        return None if self.mask is None else frame_masks.FrameMasks.of(self.mask, opened)
+
     def run(self, model: TrainedModel) -> Translation:
         method = model.method
         opened = source.open_source(self.source)
@@ -111,6 +125,7 @@ class Translate(Use["Translation"]):
             synthesis,
             self.seed,
             self.dials,
+            self.open_masks(opened),
             self.metadata(
                 model,
                 direction=direction,

@@ -194,7 +194,7 @@ def _inputs(values: Any) -> list[Path]:
         inputs += map(Path, matches or [path])
     if len(inputs) < 2:
         missing = "TARGET|MODEL" if inputs else "SOURCE and TARGET|MODEL"
-        raise UserError(f"missing: {missing}; `lonepair translate --help` lists all flags")
+        raise UserError(f"missing: {missing}; `lonepair translate --help` shows examples")
     return inputs
 
 
@@ -211,6 +211,7 @@ def _with_model(path: Path, model_path: Path, values: Any) -> int:
         print_inputs([source])
         print(f"uses    {model_path}\nwrites  {out}\nwrites  {sheet_path(out)}")
         return 0
+    check_dials(values, source)
     start = time.monotonic()
     model = Compute(options.device, options.dtype, options.threads).load(model_path)
     paths = _write(model, source, values, out, options.seed, reverse)
@@ -229,6 +230,7 @@ def _with_target(source_path: Path, target_path: Path, values: Any) -> int:
     stem = "-as-".join(reversed(names) if reverse else names)
     out = check_files(values.output, values.translation.size, translated, stem)
     check_synthesis(values)
+    check_dials(values, translated)
     inputs = {"a": source_path, "b": target_path}
     job = prepare_job(values, {"a": source, "b": target})
     run = complete_run(values, job, inputs)
@@ -245,6 +247,16 @@ def _with_target(source_path: Path, target_path: Path, values: Any) -> int:
     advice = proposals(path, trained.folder, direction, other)
     print_summary(paths, time.monotonic() - start, trained.seconds, advice)
     return 0
+
+
+def check_dials(values: Any, source: Source) -> None:
+    """Check the settings of the translation and its mask before the training rather than after it.
+
+    Raises:
+        UserError: A value is wrong, or the mask cannot be read or does not fit the source.
+    """
+    use: Any = filled_use(Translate, values.translation, source.size, source=source)
+    use.open_masks(source)
 
 
 def check_synthesis(values: Any) -> None:

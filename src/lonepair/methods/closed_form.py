@@ -1,5 +1,7 @@
-"""`closed-form`: Haojun Qiu, Kiriakos N. Kutulakos, David B. Lindell, "Efficient and Training-Free Single-Image
-Diffusion Models", CVPR 2026: diffusion with the optimal denoiser of an image's patches. Nothing is trained.
+"""`closed-form`: diffusion with the optimal denoiser of an image's patches; nothing is trained.
+
+Haojun Qiu, Kiriakos N. Kutulakos, David B. Lindell, "Efficient and Training-Free Single-Image Diffusion Models", CVPR
+2026.
 
 As published:
 - The denoiser of a noisy patch x = alpha y + sigma n is the mean of the target's patches y, with weights

@@ -131,14 +131,14 @@ class SynthesisConfig:
     than the image. A larger value starts at a finer scale: smaller objects of the target."""
     patch_size: int = 7
     """Side of the patches in pixels, an odd number from 3 to 31. A larger value copies larger structures."""
-    patch_stride: int = 2
+    patch_stride: int = 3
     """Distance in pixels between patches, 1 to `patch_size`. A smaller value averages more patches at each pixel:
     slower and softer."""
     rounds: int = 4
     """Rounds of search and blending at every scale of the model, 1 or more. More rounds are sharper and slower."""
     upscaling_rounds: int = 2
     """`rounds` at every scale above the model's own, 1 or more, where large shapes no longer change."""
-    max_scale_ratio: float = 1.4
+    max_scale_ratio: float = 1.6
     """Largest ratio of two successive scales above the model's own, 1.05 to 4. A larger value takes fewer scales:
     faster and rougher."""
     blend_sigma: float = 1.0
@@ -155,7 +155,7 @@ class SynthesisConfig:
     completeness_samples: int = 512
     """Number of the image's patches, 1 or more, from which the completeness term estimates which patches of the target
     are in use. A larger value is more exact and slower."""
-    propagation_distance: int = 4
+    propagation_distance: int = 1
     """Largest distance, in patches, 1 or more, from which a patch takes over its neighbor's match; it is halved
     down to 1. A larger value finds good matches sooner and is slower."""
     search_components: int = 32

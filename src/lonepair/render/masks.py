@@ -33,19 +33,33 @@ def read_mask(value: object, size: tuple[int, int], name: str = "the mask") -> F
         UserError: for a value that is not an image, and for a mask that marks no pixel.
     """
     image = read_image(value) if isinstance(value, str | Path) else as_image(value)
-    if image.shape[1] == 4 and float(image[:, 3].min()) < 1:
-        logger.info("%s has transparent parts: its opaque pixels are taken as marked", name)
-        gray = image[:, 3:]
-    else:
-        gray = match_channels(image[:, :3] if image.shape[1] == 4 else image, 1)
-    mask = (gray + 1) / 2
-    if tuple(mask.shape[-2:]) != tuple(size):
-        logger.info("%s has %dx%d pixels and is resized to %dx%d", name, *reversed(mask.shape[-2:]), *reversed(size))
-        mask = (resize_image(2 * mask - 1, size) + 1) / 2
-    mask = (mask > 0.5).float()
+    log_reading(image, size, name)
+    mask = (mask_weights(image, size) > 0.5).float()
     if not bool(mask.any()):
         raise UserError(f"{name} marks no pixel: make the marked pixels white (or opaque)")
     return mask
+
+
+def has_transparency(image: Float[Tensor, "1 c h w"]) -> bool:
+    """Whether `image` has an alpha channel that is not opaque everywhere."""
+    return image.shape[1] == 4 and float(image[:, 3].min()) < 1
+
+
+def mask_weights(image: Float[Tensor, "1 c h w"], size: tuple[int, int]) -> Float[Tensor, "1 1 h2 w2"]:
+    """The mask that `image` is, 0 (black) to 1 (white), at (h, w) `size`; of a transparent image its alpha."""
+    if has_transparency(image):
+        gray = image[:, 3:]
+    else:
+        gray = match_channels(image[:, :3] if image.shape[1] == 4 else image, 1)
+    return (resize_image(gray, size) + 1) / 2
+
+
+def log_reading(image: Float[Tensor, "1 c h w"], size: tuple[int, int], name: str) -> None:
+    """Say where the mask `image` is taken from its alpha channel or resized to (h, w) `size`."""
+    if has_transparency(image):
+        logger.info("%s has transparent parts: its opaque pixels are taken as marked", name)
+    if tuple(image.shape[-2:]) != tuple(size):
+        logger.info("%s has %dx%d pixels and is resized to %dx%d", name, *reversed(image.shape[-2:]), *reversed(size))
 
 
 def difference_mask(

@@ -15,7 +15,7 @@ from torch import Tensor
 from lonepair.compute.engine import Engine
 from lonepair.media.sizes import working_size
 from lonepair.methods.base import Method
-from lonepair.ops.color import match_channels
+from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
@@ -35,6 +35,8 @@ class FrameSource:
     """At the size and with the channels that the networks take, on the device."""
     image: Float[Tensor, "1 c h2 w2"] | None
     """At the output's size, with the same channels, on the device; None where no dial needs it."""
+    original: Float[Tensor, "1 c3 h2 w2"] | None = None
+    """At the output's size, with the source's own channels, on the device; None where nothing of it shows."""
     mask: Float[Tensor, "1 1 h2 w2"] | None = None
     """Where the translation shows, 0 to 1, at the output's size; None: everywhere."""
 
@@ -106,11 +108,15 @@ class FramePipeline:
         )
         if method.plan.square:
             full = (method.config.size.max_side, method.config.size.max_side)
-        image = match_channels(image, method.plan.channels)
-        network_input = self.engine.to_device(resize_image(image, method.plan.sizes(full)[method.stage]))
-        needs_image = self._needs_guide or self.dials.path.colour < 1 or self.dials.opacity < 1 or mask is not None
-        large = self.engine.to_device(resize_image(image, self.size)) if needs_image else None
-        return FrameSource(network_input, large, None if mask is None else self.engine.to_device(mask))
+        matched = match_channels(image, method.plan.channels)
+        network_input = self.engine.to_device(resize_image(matched, method.plan.sizes(full)[method.stage]))
+        needs_image = self._needs_guide or self.dials.path.colour < 1
+        shows_source = self.dials.opacity < 1 or mask is not None
+        large, original = (
+            self.engine.to_device(resize_image(value, self.size)) if is_needed else None
+            for value, is_needed in ((matched, needs_image), (image, shows_source))
+        )
+        return FrameSource(network_input, large, original, None if mask is None else self.engine.to_device(mask))
 
     @property
     def _needs_guide(self) -> bool:
@@ -241,10 +247,12 @@ class FramePipeline:
         if dials.colour < 1:
             assert source.image is not None
             image = image + (1 - dials.colour) * self._color_difference(image, source)
-        # The source itself, where strength is low and outside the mask.
-        if source.image is not None and (self.dials.opacity < 1 or source.mask is not None):
+        # The source itself with all of its channels, where strength is low and outside the mask.
+        if source.original is not None:
+            channels = common_channels(image.shape[1], source.original.shape[1])
+            image, original = (match_channels(value, channels) for value in (image.clamp(-1, 1), source.original))
             weight = self.dials.opacity * (1.0 if source.mask is None else source.mask)
-            image = source.image + weight * (image.clamp(-1, 1) - source.image)
+            image = original + weight * (image - original)
         return output_image(image)
 
     def _color_difference(self, image: Tensor, source: FrameSource) -> Float[Tensor, "1 c h w"]:

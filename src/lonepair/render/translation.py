@@ -30,6 +30,7 @@ from lonepair.ops.arrays import to_pil
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.dials import Dials
 from lonepair.patches.synthesis import SynthesisState
+from lonepair.render.frame_masks import FrameMasks
 from lonepair.render.pipeline import FramePipeline, FrameSource, Prediction
 from lonepair.render.results import metadata_of, png_bytes
 from lonepair.render.thumbnails import Thumbnails
@@ -90,6 +91,8 @@ class Translation:
     seed: int
     dials: Dials
     """How the source and the target are mixed."""
+    masks: FrameMasks | None
+    """Where the translation shows; None: everywhere."""
     settings: Mapping[str, Any]
     """How the model was trained and used; `save` writes them into each file's metadata."""
     _thumbnails: list[Thumbnails] = field(default_factory=list, repr=False, compare=False)
@@ -112,9 +115,9 @@ class Translation:
     # -- frames ---------------------------------------------------------------------------------------------------
 
     def translate(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
-        """Translate one frame by itself: in [-1, 1] on the CPU, at the output's size."""
+        """Translate one frame by itself, with the first mask: in [-1, 1] on the CPU, at the output's size."""
         pipeline = self._pipeline
-        prediction = pipeline.predict(pipeline.prepare(image), None)
+        prediction = pipeline.predict(pipeline.prepare(image, next(self._masks())), None)
         return pipeline.output(prediction, pipeline.synthesize(prediction, None))
 
     def frames(self, trace: Callable[[FrameTrace], None] | None = None) -> Iterator[Frame]:
@@ -127,8 +130,7 @@ class Translation:
             Each frame with its time in the source, at the output's size.
         """
         thumbnails = Thumbnails()
-        inputs = ((frame, self._prepare(frame)) for frame in self.source.frames())
-        for index, (frame, prediction, state) in enumerate(self._run(inputs)):
+        for index, (frame, prediction, state) in enumerate(self._run(self._inputs())):
             output = self._pipeline.output(prediction, state)
             if trace is not None:
                 trace(_trace(index, frame.time, prediction, state))
@@ -150,8 +152,7 @@ class Translation:
         """
         pipeline = self._pipeline
         first = self._scene_start(index)
-        inputs = ((frame, self._prepare(frame)) for frame in itertools.islice(self.source.frames(), first, index + 1))
-        *_, (frame, prediction, state) = self._run(inputs)
+        *_, (frame, prediction, state) = self._run(self._inputs(first, index + 1))
         if trace is not None:
             trace(_trace(index, frame.time, prediction, state))
         return Frame(frame.time, pipeline.output(prediction, state))
@@ -175,8 +176,15 @@ class Translation:
                 return start
         raise UserError(f"frame is {index}, {self.source.name} has {last + 1} frames: choose 0 to {last}")
 
-    def _prepare(self, frame: Frame) -> FrameSource:
-        return self._pipeline.prepare(frame.image)
+    def _inputs(self, first: int = 0, stop: int | None = None) -> Iterator[tuple[Frame, FrameSource]]:
+        """Frames `first` to `stop` of the source, each as the networks and the output need it."""
+        masks = itertools.islice(self._masks(), first, None)
+        for frame in itertools.islice(self.source.frames(), first, stop):
+            yield frame, self._pipeline.prepare(frame.image, next(masks))
+
+    def _masks(self) -> Iterator[Tensor | None]:
+        """The mask of each frame at the output's size, without end; None where the translation shows everywhere."""
+        return itertools.repeat(None) if self.masks is None else self.masks.frames(self.size)
 
     def _run(
         self, inputs: Iterator[tuple[Frame, FrameSource]]
