@@ -231,7 +231,7 @@ CASES = [
     Case(
         "a pair for a method of one image",
         "lonepair train a.png b.png --method singan",
-        "lonepair, representative, struct",
+        "lonepair, repres",
     ),
     Case("a clip for a method of one image", "lonepair train clip.mp4 --method singan", "learns from one image"),
     Case(
