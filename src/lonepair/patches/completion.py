@@ -138,11 +138,14 @@ def complete(
     """
     factors = _factors(min(*canvas.size, *source.size), config)
     window = 2 * math.ceil(1 / factors[0])
-    canvas, source = canvas.with_texture(window), source.with_texture(window)
+    is_own = source is canvas  # a large image is then resized once
+    canvas = canvas.with_texture(window)
+    source = canvas if is_own else source.with_texture(window)
     scale: _Scale | None = None
     matches = torch.zeros(2, 0, dtype=torch.long)
     for factor in factors:
-        here, there = canvas.resized(_scaled(canvas.size, factor)), source.resized(_scaled(source.size, factor))
+        here = canvas.resized(_scaled(canvas.size, factor))
+        there = here if is_own else source.resized(_scaled(source.size, factor))
         usable = full_patches(there.known, config.patch_size)
         # A small hole begins at the first scale that shows it.
         if bool(here.known.all()) or not bool(usable.any()):
