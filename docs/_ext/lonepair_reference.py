@@ -79,7 +79,7 @@ class Commands(MarkdownDirective):
         commands = importlib.import_module("lonepair.commands").COMMANDS
         text = [fenced(help_text([]))]
         for name in commands:
-            text += [f"## lonepair {name}", fenced(help_text([name, "--help"]))]
+            text += [f"## lonepair {name}", fenced(help_text([name, "--help-all"]))]
         return "\n\n".join(text)
 
 

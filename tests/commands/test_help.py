@@ -63,7 +63,7 @@ def test_help_shows_a_methods_settings_at_the_presets_values(preset: str, capsys
 def test_help_shows_basic_settings_first_and_all_others_as_expert_settings(
     method: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", "--help", "--method", method]) == 0
+    assert main(["train", "--help-all", "--method", method]) == 0
     panels = dict(re.findall(r"^([A-Z][A-Za-z ]+):\n(.*?)(?=\n\n|\Z)", capsys.readouterr().out, re.M | re.S))
     config = methods.get_method(method).config_class
     names = {
@@ -76,8 +76,21 @@ def test_help_shows_basic_settings_first_and_all_others_as_expert_settings(
 
 
 def test_help_of_a_switch_that_may_be_left_to_the_model_shows_its_values(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sample", "--help"]) == 0
+    assert main(["sample", "--help-all"]) == 0
     assert "--synthesis-clip-half-search {True,False}" in capsys.readouterr().out
+
+
+def test_help_leaves_expert_settings_to_help_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["translate", "--help"]) == 0
+    output = capsys.readouterr().out
+    assert "--synthesis-rounds" not in output
+    assert "Expert method settings" not in output
+    count = int(re.search(r"`lonepair translate --help-all` also shows (\d+) expert settings", output)[1])  # type: ignore[index]
+    assert main(["translate", "--help-all"]) == 0
+    output = capsys.readouterr().out
+    expert = output[output.index("Expert method settings:") :]
+    assert len(re.findall(r"^  --", expert, re.M)) == count
+    assert "also shows" not in output
 
 
 def test_help_imports_no_torch() -> None:

@@ -44,6 +44,13 @@ def test_preview_of_the_other_direction_has_the_sources_colors(large: Path) -> N
     assert float(image.mean()) < -0.3
 
 
+def test_dials_act_on_a_preview(large: Path) -> None:
+    for structure in ("0", "1"):
+        words = ["--structure", structure, "-o", f"{structure}.png", "--threads", "1"]
+        assert main(["translate", "a.png", "b.png", "--preview", *words]) == 0
+    assert not torch.equal(read_image("0.png"), read_image("1.png"))
+
+
 def test_preview_of_a_clip_is_its_first_frame(large: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_clip("clip.mp4", [Fraction(index, 25) for index in range(3)])
     assert main(["translate", "clip.mp4", "b.png", "--preview", "--threads", "1"]) == 0

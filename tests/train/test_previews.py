@@ -47,5 +47,5 @@ def test_a_large_source_is_previewed_small(tmp_path: Path, rows: Rows) -> None:
         method.add_stage()
     frames = {"a": picture(300, 440), "b": picture(20, 26)}
     Previews(tmp_path, job.levels(), frames, job.engine, 1e9).stage_finished(method)
-    assert dict(rows[-1])["a as b"].shape[-2:] == (150, 220)
+    assert dict(rows[-1])["a as b"].shape[-2:] == (88, 128)
     assert (tmp_path / "stage-1.png").exists()

@@ -35,8 +35,15 @@ NOTES = {
     SYNTHESIS: "A flag that you omit leaves the model's own value unchanged.",
 }
 """Panel -> the sentence under its title. A form can replace it in `notes`."""
+EXPERT_TITLES = frozenset({EXPERT, SYNTHESIS})
+"""Panels that only --help-all shows."""
+LAST_FLAGS = ("--start-stage", "--synthesize")
+"""Flags that come last in the panel of a translation."""
 FIRST_FLAGS = ("--method", "--preset", "--seed", "--device", "--max-minutes", "--run", "--resume", "--warm-start")
 """Flags that come first in their panels, most used first."""
+
+
+HELP_FLAGS = ("-h", "--help", "--help-all")
 
 
 @dataclass(frozen=True)
@@ -150,8 +157,8 @@ def flag_types(form: type) -> dict[str, Any]:
 # -- help -------------------------------------------------------------------------------------------------------------
 
 
-def help_text(command: str, form: type) -> str:
-    """The answer to `lonepair COMMAND --help`."""
+def help_text(command: str, form: type, shows_all: bool = False) -> str:
+    """The answer to `lonepair COMMAND --help`; with `shows_all`, to `lonepair COMMAND --help-all`."""
     # A flag of two panels is shown in the first one.
     flags = list({flag.name: flag for flag in [*form_flags(form), *getattr(form, "use_flags", ())]}.values())
     inputs = [flag for flag in flags if flag.is_positional]
@@ -171,14 +178,17 @@ def help_text(command: str, form: type) -> str:
     # One panel for each title. Help texts name settings as Python does.
     notes = {**NOTES, **getattr(form, "notes", {})}
     names = {flag.name[2:].replace("-", "_"): flag.name for flag in flags if not flag.is_positional}
+    hidden = [flag for flag in flags if flag.title in EXPERT_TITLES]
     for title in TITLES:
         panel = [flag for flag in flags if flag.title == title and not flag.is_positional]
-        if panel:
+        if panel and (shows_all or title not in EXPERT_TITLES):
             lines.append(f"{title}:")
             lines += _paragraph(notes[title], width, "  ") if title in notes else []
-            for flag in sorted(panel, key=lambda flag: _rank(flag.name)):
+            for flag in sorted(panel, key=_rank):
                 lines += _entry(replace(flag, help=name_known_flags(flag.help, names)), width)
             lines.append("")
+    if hidden and not shows_all:
+        lines.append(f"`lonepair {command} --help-all` also shows {len(hidden)} expert settings.")
     return "\n".join(lines).rstrip()
 
 
@@ -192,8 +202,11 @@ def _examples(examples: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
             yield from (f"  {command}", f"      {text}")
 
 
-def _rank(name: str) -> int:
-    return FIRST_FLAGS.index(name) if name in FIRST_FLAGS else len(FIRST_FLAGS)
+def _rank(flag: Flag) -> int:
+    """Position of a flag in its panel; flags of one rank keep their order."""
+    if flag.name in FIRST_FLAGS:
+        return FIRST_FLAGS.index(flag.name)
+    return len(FIRST_FLAGS) + (flag.title == TRANSLATION and flag.name in LAST_FLAGS)
 
 
 def name_known_flags(text: str, names: Mapping[str, str]) -> str:
@@ -232,7 +245,7 @@ def peek(arguments: Sequence[str], flag: str) -> str | None:
 
 def positionals(arguments: Sequence[str], form: type) -> list[str]:
     """Those of `arguments` that are neither flags of `form` nor their values."""
-    switches = {"-h", "--help"}
+    switches = set(HELP_FLAGS)
     for flag in form_flags(form):
         if flag.is_switch:
             switches |= {flag.name, flag.usage}

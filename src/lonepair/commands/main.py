@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import Any
 
 from lonepair.commands import COMMANDS
-from lonepair.commands.flags import Flag, form_flags, help_text
+from lonepair.commands.flags import HELP_FLAGS, Flag, form_flags, help_text
 from lonepair.commands.forms import PREFIX
 from lonepair.errors import UserError, name_flags
 from lonepair.media.files import error_reason
@@ -98,9 +98,9 @@ def _dispatch(arguments: list[str]) -> int:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UserError(f"{name!r} is not a command; {hint}commands: {', '.join(COMMANDS)}")
     command = COMMANDS[name]
-    form = command.form([word for word in rest if word not in ("-h", "--help")])
-    if any(word in ("-h", "--help") for word in rest):
-        print(help_text(name, form))
+    form = command.form([word for word in rest if word not in HELP_FLAGS])
+    if any(word in HELP_FLAGS for word in rest):
+        print(help_text(name, form, "--help-all" in rest))
         return 0
     try:
         return command.run(parse(form, name, rest))
@@ -124,7 +124,7 @@ def parse(form: type, name: str, arguments: list[str]) -> Any:
             return tyro.cli(form, args=arguments, prog=f"lonepair {name}", config=config)
     except SystemExit:
         line = _one_line(box.getvalue(), arguments, form_flags(form))
-        raise UserError(f"{line}; `lonepair {name} --help` lists all flags") from None
+        raise UserError(f"{line}; `lonepair {name} --help-all` lists all flags") from None
 
 
 def with_flags(message: str, form: type) -> str:
@@ -176,7 +176,7 @@ def _one_line(box: str, arguments: list[str], flags: list[Flag]) -> str:
         missing = [line.split()[0] for line in body[:end] if re.fullmatch(r"--[a-z-]+ \S+|[A-Z|]+", line)]
         return "missing: " + " and ".join(missing)
     if text.startswith("Unrecognized options"):
-        known = ["-o", "-h", "--help"]
+        known = ["-o", *HELP_FLAGS]
         for flag in flags:
             known.append(flag.usage.split()[-2 if flag.metavar else -1] if not flag.is_positional else flag.name)
         unknown = next((a for a in arguments if a.startswith("-") and a.split("=")[0] not in known), None)

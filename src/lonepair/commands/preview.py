@@ -10,17 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lonepair.apply.translate import Translate
+from lonepair.commands.forms import PREFIX, parse_size
 from lonepair.commands.outputs import input_name, output_path, write_result
+from lonepair.commands.use import filled_use, use_fields
 from lonepair.errors import UserError
 
 METHOD = "closed-form"
 """Method of the preview; its preset `preview` is made for it."""
 MAX_SIDE = 220
 """Longest side of the picture, in pixels, if no size is asked for."""
-FLAGS = frozenset(
-    {"--preview", "--reverse", "--size", "--seed", "--device", "--dtype", "--threads", "-o", "--out", "--overwrite"}
-)
-"""Flags that have an effect on a preview."""
+FLAGS = {"--preview", "--out", "--overwrite", "--seed", "--device", "--dtype", "--threads"}
+"""Flags that have an effect on a preview, beside those of the use `Translate`."""
 
 logger = logging.getLogger("lonepair")
 
@@ -31,9 +32,12 @@ def check_preview_flags(arguments: list[str]) -> None:
     Raises:
         UserError: names the first of them.
     """
+    # The method has one stage, and a flag that the full method has, too, sets its training.
+    of_use = {f"--{name.replace('_', '-')}" for name, _, _ in use_fields(Translate, frozenset({"start_stage"}))}
     for word in arguments:
-        flag = word.partition("=")[0]
-        if flag.startswith("--") and flag not in FLAGS:
+        flag = word.partition("=")[0].replace("--no-", "--")
+        is_known = flag in FLAGS | of_use or flag.startswith(f"--{PREFIX.replace('_', '-')}")
+        if flag.startswith("--") and not is_known:
             raise UserError(
                 f"{flag} has no effect on a preview, which trains nothing: leave it out, or leave out --preview"
             )
@@ -51,7 +55,6 @@ def run_preview(source_path: Path, target_path: Path, values: Any) -> int:
         UserError: for inputs that cannot be read, and a file that cannot be written.
     """
     from lonepair.api.fit import fit_pair
-    from lonepair.commands.forms import parse_size
     from lonepair.media.image import WRITABLE
     from lonepair.media.sizes import fit_inside
     from lonepair.media.source import open_source
@@ -61,9 +64,8 @@ def run_preview(source_path: Path, target_path: Path, values: Any) -> int:
     paths = [source_path, target_path]
     sources = [open_source(path) for path in paths]
     translated = sources[1 if reverse else 0]
-    size = parse_size(values.translation.size, translated.size)
-    if not values.translation.size:
-        size = fit_inside(size, MAX_SIDE)
+    text = values.translation.size
+    size = parse_size(text, translated.size) if text else fit_inside(translated.size, MAX_SIDE)
     names = [input_name(path) for path in (reversed(paths) if reverse else paths)]
     out = output_path(values.output.out, f"{names[0]}-as-{names[1]}-preview.png", WRITABLE, values.output.overwrite)
 
@@ -74,7 +76,8 @@ def run_preview(source_path: Path, target_path: Path, values: Any) -> int:
     settings = {"seed": options.seed, "device": options.device, "dtype": options.dtype, "threads": options.threads or 1}
     with _only_warnings():
         model = fit_pair(*frames, method=METHOD, preset="preview", **settings)
-        translation = model.translate(frames[1 if reverse else 0], reverse=reverse, size=size, seed=options.seed)
+        changes: dict[str, Any] = {"source": frames[1 if reverse else 0], "size": size, "seed": options.seed}
+        translation: Any = model.apply(filled_use(Translate, values.translation, size, **changes))
         written = write_result(out, values.output.overwrite, lambda path: translation.save(path))
     print(*written, sep="\n")
 

@@ -194,7 +194,7 @@ def _inputs(values: Any) -> list[Path]:
         inputs += map(Path, matches or [path])
     if len(inputs) < 2:
         missing = "TARGET|MODEL" if inputs else "SOURCE and TARGET|MODEL"
-        raise UserError(f"missing: {missing}; `lonepair translate --help` lists all flags")
+        raise UserError(f"missing: {missing}; `lonepair translate --help` shows examples")
     return inputs
 
 
