@@ -28,8 +28,8 @@ from lonepair.evaluate.measure import translation_metrics
 from lonepair.media.files import atomic_write, check_writable
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
+from lonepair.render.pipeline import DIRECTIONS
 from lonepair.render.synthesizers import synthesizer_for
-from lonepair.render.translation import DIRECTIONS
 
 TRAINED: dict[str, dict[str, float]] = {
     "full": {},

@@ -30,7 +30,7 @@ from lonepair.metrics import copying, look, structure
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.dials import Dials
-from lonepair.render.translation import DIRECTIONS
+from lonepair.render.pipeline import DIRECTIONS
 
 ROWS: dict[str, tuple[Any, ...]] = {
     "structure": (0.0, 0.25, 0.5, 0.75, 1.0),

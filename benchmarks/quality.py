@@ -39,7 +39,7 @@ from lonepair.evaluate.measure import OUTPUT, PUBLISHED, measure_direction
 from lonepair.media.files import atomic_write
 from lonepair.media.image import read_image, write_image
 from lonepair.media.sheet import contact_sheet
-from lonepair.render.translation import DIRECTIONS
+from lonepair.render.pipeline import DIRECTIONS
 
 PAIRS = ("eggs/bowls", "plant/logs", "letter_s/mosaic", "bricks/cracked", "glyph_r/glyph_s")
 METRICS = ("look", "structure", "copying")

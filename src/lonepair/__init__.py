@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lonepair.api.fit import fit, fit_pair
     from lonepair.api.job import Job
     from lonepair.api.model import Model, load
+    from lonepair.api.regions import translate_regions
     from lonepair.methods import get_method
     from lonepair.methods import names as method_names
     from lonepair.patches.config import SynthesisConfig
@@ -43,6 +44,7 @@ __all__ = [
     "get_method",
     "load",
     "method_names",
+    "translate_regions",
 ]
 
 _MODULES = {
@@ -64,6 +66,7 @@ _MODULES = {
     "get_method": "lonepair.methods",
     "load": "lonepair.api.model",
     "method_names": "lonepair.methods",
+    "translate_regions": "lonepair.api.regions",
 }
 """Public name -> its module, which is imported on first use: `lonepair --help` must not wait for torch."""
 _RENAMED = {"method_names": "names"}

@@ -229,7 +229,9 @@ CASES = [
         "methods that accept it: consingan, lonepair-single, singan",
     ),
     Case(
-        "a pair for a method of one image", "lonepair train a.png b.png --method singan", "accept it: lonepair, repres"
+        "a pair for a method of one image",
+        "lonepair train a.png b.png --method singan",
+        "lonepair, repres",
     ),
     Case("a clip for a method of one image", "lonepair train clip.mp4 --method singan", "learns from one image"),
     Case(

@@ -53,7 +53,7 @@ def test_a_dry_run_names_the_run_that_would_be_used(
     output = capsys.readouterr().out
     assert "uses runs/a-to-b, trained on" in output
     assert "writes  b-as-a.png" in output
-    assert "trains" not in output.replace("--retrain trains anew", "")
+    assert "trains" not in output.replace("--retrain trains again", "")
 
 
 def test_the_commands_at_the_end_work_with_spaces_in_paths(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

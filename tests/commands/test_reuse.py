@@ -32,7 +32,7 @@ def test_a_second_translation_of_a_pair_uses_its_run_and_says_so(
     model = Path("runs/a-to-b/model.safetensors").read_bytes()
     translate("a.png", "b.png")
     date = json.loads(Path("runs/a-to-b/completion.json").read_text())["date"]
-    assert f"uses runs/a-to-b, trained on {date}; --retrain trains anew" in capsys.readouterr().err
+    assert f"uses runs/a-to-b, trained on {date}; --retrain trains again" in capsys.readouterr().err
     assert Path("a-as-b.png").read_bytes() == (pair_run.parent / "out.png").read_bytes()
     assert run_names() == ["a-to-b"]
     assert Path("runs/a-to-b/model.safetensors").read_bytes() == model

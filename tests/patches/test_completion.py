@@ -66,8 +66,7 @@ def test_wave_of_another_period_repeats_without_a_seam() -> None:
     known = torch.ones(48, 76, dtype=torch.bool)
     known[:, :18] = known[:, 58:] = False
     tile = complete(PartialImage(wave, known), PartialImage(wave, torch.ones_like(known)), CONFIG, (False, True))
-    assert seam_error(wave, "x") > 50
-    assert seam_error(tile, "x") < 10
+    assert seam_error(tile, "x") < seam_error(wave, "x") / 2
 
 
 def test_completion_begins_at_the_start() -> None:
@@ -77,7 +76,8 @@ def test_completion_begins_at_the_start() -> None:
     start = torch.full((1, 1, 40, 40), 0.5)
     start[..., 20:, :] = -0.5
     known = torch.zeros(40, 40, dtype=torch.bool)
-    result = complete(PartialImage(source, known), PartialImage(source, ~known), CONFIG, start=start)
+    config = CONFIG.with_changes({"completeness": 10.0})  # the source's edge need not appear
+    result = complete(PartialImage(source, known), PartialImage(source, ~known), config, start=start)
     assert result[..., :14, :].mean() > 0.35
     assert result[..., 26:, :].mean() < -0.35
 

@@ -9,7 +9,7 @@ import pytest
 from lonepair.methods.base import Method
 from lonepair.methods.types import Schedule
 from lonepair.train import clock as clock_module
-from lonepair.train.clock import Clock, stage_cost, step_cost
+from lonepair.train.clock import WARM_UP, Clock, stage_cost, step_cost
 from lonepair.train.events import Report
 from lonepair.train.watchers import TimeEstimate
 from tiny_runs import new_job
@@ -107,6 +107,17 @@ def test_eta_scales_measured_steps_by_cost(time: FakeTime) -> None:
     limited.start_stage(0)
     time.now += 6
     assert limited.eta(1) == pytest.approx(44)
+
+
+def test_eta_leaves_out_the_first_steps_of_a_stage(time: FakeTime) -> None:
+    method = method_at()
+    clock = Clock(method, 0.0, math.inf)
+    clock.start_stage(0)
+    later = (stage_cost(method, 1) + stage_cost(method, 2)) / step_cost(method, 0)
+    time.now += 50  # 10 steps of 5 s
+    assert clock.eta(WARM_UP) == pytest.approx(5 * (30 + later))
+    time.now += 4  # 2 steps of 2 s
+    assert clock.eta(12) == pytest.approx(2 * (28 + later))
 
 
 def test_saving_restarts_the_interval(time: FakeTime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,10 @@ def test_failed_save_leaves_the_previous_state(tmp_path: Path, monkeypatch: pyte
         resume(job, tmp_path / "run")
     assert state.read_bytes() == before
     assert [path.name for path in state.parent.iterdir()] == ["state.pt"]
+
+
+def test_runs_that_start_at_the_same_time_get_different_folders(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        runs = list(pool.map(lambda _: RunFolder.create(tmp_path / "runs" / "a"), range(8)))
+    assert len({run.path for run in runs}) == 8
+    assert all((run.path / "state").is_dir() for run in runs)

@@ -25,6 +25,9 @@ else:
 
 logger = logging.getLogger("lonepair")
 
+VISIBLE_SEAM = 1.0
+"""Error of a seam, in gray levels, up to which it is as strong as any other line."""
+
 
 @dataclass(frozen=True)
 class Tile(Use["Picture"]):
@@ -59,5 +62,6 @@ class Tile(Use["Picture"]):
         # The seams, as the file will have them.
         errors = {f"seam_error_{axis}": round(seam.seam_error(tile, axis), 2) for axis in self.axes}
         for axis, error in zip(self.axes, errors.values(), strict=True):
-            logger.info("seam in %s: %+.2f gray levels beyond the contrast between neighboring lines", axis, error)
+            remedy = "" if error <= VISIBLE_SEAM else "; try a larger margin or another seed"
+            logger.info("seam in %s: %+.2f gray levels beyond the contrast of other lines%s", axis, error, remedy)
         return results.Picture(tile, self.metadata(model, **errors))

@@ -19,12 +19,14 @@ from lonepair.render.trained_model import TrainedModel
 if TYPE_CHECKING:
     from lonepair.media import sheet, sizes, source
     from lonepair.media.source import Source
-    from lonepair.render import frame_masks, results, synthesizers, translation
+    from lonepair.render import frame_masks, pipeline, results, synthesizers, translation
     from lonepair.render.frame_masks import FrameMasks
+    from lonepair.render.pipeline import FramePipeline
     from lonepair.render.results import Picture
     from lonepair.render.translation import Translation
 else:
     frame_masks = lazy("lonepair.render.frame_masks")
+    pipeline = lazy("lonepair.render.pipeline")
     results = lazy("lonepair.render.results")
     sheet = lazy("lonepair.media.sheet")
     sizes = lazy("lonepair.media.sizes")
@@ -104,8 +106,19 @@ class Translate(Use["Translation"]):
         return None if self.mask is None else frame_masks.FrameMasks.of(self.mask, opened)
 
     def run(self, model: TrainedModel) -> Translation:
-        method = model.method
         opened = source.open_source(self.source)
+        path = self.pipeline(model, opened)
+        synthesis = None if path.synthesis is None else path.synthesis.to_dict()
+        settings = self.metadata(model, direction=path.label, synthesize=path.synthesizes, synthesis=synthesis)
+        return translation.Translation(path, opened, self.open_masks(opened), settings)
+
+    def pipeline(self, model: TrainedModel, opened: Source) -> FramePipeline:
+        """The path of a frame of the opened source.
+
+        Raises:
+            UserError: for settings that the model does not allow.
+        """
+        method = model.method
         stages = method.stage + 1
         if self.start_stage is not None and not -1 <= self.start_stage < stages:
             raise UserError(
@@ -113,25 +126,16 @@ class Translate(Use["Translation"]):
                 f"{stages - 1}"
             )
         sizes.check_min_side(opened, method.config.size.min_side)
-        direction = translation.DIRECTIONS[1] if self.reverse else translation.DIRECTIONS[0]
-        synthesis = synthesizers.chosen_synthesis(method, self.synthesize, self.synthesis)
-        return translation.Translation(
+        return pipeline.FramePipeline(
             method,
             model.engine,
-            opened,
-            self.size or opened.size,
-            direction,
+            "a" if self.reverse else "b",
             self.start_stage,
-            synthesis,
+            self.size or opened.size,
             self.seed,
+            synthesizers.chosen_synthesis(method, self.synthesize, self.synthesis),
+            opened.is_clip,
             self.dials,
-            self.open_masks(opened),
-            self.metadata(
-                model,
-                direction=direction,
-                synthesize=synthesis is not None,
-                synthesis=None if synthesis is None else synthesis.to_dict(),
-            ),
         )
 
 

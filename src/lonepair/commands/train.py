@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shlex
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
@@ -33,6 +34,12 @@ logger = logging.getLogger("lonepair")
 class Train:
     """Train on one image, or on a source and a target, and save the model."""
 
+    examples: ClassVar[Sequence[tuple[str, str]]] = (
+        ("lonepair train a.jpg b.jpg", "a model of a pair, for translate"),
+        ("lonepair train photo.jpg", "a model of one image, for animate, edit, ..."),
+        ("lonepair train photo.jpg --method singan", "a published method"),
+    )
+
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """An image, a video, or a folder of images or numbered frames."""
     target: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TARGET]")] = None
@@ -45,7 +52,12 @@ class Train:
 
 @dataclass(frozen=True)
 class Generate:
-    """Train on one image, then generate images like it."""
+    """Train on one image, then generate images like it. A complete run on the same image is used again."""
+
+    examples: ClassVar[Sequence[tuple[str, str]]] = (
+        ("lonepair generate photo.jpg", "train, then write photo-samples/"),
+        ("lonepair generate photo.jpg --count 20", "use the same training: photo-samples-2/"),
+    )
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
     """An image; if the method allows it, a folder of images."""
@@ -107,6 +119,8 @@ def run_generate(values: Any) -> int:
     trained = fit(values, job, inputs, run)
     samples = sample_with_bar(trained.model, Sample(values.count, seed=values.options.seed))
     write_samples(samples, values.output, name)
+    words = ["lonepair", "sample", str(trained.folder), "--seed", str(values.options.seed + 1)]
+    logger.info("other images of the same model:\n  %s", shlex.join(words))
     return 0
 
 
@@ -165,7 +179,7 @@ def fit(values: Any, job: Job, inputs: Mapping[str, Path], run: CompleteRun | No
 
     training, options = values.training, values.options
     if run is not None:
-        logger.info("%s; --retrain trains anew", run_text(run))
+        logger.info("%s; --retrain trains again", run_text(run))
         model = load(run.folder.model, options.device, options.dtype, options.threads)
         return Trained(model, run.folder.path, run.is_swapped)
     start = time.monotonic()
@@ -194,7 +208,7 @@ def print_plan(values: Any, job: Job, inputs: Mapping[str, Path], run: CompleteR
 
     print_inputs(job.sources.values())
     if run is not None:
-        print(f"{run_text(run)}; --retrain trains anew")
+        print(f"{run_text(run)}; --retrain trains again")
     else:
         print(f"trains  {job.settings['method']}, preset {job.settings['preset']}, on {job.engine}")
         for domain, full in job.plan.full_sizes.items():

@@ -19,8 +19,8 @@ from lonepair.metrics import copy_map, diversity, look, look_distance, psnr, sif
 from lonepair.metrics.copying import PATCH_SIZE
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
+from lonepair.render.pipeline import DIRECTIONS
 from lonepair.render.sampling import reconstruction
-from lonepair.render.translation import DIRECTIONS
 
 OUTPUT, PUBLISHED = "output", "published"
 """Names of rows and pictures."""

@@ -11,6 +11,8 @@ Published ideas used:
 Decided here:
 - Patches may continue across the image's borders (`Sites`), so that the result repeats without a seam.
 - Where all patches can be compared in the time of a few random tries, they are.
+- A new texture takes rare patches, too: the completeness term of GPNN (Granot et al., CVPR 2022, eq. 2), weakened by
+  the share of known pixels.
 """
 
 from __future__ import annotations
@@ -84,18 +86,21 @@ class PartialImage:
         flattest parts (Newson et al. 2014, sec. 3.3).
 
         Args:
-            window: Side in pixels, odd, of the square over which differences are averaged.
+            window: Approximate side in pixels of the square over which differences are averaged.
         """
         gray, known = self.image.mean(1, keepdim=True), self.known[None, None].to(self.image.dtype)
+        # Means over small cells first: a window of a large image has thousands of pixels.
+        cell = max(1, window // 5)
+        cells = tuple(-(-n // cell) for n in self.size)
         features = []
         for dim in (2, 3):
-            ahead = gray.narrow(dim, 1, gray.shape[dim] - 1), known.narrow(dim, 1, gray.shape[dim] - 1)
-            here = gray.narrow(dim, 0, gray.shape[dim] - 1), known.narrow(dim, 0, gray.shape[dim] - 1)
-            weight = ahead[1] * here[1]
-            both = torch.cat([(ahead[0] - here[0]).abs() * weight, weight], 1)
-            both = F.pad(both, [0, 0, 0, 1] if dim == 2 else [0, 1, 0, 0])
-            means = F.avg_pool2d(both, window, 1, window // 2, count_include_pad=False)
-            features.append(means[:, :1] / means[:, 1:].clamp(min=1e-6))
+            count = gray.shape[dim] - 1
+            weight = known.narrow(dim, 1, count) * known.narrow(dim, 0, count)
+            differences = (gray.narrow(dim, 1, count) - gray.narrow(dim, 0, count)).abs() * weight
+            sums = F.interpolate(torch.cat([differences, weight], 1), cells, mode="area")
+            means = F.avg_pool2d(sums, 5, 1, 2, count_include_pad=False)
+            mean = means[:, :1] / means[:, 1:].clamp(min=1e-6)
+            features.append(F.interpolate(mean, self.size, mode="bilinear", align_corners=False))
         return PartialImage(torch.cat([self.image, *features], 1), self.known)
 
     def filled(self) -> Float[Tensor, "1 c h w"]:
@@ -132,12 +137,15 @@ def complete(
         seed: Random seed of the search.
     """
     factors = _factors(min(*canvas.size, *source.size), config)
-    window = 2 * round(1 / factors[0]) + 1
-    canvas, source = canvas.with_texture(window), source.with_texture(window)
+    window = 2 * math.ceil(1 / factors[0])
+    is_own = source is canvas  # a large image is then resized once
+    canvas = canvas.with_texture(window)
+    source = canvas if is_own else source.with_texture(window)
     scale: _Scale | None = None
     matches = torch.zeros(2, 0, dtype=torch.long)
     for factor in factors:
-        here, there = canvas.resized(_scaled(canvas.size, factor)), source.resized(_scaled(source.size, factor))
+        here = canvas.resized(_scaled(canvas.size, factor))
+        there = here if is_own else source.resized(_scaled(source.size, factor))
         usable = full_patches(there.known, config.patch_size)
         # A small hole begins at the first scale that shows it.
         if bool(here.known.all()) or not bool(usable.any()):
@@ -150,7 +158,7 @@ def complete(
             matches = scale.sites.carry(before.sites, matches, there.size)
             is_searched = usable.numel() <= MAX_SEARCH_PIXELS
             matches = scale.rounds(scale.vote(matches, None), matches, config.rounds if is_searched else 0)
-    return canvas.image[:, :-2] if scale is None else scale.final_image(matches)[:, :-2]
+    return canvas.image[:, :-2] if scale is None else scale.final_image(matches)
 
 
 class _Scale:
@@ -173,6 +181,9 @@ class _Scale:
         depth = _depth(canvas.known, wraps)
         centers = [(p + config.patch_size // 2) % n for p, n in zip(self.sites.positions, canvas.size, strict=True)]
         self._confidence = CONFIDENCE_BASE ** -depth[centers[0], centers[1]]
+        # GPNN's completeness term makes a new texture diverse. Where most patches of the source stay in the canvas they
+        # are in use already: the less is unknown, the weaker the term.
+        self._completeness = config.completeness / float((~canvas.known).float().mean()) ** 4
         self._nearest: NearestPatches | None = None
 
     def _in_units(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -209,7 +220,7 @@ class _Scale:
         for _ in range(count):
             queries = self.search.queries(self._in_units(self.sites.patches(image)))
             if matches is None or len(queries) * self._usable.numel() <= EXACT_SEARCH:
-                matches = rows_and_columns(self.search(queries), self.search.columns)
+                matches = rows_and_columns(self.search(queries, self._completeness), self.search.columns)
             else:
                 matches = self._follow(queries, matches)
             image = self.vote(matches, self.search.distances(queries, flat_index(matches, self.search.columns)))
@@ -229,17 +240,29 @@ class _Scale:
         return torch.where(self._canvas.known, self._canvas.image, votes.clamp(-1, 1))
 
     def final_image(self, matches: Int[Tensor, "2 m"]) -> Float[Tensor, "1 c h w"]:
-        """The canvas with its unknown pixels sharp, and without steps between patches of unlike brightness."""
-        image = self.vote(matches, None, self._config.blend_sigma)
-        beyond = F.pad(self._source, [0, 1, 0, 1], mode="replicate")
+        """The colors of the canvas with its unknown pixels sharp, and no steps between patches of unlike brightness."""
+        known, sigma = self._canvas.known, self._config.blend_sigma
+        source = self._source[:, :-2]
+        votes, _ = self.sites.vote(source, matches, self._confidence, sigma)
+        image = torch.where(known, self._canvas.image[:, :-2], votes)
+        beyond = F.pad(source, [0, 1, 0, 1], mode="replicate")
         gradients = poisson.gradients(beyond)[..., :-1, :-1]
-        wanted, _ = self.sites.vote(gradients, matches, self._confidence, self._config.blend_sigma)
+        wanted, _ = self.sites.vote(gradients, matches, self._confidence, sigma)
         # Steps much above `STEP` are content, such as a horizon that the source has nowhere: they stay.
         own = poisson.gradients(image)
         steps = (wanted - own).view(2, -1, *self._canvas.size)
         strength = steps.norm(dim=1, keepdim=True)
         wanted = own + (steps / (1 + (strength / STEP).square())).view_as(own)
-        image = poisson.solve(image, wanted, self._canvas.known, self.sites.wraps, SCREENING)
+        # Only the unknown pixels and those beside them take part.
+        rows, columns = (_span((~known).any(1 - axis), self.sites.wraps[axis]) for axis in (0, 1))
+        part = poisson.solve(
+            image[..., rows, columns],
+            wanted[..., rows, columns],
+            known[rows, columns],
+            self.sites.wraps,
+            SCREENING,
+        )
+        image[..., rows, columns] = part
         return image.clamp(-1, 1)
 
     def _follow(self, queries: Float[Tensor, "m d"], matches: Int[Tensor, "2 m"]) -> Int[Tensor, "2 m"]:
@@ -290,6 +313,14 @@ def full_patches(known: Bool[Tensor, "h w"], side: int) -> Bool[Tensor, "rows co
     if min(known.shape) < side:
         return known.new_zeros(0, 0)
     return F.max_pool2d((~known).float()[None], side, stride=1)[0] == 0
+
+
+def _span(is_unknown: Bool[Tensor, n], wraps: bool) -> slice:
+    """The lines from one before the first unknown pixel to one after the last; all on an axis that continues."""
+    if wraps:
+        return slice(None)
+    lines = is_unknown.nonzero()[:, 0]
+    return slice(max(0, int(lines[0]) - 1), int(lines[-1]) + 2)
 
 
 def _depth(known: Bool[Tensor, "h w"], wraps: Axes) -> Float[Tensor, "h w"]:

@@ -36,6 +36,7 @@ from lonepair.patches.guide import Guide
 from lonepair.patches.lattice import Lattice
 from lonepair.patches.restoration import Restoration
 from lonepair.patches.search import rows_and_columns
+from lonepair.patches.steps import SharedScales, Steps, run_in_step
 from lonepair.patches.temporal import move_along
 from lonepair.patches.texture import SearchSettings, Texture
 
@@ -121,7 +122,6 @@ class Synthesizer:
 
     # -- images ---------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def synthesize(
         self,
         prediction: Float[Tensor, "1 c h w"],
@@ -129,6 +129,18 @@ class Synthesizer:
         guide: Guide | None = None,
         texture_scale: float | None = None,
     ) -> SynthesisState:
+        """The result of `steps` without changes from outside; arguments as of `steps`."""
+        return run_in_step([self.steps(prediction, size, guide, texture_scale)])[0]
+
+    @torch.no_grad()
+    def steps(
+        self,
+        prediction: Float[Tensor, "1 c h w"],
+        size: tuple[int, int] | None = None,
+        guide: Guide | None = None,
+        texture_scale: float | None = None,
+        shared: SharedScales | None = None,
+    ) -> Steps:
         """Replace the patches of `prediction` by the target's, coarse to fine.
 
         At the coarsest scale each patch is compared with all of the target's; above it, with those that its neighbors
@@ -140,9 +152,14 @@ class Synthesizer:
             guide: Brings in the source's edges; None: the prediction alone.
             texture_scale: Pixels of the image, at `size`, for each pixel of the target. None: the target is as large
                 beside the image as the model learned it.
+            shared: The scales of several syntheses that run in step; it needs a `texture_scale`.
+
+        Yields:
+            The image after each round. The image that is sent takes its place.
         """
         c = self.config
-        scales = self._scales(prediction, size, texture_scale)
+        scales = self._scales(prediction, size, texture_scale, shared)
+        coarse_side = max(prediction.shape[-2:]) if shared is None else shared.coarse_side
         settings = SearchSettings.of_image(c)
         layout_size = self._layout_size(prediction)
         image, similarity, matches, previous = prediction, None, None, None
@@ -161,10 +178,11 @@ class Synthesizer:
                 search = texture.blurred_search(previous[1].image)
                 matches = lattice.enlarge(matches, previous[0], previous[1].shape, texture.shape)
             # Restore what the last round lost, then match and blend.
-            is_coarse = max(image_size) <= max(prediction.shape[-2:])
+            is_coarse = max(image_size) <= coarse_side
             for _ in range(c.rounds if is_coarse or not number else c.upscaling_rounds):
                 image = restoration.restore(image)
                 image, matches = texture.update(image, lattice, search, matches if number else None, settings)
+                image = yield image
                 search = texture.search
             previous = lattice, texture
         assert matches is not None
@@ -196,9 +214,10 @@ class Synthesizer:
         size: tuple[int, int] | None = None,
         guide: Guide | None = None,
         texture_scale: float | None = None,
+        shared: SharedScales | None = None,
     ) -> FrameInputs:
-        """The part of a clip's frame that `next` takes; arguments as of `synthesize`."""
-        scales = self._scales(prediction, size, texture_scale)
+        """The part of a clip's frame that `next` takes; arguments as of `steps`."""
+        scales = self._scales(prediction, size, texture_scale, shared)
         (image_size, target_size), (coarsest_size, coarsest_target) = scales[-1], scales[0]
         coarsest = resize_image(prediction, coarsest_size)
         similarity = self._texture(coarsest_target, cached=True).similarity_map(coarsest)
@@ -208,10 +227,16 @@ class Synthesizer:
         restoration = Restoration.of(start, guided, texture.image, similarity, layout_size, guide, self.config)
         return FrameInputs(start, restoration)
 
-    @torch.no_grad()
     def next(
         self, inputs: FrameInputs, before: SynthesisState, flow: Float[Tensor, "1 2 h w"] | None = None
     ) -> SynthesisState:
+        """The result of `next_steps` without changes from outside; arguments as of `next_steps`."""
+        return run_in_step([self.next_steps(inputs, before, flow)])[0]
+
+    @torch.no_grad()
+    def next_steps(
+        self, inputs: FrameInputs, before: SynthesisState, flow: Float[Tensor, "1 2 h w"] | None = None
+    ) -> Steps:
         """The next frame of a clip, of the size of the frame before, computed at full size alone.
 
         It starts from what synthesis added to the frame before, so that texture does not flicker. That takes a fraction
@@ -221,6 +246,9 @@ class Synthesizer:
             flow: (dx, dy) in pixels of the networks' resolution by which the content of each pixel has moved since the
                 frame before (`temporal.estimate_flow`). What synthesis added moves along, or a moving object would
                 leave its texture behind. None: nothing moved.
+
+        Yields:
+            The image after each round. The image that is sent takes its place.
         """
         c = self.config
         lattice = Lattice((inputs.guide.shape[-2], inputs.guide.shape[-1]), c.patch_size, c.clip_patch_stride)
@@ -239,13 +267,30 @@ class Synthesizer:
             image = inputs.restoration.restore(image)
             settings = SearchSettings.of_frame(c, number)
             image, matches = texture.update(image, lattice, texture.search, matches, settings)
+            image = yield image
         blend = self._finish(texture, lattice, matches, inputs.restoration)
         return SynthesisState(blend, inputs.guide, matches, lattice, image, texture.shape)
 
     # -- scales ---------------------------------------------------------------------------------------------------
 
+    def coarsest_share(self, own: tuple[int, int], size: tuple[int, int], texture_scale: float) -> float:
+        """Size of the image at the coarsest scale over that of the output.
+
+        Args:
+            own: (h, w) of the prediction.
+            size: (h, w) of the output.
+            texture_scale: Pixels of the output for each pixel of the target.
+        """
+        # The coarsest scale still shows more of the target than a few patches.
+        least = self.config.min_target_side / (texture_scale * max(self.detail_size))
+        return min(1.0, max(self._layout_factor * max(own) / max(size), least))
+
     def _scales(
-        self, prediction: Tensor, size: tuple[int, int] | None, texture_scale: float | None
+        self,
+        prediction: Tensor,
+        size: tuple[int, int] | None,
+        texture_scale: float | None,
+        shared: SharedScales | None = None,
     ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         """(h, w) of the image and of the target at each scale, rising."""
         own = (prediction.shape[-2], prediction.shape[-1])
@@ -253,10 +298,9 @@ class Synthesizer:
             factors = self.factors + self._growth_factors(prediction, size)
             target = (self._target.shape[-2], self._target.shape[-1])
             return [(scale_size(own, factor), scale_size(target, factor)) for factor in factors]
-        # The target keeps its size beside the output. The coarsest scale still shows more of it than a few patches.
-        target = (self._detail.shape[-2], self._detail.shape[-1])
-        least = self.config.min_target_side / (texture_scale * max(target))
-        first = min(1.0, max(self._layout_factor * max(own) / max(size), least))
+        # The target keeps its size beside the output.
+        target = self.detail_size
+        first = self.coarsest_share(own, size, texture_scale) if shared is None else shared.first
         steps = math.ceil(math.log(1 / first) / math.log(self.config.max_scale_ratio) - 1e-9)
         shares = [first ** (1 - step / steps) for step in range(steps)] + [1.0]
         side = self.config.patch_size + 1

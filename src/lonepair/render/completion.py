@@ -59,7 +59,9 @@ def complete_image(
         side = config.patch_size
         raise UserError(f"the image has no known square of {side}x{side} pixels to take patches from: mark less of it")
     layout = network_layout(model, canvas, max(source.size), seed)
-    canvas, source = (PartialImage(p.image.to(engine.device), p.known.to(engine.device)) for p in (canvas, source))
+    is_own = source is canvas
+    canvas = PartialImage(canvas.image.to(engine.device), canvas.known.to(engine.device))
+    source = canvas if is_own else PartialImage(source.image.to(engine.device), source.known.to(engine.device))
     result = completion.complete(canvas, source, config, wraps, layout, seed)
     return torch.where(canvas.known, canvas.image, result).cpu().contiguous()
 

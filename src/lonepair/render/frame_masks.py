@@ -5,9 +5,10 @@ Unlike the masks of holes, which mark a pixel or not, these are weights: grey bl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -70,3 +71,20 @@ class FrameMasks:
             f"{self.setting} is {self.masks.name} with {count} frames, the source has more: give one mask for each "
             "frame, or one image for all"
         )
+
+
+@dataclass(frozen=True)
+class RegionMasks:
+    """The masks of several styles for each frame of a source."""
+
+    regions: list[FrameMasks]
+
+    @staticmethod
+    def of(values: Sequence[object], source: Source) -> RegionMasks:
+        """Open and check the masks of every style; arguments and errors as of `FrameMasks.of`."""
+        return RegionMasks([FrameMasks.of(value, source, f"masks[{index}]") for index, value in enumerate(values)])
+
+    def frames(self, size: tuple[int, int]) -> Iterator[Float[Tensor, "1 k h w"]]:
+        """Yield the masks of each frame, a channel for each style, at (h, w) `size`; errors as of `FrameMasks`."""
+        for masks in zip(*(region.frames(size) for region in self.regions), strict=False):
+            yield torch.cat(masks, 1)

@@ -21,10 +21,13 @@ from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.dials import Dials
 from lonepair.patches.guide import Guide, fit_affine_map, source_transfer, tone_sign
+from lonepair.patches.steps import SharedScales, Steps, run_in_step
 from lonepair.patches.synthesis import FrameInputs, SynthesisState, Synthesizer
 from lonepair.patches.temporal import estimate_flow, frame_difference
 from lonepair.render.results import output_image
 from lonepair.render.synthesizers import synthesizer_for
+
+DIRECTIONS = ("a_to_b", "b_to_a")
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class FramePipeline:
     """Whether frames follow one another; an image is synthesized without motion."""
     dials: Dials = Dials(structure=0.0)
     """How the source and the target are mixed; `structure` and `texture_size` act in patch synthesis."""
+    shared_scales: SharedScales | None = None
+    """Scales of patch synthesis that pipelines of several styles share; None: this pipeline's own."""
     _noise: dict[tuple[int, int], list[Tensor]] = field(default_factory=dict, repr=False, compare=False)
     """Noise by size of the network input. All frames share it, so that the texture that depends on it does not
     flicker."""
@@ -102,14 +107,9 @@ class FramePipeline:
         Args:
             mask: (1, 1, h2, w2) at the output's size, 0 to 1; None: the translation shows everywhere.
         """
-        method = self.method
-        full = working_size(
-            (image.shape[-2], image.shape[-1]), method.config.size.min_side, method.config.size.max_side
-        )
-        if method.plan.square:
-            full = (method.config.size.max_side, method.config.size.max_side)
-        matched = match_channels(image, method.plan.channels)
-        network_input = self.engine.to_device(resize_image(matched, method.plan.sizes(full)[method.stage]))
+        matched = match_channels(image, self.method.plan.channels)
+        network_size = self.network_size((image.shape[-2], image.shape[-1]))
+        network_input = self.engine.to_device(resize_image(matched, network_size))
         needs_image = self._needs_guide or self.dials.path.colour < 1
         shows_source = self.dials.opacity < 1 or mask is not None
         large, original = (
@@ -117,6 +117,14 @@ class FramePipeline:
             for value, is_needed in ((matched, needs_image), (image, shows_source))
         )
         return FrameSource(network_input, large, original, None if mask is None else self.engine.to_device(mask))
+
+    def network_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(h, w) at which the networks take a frame of (h, w) `size`."""
+        method, limits = self.method, self.method.config.size
+        full = working_size(size, limits.min_side, limits.max_side)
+        if method.plan.square:
+            full = (limits.max_side, limits.max_side)
+        return method.plan.sizes(full)[method.stage]
 
     @property
     def _needs_guide(self) -> bool:
@@ -152,7 +160,7 @@ class FramePipeline:
         # The part of the synthesis that does not depend on the frame before.
         inputs = None
         if self.synthesis is not None and self.is_clip:
-            inputs = self.synthesizer.frame_inputs(image, self.size, guide, self._texture_scale)
+            inputs = self.synthesizer.frame_inputs(image, self.size, guide, self._texture_scale, self.shared_scales)
         return Prediction(source, image, scene, guide, inputs, None if is_cut else flow, difference, is_cut)
 
     def _transfer(self, network_input: Tensor, prediction: Tensor) -> Tensor | None:
@@ -216,28 +224,51 @@ class FramePipeline:
 
     # -- synthesis and output -------------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def synthesize(self, prediction: Prediction, before: SynthesisState | None) -> SynthesisState | None:
         """Synthesize a frame after the frame `before`; None without synthesis."""
-        if self.synthesis is None:
-            return None
+        return None if self.synthesis is None else run_in_step([self.synthesis_steps(prediction, before)])[0]
+
+    def synthesis_steps(self, prediction: Prediction, before: SynthesisState | None) -> Steps:
+        """The synthesis of a frame after the frame `before`, round by round (`Synthesizer.steps`)."""
         if before is not None and prediction.flow is not None and prediction.inputs is not None:
-            return self.synthesizer.next(prediction.inputs, before, prediction.flow)
-        state = self.synthesizer.synthesize(prediction.image, self.size, prediction.guide, self._texture_scale)
+            return (yield from self.synthesizer.next_steps(prediction.inputs, before, prediction.flow))
+        state = yield from self.synthesizer.steps(
+            prediction.image, self.size, prediction.guide, self._texture_scale, self.shared_scales
+        )
         # A clip's first frame takes the later frames' rounds, too. Otherwise the second frame would differ visibly.
-        return self.synthesizer.next(prediction.inputs, state) if prediction.inputs is not None else state
+        if prediction.inputs is None:
+            return state
+        return (yield from self.synthesizer.next_steps(prediction.inputs, state))
 
     @cached_property
     def synthesizer(self) -> Synthesizer:
         return synthesizer_for(self.method, self.domain, self.synthesis)
 
     @property
+    def texture_scale(self) -> float:
+        """Pixels of the output for each pixel of the target as the model stores it."""
+        return self.dials.texture_scale(max(self.size), max(self.synthesizer.detail_size))
+
+    @property
     def _texture_scale(self) -> float | None:
         """Pixels of the output for each pixel of the target; None: the target is as large beside it as in training."""
-        target = max(self.synthesizer.detail_size)
-        if self.dials.texture_size == "auto" and max(self.size) <= target:
-            return None
-        return self.dials.texture_scale(max(self.size), target)
+        is_small = max(self.size) <= max(self.synthesizer.detail_size)
+        is_own = self.dials.texture_size == "auto" and self.shared_scales is None
+        return None if is_own and is_small else self.texture_scale
+
+    @property
+    def synthesizes(self) -> bool:
+        """Whether a frame depends on the one before."""
+        return self.synthesis is not None
+
+    @property
+    def label(self) -> str:
+        """What is computed, in a few words: one of `DIRECTIONS`."""
+        return DIRECTIONS[0] if self.domain == "b" else DIRECTIONS[1]
+
+    def traced(self, prediction: Prediction, state: SynthesisState | None) -> tuple[Prediction, SynthesisState | None]:
+        """What `FrameTrace` is made of."""
+        return prediction, state
 
     @torch.no_grad()
     def output(self, prediction: Prediction, state: SynthesisState | None) -> Float[Tensor, "1 c h w"]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -25,17 +25,12 @@ from lonepair.media.sheet import contact_sheet
 from lonepair.media.source import Source
 from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
 from lonepair.media.write import ClipWriter
-from lonepair.methods.base import Method
 from lonepair.ops.arrays import to_pil
-from lonepair.patches.config import SynthesisConfig
-from lonepair.patches.dials import Dials
 from lonepair.patches.synthesis import SynthesisState
-from lonepair.render.frame_masks import FrameMasks
-from lonepair.render.pipeline import FramePipeline, FrameSource, Prediction
+from lonepair.render.pipeline import Prediction
 from lonepair.render.results import metadata_of, png_bytes
 from lonepair.render.thumbnails import Thumbnails
 
-DIRECTIONS = ("a_to_b", "b_to_a")
 MOMENTS = 4
 """Frames of a clip on its contact sheet."""
 
@@ -71,6 +66,36 @@ class FrameTrace:
     """Row and column of the target's pixel, at the scale of the synthesis, at which the match of each patch begins."""
 
 
+@runtime_checkable
+class Pipeline(Protocol):
+    """The path of a frame through a translation: `FramePipeline`, or `RegionPipeline` for several styles.
+
+    What one step returns, the next one takes; a translation does not look inside.
+    """
+
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def synthesizes(self) -> bool: ...
+    def prepare(self, image: Tensor, mask: Any) -> Any: ...
+    def predict(self, source: Any, before: Any) -> Any: ...
+    def is_cut(self, before: Any, now: Any) -> bool: ...
+    def synthesize(self, prediction: Any, before: Any) -> Any: ...
+    def output(self, prediction: Any, state: Any) -> Tensor: ...
+    def traced(self, prediction: Any, state: Any) -> tuple[Prediction, SynthesisState | None]: ...
+
+
+@runtime_checkable
+class Masks(Protocol):
+    """Masks of the frames: `FrameMasks`, or `RegionMasks` for several styles."""
+
+    def frames(self, size: tuple[int, int]) -> Iterator[Tensor]: ...
+
+
 @dataclass(frozen=True)
 class Translation:
     """A translated source. Its frames are computed when they are requested; a clip of any length fits in memory.
@@ -78,20 +103,9 @@ class Translation:
     A notebook shows the image; of a clip its contact sheet if all frames were computed, else its first frame.
     """
 
-    method: Method
-    engine: Engine
+    pipeline: Pipeline
     source: Source
-    size: tuple[int, int]
-    """(h, w) of the output."""
-    direction: str
-    """One of `DIRECTIONS`."""
-    start_stage: int | None
-    synthesis: SynthesisConfig | None
-    """Settings of patch synthesis; None: the networks' prediction is the output."""
-    seed: int
-    dials: Dials
-    """How the source and the target are mixed."""
-    masks: FrameMasks | None
+    masks: Masks | None
     """Where the translation shows; None: everywhere."""
     settings: Mapping[str, Any]
     """How the model was trained and used; `save` writes them into each file's metadata."""
@@ -101,7 +115,7 @@ class Translation:
     def __repr__(self) -> str:
         h, w = self.size
         kind = "clip" if self.source.is_clip else "image"
-        return f"Translation({self.source.name}, {kind}, {w}x{h}, {self.direction})"
+        return f"Translation({self.source.name}, {kind}, {w}x{h}, {self.pipeline.label})"
 
     def _repr_png_(self) -> bytes:
         image = self.sheet() if self._thumbnails else self.image
@@ -112,11 +126,16 @@ class Translation:
         """The settings as `save` writes them into each file: {"lonepair": JSON}."""
         return metadata_of(self.settings)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w) of the output."""
+        return self.pipeline.size
+
     # -- frames ---------------------------------------------------------------------------------------------------
 
     def translate(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
         """Translate one frame by itself, with the first mask: in [-1, 1] on the CPU, at the output's size."""
-        pipeline = self._pipeline
+        pipeline = self.pipeline
         prediction = pipeline.predict(pipeline.prepare(image, next(self._masks())), None)
         return pipeline.output(prediction, pipeline.synthesize(prediction, None))
 
@@ -131,9 +150,9 @@ class Translation:
         """
         thumbnails = Thumbnails()
         for index, (frame, prediction, state) in enumerate(self._run(self._inputs())):
-            output = self._pipeline.output(prediction, state)
+            output = self.pipeline.output(prediction, state)
             if trace is not None:
-                trace(_trace(index, frame.time, prediction, state))
+                trace(_trace(index, frame.time, *self.pipeline.traced(prediction, state)))
             thumbnails.add(frame.time, frame.image, output)
             yield Frame(frame.time, output)
         self._thumbnails[:] = [thumbnails]
@@ -150,11 +169,11 @@ class Translation:
         Raises:
             UserError: if the source has no frame of that number.
         """
-        pipeline = self._pipeline
+        pipeline = self.pipeline
         first = self._scene_start(index)
         *_, (frame, prediction, state) = self._run(self._inputs(first, index + 1))
         if trace is not None:
-            trace(_trace(index, frame.time, prediction, state))
+            trace(_trace(index, frame.time, *self.pipeline.traced(prediction, state)))
         return Frame(frame.time, pipeline.output(prediction, state))
 
     def _scene_start(self, index: int) -> int:
@@ -163,49 +182,46 @@ class Translation:
         Raises:
             UserError: if the source has no frame of that number.
         """
-        if index == 0 or (index > 0 and self.synthesis is None and self.source.frame_count is not None):
+        if index == 0 or (index > 0 and not self.pipeline.synthesizes and self.source.frame_count is not None):
             return index
         last, start, before = -1, 0, None
-        for last, frame in enumerate(self.source.frames()):
+        for last, (_, now) in enumerate(self._inputs()):
             # Of all frames only two networks' inputs stay in memory.
-            now = self._pipeline.prepare(frame.image)
-            if self.synthesis is None or (before is not None and self._pipeline.is_cut(before, now)):
+            if not self.pipeline.synthesizes or (before is not None and self.pipeline.is_cut(before, now)):
                 start = last
             before = now
             if last == index:
                 return start
         raise UserError(f"frame is {index}, {self.source.name} has {last + 1} frames: choose 0 to {last}")
 
-    def _inputs(self, first: int = 0, stop: int | None = None) -> Iterator[tuple[Frame, FrameSource]]:
+    def _inputs(self, first: int = 0, stop: int | None = None) -> Iterator[tuple[Frame, Any]]:
         """Frames `first` to `stop` of the source, each as the networks and the output need it."""
         masks = itertools.islice(self._masks(), first, None)
         for frame in itertools.islice(self.source.frames(), first, stop):
-            yield frame, self._pipeline.prepare(frame.image, next(masks))
+            yield frame, self.pipeline.prepare(frame.image, next(masks))
 
     def _masks(self) -> Iterator[Tensor | None]:
         """The mask of each frame at the output's size, without end; None where the translation shows everywhere."""
         return itertools.repeat(None) if self.masks is None else self.masks.frames(self.size)
 
-    def _run(
-        self, inputs: Iterator[tuple[Frame, FrameSource]]
-    ) -> Iterator[tuple[Frame, Prediction, SynthesisState | None]]:
+    def _run(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[tuple[Frame, Any, Any]]:
         """Predict and synthesize successive frames; the next frame is predicted while one is synthesized."""
         predictions = self._predictions(inputs)
         upcoming, state = next(predictions, None), None
         while upcoming is not None:
             frame, prediction = upcoming
-            synthesize = partial(self._pipeline.synthesize, prediction, state)
+            synthesize = partial(self.pipeline.synthesize, prediction, state)
             predict_next = partial(next, predictions, None)
             calls: list[Callable[[], Any]] = [synthesize, predict_next]
             is_parallel = prediction.inputs is not None
-            state, upcoming = self.engine.run_parallel(calls) if is_parallel else [call() for call in calls]
+            state, upcoming = self.pipeline.engine.run_parallel(calls) if is_parallel else [call() for call in calls]
             yield frame, prediction, state
 
-    def _predictions(self, inputs: Iterator[tuple[Frame, FrameSource]]) -> Iterator[tuple[Frame, Prediction]]:
+    def _predictions(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[tuple[Frame, Any]]:
         """Predict successive frames, each with its motion since the one before."""
         before = None
         for index, (frame, source) in enumerate(inputs):
-            prediction = self._pipeline.predict(source, before)
+            prediction = self.pipeline.predict(source, before)
             if prediction.is_cut:
                 logger.info(
                     "%s: a cut before frame %d (%.2f s); patch synthesis starts again",
@@ -215,20 +231,6 @@ class Translation:
                 )
             before = prediction
             yield frame, prediction
-
-    @cached_property
-    def _pipeline(self) -> FramePipeline:
-        return FramePipeline(
-            self.method,
-            self.engine,
-            self.direction[-1],
-            self.start_stage,
-            self.size,
-            self.seed,
-            self.synthesis,
-            self.source.is_clip,
-            self.dials,
-        )
 
     @cached_property
     def image(self) -> Float[Tensor, "1 c h w"]:

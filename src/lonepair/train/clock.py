@@ -19,6 +19,10 @@ def stage_cost(method: Method, stage: int) -> float:
     return method.schedule(stage).steps * step_cost(method, stage)
 
 
+WARM_UP = 10
+"""First steps of a stage, which also prepare kernels and memory and so take longer; `Clock.eta` leaves them out."""
+
+
 class Clock:
     """Measures training time over all sessions, and divides a time limit among the stages by their cost."""
 
@@ -29,12 +33,15 @@ class Clock:
         self._saved = time.monotonic()
         self._stage_started = time.monotonic()
         self._steps_before = 0
+        self._warm = self._stage_started, 0
+        """When and at which step the measurement of steps begins."""
         self._allowed = math.inf
 
     def start_stage(self, steps_done: int) -> None:
         """Start a stage, or continue it after `steps_done` steps, and give it its share of the remaining time."""
         self._stage_started = time.monotonic()
         self._steps_before = steps_done
+        self._warm = self._stage_started, steps_done
         # The remaining time is divided in proportion to the remaining cost of this stage and of the later ones.
         done = steps_done * step_cost(self._method, self._method.stage)
         this, later = self._costs()
@@ -52,10 +59,16 @@ class Clock:
         return (time.monotonic() - self._stage_started) / max(self._allowed, 1e-9)
 
     def eta(self, step: int) -> float:
-        """Estimated seconds until the training ends, after `step` steps of this stage and within the limit."""
+        """Estimated seconds until the training ends, after `step` steps of this stage and within the limit.
+
+        Call it after each step: it restarts the measurement after the first `WARM_UP` steps of a stage.
+        """
         method = self._method
         # The measured time of this stage's steps, scaled by the estimated cost of all later ones.
-        per_step = (time.monotonic() - self._stage_started) / max(1, step - self._steps_before)
+        started, first = self._warm
+        per_step = (time.monotonic() - started) / max(1, step - first)
+        if step - self._steps_before == WARM_UP:
+            self._warm = time.monotonic(), step
         done = step * step_cost(method, method.stage)
         to_come = sum(stage_cost(method, stage) for stage in range(method.stage, method.plan.stages)) - done
         return min(per_step * to_come / step_cost(method, method.stage), max(0.0, self._max_seconds - self.seconds()))

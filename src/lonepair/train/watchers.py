@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from lonepair.errors import UserError
 from lonepair.media.files import error_reason
 from lonepair.methods.base import Method
+from lonepair.train.clock import WARM_UP
 from lonepair.train.events import Report, Watcher
 
 logger = logging.getLogger("lonepair")
@@ -66,10 +67,10 @@ class TimeEstimate(Watcher):
     SHORTEST = 10.0
     """A training that ends within this many seconds needs no estimate."""
 
-    def __init__(self, steps: int = 10, seconds: float = 2.0) -> None:
+    def __init__(self, steps: int = 2 * WARM_UP, seconds: float = 2.0) -> None:
         """
         Args:
-            steps: Measured steps before the estimate; the first ones also prepare kernels and memory.
+            steps: Steps before the estimate; the clock leaves out the first `WARM_UP`.
             seconds: Measured time before the estimate.
         """
         self._least = steps, seconds
