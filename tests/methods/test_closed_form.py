@@ -33,7 +33,7 @@ def test_defaults_are_the_published_numbers() -> None:
     assert (config.stages, config.pyramid_ratio) == (3, 0.5)
     assert (config.inversion_sigma, config.coarse_steps, config.fine_steps) == (0.5, 50, 10)
     full = ClosedFormConfig.from_preset("full")
-    assert (full.patch_stride, full.neighbors, full.exemplar_max_side) == (1, 0, 0)
+    assert (full.patch_stride, full.coarse_patch_stride, full.neighbors, full.exemplar_max_side) == (1, 1, 0, 0)
 
 
 def test_scales_halve_and_do_not_fall_below_min_side() -> None:

@@ -206,9 +206,19 @@ def sample_with_bar(model: Model, use: Sample) -> Samples:
     from tqdm.auto import tqdm
 
     check_support(type(use), type(model.method))
-    total = use.count * len(model.method.domains)
-    with tqdm(desc="sampling", total=total, unit="image", file=sys.stderr) as bar:
-        return use.run_with_progress(model, bar.update)
+    bar: Any = None
+
+    def advance(count: int) -> None:
+        nonlocal bar
+        if bar is None:  # a size that is refused needs no bar
+            total = use.count * len(model.method.domains)
+            bar = tqdm(desc="sampling", total=total, unit="image", file=sys.stderr)
+        bar.update(count)
+
+    samples = use.run_with_progress(model, advance)
+    if bar is not None:
+        bar.close()
+    return samples
 
 
 def write_samples(samples: Samples, output: FolderOutput, name: str) -> Path:

@@ -112,14 +112,20 @@ class DenoiserConfig(Group):
     patch_stride: int = 2
     """Distance in pixels between patches, 1 to `patch_size`, above the coarsest scale; 1 is published. A larger value
     is faster and rougher."""
+    coarse_patch_stride: int = 1
+    """`patch_stride` at the coarsest scale, 1 to `patch_size`; 1 is published."""
     neighbors: int = 16
     """Number of the target's nearest patches in the softmax above the coarsest scale; 0: all, as published. More are
     slower, and softer where the noise is strong."""
 
     def problems(self) -> list[str]:
-        problems = self.below(1, "patch_stride") + self.below(0, "neighbors")
-        if self.patch_stride > self.patch_size:
-            problems.append(f"patch_stride is {self.patch_stride}: choose at most patch_size, {self.patch_size}")
+        strides = ("patch_stride", "coarse_patch_stride")
+        problems = self.below(1, *strides) + self.below(0, "neighbors")
+        problems += [
+            f"{name} is {getattr(self, name)}: choose at most patch_size, {self.patch_size}"
+            for name in strides
+            if getattr(self, name) > self.patch_size
+        ]
         if not self.blend_rho > 0:
             problems.append(f"blend_rho is {self.blend_rho}: choose a number above 0")
         return problems
@@ -133,7 +139,14 @@ class ClosedFormConfig(Config):
         "draft": {"coarse_steps": 10, "fine_steps": 4, "patch_stride": 3, "neighbors": 8},
         "standard": {},
         "full": {"patch_stride": 1, "neighbors": 0},
-        "preview": {"max_side": 55, "min_side": 12, "stages": 1, "coarse_steps": 10, "exemplar_max_side": 220},
+        "preview": {
+            "max_side": 55,
+            "min_side": 12,
+            "stages": 1,
+            "coarse_steps": 10,
+            "coarse_patch_stride": 2,
+            "exemplar_max_side": 220,
+        },
     }
     """`full` is as published; `standard` approximates it above the coarsest scale; `draft` takes fewer steps, too;
     `preview` leaves all scales but the coarsest to patch synthesis."""
@@ -250,8 +263,8 @@ class ClosedForm(PairMethod):
         c, d = self.config.denoiser, self.config.diffusion
         own = closed_form.ClosedFormDenoiser(image, c.patch_size, 0, c.blend_rho)
         levels = torch.linspace(0, d.inversion_sigma, d.coarse_steps + 1).tolist()
-        inverted = invert(image, own, levels)
-        return reconstruct(inverted, self._denoiser(domain, stage), levels[::-1]).clamp(-1, 1)
+        inverted = invert(image, own, levels, self._stride(stage))
+        return reconstruct(inverted, self._denoiser(domain, stage), levels[::-1], self._stride(stage)).clamp(-1, 1)
 
     def _refine(
         self, image: Tensor | None, sizes: Sequence[Size], domain: str, first: int, rng: RandomStream
@@ -272,7 +285,8 @@ class ClosedForm(PairMethod):
         return image
 
     def _stride(self, stage: int) -> int:
-        return self.config.denoiser.patch_stride if stage else 1
+        c = self.config.denoiser
+        return c.patch_stride if stage else c.coarse_patch_stride
 
     def _denoiser(self, domain: str, stage: int) -> ClosedFormDenoiser:
         """The denoiser of the patches of `domain` at `stage`."""
@@ -290,26 +304,27 @@ def alpha_at(sigma: float) -> float:
     return 1 - sigma
 
 
-def invert(image: Tensor, denoiser: ClosedFormDenoiser, levels: Sequence[float]) -> Tensor:
+def invert(image: Tensor, denoiser: ClosedFormDenoiser, levels: Sequence[float], stride: int = 1) -> Tensor:
     """`image` with noise that `denoiser` removes: the steps of `reconstruct` in the other order.
 
     Args:
         image: In [-1, 1].
         denoiser: Its own, that of its patches.
         levels: Noise levels, from 0 upwards.
+        stride: Distance in pixels between patches.
     """
     x = image
     for sigma, next_sigma in itertools.pairwise(levels):
         # Without noise the image is its own nearest: the estimate of the noise is 0.
-        picture = denoiser(x, sigma, alpha_at(sigma)) if sigma > 0 else x
+        picture = denoiser(x, sigma, alpha_at(sigma), stride) if sigma > 0 else x
         x = ddim_step(x, picture, sigma, next_sigma)
     return x
 
 
-def reconstruct(x: Tensor, denoiser: ClosedFormDenoiser, levels: Sequence[float]) -> Tensor:
+def reconstruct(x: Tensor, denoiser: ClosedFormDenoiser, levels: Sequence[float], stride: int = 1) -> Tensor:
     """The picture that `denoiser` finds in `x`, whose noise is at the first of the falling `levels`."""
     for sigma, next_sigma in itertools.pairwise(levels):
-        x = ddim_step(x, denoiser(x, sigma, alpha_at(sigma)), sigma, next_sigma)
+        x = ddim_step(x, denoiser(x, sigma, alpha_at(sigma), stride), sigma, next_sigma)
     return x
 
 

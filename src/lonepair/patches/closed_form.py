@@ -26,6 +26,8 @@ BAND = 1 << 13
 """Number of an image's patches that are denoised at a time, about; at least those of one row. It bounds the memory."""
 STORED = 1 << 25
 """Number of values up to which the target's patches are stored (128 MiB); beyond it they are cut out at every use."""
+_LEAST_EXPONENT = -80.0
+"""Exponents below it count as it. Their weights would be subnormal numbers, which take ten times as long."""
 _BLOCK = 64
 """Number of neighboring patches whose best product is computed before the products themselves."""
 _PER_BLOCK = 4
@@ -136,7 +138,7 @@ class ClosedFormDenoiser:
             bias = keys.square().sum(1) * (-(alpha**2) / (2 * sigma**2))
             exponents = torch.addmm(bias, patches, keys.T, alpha=alpha / sigma**2)
             new_top = torch.maximum(top, exponents.amax(1, keepdim=True))
-            scale, weights = (top - new_top).exp(), exponents.sub_(new_top).exp_()
+            scale, weights = (top - new_top).exp(), exponents.sub_(new_top).clamp_(min=_LEAST_EXPONENT).exp_()
             total = total * scale + weights.sum(1, keepdim=True)
             mean = torch.addmm(mean * scale, weights, keys)
             top = new_top
