@@ -1,13 +1,25 @@
 """Low-pass filters."""
 
+import pytest
 import torch
 
 from conftest import picture
 from lonepair.ops.blur import gaussian_blur, reduce_and_enlarge, reduce_by
 
 
-def test_a_gaussian_keeps_constants_and_the_sum_of_a_point() -> None:
-    assert torch.allclose(gaussian_blur(torch.full((1, 3, 9, 11), 0.4), 2.0), torch.full((1, 3, 9, 11), 0.4))
+@pytest.mark.parametrize("sigma", [1.0, 4.0, 9.7])
+def test_a_gaussian_keeps_constants_and_has_its_variance(sigma: float) -> None:
+    assert torch.allclose(gaussian_blur(torch.full((1, 3, 90, 81), 0.4), sigma), torch.full((1, 3, 90, 81), 0.4))
+    line = torch.zeros(1, 1, 40, 121)
+    line[..., 60] = 1
+    blurred = gaussian_blur(line, sigma)[0, 0, 20]
+    assert abs(float(blurred.sum()) - 1) < 1e-4
+    distance = torch.arange(-60.0, 61)
+    center = float((blurred * distance).sum())
+    assert float((blurred * (distance - center) ** 2).sum()) == pytest.approx(sigma**2, rel=0.08)
+
+
+def test_a_gaussian_keeps_the_sum_of_a_point() -> None:
     point = torch.zeros(1, 1, 31, 31)
     point[..., 15, 15] = 1
     blurred = gaussian_blur(point, 1.5)

@@ -62,12 +62,27 @@ class Superresolve(Use["Picture"]):
         return [] if is_valid else [f"factor is {self.factor:g}: choose a number above 1, such as 2 or 4"]
 
     def run(self, model: TrainedModel) -> Picture:
-        still.advise_preset(self.name, model)
         training = sampling.reconstruction(model.method, model.engine)
         image = training if self.image is None else read_still(self.image)
+        check_size(image, self.factor)
+        still.advise_preset(self.name, model)
         if self.image is not None:
             warn_of_other_texture(image, training)
         return results.Picture(enlarge(model, image, self.factor, self.seed), self.metadata(model))
+
+
+def check_size(image: Tensor, factor: float) -> None:
+    """Refuse a `factor` by which `image` becomes too large.
+
+    Raises:
+        UserError: for a result of more than `MAX_PIXELS`.
+    """
+    h, w = image.shape[-2:]
+    if h * w * factor**2 > MAX_PIXELS:
+        raise UserError(
+            f"factor is {factor:g}: {w}x{h} pixels would become more than {MAX_PIXELS / 1e6:.0f} megapixels; "
+            "choose a smaller factor"
+        )
 
 
 def warn_of_other_texture(image: Tensor, training: Tensor) -> None:
@@ -87,17 +102,9 @@ def enlarge(model: TrainedModel, image: Tensor, factor: float, seed: int) -> Ten
 
     The enlargement has k steps of factor^(1/k) each; k is such that a step is near the model's own ratio between its
     last two stages. After each step the last generator adds detail, with new noise.
-
-    Raises:
-        UserError: for a result of more than `MAX_PIXELS`.
     """
     method, engine = model.method, model.engine
     h, w = image.shape[-2:]
-    if h * w * factor**2 > MAX_PIXELS:
-        raise UserError(
-            f"factor is {factor:g}: {w}x{h} pixels would become more than {MAX_PIXELS / 1e6:.0f} megapixels; "
-            "choose a smaller factor"
-        )
     factors = method.plan.factors[: method.stage + 1]
     ratio = factors[-1] / factors[-2] if len(factors) > 1 else DEFAULT_RATIO
     steps = max(1, round(math.log(factor) / math.log(ratio)))
