@@ -103,6 +103,23 @@ CASES = [
     Case("a word where a number belongs", f"{AB} --steps many", "--steps is many: give a whole number"),
     Case("a number that is not a number", f"{AB} --lr nan", "--lr is nan"),
     Case("number out of range", f"{AB} --stages 13", "--stages is 13: choose 2 to 12"),
+    Case("one mask for two styles", f"{AB} a.png --masks a.png", "--masks has 1 masks for 2 styles: give one for each"),
+    Case("masks of one style", f"{AB} --masks a.png", "1 style with --masks: give two or more, or one with --mask"),
+    Case(
+        "a region that marks nothing",
+        f"{AB} a.png --masks a.png m.png",
+        "mask 2 of --masks is m.png, which marks no pixel",
+        black_mask,
+    ),
+    Case("reverse of several styles", f"{AB} a.png --masks a.png b.png --reverse", "--reverse is for one style"),
+    Case(
+        "both sheets", f"{AB} --dial-sheet --stage-sheet", "--dial-sheet and --stage-sheet are both given: choose one"
+    ),
+    Case(
+        "dial sheet of a method without synthesis",
+        f"{AB} --method representative --dial-sheet",
+        "--dial-sheet: 'representative' stores no target",
+    ),
     Case("structure beyond 1, before a training", f"{AB} --structure 7", "--structure is 7.0: choose 0 to 1"),
     Case(
         "mask that marks nothing, before a training", f"{AB} --mask m.png", "--mask is m.png, which marks", black_mask

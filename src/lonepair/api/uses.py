@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from lonepair.apply.animate import Animate
 from lonepair.apply.base import Use
+from lonepair.apply.dial_sheet import TranslateDialSheet
 from lonepair.apply.edit import Edit
 from lonepair.apply.harmonize import Harmonize
 from lonepair.apply.inpaint import Inpaint
@@ -416,6 +417,45 @@ class UseMethods(ABC):
                 start_stage=start_stage,
                 synthesize=synthesize,
                 synthesis=synthesis,
+                seed=seed,
+            )
+        )
+
+    def translate_dial_sheet(
+        self,
+        source: object,
+        *,
+        reverse: bool = False,
+        colour: float = 1.0,
+        tone: Literal["auto", "keep", "swap"] = "auto",
+        strength: float = 1.0,
+        size: tuple[int, int] | None = None,
+        seed: int = 0,
+    ) -> Picture:
+        """Compare dials: one frame, translated with five values of `structure` and three of `texture_size`.
+
+        Args:
+            source: The image or clip; of a clip the first frame is used. A path, folder of frames, PIL image, array, or
+                tensor (n, c, h, w) in [-1, 1].
+            reverse: Translate into the style of the source that the model was trained on.
+            colour: From the source's colors, 0, to the target's, 1, under the same texture.
+            tone: keep: light areas of the source stay light; swap: they become dark; auto: as the model learned it.
+            strength: From the source itself, 0, to the translation, 1.
+            size: Size of the output, (h, w) in pixels that the sheet is for; its pictures have at most 512. If omitted,
+                the source's own.
+            seed: Random seed of the noise, 0 to 4294967295.
+
+        Raises:
+            UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
+        """
+        return self.apply(
+            TranslateDialSheet(
+                source=source,
+                reverse=reverse,
+                colour=colour,
+                tone=tone,
+                strength=strength,
+                size=size,
                 seed=seed,
             )
         )

@@ -118,7 +118,11 @@ def _check(values: Any, first: Path) -> None:
         UserError: for the first problem.
     """
     output = values.output
-    for flag, value in (("--save-frames", output.save_frames), ("--stage-sheet", output.stage_sheet)):
+    for flag, value in (
+        ("--save-frames", output.save_frames),
+        ("--stage-sheet", output.stage_sheet),
+        ("--dial-sheet", output.dial_sheet),
+    ):
         if value:
             raise UserError(f"{flag} is for one source: leave it out, or translate one of them")
     parse_size(values.translation.size, (1, 1))

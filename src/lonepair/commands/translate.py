@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import tyro
 
 import lonepair.methods as methods
+from lonepair.apply.dial_sheet import TranslateDialSheet
 from lonepair.apply.translate import Translate, TranslateStageSheet
 from lonepair.commands.advice import print_summary, proposals
 from lonepair.commands.batch import batch_files, run_batch
@@ -22,6 +23,7 @@ from lonepair.commands.flags import BASIC, EXPERT, NOTES, RUN, TRANSLATION, flag
 from lonepair.commands.forms import MODEL, Compute, Reuse, Training, model_file, parse_size, with_method
 from lonepair.commands.outputs import OutFile, input_name, model_name, output_path, write_result
 from lonepair.commands.preview import check_preview_flags, run_preview
+from lonepair.commands.regions import Regions, run_regions, without_masks
 from lonepair.commands.train import complete_run, fit, prepare_job, print_inputs, print_plan
 from lonepair.commands.use import filled_use, synthesis_changes, use_fields
 from lonepair.errors import UserError
@@ -48,6 +50,8 @@ class TranslateOutput:
     """Also write every frame of a clip as a numbered PNG into this folder."""
     stage_sheet: bool = False
     """Show translations from every start stage on the contact sheet."""
+    dial_sheet: bool = False
+    """Show translations with five values of `structure` and three of `texture_size` on the contact sheet."""
     preview: bool = False
     """Write a first picture within seconds, of at most 220 pixels, without training; of a clip, its first frame. The
     file is SOURCE-as-TARGET-preview.png."""
@@ -84,6 +88,7 @@ class TranslateForm:
         ("lonepair translate clip.mp4 b.jpg --preset draft", "train faster, then write clip-as-b.mp4"),
         ("lonepair translate other.jpg runs/a-to-b", "use the trained model"),
         ("lonepair translate photos/*.jpg runs/a-to-b -o out", "many images, each by itself"),
+        ("lonepair translate a.jpg b.jpg c.jpg --masks m.png n.png", "two styles, each in its region"),
     )
 
     notes: ClassVar[Mapping[str, str]] = {
@@ -103,6 +108,7 @@ class TranslateForm:
 
     inputs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE... TARGET|MODEL")]
     """Sources and, last, the target or the model."""
+    regions: Regions = field(default_factory=Regions)
     output: TranslateOutput = field(default_factory=TranslateOutput)
     training: Training = field(default_factory=Training)
     reuse: Reuse = field(default_factory=Reuse)
@@ -122,8 +128,12 @@ def translate_form(arguments: list[str]) -> type:
     use_names = {name for name, _, _ in use_fields(Translate)}
     shared = use_names & set(config.setting_names())
     flags = translation_flags()
-    words = positionals(arguments, _with_translation(training_form, translation_flags(frozenset(shared))))
-    model = next((word for word in words[1:] if is_model(Path(word).expanduser())), None)
+    words = positionals(
+        without_masks(arguments), _with_translation(training_form, translation_flags(frozenset(shared)))
+    )
+    models = [word for word in words[1:] if is_model(Path(word).expanduser())]
+    # With --masks, a target beside a model is trained on.
+    model = models[0] if models and ("--masks" not in arguments or len(models) == len(words) - 1) else None
     if model is not None:
         _refuse_training_flags(arguments, config, {f"--{name.replace('_', '-')}" for name in use_names}, model)
         return _with_translation(TranslateForm, flags)
@@ -166,6 +176,9 @@ def is_model(path: Path) -> bool:
 def run_translate(values: Any) -> int:
     """Translate with the model that is the last input, or with one that is trained on both inputs."""
     *sources, last = _inputs(values)
+    if values.regions.masks:
+        targets = [*sources[1:], last]
+        return run_regions(sources[0], targets, values, [is_model(target) for target in targets])
     has_model = is_model(last)
     if values.output.preview and has_model:
         raise UserError(f"--preview shows a pair before a training, and {last} is a trained model: leave the flag out")
@@ -257,6 +270,8 @@ def check_dials(values: Any, source: Source) -> None:
     """
     use: Any = filled_use(Translate, values.translation, source.size, source=source)
     use.open_masks(source)
+    if values.output.dial_sheet and values.output.stage_sheet:
+        raise UserError("`dial_sheet` and `stage_sheet` are both given: choose one, there is one contact sheet")
 
 
 def check_synthesis(values: Any) -> None:
@@ -269,6 +284,8 @@ def check_synthesis(values: Any) -> None:
 
     changes = synthesis_changes(values.translation.synthesis)
     own = methods.get_method(values.training.method).synthesis
+    if own is None and values.output.dial_sheet:
+        raise UserError(f"`dial_sheet`: {values.training.method!r} stores no target to synthesize from; leave it out")
     if changes and own is not None:
         with_changes(own, changes)
 
@@ -334,9 +351,9 @@ def _write(
 
     def write(path: Path) -> None:
         translation.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)))
-        if output.stage_sheet:
-            sheet = filled_use(TranslateStageSheet, values.translation, source.size, **changes)
-            model.apply(sheet).save(sheet_path(path))
+        if output.stage_sheet or output.dial_sheet:
+            kind = TranslateDialSheet if output.dial_sheet else TranslateStageSheet
+            model.apply(filled_use(kind, values.translation, source.size, **changes)).save(sheet_path(path))
         else:
             target = None if style is None else next(style.frames()).image
             write_image(sheet_path(path), translation.sheet(target), translation.metadata)

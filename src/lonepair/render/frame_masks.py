@@ -82,7 +82,8 @@ class RegionMasks:
     @staticmethod
     def of(values: Sequence[object], source: Source) -> RegionMasks:
         """Open and check the masks of every style; arguments and errors as of `FrameMasks.of`."""
-        return RegionMasks([FrameMasks.of(value, source, f"masks[{index}]") for index, value in enumerate(values)])
+        names = [f"mask {number} of `masks`" for number in range(1, len(values) + 1)]
+        return RegionMasks([FrameMasks.of(value, source, name) for value, name in zip(values, names, strict=True)])
 
     def frames(self, size: tuple[int, int]) -> Iterator[Float[Tensor, "1 k h w"]]:
         """Yield the masks of each frame, a channel for each style, at (h, w) `size`; errors as of `FrameMasks`."""

@@ -71,7 +71,7 @@ def test_methods_without_patch_synthesis_are_blended() -> None:
     ("arguments", "message"),
     [
         ({"masks": [stripe(0, 8)]}, "`masks` has 1 masks for 2 styles: give one for each, in the same order"),
-        ({"masks": [stripe(0, 8), stripe(0, 0)]}, r"masks\[1\] is the Tensor, which marks no pixel"),
+        ({"masks": [stripe(0, 8), stripe(0, 0)]}, r"mask 2 of `masks` is the Tensor, which marks no pixel"),
         ({"masks": [stripe(0, 8)] * 2, "reverse": [True]}, "reverse has 1 values, there are 2 models"),
         ({"masks": [stripe(0, 8)] * 2, "structure": 2.0}, "structure is 2.0: choose 0 to 1"),
         ({"masks": [stripe(0, 8)] * 2, "mask": stripe(0, 8)}, "`masks` has one for each model"),
