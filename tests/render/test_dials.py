@@ -102,3 +102,10 @@ def test_bad_dials_are_refused_in_one_line(dial: str, value: Any, message: str) 
 def test_dials_are_saved_with_the_output() -> None:
     use = model_of("lonepair").translate(picture(*SIZE), structure=0.75, tone="swap").settings["use"]
     assert (use["structure"], use["tone"], use["texture_size"], use["colour"]) == (0.75, "swap", "auto", 1.0)
+
+
+def test_dials_of_patch_synthesis_are_refused_without_it() -> None:
+    with pytest.raises(UserError, match=r"^structure is 1.0: it acts in patch synthesis, and it is turned off; leave"):
+        _ = model_of("lonepair").translate(picture(*SIZE), structure=1.0, synthesize=False)
+    with pytest.raises(UserError, match=r"^texture_size is 2.0: .* method 'representative' has none; leave it at auto"):
+        _ = model_of("representative").translate(picture(*SIZE), texture_size=2.0)

@@ -360,7 +360,7 @@ class UseMethods(ABC):
         source: object,
         *,
         reverse: bool = False,
-        structure: float = 0.25,
+        structure: float = 0.15,
         texture_size: float | Literal["auto"] = "auto",
         colour: float = 1.0,
         tone: Literal["auto", "keep", "swap"] = "auto",

@@ -97,6 +97,8 @@ class Use(ABC, Generic[Result]):
     """One line that starts with a verb and says what the use does."""
     requires: ClassVar[str] = ""
     """Name that a method lists in `Method.uses` to support this use. Empty: the use's own name."""
+    needs_synthesis: ClassVar[bool] = False
+    """Whether the use needs patch synthesis, and so a method that stores its target."""
     command_defaults: ClassVar[Mapping[str, Any]] = {}
     """Setting -> default of the command line, where it differs from the one in Python."""
     has_command: ClassVar[bool] = True
@@ -154,10 +156,15 @@ def check_support(use: type[Use[Any]], method: type[Method]) -> None:
     """Raise a `UserError` where `method` does not support `use`; the message names the methods that do."""
     from lonepair import methods
 
-    needed = use.requires or use.name
-    if needed not in method.uses:
-        able = [name for name in methods.names() if needed in methods.get_method(name).uses]
+    if not is_supported(use, method):
+        able = [name for name in methods.names() if is_supported(use, methods.get_method(name))]
         raise UserError(f"{method.name!r} does not support {use.name}; methods that do: {', '.join(able)}")
+
+
+def is_supported(use: type[Use[Any]], method: type[Method]) -> bool:
+    """Whether `method` supports `use`."""
+    has_synthesis = method.synthesis is not None or not use.needs_synthesis
+    return (use.requires or use.name) in method.uses and has_synthesis
 
 
 def result_name(use: type[Use[Any]]) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 from lonepair.apply.base import SizeInput, SourceInput, Use, number_problems
 from lonepair.apply.translate import Translate
-from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.patches.dials import MAX_TEXTURE_SIZE, MIN_TEXTURE_SIZE, Dials
 from lonepair.render.trained_model import TrainedModel
@@ -37,6 +36,7 @@ class TranslateDialSheet(Use["Picture"]):
     name = "translate_dial_sheet"
     summary = "compare the dials of a translation"
     requires = "translate"
+    needs_synthesis = True
     has_command = False
 
     source: SourceInput
@@ -63,11 +63,6 @@ class TranslateDialSheet(Use["Picture"]):
         first = source.open_source(next(source.open_source(self.source).frames()).image)
         size = self.size or first.size
         pipeline = Translate(first, reverse=self.reverse, size=size).pipeline(model, first)
-        if pipeline.synthesis is None:
-            raise UserError(
-                f"dial_sheet: {model.method.name!r} stores no target to synthesize from, so that structure and "
-                "texture_size have no effect; leave it out"
-            )
         # Pictures on the sheet are smaller than the output, and their texture with them.
         cell_size = sizes.fit_inside(size, CELL)
         share = max(cell_size) / max(size)

@@ -126,6 +126,9 @@ class Translate(Use["Translation"]):
                 f"{stages - 1}"
             )
         sizes.check_min_side(opened, method.config.size.min_side)
+        synthesis = synthesizers.chosen_synthesis(method, self.synthesize, self.synthesis)
+        if synthesis is None:
+            self._check_dials_without_synthesis(method.name)
         return pipeline.FramePipeline(
             method,
             model.engine,
@@ -133,10 +136,21 @@ class Translate(Use["Translation"]):
             self.start_stage,
             self.size or opened.size,
             self.seed,
-            synthesizers.chosen_synthesis(method, self.synthesize, self.synthesis),
+            synthesis,
             opened.is_clip,
             self.dials,
         )
+
+    def _check_dials_without_synthesis(self, method: str) -> None:
+        """Refuse dials that act in patch synthesis only, rather than ignore them."""
+        defaults = {"structure": DEFAULT_STRUCTURE, "texture_size": "auto"}
+        changed = [name for name, value in defaults.items() if getattr(self, name) != value]
+        if changed:
+            name, reason = changed[0], f"method {method!r} has none" if self.synthesize else "it is turned off"
+            raise UserError(
+                f"{name} is {getattr(self, name)}: it acts in patch synthesis, and {reason}; leave it at "
+                f"{defaults[name]}, or use a model of 'lonepair'"
+            )
 
 
 @dataclass(frozen=True)
