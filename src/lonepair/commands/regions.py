@@ -109,7 +109,7 @@ def run_regions(source_path: Path, target_paths: Sequence[Path], values: Any, is
     translation = translate_regions(source, models, masks, reverse=directions, **settings)
     paths = _write(translation, out, values, lambda path: write_image(sheet_path(path), translation.sheet()))
     words = ["lonepair", "translate", *map(str, [source_path, *folders]), "--masks", *map(str, masks)]
-    proposal = ["with the source's own fine edges", shlex.join([*words, "--structure", "1"])]
+    proposal = ["with the source's own fine edges:", f"  {shlex.join([*words, '--structure', '1'])}"]
     has_training = any(style.job is not None and style.run is None for style in styles)
     print_summary(paths, time.monotonic() - start, training if has_training else None, proposal)
     return 0

@@ -16,14 +16,14 @@ from torch import Tensor
 
 from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.color import common_channels, match_channels
-from lonepair.ops.resize import resize_image
+from lonepair.ops.resize import resize, resize_image
 
 FIRST_BAND = 0.06
 """Largest distance of the seam from the mask's edge at the coarsest scale, as a share of the longest side."""
 NEXT_BAND = 3
 """Largest distance in pixels by which the seam moves at each scale above."""
-SWEEPS = 60
-"""Sweeps over the linear system in each round."""
+SWEEPS = 6
+"""Sweeps over the linear system in each round, for each pixel by which the seam may move."""
 SOFTNESS = 0.8
 """Standard deviation in pixels of the blend across the seam."""
 FLAT_SOFTNESS = 0.03
@@ -47,7 +47,7 @@ class SeamFinder:
         """
         self._masks = masks
         self._moves_seams = moves_seams
-        self._scale: tuple[Tensor, Tensor] | None = None
+        self._scale: tuple[Tensor, Tensor, int] | None = None
         self._shares: Tensor | None = None
 
     def shares(self, size: tuple[int, int]) -> Float[Tensor, "1 k h2 w2"]:
@@ -66,9 +66,15 @@ class SeamFinder:
         if self._scale is None or tuple(self._scale[0].shape[-2:]) != size:
             band = max(NEXT_BAND, round(FIRST_BAND * max(size))) if self._scale is None else NEXT_BAND
             initial = self.shares(size)
-            self._scale = initial, _far_from_seams(initial, band)
-        initial, is_fixed = self._scale
-        shares = _sharpen(_cut(wide, initial, is_fixed)) if self._moves_seams else initial
+            self._scale = initial, ~_far_from_seams(initial, band), SWEEPS * band
+        initial, is_free, sweeps = self._scale
+        shares = initial
+        if self._moves_seams and bool(is_free.any()):
+            # The smallest rectangle around the free pixels, and one more on each side.
+            box = _bounding_box(is_free)
+            shares = initial.clone()
+            shares[box] = _cut([image[box] for image in wide], initial[box], ~is_free[box], sweeps)
+            shares = _sharpen(shares)
         self._shares = shares
         blend = blend_styles(wide, shares)
         return [match_channels(blend, image.shape[1]) for image in images]
@@ -81,10 +87,10 @@ def blend_styles(images: Sequence[Tensor], shares: Float[Tensor, "1 k h w"]) -> 
     without fine bands is blended widely.
     """
     sigma = FLAT_SOFTNESS * max(shares.shape[-2:])
-    contrasts = [(image - gaussian_blur(image, sigma)).square().mean(1, keepdim=True) for image in images]
-    contrast = gaussian_blur(torch.cat(contrasts, 1).amax(1, keepdim=True), sigma)
+    contrasts = [(image - _wide_blur(image, sigma)).square().mean(1, keepdim=True) for image in images]
+    contrast = _wide_blur(torch.cat(contrasts, 1).amax(1, keepdim=True), sigma)
     flatness = 1 / (1 + contrast / _FLAT_CONTRAST**2)
-    return weighted_sum(images, torch.lerp(shares, gaussian_blur(shares, sigma), flatness))
+    return weighted_sum(images, torch.lerp(shares, _wide_blur(shares, sigma), flatness))
 
 
 def mask_shares(masks: Float[Tensor, "1 k h w"]) -> Float[Tensor, "1 k h w"]:
@@ -92,7 +98,8 @@ def mask_shares(masks: Float[Tensor, "1 k h w"]) -> Float[Tensor, "1 k h w"]:
 
     Where no mask marks a pixel, the nearest ones extend into it, and far from all of them all styles are equal.
     """
-    extended = masks + 1e-3 * gaussian_blur(masks, _REACH * max(masks.shape[-2:])) + 1e-9
+    reach = _wide_blur(masks, _REACH * max(masks.shape[-2:])).clamp(min=0)
+    extended = masks + 1e-3 * reach + 1e-9
     return extended / extended.sum(1, keepdim=True)
 
 
@@ -102,17 +109,33 @@ def weighted_sum(images: Sequence[Tensor], weights: Float[Tensor, "1 k h w"]) ->
     return torch.stack(parts).sum(0)
 
 
+def _wide_blur(image: Float[Tensor, "1 c h w"], sigma: float) -> Float[Tensor, "1 c h w"]:
+    """`gaussian_blur`, in fewer pixels where `sigma` is large: its time does not grow with `sigma`."""
+    size, factor = (image.shape[-2], image.shape[-1]), min(1.0, 3 / sigma)
+    reduced = resize(image, (max(1, round(size[0] * factor)), max(1, round(size[1] * factor))))
+    return resize(gaussian_blur(reduced, sigma * factor), size)
+
+
 def _far_from_seams(shares: Tensor, band: int) -> Tensor:
     """Whether each pixel, (1, 1, h, w), has one style alone in all of the pixels up to `band` away."""
-    mixed = (shares.amax(1, keepdim=True) < 0.95).float()
-    change = torch.stack([(shares - shares.roll(1, axis)).abs().amax(1, keepdim=True) > 0.5 for axis in (2, 3)]).any(0)
-    near = torch.maximum(mixed, change.float())
+    near = (shares.amax(1, keepdim=True) < 0.95).float()
+    for axis in (2, 3):
+        change = (shares.diff(dim=axis).abs().amax(1, keepdim=True) > 0.5).float()
+        after = near.narrow(axis, 1, change.shape[axis])
+        after.copy_(torch.maximum(after, change))
     for kernel, padding in (((2 * band + 1, 1), (band, 0)), ((1, 2 * band + 1), (0, band))):
         near = F.max_pool2d(near, kernel, 1, padding)
     return near == 0
 
 
-def _cut(images: Sequence[Tensor], shares: Tensor, is_fixed: Tensor) -> Tensor:
+def _bounding_box(mask: Tensor) -> tuple[slice, ...]:
+    """The smallest rectangle that holds the true pixels of `mask`, (1, 1, h, w), and their neighbors."""
+    ranges = [mask[0, 0].any(axis).nonzero()[:, 0] for axis in (1, 0)]
+    sides = [slice(max(0, int(indices[0]) - 1), int(indices[-1]) + 2) for indices in ranges]
+    return slice(None), slice(None), *sides
+
+
+def _cut(images: Sequence[Tensor], shares: Tensor, is_fixed: Tensor, sweeps: int) -> Tensor:
     """The probability of each style, (1, k, h, w): the random walker's between the pixels that are fixed."""
     # Cost of a seam at each pixel: how much the styles differ (Kwatra et al., eq. 1).
     stack = torch.stack(list(images))
@@ -124,7 +147,7 @@ def _cut(images: Sequence[Tensor], shares: Tensor, is_fixed: Tensor) -> Tensor:
     total = sum(pair_costs)
     # Sweeps of the Jacobi method: each free pixel becomes the mean of its neighbors, weighted by the costs.
     values = shares
-    for _ in range(SWEEPS):
+    for _ in range(sweeps):
         neighbors = [torch.roll(values, shift, axis) for axis in (2, 3) for shift in (1, -1)]
         mean = sum(pair * neighbor for pair, neighbor in zip(pair_costs, neighbors, strict=True)) / total
         values = torch.where(is_fixed, shares, mean)
