@@ -385,8 +385,8 @@ class UseMethods(ABC):
                 but never enlarged. Acts in patch synthesis.
             colour: From the source's colors, 0, to the target's, 1, under the same texture.
             tone: keep: light areas of the source stay light; swap: they become dark; auto: as the model learned it.
-            strength: From the source itself, 0, to the translation, 1. From 1 down to 0.5, `structure` rises to 1 and
-                `colour` falls to 0; from 0.5 to 0 the result fades into the source.
+            strength: From the source itself, 0, to the translation, 1. From 1 to 0.5 `structure` rises to 1, from 0.5
+                to 0.25 `colour` falls to 0, and from 0.25 to 0 the result fades into the source.
             mask: Where the translation shows: white (or opaque) pixels are translated, black ones keep the source, and
                 grey ones blend both. Any size. For a clip also a video or a folder with one mask for each frame. A
                 path, folder of masks, PIL image, array, or tensor (n, c, h, w) in [-1, 1].

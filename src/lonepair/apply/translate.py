@@ -59,8 +59,8 @@ class Translate(Use["Translation"]):
     tone: Literal["auto", "keep", "swap"] = "auto"
     """keep: light areas of the source stay light; swap: they become dark; auto: as the model learned it."""
     strength: float = 1.0
-    """From the source itself, 0, to the translation, 1. From 1 down to 0.5, `structure` rises to 1 and `colour` falls
-    to 0; from 0.5 to 0 the result fades into the source."""
+    """From the source itself, 0, to the translation, 1. From 1 to 0.5 `structure` rises to 1, from 0.5 to 0.25
+    `colour` falls to 0, and from 0.25 to 0 the result fades into the source."""
     mask: MaskOption | None = None
     """Where the translation shows: white (or opaque) pixels are translated, black ones keep the source, and grey ones
     blend both. Any size. For a clip also a video or a folder with one mask for each frame."""

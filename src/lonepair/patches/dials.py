@@ -30,18 +30,15 @@ class Dials:
 
     @property
     def path(self) -> Dials:
-        """These dials with `strength` turned into a mix: the other dials at this strength.
-
-        From 1 to 0.5, `structure` rises to 1 and `colour` falls to 0; from 0.5 to 0 the result fades into the source
-        (`opacity`).
-        """
-        share = max(0.0, 2 * self.strength - 1)
-        return replace(self, structure=1 + share * (self.structure - 1), colour=share * self.colour)
+        """These dials at this strength: from 1 to 0.5 `structure` rises to 1, from 0.5 to 0.25 `colour` falls to 0."""
+        structure = 1 + max(0.0, 2 * self.strength - 1) * (self.structure - 1)
+        colour = min(1.0, max(0.0, 4 * self.strength - 1)) * self.colour
+        return replace(self, structure=structure, colour=colour)
 
     @property
     def opacity(self) -> float:
-        """Weight of the translation over the source."""
-        return min(1.0, 2 * self.strength)
+        """Weight of the translation over the source: from strength 0.25 to 0 the translation fades."""
+        return min(1.0, 4 * self.strength)
 
     def texture_scale(self, output_side: int, target_side: int) -> float:
         """Pixels of the output for each pixel of the target.
