@@ -182,7 +182,9 @@ class Translation:
         Raises:
             UserError: if the source has no frame of that number.
         """
-        if index == 0 or (index > 0 and not self.pipeline.synthesizes and self.source.frame_count is not None):
+        # Without synthesis frames do not depend on one another; an image has one frame.
+        stands_alone = index == 0 or not self.pipeline.synthesizes
+        if stands_alone and 0 <= index < (self.source.frame_count or 0):
             return index
         last, start, before = -1, 0, None
         for last, (_, now) in enumerate(self._inputs()):
