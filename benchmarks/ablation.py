@@ -3,7 +3,7 @@
     python benchmarks/ablation.py DATA [--pairs A/B ...] [--variants NAME ...] [--minutes 4] [--out FOLDER]
 
 DATA is a folder as for quality.py. An existing run in FOLDER is used again. FOLDER/ablation.md has the table,
-FOLDER/A-B.png the images of a pair. `full` is the method as it is. Two variants use its run: `networks alone` is the
+FOLDER/A-B.png the images of a pair. `full` is the unchanged method. Two variants use its run: `networks alone` is the
 prediction without patch synthesis; `patches alone` is patch synthesis of the untranslated source, with its colors
 matched to the target's mean and contrast.
 """

@@ -64,7 +64,7 @@ def read_reduced(folder: Path, name: str, side: int) -> Tensor:
 def entrants(
     names: list[str], images: dict[str, Tensor], presets: list[str], runs: Path | None
 ) -> Iterator[tuple[str, Callable[[], lp.Model]]]:
-    """Names and models: the trained run, if there is one, and `closed-form` with each preset, which stores anew."""
+    """Names and models: the trained run, if there is one, and `closed-form` with each preset, stored for this call."""
     if runs is not None and (runs / "-".join(names)).is_dir():
         trained = lp.load(runs / "-".join(names), threads=1)
         yield "lonepair", lambda: trained

@@ -3,8 +3,8 @@
     python benchmarks/dials.py RUN ... [--side 220] [--dials structure colour ...] [--saved-settings] [--out FOLDER]
 
 RUN is the folder of a run of `lonepair`; both of its directions are measured. FOLDER/dials.md has the tables, and
-FOLDER/RUN-DIRECTION.png a sheet with a row for each dial. In each row one dial
-changes, and all others keep their defaults. Seconds are those of the CPU.
+FOLDER/RUN-DIRECTION.png a sheet with a row for each dial. In each row one dial changes, and all others keep their
+defaults. Seconds are those of the CPU.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ROWS: dict[str, tuple[Any, ...]] = {
     "strength": (0.0, 0.25, 0.5, 0.75, 1.0),
     "tone": ("auto", "keep", "swap"),
 }
-"""Dial -> its values. Texture sizes are multiples of what `auto` takes."""
+"""Dial -> its values. Texture sizes are multiples of the size that `auto` takes."""
 METRICS = ("look", "structure", "copying", "sharpness", "seconds")
 
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from conftest import picture
+from lonepair.ops.color import negative
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.guide import Guide, color_transfer, fit_affine_map, source_transfer, tone_sign
@@ -48,6 +49,17 @@ def test_tone_sign_tells_a_negative() -> None:
     image = picture(20, 20)
     assert tone_sign(image, 0.5 * image) == 1.0
     assert tone_sign(image, -0.5 * image) == -1.0
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_negative_swaps_the_tone_and_keeps_alpha(channels: int) -> None:
+    image = picture(20, 20, channels)
+    if channels == 4:
+        image[:, 3] = 1.0
+    inverted = negative(image)
+    assert tone_sign(image, inverted) == -1.0
+    assert torch.equal(negative(inverted), image)
+    assert torch.equal(inverted[:, 3:], image[:, 3:])
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

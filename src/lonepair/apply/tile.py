@@ -1,7 +1,7 @@
 """Tile: an image that repeats without a visible seam.
 
 A band along the borders is synthesized from the image's own patches on a plane that continues across those borders; the
-middle stays as it is. A size larger than the image's is filled in the same way.
+middle stays unchanged. A size larger than the image's is filled in the same way.
 """
 
 from __future__ import annotations

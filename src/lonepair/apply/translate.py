@@ -149,7 +149,7 @@ class Translate(Use["Translation"]):
             name, reason = changed[0], f"method {method!r} has none" if self.synthesize else "it is turned off"
             raise UserError(
                 f"{name} is {getattr(self, name)}: it acts in patch synthesis, and {reason}; leave it at "
-                f"{defaults[name]}, or use a model of 'lonepair'"
+                f"{defaults[name]}, or use a model of a method with patch synthesis"
             )
 
 

@@ -41,7 +41,7 @@ def input_name(path: Path) -> str:
 
 
 def model_name(settings: Mapping[str, Any], path: Path, domain: str | None = None) -> str:
-    """The name of what a model was trained on; if its settings lack it, the name of the run's folder or of the file.
+    """The name of a model's training image; if its settings lack it, the name of the run's folder or of the file.
 
     Args:
         settings: The model's settings.

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import lonepair.methods as methods
 from lonepair.apply.translate import Translate
 from lonepair.commands.forms import PREFIX, parse_size
 from lonepair.commands.outputs import input_name, output_path, write_result
 from lonepair.commands.use import filled_use, use_fields
 from lonepair.errors import UserError
 
-METHOD = "closed-form"
-"""Method of the preview; its preset `preview` is made for it."""
 MAX_SIDE = 220
 """Longest side of the picture, in pixels, if no size is asked for."""
 FLAGS = {"--preview", "--out", "--overwrite", "--seed", "--device", "--dtype", "--threads"}
@@ -75,13 +74,13 @@ def run_preview(source_path: Path, target_path: Path, values: Any) -> int:
     # for each other at every operation.
     settings = {"seed": options.seed, "device": options.device, "dtype": options.dtype, "threads": options.threads or 1}
     with _only_warnings():
-        model = fit_pair(*frames, method=METHOD, preset="preview", **settings)
+        model = fit_pair(*frames, method=methods.PREVIEW, preset="preview", **settings)
         changes: dict[str, Any] = {"source": frames[1 if reverse else 0], "size": size, "seed": options.seed}
         translation: Any = model.apply(filled_use(Translate, values.translation, size, **changes))
         written = write_result(out, values.output.overwrite, lambda path: translation.save(path))
     print(*written, sep="\n")
 
-    # What it is, and what to do next.
+    # Say that the picture is a preview, and name the full command.
     of_clip = f" of the first frame of {translated.name}" if translated.is_clip else ""
     logger.info("wrote a preview%s in %.1f s: nothing was trained", of_clip, time.monotonic() - start)
     command = ["lonepair", "translate", str(source_path), str(target_path), *(["--reverse"] if reverse else [])]

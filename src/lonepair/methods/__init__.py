@@ -15,6 +15,8 @@ DEFAULT_SINGLE = "consingan"
 """Default method of one image, the method with most uses."""
 DEFAULT_SAMPLES = "lonepair-single"
 """Default method of one image for `generate`, which only samples."""
+PREVIEW = "closed-form"
+"""Method of a first picture without a training; its preset `preview` is made for it."""
 
 ATTRIBUTES = {
     "name": (str, "the name of its entry point, such as 'mine'"),

@@ -50,6 +50,11 @@ def match_channels(image: Float[Tensor, "b c h w"], channels: int) -> Float[Tens
     return torch.cat([color, torch.ones_like(color[:, :1])], dim=1)
 
 
+def negative(image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """`image` with inverted colors; an alpha channel stays."""
+    return torch.cat([-image[:, :3], image[:, 3:]], dim=1)
+
+
 def over_white(image: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b 3 h w"]:
     """RGBA with straight alpha, composited over white; all in [-1, 1]."""
     color, alpha = image[:, :3], (image[:, 3:] + 1) / 2

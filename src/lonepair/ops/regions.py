@@ -194,7 +194,7 @@ def sample_regions(size: Size, side: int, patch: int, rng: RandomStream) -> Regi
     h, w = size
     if not needs_crops(h * w, side):
         return None
-    # So many cells on each axis that four of them together have the pixels of the square.
+    # The number of cells on each axis: four cells together have the pixels of the square.
     cells = max(_CROPS_PER_AXIS, round(_CROPS_PER_AXIS * (h * w) ** 0.5 / side))
     cells = min(cells, h - patch + 1, w - patch + 1)
     # Two starts for each axis, and the four pairs of them.

@@ -99,9 +99,9 @@ class SynthesisConfig:
     """Squared contrast of the source in a window, in images of the range [-1, 1], above 0, that counts as noise. A
     larger value follows fewer of the source's edges."""
     guide_transfer_side: int = 30
-    """Longest side in pixels, 1 or more. Shapes of the source that so few pixels cannot hold become the target's colors
-    by one map for the image, larger ones by the local fit. A larger value keeps less of what the networks ignore, such
-    as the features of a face."""
+    """Longest side in pixels, 1 or more. Shapes of the source that are finer than a pixel at this size take the
+    target's colors by one map for the image, larger shapes by the local fit. A larger value keeps fewer of the details
+    that the networks ignore, such as the features of a face."""
     edge_threshold: float = 0.3
     """Energy of the source's edges, as a multiple of the target's own texture, above 0, at which half of an edge is
     restored. A larger value leaves more of the texture and keeps fewer edges."""

@@ -103,9 +103,10 @@ def _matrix_power(matrix: Float[Tensor, "c c"], exponent: float) -> Float[Tensor
 def tone_sign(source: Float[Tensor, "1 c h w"], prediction: Float[Tensor, "1 c h w"]) -> float:
     """1 where light areas of `source` are light in `prediction`, -1 where they became dark.
 
-    It is the sign of the correlation of the two lightnesses, the means over channels.
+    It is the sign of the correlation of the two lightnesses, the means over the color channels.
     """
-    light, other = (image.mean(1) - image.mean() for image in (source, prediction))
+    grays = (image[:, :3].mean(1) for image in (source, prediction))
+    light, other = (gray - gray.mean() for gray in grays)
     return -1.0 if float((light * other).sum()) < 0 else 1.0
 
 

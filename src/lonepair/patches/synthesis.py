@@ -144,7 +144,7 @@ class Synthesizer:
         """Replace the patches of `prediction` by the target's, coarse to fine.
 
         At the coarsest scale each patch is compared with all of the target's; above it, with those that its neighbors
-        match (`NearestPatches.follow`). One CPU core takes about 0.3 s for 128x128 pixels, 5 s for 650x433.
+        match (`NearestPatches.follow`). Two CPU cores take about 6 s for 1920x1080 pixels.
 
         Args:
             prediction: In [-1, 1].

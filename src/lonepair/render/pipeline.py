@@ -15,7 +15,7 @@ from torch import Tensor
 from lonepair.compute.engine import Engine
 from lonepair.media.sizes import working_size
 from lonepair.methods.base import Method
-from lonepair.ops.color import common_channels, match_channels
+from lonepair.ops.color import common_channels, match_channels, negative
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
@@ -146,7 +146,7 @@ class FramePipeline:
         scene = None if before is None or is_cut or self.synthesis is None else before.scene
         # The networks.
         is_negative = self._is_negative(source.network_input) if scene is None else scene.is_negative
-        network_input = -source.network_input if is_negative else source.network_input
+        network_input = negative(source.network_input) if is_negative else source.network_input
         image = self._predict_only(network_input)[0]
         # The guide.
         if scene is None:
