@@ -25,7 +25,7 @@ from lonepair.evaluate.measure import overlay_copies
 from lonepair.media.image import read_image, write_image
 from lonepair.media.source import open_source
 from lonepair.media.write import ClipWriter
-from lonepair.metrics import copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
+from lonepair.metrics import clip_metrics, copying, diversity, look, look_distance, psnr, sifid, ssim, structure
 from lonepair.ops.resize import resize
 from lonepair.render.sampling import reconstruction
 from synthetic_images import save_inception_weights
@@ -150,12 +150,12 @@ def test_clip_is_translated_and_measured(workdir: Path) -> None:
     rows = evaluate("pair", "--source", "clip.mp4")["measured"]["clip"]
     source = open_source("clip.mp4")
     translation = load("pair/model.safetensors", "cpu", "float32", 1).translate(source, size=(26, 23))
-    direct = stability(
+    direct = clip_metrics(
         (frame.image for frame in translation.frames()),
         (frame.image for frame in source.frames()),
         open_run(Path("pair")).inputs["b"],
     )
-    assert rows["output"] == pytest.approx(vars(direct))
+    assert rows["output"] == pytest.approx(direct.values)
     assert read_image("eval/pair/clip-sheet.png").shape[1] == 3
 
 

@@ -15,7 +15,7 @@ from lonepair.evaluate.runs import Run
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.sizes import working_size
 from lonepair.media.source import Source
-from lonepair.metrics import copy_map, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
+from lonepair.metrics import clip_metrics, copy_map, diversity, look, look_distance, psnr, sifid, ssim, structure
 from lonepair.metrics.copying import PATCH_SIZE
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
@@ -180,7 +180,7 @@ def overlay_copies(output: Float[Tensor, "1 c h w"], copied: Bool[Tensor, "h2 w2
 
 
 def _measure_clip(run: Run, clip: Source, seed: int) -> ReportSection:
-    """Translate `clip`, and measure its stability over time."""
+    """Translate `clip`, and measure it over time."""
     config = run.model.method.config
     # Translate at the scale at which the target is measured, so that the sharpness of both is comparable.
     h, w = working_size(clip.size, config.size.min_side, config.size.max_side)
@@ -189,8 +189,8 @@ def _measure_clip(run: Run, clip: Source, seed: int) -> ReportSection:
     # Generators, so that no clip is in memory. Channels as in the output, whose errors are compared.
     channels = run.model.method.plan.channels
     source = (match_channels(frame.image, channels) for frame in clip.frames())
-    metrics = stability((frame.image for frame in translation.frames()), source, run.inputs["b"])
-    rows = [MetricRow(OUTPUT, dict(vars(metrics)))]
+    metrics = clip_metrics((frame.image for frame in translation.frames()), source, run.inputs["b"])
+    rows = [MetricRow(OUTPUT, metrics.values)]
     return ReportSection("clip", rows, {"sheet": translation.sheet(run.inputs["b"])})
 
 
