@@ -234,18 +234,20 @@ def photo(name: str, height: int) -> np.ndarray:
     `brick`, `grass` and `gravel` are CC0, as the docs of `skimage.data` say.
     """
     cv2, data = _opencv(), importlib.import_module("skimage.data")
-    image = getattr(data, name)()
+    image: np.ndarray = getattr(data, name)()
     image = np.repeat(image[..., None], 3, 2) if image.ndim == 2 else image[..., :3]
     width = round(image.shape[1] * height / image.shape[0])
     mode = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_CUBIC
-    return np.clip(np.asarray(cv2.resize(image, (width, height), interpolation=mode), np.float32) / 255, 0, 1)
+    pixels: np.ndarray = cv2.resize(image, (width, height), interpolation=mode).astype(np.float32) / 255
+    return pixels
 
 
 def disc(radius: float) -> np.ndarray:
     """The shape of a disc, in pixels of a layer."""
     side = 2 * math.ceil(radius) + 3
     ys, xs = np.mgrid[:side, :side] - (side - 1) / 2
-    return np.clip(radius + 0.5 - np.hypot(xs, ys), 0, 1).astype(np.float32)
+    shape: np.ndarray = np.clip(radius + 0.5 - np.hypot(xs, ys), 0, 1).astype(np.float32)
+    return shape
 
 
 def posts(width: int, height: int, count: int) -> np.ndarray:

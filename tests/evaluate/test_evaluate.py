@@ -156,6 +156,11 @@ def test_clip_is_translated_and_measured(workdir: Path) -> None:
         open_run(Path("pair")).inputs["b"],
     )
     assert rows["output"] == pytest.approx(direct.values)
+    assert list(rows) == ["output", "frame by frame", "first frame carried", "source", "blur"]
+    text = Path("eval/report.html").read_text()
+    for part in ("warp_error ↓", "first frame carried: the first frame moved", ">new_blocks<", "clip-worst-swim.png"):
+        assert part in text
+    assert read_image("eval/pair/clip-worst-swim.png").shape[1] == 3
     assert read_image("eval/pair/clip-sheet.png").shape[1] == 3
 
 

@@ -222,6 +222,7 @@ def test_object_that_stays_is_kept_and_leaves_no_ghost() -> None:
     values = objects()
     assert values["objects_kept"] == pytest.approx(1, abs=0.1)
     assert values["objects_lowest"] > 0.9
+    assert values["objects_chance"] < 0.1
     assert values["object_contrast"] == pytest.approx(1, abs=0.1)
     assert values["ghost"] == pytest.approx(0, abs=0.1)
 
@@ -230,6 +231,13 @@ def test_object_that_fades_is_lost() -> None:
     values = objects(fade=1.0)
     assert values["objects_lowest"] < 0.35
     assert values["objects_kept"] == pytest.approx(0.5, abs=0.15)
+
+
+def test_texture_has_contrast_by_chance() -> None:
+    meter = ObjectMeter(Square())
+    for index in range(Square.length):
+        meter.add(index, texture(index, SIZE[1]), SOURCE[0])  # no object is in it
+    assert meter.values["objects_chance"] == pytest.approx(meter.values["objects_kept"], rel=0.3)
 
 
 def test_ghost_is_a_share_of_the_object() -> None:

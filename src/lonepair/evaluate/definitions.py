@@ -87,6 +87,10 @@ DEFINITIONS = {
         "near 1", "Contrast of a known object against its surround along its path, over that of its first frame."
     ),
     "objects_lowest": MetricDefinition("near 1", "The lowest mean of that over five frames."),
+    "objects_chance": MetricDefinition(
+        "well below objects_kept",
+        "The same at places of the path without the object: what coarse texture has by chance.",
+    ),
     "object_contrast": MetricDefinition("higher", "Mean contrast of the object over its contrast in the source."),
     "ghost": MetricDefinition(
         "lower", "Contrast that is left at a place of the path after the object left it, over that of its first frame."
@@ -100,6 +104,9 @@ DEFINITIONS = {
 REFERENCE_ROWS = {
     "source": "the untranslated source: look 1, structure 1, copying by chance",
     "target": "the target itself: look 0, copying 1, structure by chance",
+    "frame by frame": "every frame translated by itself: as sharp as frames can be, and not steady",
+    "first frame carried": "the first frame moved along the source's flow: steady, and blind to what is revealed",
+    "blur": "every frame by itself after a Gaussian of 2 pixels: it is not sharp, and swims like the frames",
 }
 """Name of a reference row -> its explanation below the table."""
 

@@ -6,6 +6,7 @@ Each file holds one metric with its definition, source and range. `docs/explanat
 from lonepair.metrics.clip import ClipMetrics as ClipMetrics
 from lonepair.metrics.clip import clip_metrics as clip_metrics
 from lonepair.metrics.clip import measure_outputs as measure_outputs
+from lonepair.metrics.clip import measure_steps as measure_steps
 from lonepair.metrics.copying import copy_map as copy_map
 from lonepair.metrics.copying import copying as copying
 from lonepair.metrics.diversity import diversity as diversity

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor
@@ -233,29 +234,49 @@ def measure_outputs(
     still_every: int = STILL_EVERY,
 ) -> dict[str, ClipMetrics]:
     """`clip_metrics` of several outputs of one source, in one pass; all have the size of the first."""
-    channels = 1 if target.shape[1] == 1 else 3
-    reference = StillReference(match_channels(target, channels), still_every)
-    meters = {name: ClipMeter(reference, path) for name in outputs}
     iterators = {name: iter(frames) for name, frames in outputs.items()}
     # The first frame of an output tells the size.
-    name, frames = next(iter(iterators.items()))
-    first = next(frames)
-    iterators[name] = itertools.chain([first], frames)
-    count = 0
-    for step in source_steps(source, (first.shape[-2], first.shape[-1]), channels, motion, cuts):
-        for name, meter in meters.items():
-            output = next(iterators[name], None)
-            if output is None:
-                raise UserError(
-                    f"the source has more than {step.index} frames, the output '{name}' has {step.index}: "
-                    "give clips of one length"
-                )
-            meter.add(match_channels(output, channels), step)
-        count = step.index + 1
+    first_name = next(iter(iterators))
+    first = next(iterators[first_name])
+    iterators[first_name] = itertools.chain([first], iterators[first_name])
+
+    def take(name: str, step: SourceStep) -> Tensor:
+        output = next(iterators[name], None)
+        if output is None:
+            raise UserError(
+                f"the source has more than {step.index} frames, the output '{name}' has {step.index}: "
+                "give clips of one length"
+            )
+        return output
+
+    steps = source_steps(source, (first.shape[-2], first.shape[-1]), color_channels(target), motion, cuts)
+    metrics = measure_steps(steps, {name: partial(take, name) for name in outputs}, target, path, still_every)
     for name, frames in iterators.items():
         if next(frames, None) is not None:
-            raise UserError(f"the source has {count} frames, the output '{name}' has more: give clips of one length")
+            raise UserError(f"the output '{name}' has more frames than the source: give clips of one length")
+    return metrics
+
+
+def measure_steps(
+    steps: Iterable[SourceStep],
+    outputs: Mapping[str, Callable[[SourceStep], Float[Tensor, "1 c h w"]]],
+    target: Float[Tensor, "1 c2 h2 w2"],
+    path: ObjectPath | None = None,
+    still_every: int = STILL_EVERY,
+) -> dict[str, ClipMetrics]:
+    """As `measure_outputs`, for outputs that are computed from the steps, such as baselines that need the flow."""
+    channels = color_channels(target)
+    reference = StillReference(match_channels(target, channels), still_every)
+    meters = {name: ClipMeter(reference, path) for name in outputs}
+    for step in steps:
+        for name, meter in meters.items():
+            meter.add(match_channels(outputs[name](step), channels), step)
     return {name: meter.result() for name, meter in meters.items()}
+
+
+def color_channels(target: Float[Tensor, "1 c h w"]) -> int:
+    """Channels in which outputs are measured: 1 if the target is grey, else 3; RGBA is composited over white."""
+    return 1 if target.shape[1] == 1 else 3
 
 
 _MEANS = (

@@ -23,8 +23,10 @@ VISIBLE = 0.9
 class ObjectPath(Protocol):
     """The known path of an object through a clip."""
 
-    length: int
-    """Number of frames of the clip."""
+    @property
+    def length(self) -> int:
+        """Number of frames of the clip."""
+        ...
 
     def mask(self, index: int) -> Bool[Tensor, "1 1 h w"]:
         """Where the object is in frame number `index`; empty where it is outside."""
@@ -51,7 +53,8 @@ class ObjectMeter:
     """Measures the contrast of a moving object along its path, and what is left of it where it was.
 
     The contrast is the distance between the mean colors of the object's pixels and of a ring around them. *kept* is
-    its ratio to that of the first frame that shows the whole object. *ghost* is the change, along the contrast of the
+    its ratio to that of the first frame that shows the whole object; *chance* is that of places of the path without the
+    object. *ghost* is the change, along the contrast of the
     first frame and divided by it, that remains at a place of the path after the object has left it, beside the frames
     before it came (beside none at the first place). The camera must stand still for that.
     """
@@ -101,7 +104,7 @@ class ObjectMeter:
 
     @property
     def values(self) -> dict[str, float]:
-        """objects_kept, objects_lowest, object_contrast and ghost; what cannot be measured is missing."""
+        """objects_kept, objects_lowest, objects_chance, object_contrast, ghost; what cannot be measured is missing."""
         kept = [value for _, value in self.kept_curve]
         if not kept or self._first is None:
             return {}
@@ -113,6 +116,9 @@ class ObjectMeter:
             "objects_lowest": min(running),
             "object_contrast": statistics.fmean(contrast for _, contrast in self._contrasts) / max(source_mean, 1e-6),
         }
+        # Coarse texture has contrast of that size without an object, too.
+        if chance := [contrast for place in self._places for contrast in place.chance_contrasts]:
+            values["objects_chance"] = statistics.fmean(chance) / max(self._contrasts[0][1], 1e-6)
         # A ghost that stays: the mean over time at each place, the largest of all places.
         ghosts = [[value for _, value in place.ghosts(self._first)] for place in self._places]
         if means := [statistics.fmean(ghost) for ghost in ghosts if ghost]:
@@ -138,6 +144,11 @@ class _Place:
             self._before.append(self._zone.contrast(output))
         elif index > max(self.object_frames):
             self._after.append((index, self._zone.contrast(output)))
+
+    @property
+    def chance_contrasts(self) -> list[float]:
+        """The contrasts without the object."""
+        return [float(contrast.norm()) for contrast in [*self._before, *(contrast for _, contrast in self._after)]]
 
     def ghosts(self, first: Float[Tensor, " c"]) -> Curve:
         """The contrast after the object left, less that before it came, along `first` and in its units."""
