@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import re
@@ -45,6 +46,12 @@ def trained_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     one = ["train", "--method", *SINGAN, str(folder / "a.png"), "--max-side", "34"]
     assert main([*one, "--run", str(folder / "one")]) == 0
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _coarse_structure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare layouts at 24 pixels: these tests are about what is measured and reported, not about the metric."""
+    monkeypatch.setattr(importlib.import_module("lonepair.metrics.structure"), "GRID", 24)
 
 
 @pytest.fixture
