@@ -153,8 +153,8 @@ def search_motion(
         # Fine detail changes with the fraction of a pixel; a flat patch is like many others.
         contrast = patch.var((0, 1)).mean()
         if errors[y, x] < max(min(max_difference**2, contrast), 0.25 * contrast):
-            dy, dx = y + _peak(errors[:, x], int(y)), x + _peak(errors[y], int(x))
-            votes.append((dx + first_column - left, dy + first_row - top))
+            row, column = float(y) + _peak(errors[:, x], int(y)), float(x) + _peak(errors[y], int(x))
+            votes.append((column + first_column - left, row + first_row - top))
     if not votes:
         return None
     shifts = np.array(votes)

@@ -104,7 +104,8 @@ class TextureCarrier:
         # smooth band, f of the fine one and c between both, s + g²·f + 2·g·c is the energy to hold.
         smooth = gaussian_blur(image, 1.0)
         own, s, f = (gradient_energy(value, self._coarse_size) for value in (image, smooth, image - smooth))
-        loss, f, c = (own + _FLOOR) / (energy + _FLOOR), f + _FLOOR, (own - s - f) / 2
+        loss, f = (own + _FLOOR) / (energy + _FLOOR), f + _FLOOR
+        c = (own - s - f) / 2
         gain = ((c.square() + f * (energy - s)).clamp(min=0).sqrt() - c) / f
         gain = gain.clamp(1 / self._max_gain, self._max_gain)
         image = smooth + F.interpolate(gain, self._size, mode="bilinear") * (image - smooth)
