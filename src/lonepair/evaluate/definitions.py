@@ -76,7 +76,7 @@ DEFINITIONS = {
     "popping": MetricDefinition(
         "lower",
         "Share of the picture, in blocks of 16 pixels, whose texture is exchanged in the worst frame, less that of the "
-        "median frame: 0 to 1.",
+        "median frame: 0 to 1. The chart new_blocks shows each frame's share.",
     ),
     "motion_fidelity": MetricDefinition(
         "higher",
