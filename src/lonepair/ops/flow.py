@@ -141,27 +141,28 @@ def search_motion(
     images = [np.ascontiguousarray(image[0].permute(1, 2, 0).cpu().numpy()) for image in (frame, other)]
     h, w = images[0].shape[:2]
     rows, columns = np.nonzero(area[0, 0].cpu().numpy()[::stride, ::stride])
-    votes = []
-    for top, left in zip(rows * stride - side // 2, columns * stride - side // 2, strict=True):
+    votes: list[tuple[float, float]] = []
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        top, left = row * stride - side // 2, column * stride - side // 2
         if top < 0 or left < 0 or top + side > h or left + side > w:
             continue
         patch = images[0][top : top + side, left : left + side]
         first_row, first_column = max(0, top - reach), max(0, left - reach)
         searched = images[1][first_row : top + side + reach, first_column : left + side + reach]
         errors = cv2.matchTemplate(searched, patch, cv2.TM_SQDIFF) / patch.size
-        y, x = np.unravel_index(int(errors.argmin()), errors.shape)
+        y, x = divmod(int(errors.argmin()), errors.shape[1])
         # Fine detail changes with the fraction of a pixel; a flat patch is like many others.
         contrast = patch.var((0, 1)).mean()
         if errors[y, x] < max(min(max_difference**2, contrast), 0.25 * contrast):
-            row, column = float(y) + _peak(errors[:, x], int(y)), float(x) + _peak(errors[y], int(x))
-            votes.append((column + first_column - left, row + first_row - top))
+            dx, dy = x + _peak(errors[y], x), y + _peak(errors[:, x], y)
+            votes.append((dx + first_column - left, dy + first_row - top))
     if not votes:
         return None
     shifts = np.array(votes)
     is_near = np.abs(shifts[:, None] - shifts).max(2) < 1
     most = is_near[int(is_near.sum(1).argmax())]
-    dx, dy = shifts[most].mean(0) if most.sum() > 1 else shifts[most][0]
-    return float(dx), float(dy)
+    mean = shifts[most].mean(0)
+    return float(mean[0]), float(mean[1])
 
 
 def _peak(errors: Any, index: int) -> float:
