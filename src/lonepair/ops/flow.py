@@ -1,4 +1,4 @@
-"""Optical flow between two frames: its estimate (with OpenCV, the extra `flow`), warping, and where it is reliable.
+"""Optical flow between two frames: its estimate (with OpenCV), warping, and where it is reliable.
 
 A flow (1, 2, h, w) holds (dx, dy) in pixels for each pixel of a frame: the pixel's position in the other frame, less
 its own.
@@ -27,7 +27,7 @@ def _opencv() -> Any:
     try:
         return importlib.import_module("cv2")
     except ImportError:
-        raise UserError("optical flow needs OpenCV: pip install 'lonepair[flow]', or any OpenCV for Python") from None
+        raise UserError("optical flow needs OpenCV: pip install opencv-python-headless") from None
 
 
 def check_opencv() -> None:
