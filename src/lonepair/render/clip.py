@@ -24,7 +24,7 @@ from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.windows import Window
 from lonepair.render.motion import Motion
 
-_SEAM = 3
+_SEAM = 2
 """Pixels by which an area that is synthesized grows, so that its seam lies in carried texture."""
 _SOFTNESS = 0.8
 """Standard deviation in pixels of the blend across that seam."""
@@ -140,7 +140,8 @@ class SceneRenderer:
 
     def _is_worn(self, carried: Carried, prediction: Tensor, config: SynthesisConfig) -> Bool[Tensor, "1 1 h w"]:
         """Where the prediction has changed, or the texture is blurred or distorted."""
-        change = gaussian_blur((prediction - carried.prediction).abs().mean(1, keepdim=True), 1.0)
+        # The mean change around a pixel: texture of the prediction that differs as the camera moves cancels out.
+        change = gaussian_blur(prediction - carried.prediction, config.renewal_window).abs().mean(1, keepdim=True)
         change = change / prediction.std().clamp(min=1e-3)
         # An area that has changed enough in one place is renewed as far as it has changed by half of that.
         near = F.max_pool2d((change > config.renewal_change).float(), 7, 1, 3) > 0
