@@ -18,9 +18,9 @@ from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.media.container import Frame
 from lonepair.media.files import check_output
-from lonepair.media.frames import write_frames_folder
 from lonepair.media.image import WRITABLE as IMAGE_SUFFIXES
 from lonepair.media.image import write_image
+from lonepair.media.numbered import write_frames_folder
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.source import Source
 from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
