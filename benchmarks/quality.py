@@ -34,8 +34,9 @@ from torch import Tensor
 
 import lonepair as lp
 from lonepair.evaluate import ReportSection
+from lonepair.evaluate.clips import OUTPUT
 from lonepair.evaluate.definitions import format_value
-from lonepair.evaluate.measure import OUTPUT, PUBLISHED, measure_direction
+from lonepair.evaluate.measure import PUBLISHED, measure_direction
 from lonepair.media.files import atomic_write
 from lonepair.media.image import read_image, write_image
 from lonepair.media.sheet import contact_sheet

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from lonepair.methods.base import Method
 from lonepair.ops.noise import RandomStream
 from lonepair.train.events import Report, Watcher
 from lonepair.train.loop import Interrupted
+from lonepair.train.previews import Previews
 
 _TINY: dict[str, Any] = {"stages": 2, "pyramid_ratio": 0.6, "min_side": 14, "max_side": 20}
 _TINY |= {"width": 8, "max_width": 8, "steps": 3, "finest_steps": 3}
@@ -52,6 +57,51 @@ class StopAfter(Watcher):
 def _one_thread() -> None:
     """Small tensors are slower on two threads, and a machine's cores may be shared by several test processes."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _find_each_class_once() -> Iterator[None]:
+    """Remember where the source of a class is: tyro asks at every command, and `inspect` parses the whole module."""
+    original = inspect.findsource
+
+    sources: dict[tuple[str, str], tuple[list[str], int] | None] = {}
+
+    def findsource(thing: Any) -> tuple[list[str], int]:
+        if not isinstance(thing, type):
+            return original(thing)
+        # By name, as forms are classes that each command makes. Some of them have no source.
+        name = (thing.__module__, thing.__qualname__)
+        if name not in sources:
+            sources[name] = None
+            with contextlib.suppress(OSError):
+                sources[name] = original(thing)
+        source = sources[name]
+        if source is None:
+            raise OSError("could not find class definition")
+        return source
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inspect, "findsource", findsource)
+        yield
+
+
+@pytest.fixture
+def full_previews() -> None:
+    """Write the previews of trainings as in use, with translations."""
+
+
+@pytest.fixture(autouse=True)
+def _small_previews(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write small previews without translations: those of each stage take longer than a tiny training."""
+    if "full_previews" not in request.fixturenames:
+        monkeypatch.setattr(Previews, "_translations", lambda previews, method: {})
+        monkeypatch.setattr("lonepair.train.previews.CELL", 20)
+
+
+@pytest.fixture(autouse=True)
+def _write_without_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave written files in the system's cache: no test switches the machine off."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture

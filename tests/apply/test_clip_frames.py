@@ -71,23 +71,21 @@ def test_thumbnails_are_evenly_spaced_from_the_first_frame_to_the_last(count: in
     assert all(abs(own - at) <= count / 64 for own, at in zip(times, ideal, strict=True))
 
 
-def test_trace_has_cuts_motion_confidence_and_matches(caplog: pytest.LogCaptureFixture) -> None:
+def test_trace_has_cuts_motion_and_new_pixels(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "lonepair")
     traces: list[FrameTrace] = []
     translation = model_of("lonepair").translate(WITH_CUT)
     list(translation.frames(traces.append))
     assert [trace.index for trace in traces] == [0, 1, 2, 3]
     assert [trace.is_cut for trace in traces] == [False, False, True, False]
-    assert [trace.flow is None for trace in traces] == [True, False, True, False]
-    assert traces[0].difference is None
-    assert traces[2].difference is not None
-    assert traces[2].difference > SynthesisConfig().cut_threshold
+    assert [trace.flow is None for trace in traces] == [True, False, False, False]
+    assert traces[0].unexplained_share is None
+    assert traces[1].unexplained_share < SynthesisConfig().cut_share < traces[2].unexplained_share
     assert "a cut before frame 2" in caplog.text
-    for trace in traces:
-        assert trace.confidence is not None
-        assert 0 <= float(trace.confidence.min()) <= float(trace.confidence.max()) <= 1
-        assert trace.matches is not None
-        assert trace.matches.min() >= 0
+    # All of a scene's first frame is new, and hardly anything of the next one.
+    shares = [float(trace.is_new.float().mean()) for trace in traces]
+    assert shares[0] == shares[2] == 1
+    assert max(shares[1], shares[3]) < 0.5
 
 
 @pytest.mark.parametrize("synthesize", [True, False])

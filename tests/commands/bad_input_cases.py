@@ -181,9 +181,9 @@ CASES = [
     ),
     Case(
         "disk that fills up at the output",
-        "lonepair translate a.png model.safetensors -o disk/o.png --size 1500",
+        "lonepair translate a.png model.safetensors -o disk/o.png --size 200",
         "no space",
-        environment=lambda: mounted("size=80k"),
+        environment=lambda: mounted("size=8k"),
     ),
     # model files
     Case("model is missing", "lonepair translate a.png none.safetensors", "none.safetensors: no such file"),

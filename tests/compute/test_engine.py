@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 
@@ -18,6 +20,23 @@ def test_parallel_calls_return_results_in_order_and_raise_errors() -> None:
         with pytest.raises(ZeroDivisionError):
             engine.run_parallel([lambda: 1, lambda: 1 // 0])
         assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_workers_keep_their_thread_count_when_the_caller_sets_its_own_again() -> None:
+    """Four workers start, and use torch only in a later run. Their count decides the rounding of sums."""
+    engine, barrier = choose_engine("cpu"), threading.Barrier(4)
+
+    def count_threads() -> int:
+        barrier.wait(timeout=30)
+        return torch.get_num_threads()
+
+    try:
+        torch.set_num_threads(8)
+        engine.run_parallel([lambda: barrier.wait(timeout=30)] * 4)
+        torch.set_num_threads(8)
+        assert engine.run_parallel([count_threads] * 4) == [2] * 4
     finally:
         torch.set_num_threads(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import re
@@ -25,7 +26,7 @@ from lonepair.evaluate.measure import overlay_copies
 from lonepair.media.image import read_image, write_image
 from lonepair.media.source import open_source
 from lonepair.media.write import ClipWriter
-from lonepair.metrics import copying, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
+from lonepair.metrics import clip_metrics, copying, diversity, look, look_distance, psnr, sifid, ssim, structure
 from lonepair.ops.resize import resize
 from lonepair.render.sampling import reconstruction
 from synthetic_images import save_inception_weights
@@ -45,6 +46,12 @@ def trained_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     one = ["train", "--method", *SINGAN, str(folder / "a.png"), "--max-side", "34"]
     assert main([*one, "--run", str(folder / "one")]) == 0
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _coarse_structure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare layouts at 24 pixels: these tests are about what is measured and reported, not about the metric."""
+    monkeypatch.setattr(importlib.import_module("lonepair.metrics.structure"), "GRID", 24)
 
 
 @pytest.fixture
@@ -150,12 +157,17 @@ def test_clip_is_translated_and_measured(workdir: Path) -> None:
     rows = evaluate("pair", "--source", "clip.mp4")["measured"]["clip"]
     source = open_source("clip.mp4")
     translation = load("pair/model.safetensors", "cpu", "float32", 1).translate(source, size=(26, 23))
-    direct = stability(
+    direct = clip_metrics(
         (frame.image for frame in translation.frames()),
         (frame.image for frame in source.frames()),
         open_run(Path("pair")).inputs["b"],
     )
-    assert rows["output"] == pytest.approx(vars(direct))
+    assert rows["output"] == pytest.approx(direct.values)
+    assert list(rows) == ["output", "frame by frame", "first frame carried", "source", "blur"]
+    text = Path("eval/report.html").read_text()
+    for part in ("warp_error ↓", "first frame carried: the first frame moved", ">new_blocks<", "clip-worst-swim.png"):
+        assert part in text
+    assert read_image("eval/pair/clip-worst-swim.png").shape[1] == 3
     assert read_image("eval/pair/clip-sheet.png").shape[1] == 3
 
 

@@ -38,6 +38,7 @@ def test_resume_is_bitwise_equal(name: str, stop_after: int, tmp_path: Path) -> 
     assert_same(weights(trained(name)), weights(resumed))
 
 
+@pytest.mark.usefixtures("full_previews")
 @every_method
 def test_previews_do_not_change_the_weights(name: str, tmp_path: Path) -> None:
     """The running averages of BatchNorm stay as well."""

@@ -16,7 +16,7 @@ from lonepair.patches.config import SynthesisConfig
     [
         ({"rounds": 0}, "rounds is 0: choose 1 or more"),
         ({"replacement_passes": -1}, "replacement_passes is -1: choose 0 or more"),
-        ({"flow_window": 2}, "flow_window is 2: choose 3 or more"),
+        ({"anchors": 1}, "anchors is 1: choose 2 or more"),
         ({"blend_sigma": 0.0}, "blend_sigma is 0.0: choose a number above 0"),
         ({"completeness": float("nan")}, "completeness is nan: choose a number above 0"),
         ({"layout_restoration": 2.0}, "layout_restoration is 2.0: choose a number from 0 to 1.5"),

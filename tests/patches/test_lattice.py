@@ -41,22 +41,7 @@ def test_follow_propagates_good_matches_to_neighbors() -> None:
     is_right = torch.arange(22 * 22) % 6 == 0
     matches = search.follow(queries, torch.where(is_right, right, wrong), lattice.moves((38, 42), 4), 0.01, 512)
     assert float((matches == right).float().mean()) > 0.95
-    fresh = search.follow(queries, wrong, [], 0.01, 512, searches_all=True)
-    assert torch.equal(fresh, right)  # all queries are samples, and those are searched for among all patches
     assert torch.equal(search.follow(queries, right, lattice.moves((38, 42), 4), 0.01, 512), right)
-
-
-def test_follow_with_every_second_searches_those_patches_only() -> None:
-    """Every second in a row and in a column of the target's 11 x 16."""
-    target = torch.randn(1, 3, 13, 18, generator=torch.Generator().manual_seed(0))
-    search, wrong = NearestPatches(target, 3), torch.full((176,), 17)
-    queries = search.queries(target)
-    fresh = search.follow(queries, wrong, [], 0.01, 176, searches_all=True, every_second=True)
-    every_second = (fresh // 16 % 2 == 0) & (fresh % 16 % 2 == 0)
-    assert (every_second | (fresh == 17)).all()
-    index = torch.arange(176)
-    is_second = (index // 16 % 2 == 0) & (index % 16 % 2 == 0)
-    assert torch.equal(fresh[is_second], index[is_second])
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4])
@@ -115,17 +100,3 @@ def test_with_a_small_sigma_a_pixel_is_the_center_of_its_patch() -> None:
     center = texture[0, :, match // 28 + 3, match % 28 + 3]
     assert torch.allclose(sharp[0, :, 2 * row + 3, 2 * column + 3], center, atol=1e-4)
     assert not torch.allclose(mean[0, :, 2 * row + 3, 2 * column + 3], center, atol=1e-2)
-
-
-@pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-4, 1)])
-def test_carried_matches_blend_to_the_moved_image(shift: tuple[int, int]) -> None:
-    """Away from the border."""
-    image, (dy, dx) = picture(40, 44), shift
-    lattice = Lattice((40, 44), 5, 3)
-    rows, columns = (
-        torch.arange(n).mul(3).clamp(max=most - 5) for n, most in zip(lattice.shape, (40, 44), strict=True)
-    )
-    positions = (rows[:, None] * 40 + columns).flatten()
-    flow = torch.tensor([float(dx), float(dy)]).view(1, 2, 1, 1).expand(1, 2, 40, 44)
-    result = lattice.assemble(image, lattice.carry(positions, flow, (36, 40)))
-    assert torch.allclose(result[..., 10:-10, 10:-10], image.roll(shift, (2, 3))[..., 10:-10, 10:-10], atol=1e-6)

@@ -13,27 +13,8 @@ def test_excluded_patches_are_not_matched() -> None:
         matches = search(search.queries(target), alpha, excluded)
         assert (matches % 2 == 1).all()
         assert torch.equal(matches[1::2], torch.arange(1, 150, 2))
-        for every_second in (False, True):  # all are excluded, so one of them is matched
-            assert (search(search.queries(target), alpha, torch.ones(150).bool(), every_second) < 150).all()
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.03])
-@pytest.mark.parametrize("size", [(12, 17), (13, 18), (40, 36)])
-def test_search_of_every_second_patch_returns_the_nearest_of_those(alpha: float, size: tuple[int, int]) -> None:
-    """Every second in a row and in a column, without excluded ones."""
-    target, image = torch.randn(2, 1, 3, *size, generator=torch.Generator().manual_seed(0))
-    columns, patches = size[1] - 2, patches_of(target, 3)
-    index = torch.arange(len(patches))
-    excluded = index % 3 == 0
-    candidates = index[(index // columns % 2 == 0) & (index % columns % 2 == 0) & ~excluded]
-    distances = torch.cdist(patches_of(image, 3).double(), patches[candidates].double()).square() / 27
-    if alpha:
-        distances = distances / (alpha + distances.min(0).values)
-    search = NearestPatches(target, 3)
-    matches = search(search.queries(image), alpha, excluded, every_second=True)
-    assert torch.isin(matches, candidates).all()
-    columns_of_matches = torch.searchsorted(candidates, matches)[:, None]
-    assert torch.allclose(distances.gather(1, columns_of_matches)[:, 0], distances.min(1).values, rtol=1e-3)
+        # All are excluded, so one of them is matched.
+        assert (search(search.queries(target), alpha, torch.ones(150).bool()) < 150).all()
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.03])

@@ -4,14 +4,7 @@ import torch
 
 from conftest import picture
 from lonepair.patches.config import SynthesisConfig
-from lonepair.patches.texture import Texture, first_true
-
-
-def test_first_true_repeats_the_first_where_there_are_fewer() -> None:
-    mask = torch.tensor([False, True, False, True, True])
-    assert first_true(mask, 2).tolist() == [1, 3]
-    assert first_true(mask, 5).tolist() == [1, 3, 4, 1, 1]
-    assert first_true(torch.zeros(5).bool(), 3).tolist() == [0, 0, 0]
+from lonepair.patches.texture import Texture
 
 
 def test_similarity_is_high_where_the_target_has_the_patch_and_low_elsewhere() -> None:

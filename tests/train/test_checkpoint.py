@@ -212,9 +212,9 @@ def stored_picture(height: int, width: int, seed: int) -> torch.Tensor:
     return image
 
 
-@pytest.mark.parametrize("path", sorted(DATA.glob("model-1-*.safetensors")), ids=lambda p: p.stem)
-def test_model_files_of_format_1_give_the_pictures_stored_beside_them(path: Path) -> None:
-    """Written, like the pictures, by the code of 2026-11-26 before format 2; mean difference below 1/255 of white."""
+@pytest.mark.parametrize("path", sorted(DATA.glob("model-[12]-*.safetensors")), ids=lambda p: p.stem)
+def test_model_files_of_old_formats_give_the_pictures_stored_beside_them(path: Path) -> None:
+    """Written, like the pictures, by the last code of each format; mean difference below 1/255 of white."""
     model = load(path, "cpu", "float32")
     dials = {"structure": 0.0} if model.method.synthesis else {}
     image = (
@@ -243,7 +243,7 @@ def test_files_of_todays_format_round_trip(name: str, tmp_path: Path) -> None:
     one_step = {"steps": 1} if methods.get_method(name).trains else {}
     model = Job.prepare({d: inputs[d] for d in domains}, name, "standard", tiny(name, **one_step)).run()
     path = model.save(tmp_path / "m.safetensors")
-    assert read_header(path)["format_version"] == FORMAT_VERSION == 2
+    assert read_header(path)["format_version"] == FORMAT_VERSION == 3
     again = load(path, "cpu", "float32")
     assert again.method.config == model.method.config
     for key, tensor in model.method.model_state().items():

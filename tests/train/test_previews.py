@@ -13,6 +13,8 @@ from lonepair.api.model import load
 from lonepair.train.previews import Previews
 from tiny_runs import new_job
 
+pytestmark = pytest.mark.usefixtures("full_previews")
+
 Rows = list[list[tuple[str, Tensor]]]
 
 

@@ -370,6 +370,7 @@ class UseMethods(ABC):
         start_stage: int | None = None,
         synthesize: bool = True,
         synthesis: SynthesisConfig | Mapping[str, Any] | None = None,
+        carry: bool | None = None,
         seed: int = 0,
     ) -> Translation:
         """Translate an image or a clip into the style of the target that the model was trained on.
@@ -398,7 +399,10 @@ class UseMethods(ABC):
                 for methods that do not store the target.
             synthesis: Settings of patch synthesis that replace the model's own. A `SynthesisConfig`, or a mapping of
                 the fields to change.
-            seed: Random seed of the noise, 0 to 4294967295; all frames share the noise.
+            carry: Carry each frame of a clip along the source's motion, and change only what the motion does not
+                explain: the texture moves with what it lies on. If omitted, only with patch synthesis, as published
+                methods have none.
+            seed: Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise.
 
         Raises:
             UserError: for inputs that cannot be read, and for settings or uses that the model does not support.
@@ -417,6 +421,7 @@ class UseMethods(ABC):
                 start_stage=start_stage,
                 synthesize=synthesize,
                 synthesis=synthesis,
+                carry=carry,
                 seed=seed,
             )
         )

@@ -74,8 +74,11 @@ class Translate(Use["Translation"]):
     not store the target."""
     synthesis: SynthesisInput | None = None
     """Settings of patch synthesis that replace the model's own."""
+    carry: bool | None = None
+    """Carry each frame of a clip along the source's motion, and change only what the motion does not explain: the
+    texture moves with what it lies on. If omitted, only with patch synthesis, as published methods have none."""
     seed: int = 0
-    """Random seed of the noise, 0 to 4294967295; all frames share the noise."""
+    """Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise."""
 
     def problems(self) -> list[str]:
         problems = number_problems(self, 0, 1, "structure", "colour", "strength")
@@ -137,7 +140,7 @@ class Translate(Use["Translation"]):
             self.size or opened.size,
             self.seed,
             synthesis,
-            opened.is_clip,
+            opened.is_clip and (synthesis is not None if self.carry is None else self.carry),
             self.dials,
         )
 

@@ -44,7 +44,7 @@ class Eval:
     """Weights of the FID Inception network (.pth or .safetensors), to measure the SIFID of samples. For runs of one
     image."""
     source: Annotated[Path | None, tyro.conf.arg(metavar="CLIP")] = None
-    """A clip to translate, to measure the temporal stability of the translation. For runs of pairs."""
+    """A clip to translate, to measure the translation over time beside trivial baselines. For runs of pairs."""
     samples: int = 8
     """Number of samples to measure, 2 or more. For runs of one image."""
     seed: int = 0

@@ -137,7 +137,15 @@ class Engine:
 @functools.cache
 def _thread_pool(count: int, threads: int) -> ThreadPoolExecutor:
     """`count` workers with `threads` torch threads each."""
-    return ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads,))
+    return ThreadPoolExecutor(count, initializer=_set_worker_threads, initargs=(threads,))
+
+
+def _set_worker_threads(threads: int) -> None:
+    """Make torch use `threads` threads for the calls of this worker, whatever other threads choose later."""
+    # The first use of torch in a thread copies the number that any thread has set last. It must precede the worker's
+    # own number: a worker that got no call at first would otherwise copy the later choice of the caller.
+    torch.get_num_threads()
+    torch.set_num_threads(threads)
 
 
 def choose_engine(device: str = "auto", dtype: str = "auto", threads: int = 0, engine: str = "auto") -> Engine:

@@ -11,19 +11,29 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lonepair.evaluate.clips import OUTPUT, measure_clip
 from lonepair.evaluate.runs import Run
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.sizes import working_size
 from lonepair.media.source import Source
-from lonepair.metrics import copy_map, diversity, look, look_distance, psnr, sifid, ssim, stability, structure
+from lonepair.metrics import copy_map, diversity, look, look_distance, psnr, sifid, ssim, structure
+from lonepair.metrics.clip import Moment
 from lonepair.metrics.copying import PATCH_SIZE
+from lonepair.metrics.series import Curve
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
 from lonepair.render.pipeline import DIRECTIONS
 from lonepair.render.sampling import reconstruction
 
-OUTPUT, PUBLISHED = "output", "published"
-"""Names of rows and pictures."""
+PUBLISHED = "published"
+"""Name of a row and of a picture, as is `OUTPUT`."""
+AMPLIFICATION = 4
+"""Factor of the differences between the frames of a worst moment."""
+CHARTS = (
+    *("swim", "swim10", "swim_moving", "door", "flicker", "sharpness", "new_blocks", "motion_fidelity"),
+    *("look", "structure", "objects_kept", "ghost", "tracked_fraction"),
+)
+"""Curves of a clip that have a chart, in their order."""
 _RED = (1.0, -0.6, -0.6)
 """Colour of copied regions, in [-1, 1]."""
 
@@ -62,6 +72,8 @@ class ReportSection:
     rows: list[MetricRow]
     pictures: dict[str, Float[Tensor, "1 c h w"]] = field(default_factory=dict)
     """Name of a picture -> picture in [-1, 1]."""
+    curves: dict[str, dict[str, Curve]] = field(default_factory=dict)
+    """Metric of a clip -> row -> its value in each frame."""
 
     @property
     def main_row(self) -> MetricRow:
@@ -180,18 +192,43 @@ def overlay_copies(output: Float[Tensor, "1 c h w"], copied: Bool[Tensor, "h2 w2
 
 
 def _measure_clip(run: Run, clip: Source, seed: int) -> ReportSection:
-    """Translate `clip`, and measure its stability over time."""
+    """Translate `clip`, and measure it over time."""
     config = run.model.method.config
     # Translate at the scale at which the target is measured, so that the sharpness of both is comparable.
     h, w = working_size(clip.size, config.size.min_side, config.size.max_side)
     factor = max(run.inputs["b"].shape[-2:]) / max(run.model.method.plan.full_sizes["b"])
     translation = run.model.translate(clip, seed=seed, size=(round(factor * h), round(factor * w)))
-    # Generators, so that no clip is in memory. Channels as in the output, whose errors are compared.
+    # Generators, so that no clip is in memory.
     channels = run.model.method.plan.channels
-    source = (match_channels(frame.image, channels) for frame in clip.frames())
-    metrics = stability((frame.image for frame in translation.frames()), source, run.inputs["b"])
-    rows = [MetricRow(OUTPUT, dict(vars(metrics)))]
-    return ReportSection("clip", rows, {"sheet": translation.sheet(run.inputs["b"])})
+    report = measure_clip(
+        (frame.image for frame in translation.frames()),
+        (frame.image for frame in clip.frames()),
+        run.inputs["b"],
+        translation.size,
+        lambda frame: translation.translate(match_channels(frame, channels)),
+    )
+    rows = [MetricRow(name, metrics.values) for name, metrics in report.metrics.items()]
+    pictures = {"sheet": translation.sheet(run.inputs["b"])} | _worst_moments(report.metrics[OUTPUT].moments)
+    curves = {
+        name: {row: metrics.curves[name] for row, metrics in report.metrics.items() if name in metrics.curves}
+        for name in CHARTS
+    }
+    curves = {name: lines for name, lines in curves.items() if lines}
+    return ReportSection("clip", rows, pictures, curves)
+
+
+def _worst_moments(moments: Sequence[Moment]) -> dict[str, Tensor]:
+    """A picture for each metric's worst moment: the frame, the one before it, and their difference, amplified."""
+    pictures = {}
+    for moment in moments:
+        difference = (AMPLIFICATION * (moment.frame - moment.before).abs() - 1).clamp(-1, 1)
+        cells = [
+            (f"frame {moment.index - 1}", moment.before),
+            (f"frame {moment.index}", moment.frame),
+            (f"difference, x{AMPLIFICATION}", difference),
+        ]
+        pictures[f"worst-{moment.metric}"] = contact_sheet([cells])
+    return pictures
 
 
 # -- one image --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from lonepair.evaluate.curves import loss_charts
+from lonepair.evaluate.curves import loss_charts, metric_charts
 from lonepair.evaluate.definitions import DEFINITIONS, REFERENCE_ROWS, format_value, metric_columns
 from lonepair.evaluate.measure import ReportSection
 from lonepair.evaluate.runs import Run
@@ -26,6 +26,10 @@ CAPTIONS = {
     "output": "output",
     "copied": "output; red: copied from the target in regions of one displacement, which `copying` counts",
     "samples": "samples",
+    "worst-swim": "the frame in which most of the fine texture is new",
+    "worst-flicker": "the frame that flickers most where the source stands still",
+    "worst-new_blocks": "the frame in which the largest part of the picture exchanges its texture",
+    "worst-sharpness": "the softest frame",
 }
 """Name of a picture -> its caption."""
 
@@ -85,6 +89,8 @@ def _render_run(run: Run, sections: Sequence[ReportSection], links: Sequence[dic
             for name, text in REFERENCE_ROWS.items()
             if name in [r.name for r in section.rows]
         ]
+        if section.curves:
+            lines.append(metric_charts(section.curves))
         lines += [_figure(link, CAPTIONS[picture]) for picture, link in files.items()]
     lines += ["<h3>Losses</h3>", loss_charts(run.history) or "<p>No losses were logged.</p>"]
     lines += ["<h3>Settings</h3>", _settings(run.settings())]

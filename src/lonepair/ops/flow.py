@@ -19,7 +19,7 @@ from lonepair.errors import UserError
 from lonepair.ops.arrays import to_uint8
 from lonepair.ops.color import match_channels
 
-_MIN_SIDE = 16
+MIN_SIDE = 16
 """Pixels on the shortest side that DIS flow needs."""
 
 
@@ -45,10 +45,10 @@ def estimate_flow(frame: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w
     Raises:
         UserError: OpenCV is not installed, or the frames have fewer than 16 pixels on a side.
     """
-    if min(frame.shape[-2:]) < _MIN_SIDE:
+    if min(frame.shape[-2:]) < MIN_SIDE:
         raise UserError(
             f"frames of {frame.shape[-1]}x{frame.shape[-2]} pixels (width x height) are too small for optical flow; "
-            f"give frames of {_MIN_SIDE} pixels or more on each side"
+            f"give frames of {MIN_SIDE} pixels or more on each side"
         )
     # DIS reads 8-bit grey images. Its preset "medium" is the most exact of the three.
     cv2 = _opencv()

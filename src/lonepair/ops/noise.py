@@ -48,6 +48,7 @@ class RandomStream:
         lazy: bool = False,
         reuse: list[Tensor] | None = None,
         generator: torch.Generator | None = None,
+        scale: float = 1.0,
     ) -> None:
         """
         Args:
@@ -58,6 +59,7 @@ class RandomStream:
             reuse: Normal tensors that an earlier stream with these keys appended here, in the same order of shapes.
                 They are returned before any is drawn; new ones are appended. Drawing them again would be slow.
             generator: A generator on `device` to seed and draw from, instead of a new one.
+            scale: Standard deviation of normal numbers; 0 turns noise off.
         """
         # One word for each of the two generators. Torch's seeds are signed, so they have 63 bits.
         words = _seed_sequence(keys).generate_state(2, np.uint64)
@@ -68,6 +70,7 @@ class RandomStream:
         self._keys, self._lazy = keys, lazy
         self._lazy_count = 0
         self._reuse, self._reused = reuse, 0
+        self._scale = scale
         self._forbidden: str | None = None
 
     @classmethod
@@ -87,13 +90,15 @@ class RandomStream:
     # -- tensors --------------------------------------------------------------------------------------------------
 
     def normal(self, *shape: int) -> Tensor:
-        """Independent N(0, 1) numbers, float32."""
+        """Independent N(0, 1) numbers times the stream's scale, float32."""
         if self._reuse is not None and self._reused < len(self._reuse):
             tensor = self._reuse[self._reused]
             self._reused += 1
             assert tensor.shape == shape
             return tensor
         tensor = torch.randn(shape, generator=self._tensors, device=self._device).to(self._place)
+        if self._scale != 1:
+            tensor = self._scale * tensor
         if self._reuse is not None:
             self._reuse.append(tensor)
             self._reused += 1
@@ -110,7 +115,7 @@ class RandomStream:
             return self.normal(1, h, w, channels).permute(0, 3, 1, 2)
         self._check_host_draw()  # each block of rows has a new generator, which the host seeds
         self._lazy_count += 1
-        noise = LazyNoise((1, channels, h, w), (*self._keys, 1, self._lazy_count), self._place)
+        noise = LazyNoise((1, channels, h, w), (*self._keys, 1, self._lazy_count), self._place, self._scale)
         return noise if self._lazy else noise.materialize()
 
     def uniform(self, *shape: int) -> Tensor:

@@ -16,10 +16,7 @@ from lonepair.errors import UserError, wrong_types
 _AT_LEAST = {
     0: (
         "replacement_passes",
-        "gpu_replacement_passes",
-        "clip_global_rounds",
-        "flow_iterations",
-        "cut_threshold",
+        "renewal_wait",
     ),
     1: (
         "guide_transfer_side",
@@ -33,13 +30,9 @@ _AT_LEAST = {
         "propagation_distance",
         "search_components",
         "search_component_samples",
-        "gpu_replacements",
-        "clip_rounds",
-        "clip_patch_stride",
-        "clip_completeness_samples",
+        "anchor_interval",
     ),
-    2: ("copied_region_min_run",),
-    3: ("flow_window",),
+    2: ("copied_region_min_run", "anchors"),
 }
 """Smallest value -> the fields that have it."""
 _ABOVE_0 = (
@@ -47,8 +40,9 @@ _ABOVE_0 = (
     "similarity_floor",
     "blend_sigma",
     "completeness",
-    "clip_completeness",
-    "flow_damping",
+    "occlusion_threshold",
+    "mismatch_threshold",
+    "renewal_change",
     "guide_sigma",
     "guide_damping",
     "edge_threshold",
@@ -62,6 +56,10 @@ _RANGES = {
     "final_edges": (0.0, 1.0),
     "final_edge_scale": (0.0, 1.0),
     "max_contrast_gain": (1.0, 10.0),
+    "max_carry_gain": (1.0, 4.0),
+    "renewal_energy": (0.0, 1.0),
+    "renewal_stretch": (1.01, 100.0),
+    "cut_share": (0.0, 1.0),
 }
 
 
@@ -176,46 +174,38 @@ class SynthesisConfig:
     replacement_passes: int = 4
     """Number of times, 0 or more, that copied regions are replaced in a round: their replacements may be copied
     regions, too. A larger value leaves fewer."""
-    gpu_replacement_passes: int = 2
-    """`replacement_passes` for a clip's frames on a GPU, 0 or more. There passes never end early, because the host
-    reads no result. A larger value leaves fewer copied regions and is slower."""
-    gpu_replacements: int = 512
-    """Number of patches, 1 or more, that such a pass replaces at most. A larger value leaves fewer copied regions and
-    is slower."""
 
-    # A clip's frames after the first.
-    clip_rounds: int = 2
-    """Rounds for each frame of a clip after the first, at full size, 1 or more. With one round a moving camera leaves
-    grids and ghosts; more rounds are slower."""
-    clip_global_rounds: int = 1
-    """Number of those rounds, the first ones, 0 or more, in which `clip_completeness_samples` patches of the frame are
-    also searched for in all of the target. More rounds bring new content sooner, and flicker more."""
-    clip_patch_stride: int = 3
-    """Distance in pixels between patches of a clip's frames, 1 to `patch_size`. A smaller value is softer and
-    slower."""
-    clip_completeness: float = 0.1
-    """`completeness` for a clip's frames after the first, above 0. A smaller value flickers: the frame before has most
-    patches in use already."""
-    clip_completeness_samples: int = 128
-    """`completeness_samples` for a clip's frames after the first, 1 or more. A larger value is more exact and
-    slower."""
-    clip_half_search: bool = True
-    """Whether a search of all of the target for a clip's frame takes only every second row and column of patches: four
-    times as fast, and rougher."""
-
-    # Motion between a clip's frames.
-    flow_window: int = 25
-    """Side in pixels, at the networks' resolution, 3 or more, of the squares whose motion is estimated as one. A
-    larger value is steadier and follows small objects less; motions up to a quarter of it are followed."""
-    flow_iterations: int = 3
-    """Iterations of the motion estimate, 0 or more. A larger value follows faster motion; 0 assumes that nothing
-    moves."""
-    flow_damping: float = 5e-3
-    """Squared contrast per pixel, above 0, below which a square is taken to stand still. A larger value ignores more
-    noise, and more motion of faint texture."""
-    cut_threshold: float = 0.3
-    """Mean absolute difference of two frames in [-1, 1] after motion, 0 or more, above which a cut lies between
-    them: synthesis starts again. A larger value finds fewer cuts."""
+    # A clip: pixels are carried along the source's motion, and synthesized again where that fails.
+    anchors: int = 12
+    """Largest number of finished frames, 2 or more, from which carried pixels are read. More frames hold more of the
+    texture's sharpness in long clips, and take more memory."""
+    anchor_interval: int = 6
+    """Number of frames, 1 or more, after which new pixels are read from a frame of their own. A larger value lets
+    them blur more; a smaller one uses up the `anchors` sooner."""
+    max_carry_gain: float = 1.5
+    """Largest factor, 1 to 4, by which the fine texture of carried pixels is amplified to hold its contrast. 1: not at
+    all, which leaves them softer."""
+    occlusion_threshold: float = 1.0
+    """Distance in pixels, above 0, between a pixel and where its motion forth and back leads to, above which it counts
+    as hidden in the frame before. A larger value keeps more pixels, and leaves ghosts at the edges of what moves."""
+    mismatch_threshold: float = 0.12
+    """Difference of the source's colors along its motion, in images of the range [-1, 1], above 0, above which the
+    motion does not explain a pixel. A larger value keeps more pixels where light changes, and leaves more ghosts."""
+    renewal_change: float = 0.9
+    """Change of the networks' prediction since a pixel was synthesized, in standard deviations of the prediction, above
+    0, above which it is synthesized again. A larger value flickers less and follows changes later."""
+    renewal_energy: float = 0.4
+    """Gradient energy of the texture, over that when it was synthesized, 0 to 1, below which it is synthesized again. A
+    larger value leaves less blur, and renews more where the camera moves closer."""
+    renewal_stretch: float = 2.0
+    """Factor, above 1, by which the texture may be stretched or compressed before it is synthesized again. A larger
+    value flickers less where things turn or come closer, and shows distorted texture."""
+    renewal_wait: int = 3
+    """Largest number of frames, 0 or more, for which what can wait, such as a narrow border, waits, so that more is
+    synthesized at once. A larger value is faster, and shows new content later."""
+    cut_share: float = 0.5
+    """Share of the pixels, 0 to 1, that no motion explains, above which a cut lies between two frames: a new scene
+    starts. A larger value finds fewer cuts."""
 
     def __post_init__(self) -> None:
         if problems := wrong_types(self) or self.problems():
@@ -239,9 +229,8 @@ class SynthesisConfig:
             lines.append(self._line("patch_size", "an odd number from 3 to 31"))
         if not 0 < self.copied_region_share <= 1:
             lines.append(self._line("copied_region_share", "a number above 0, at most 1"))
-        for name in ("patch_stride", "clip_patch_stride"):
-            if getattr(self, name) > self.patch_size:
-                lines.append(self._line(name, f"at most patch_size, {self.patch_size}: larger ones leave gaps"))
+        if self.patch_stride > self.patch_size:
+            lines.append(self._line("patch_stride", f"at most patch_size, {self.patch_size}: larger ones leave gaps"))
         return lines
 
     def _line(self, name: str, remedy: str) -> str:

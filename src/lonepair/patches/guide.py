@@ -7,7 +7,7 @@ the prediction's colors and the source's edges, with the right sign where light 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from torch import Tensor
 from lonepair.ops.blur import gaussian_blur, reduce_by
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
+from lonepair.patches.windows import Window
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,16 @@ class Guide:
     affine: AffineMap
     transfer: Float[Tensor, "c c"]
     """Colors of the source to those of the target, with the sign of the tone (`color_transfer`, `tone_sign`)."""
-    transfer_side: int
+    transfer_side: float
     """Shapes finer than this, in pixels on the longest side, follow `transfer`; larger ones the local map."""
+
+    def crop(self, window: Window) -> Guide:
+        """The guide of a part of the image."""
+        affine = AffineMap(window.crop(self.affine.matrix), window.crop(self.affine.offset))
+        prediction, source = window.crop(self.prediction), window.crop(self.source)
+        return replace(
+            self, prediction=prediction, source=source, affine=affine, transfer_side=self.transfer_side * window.share
+        )
 
     @staticmethod
     def fit(

@@ -141,23 +141,6 @@ class Lattice:
         neighbor, offset = _neighbors(self.shape, dy, dx, self.step, positions.device)
         return _clamp_positions(positions.index_select(1, neighbor) + offset, shape)
 
-    def carry(self, matches: Int[Tensor, m], flow: Float[Tensor, "1 2 h w"], shape: tuple[int, int]) -> Int[Tensor, m]:
-        """`matches` after the image moved by `flow`, (dx, dy) in pixels; a patch moves as its center does.
-
-        Args:
-            shape: Number of the target's patches in a column and in a row.
-        """
-        # The motion at the center of each patch.
-        here = [self.step * torch.arange(count, device=matches.device) for count in self.shape]
-        centers = [(at + self.side // 2).clamp(max=n - 1) for at, n in zip(here, self.size, strict=True)]
-        motion = flow[0][:, centers[0][:, None], centers[1]]
-        # The position of the patch's content before, the patch of the lattice nearest to that, and the rest of the way.
-        before = [here[0][:, None] - motion[1], here[1] - motion[0]]
-        nearest = [(at / self.step).round().long().clamp(0, n - 1) for at, n in zip(before, self.shape, strict=True)]
-        match = matches.view(self.shape)[nearest[0], nearest[1]]
-        rest = [(at - self.step * index).round().long() for at, index in zip(before, nearest, strict=True)]
-        return _clamp(match // shape[1] + rest[0], match % shape[1] + rest[1], shape).flatten()
-
     def enlarge(
         self,
         matches: Int[Tensor, n],

@@ -71,7 +71,7 @@ class Restoration:
         edges = None
         if guide is not None and guided is not None:
             reduction = max(layout_size) / max(start.shape[-2:])
-            edges = _edges(guided, target, reduction, guide.structure, config)
+            edges = _edges(guided, target, reduction, guide, config)
         return Restoration(layout, similarity, config.layout_restoration, layout_size, edges)
 
     def restore(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
@@ -90,17 +90,17 @@ class Restoration:
         return image + self.edges.final_weight * (self.edges.final - present)
 
 
-def _edges(guided: Tensor, target: Tensor, reduction: float, structure: float, config: SynthesisConfig) -> Edges:
+def _edges(guided: Tensor, target: Tensor, reduction: float, guide: Guide, config: SynthesisConfig) -> Edges:
     """The edges of `guided`; arguments as of `Restoration.of`."""
     # Each round: a band's weight is that of a Wiener filter, energy over energy plus the texture's own.
     band, texture = (image - reduce_by(image, reduction) for image in (guided, target))
-    weight = min(1.0, 2 * structure) * _share(band, texture, config.edge_sigma, config.edge_threshold)
+    weight = min(1.0, 2 * guide.structure) * _share(band, texture, config.edge_sigma, config.edge_threshold)
     # At the end: coarser lines, from half of the dial on.
     final_reduction = min(1.0, reduction) ** (1 - config.final_edge_scale)
     final, smooth_target = (reduce_by(image, final_reduction) for image in (guided, target))
-    low = config.guide_transfer_side / max(guided.shape[-2:])
+    low = guide.transfer_side / max(guided.shape[-2:])
     lines, texture = (image - reduce_by(image, low) for image in (final, smooth_target))
-    share = max(0.0, 2 * structure - 1) * config.final_edges
+    share = max(0.0, 2 * guide.structure - 1) * config.final_edges
     sigma = config.edge_sigma / final_reduction
     final_weight = share * _share(lines, texture, sigma, config.edge_threshold)
     return Edges(band, weight, final, final_reduction, final_weight)

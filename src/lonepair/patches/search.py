@@ -4,7 +4,6 @@ Patches are compared along their principal components. A search of all patches i
 search that follows its neighbors' matches is PatchMatch.
 """
 
-import functools
 import math
 from collections.abc import Callable, Iterable
 
@@ -106,32 +105,12 @@ class NearestPatches:
         """Mean squared difference of each query to the target's patch of that `index`."""
         return _products(queries, self._keys, index).clamp(min=0)
 
-    @functools.cached_property
-    def _all_keys(self) -> tuple[Float[Tensor, "n2 d"], Int[Tensor, "n"], Int[Tensor, "n"]]:
-        """All keys, in the form of `_half_keys`."""
-        index = torch.arange(self._rows * self.columns, device=self._keys.device)
-        return self._keys, index, index
-
-    @functools.cached_property
-    def _half_keys(self) -> tuple[Float[Tensor, "n2 d"], Int[Tensor, "n3"], Int[Tensor, "n"]]:
-        """Keys of every second row and column of patches.
-
-        Returns:
-            The keys; the index of each one's patch; for each patch of the target, the position of the nearest key.
-        """
-        device = self._keys.device
-        rows, columns = (torch.arange(n, device=device) for n in (self._rows, self.columns))
-        index = (rows[::2, None] * self.columns + columns[::2]).flatten()
-        position = (rows[:, None] // 2 * len(columns[::2]) + columns // 2).flatten()
-        return _in_blocks(self._keys.index_select(0, index)), index, position
-
     @torch.no_grad()
     def __call__(
         self,
         queries: Float[Tensor, "m d"],
         completeness: float = 0.0,
         excluded: Bool[Tensor, "n"] | None = None,
-        every_second: bool = False,
     ) -> Int[Tensor, "m"]:
         """For each query the index of the nearest patch.
 
@@ -143,17 +122,15 @@ class NearestPatches:
                 (Granot et al., GPNN, CVPR 2022, eq. 2). A patch that resembles no query yet is preferred, so that the
                 queries of a smooth image do not share a few patches. A smaller alpha has more effect.
             excluded: Patches that are not to be matched, unless there are no others.
-            every_second: Search only every second row and column of patches, in a quarter of the time.
         """
         tile = _tile(queries)
-        keys, index, _ = self._half_keys if every_second else self._all_keys
+        keys = self._keys
         if excluded is not None:
             keys = keys.clone()
-            keys[: len(index), -1].masked_fill_(excluded.index_select(0, index), _EXCLUDED)
+            keys[: len(excluded), -1].masked_fill_(excluded, _EXCLUDED)
         if completeness > 0 and len(queries) > tile:
             keys, completeness = keys * _completeness_weights(_least_of(queries, keys), completeness)[:, None], 0.0
-        nearest = torch.cat([_argmin(rows, keys, tile, completeness) for rows in torch.split(queries, tile)])
-        return index.index_select(0, nearest)
+        return torch.cat([_argmin(rows, keys, tile, completeness) for rows in torch.split(queries, tile)])
 
     @torch.no_grad()
     def follow(
@@ -163,8 +140,6 @@ class NearestPatches:
         moves: Iterable[Move],
         completeness: float,
         samples: int,
-        searches_all: bool = False,
-        every_second: bool = False,
     ) -> Int[Tensor, "m"]:
         """Better matches of `queries`, from candidates that `moves` suggest.
 
@@ -175,23 +150,16 @@ class NearestPatches:
             matches: The matches to start from.
             moves: Functions from the matches' rows and columns to candidates, tried in this order.
             completeness: As in a call. The least distances come from `samples` of the queries, evenly spread.
-            searches_all: Also search for those samples among all patches, as a last candidate.
-            every_second: As in a call, wherever all patches are searched.
         """
         # The least distance of each of the target's patches to a sample of the queries, or to a query that it matches.
         subset = _spread(min(samples, len(queries)), len(queries), queries.device)
-        keys, index, nearest_key = self._half_keys if every_second else self._all_keys
-        least = _least_of(queries[subset], keys).index_select(0, nearest_key)
+        least = _least_of(queries[subset], self._keys)[: self._rows * self.columns]
         least = least.scatter_reduce(0, matches, self.distances(queries, matches), "amin")
         weights = _completeness_weights(least, completeness)
 
         def weighted(index: Tensor) -> Tensor:
             return _products(queries, self._keys, index) * weights.index_select(0, index)
 
-        if searches_all:
-            weighted_keys = _in_blocks(keys[: len(index)] * weights.index_select(0, index)[:, None])
-            nearest = index.index_select(0, _argmin(queries[subset], weighted_keys, _tile(queries), 0.0))
-            moves = [*moves, lambda positions: positions.index_copy(1, subset, rows_and_columns(nearest, self.columns))]
         # Propagation: a candidate replaces a match where it is nearer.
         positions, best = rows_and_columns(matches, self.columns), weighted(matches)
         for move in moves:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from lonepair.patches.synthesis import SynthesisState
+    from lonepair.patches.synthesis import Synthesis
 
-Steps: TypeAlias = "Generator[Tensor, Tensor, SynthesisState]"
+Steps: TypeAlias = "Generator[Tensor, Tensor, Synthesis]"
 """A synthesis that yields its image after every round, and goes on from the image that it is sent."""
 
 
 def run_in_step(
     syntheses: Sequence[Steps], mix: Callable[[list[Tensor]], list[Tensor]] = lambda images: images
-) -> list[SynthesisState]:
+) -> list[Synthesis]:
     """Run syntheses of the same scales and rounds, and let them exchange their images after every round.
 
     Args:
@@ -28,7 +28,7 @@ def run_in_step(
         mix: The images of a round -> those from which the next round starts.
     """
     images = [next(steps) for steps in syntheses]
-    states: list[SynthesisState] = []
+    states: list[Synthesis] = []
     while not states:
         mixed, images = mix(images), []
         for steps, image in zip(syntheses, mixed, strict=True):

@@ -13,7 +13,7 @@ Our departures:
 - The search starts from the network's prediction rather than from noise or the source.
 - Every round restores the prediction's layout. Without that the target's own layout replaces it.
 - Regions that are copied out of the target are replaced.
-- A clip's frame starts from the frame before, moved along the source's motion.
+- A clip's frame is synthesized only where nothing can be carried from the frame before (`carry.py`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lonepair.ops.blur import reduce_and_enlarge
@@ -37,42 +36,21 @@ from lonepair.patches.lattice import Lattice
 from lonepair.patches.restoration import Restoration
 from lonepair.patches.search import rows_and_columns
 from lonepair.patches.steps import SharedScales, Steps, run_in_step
-from lonepair.patches.temporal import move_along
 from lonepair.patches.texture import SearchSettings, Texture
+from lonepair.patches.windows import Window, covering_windows
 
 
 @dataclass(frozen=True)
-class FrameInputs:
-    """The part of a frame's work that does not depend on the frame before, so that it can run in parallel.
-
-    It is more than half of the work. All images have the size of the synthesis.
-    """
-
-    guide: Float[Tensor, "1 c h w"]
-    """What synthesis starts from, in [-1, 1]: the prediction, with the source's edges as far as a guide keeps them."""
-    restoration: Restoration
-
-
-@dataclass(frozen=True)
-class SynthesisState:
-    """A synthesized image, and what the next frame of a clip starts from."""
+class Synthesis:
+    """A synthesized image, and where its patches come from."""
 
     image: Float[Tensor, "1 c h w"]
     """In [-1, 1]."""
-    guide: Float[Tensor, "1 c h w"]
-    """What synthesis started from, at the same size (`FrameInputs`)."""
     matches: Int[Tensor, n]
     """Of each patch of `lattice`, row by row, the index of the target's patch at that position."""
     lattice: Lattice
-    mean: Float[Tensor, "1 c h w"]
-    """The unweighted mean of the overlapping patches, from which the next frame continues; `image` is the weighted."""
     target_shape: tuple[int, int]
     """Number of the target's patches in a column and in a row at this scale."""
-
-    @property
-    def texture_size(self) -> tuple[int, int]:
-        """(h, w) in pixels of the target at this scale."""
-        return self.target_shape[0] + self.lattice.side - 1, self.target_shape[1] + self.lattice.side - 1
 
     @property
     def target_positions(self) -> Int[Tensor, "2 rows columns"]:
@@ -90,6 +68,7 @@ class Synthesizer:
         config: SynthesisConfig,
         detail: Float[Tensor, "1 c h2 w2"] | None = None,
         input_scale: float = 0.0,
+        caches_all_scales: bool = False,
     ) -> None:
         """
         Args:
@@ -97,8 +76,10 @@ class Synthesizer:
             factors: The model's scales, rising to 1.
             detail: The target in more pixels: images can grow by that ratio.
             input_scale: Scale of the image that entered the networks; its layout is retained entirely.
+            caches_all_scales: Cache the target at every scale, for many syntheses of one size, as of a clip.
         """
         self.config = config
+        self._caches_all_scales = caches_all_scales
         self._target = target
         self._detail = target if detail is None else detail
         # The networks decide the layout at the coarsest scales. Synthesis begins at the layout's own scale.
@@ -128,7 +109,7 @@ class Synthesizer:
         size: tuple[int, int] | None = None,
         guide: Guide | None = None,
         texture_scale: float | None = None,
-    ) -> SynthesisState:
+    ) -> Synthesis:
         """The result of `steps` without changes from outside; arguments as of `steps`."""
         return run_in_step([self.steps(prediction, size, guide, texture_scale)])[0]
 
@@ -140,6 +121,7 @@ class Synthesizer:
         guide: Guide | None = None,
         texture_scale: float | None = None,
         shared: SharedScales | None = None,
+        window: Window | None = None,
     ) -> Steps:
         """Replace the patches of `prediction` by the target's, coarse to fine.
 
@@ -153,32 +135,43 @@ class Synthesizer:
             texture_scale: Pixels of the image, at `size`, for each pixel of the target. None: the target is as large
                 beside the image as the model learned it.
             shared: The scales of several syntheses that run in step; it needs a `texture_scale`.
+            window: The part of the image to synthesize, in a grid of the prediction's pixels; None: all of it.
 
         Yields:
             The image after each round. The image that is sent takes its place.
         """
         c = self.config
-        scales = self._scales(prediction, size, texture_scale, shared)
+        scales = self._scales((prediction.shape[-2], prediction.shape[-1]), size, texture_scale, shared)
         coarse_side = max(prediction.shape[-2:]) if shared is None else shared.coarse_side
         settings = SearchSettings.of_image(c)
         layout_size = self._layout_size(prediction)
-        image, similarity, matches, previous = prediction, None, None, None
-        for number, (image_size, target_size) in enumerate(scales):
+        # Confidence that the target has such patches, always of the full image: it is relative to the median.
+        coarsest = self._texture(scales[0][1], cached=True)
+        start = self._start(prediction, guide, scales[0][0])[0]
+        similarity = coarsest.similarity_map(reduce_and_enlarge(start, layout_size))
+        if window is not None:
+            prediction, similarity, layout_size = (
+                window.crop(prediction),
+                window.crop(similarity),
+                window.size(layout_size),
+            )
+            guide = None if guide is None else guide.crop(window)
+        image, matches, previous = prediction, None, None
+        for number, (full_size, target_size) in enumerate(scales):
+            image_size = full_size if window is None else window.size(full_size)
             # The target, the image that is kept to, and the current image at this scale.
-            texture = self._texture(target_size, cached=number in (0, len(scales) - 1))
+            texture = self._texture(target_size, cached=number in (0, len(scales) - 1) or self._caches_all_scales)
             lattice = Lattice(image_size, c.patch_size, c.patch_stride)
             start, guided = self._start(prediction, guide, image_size)
-            if similarity is None:
-                similarity = texture.similarity_map(reduce_and_enlarge(start, layout_size))
             restoration = Restoration.of(start, guided, texture.image, similarity, layout_size, guide, c)
             image = resize_image(image, image_size) if number else start
             # An enlarged image is blurred: the first round searches among patches that are as blurred.
             search = texture.search
             if matches is not None and previous is not None:
-                search = texture.blurred_search(previous[1].image)
+                search = texture.blurred_search(previous[1].image, self._caches_all_scales)
                 matches = lattice.enlarge(matches, previous[0], previous[1].shape, texture.shape)
             # Restore what the last round lost, then match and blend.
-            is_coarse = max(image_size) <= coarse_side
+            is_coarse = max(full_size) <= coarse_side
             for _ in range(c.rounds if is_coarse or not number else c.upscaling_rounds):
                 image = restoration.restore(image)
                 image, matches = texture.update(image, lattice, search, matches if number else None, settings)
@@ -186,8 +179,7 @@ class Synthesizer:
                 search = texture.search
             previous = lattice, texture
         assert matches is not None
-        blend = self._finish(texture, lattice, matches, restoration)
-        return SynthesisState(blend, start, matches, lattice, image, texture.shape)
+        return Synthesis(self._finish(texture, lattice, matches, restoration), matches, lattice, texture.shape)
 
     def _finish(self, texture: Texture, lattice: Lattice, matches: Tensor, restoration: Restoration) -> Tensor:
         """The final image of the patches `matches`, in [-1, 1]: blended, with the texture's contrast and edges."""
@@ -205,71 +197,26 @@ class Synthesizer:
         guided = guide.guided(size)
         return guide.start(size, guided), guided
 
-    # -- clips ----------------------------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def frame_inputs(
+    def covering_windows(
         self,
-        prediction: Float[Tensor, "1 c h w"],
-        size: tuple[int, int] | None = None,
-        guide: Guide | None = None,
+        mask: Bool[Tensor, "1 1 h w"],
+        own: tuple[int, int],
+        size: tuple[int, int],
         texture_scale: float | None = None,
         shared: SharedScales | None = None,
-    ) -> FrameInputs:
-        """The part of a clip's frame that `next` takes; arguments as of `steps`."""
-        scales = self._scales(prediction, size, texture_scale, shared)
-        (image_size, target_size), (coarsest_size, coarsest_target) = scales[-1], scales[0]
-        coarsest = resize_image(prediction, coarsest_size)
-        similarity = self._texture(coarsest_target, cached=True).similarity_map(coarsest)
-        texture = self._texture(target_size, cached=True)
-        start, guided = self._start(prediction, guide, image_size)
-        layout_size = self._layout_size(prediction)
-        restoration = Restoration.of(start, guided, texture.image, similarity, layout_size, guide, self.config)
-        return FrameInputs(start, restoration)
-
-    def next(
-        self, inputs: FrameInputs, before: SynthesisState, flow: Float[Tensor, "1 2 h w"] | None = None
-    ) -> SynthesisState:
-        """The result of `next_steps` without changes from outside; arguments as of `next_steps`."""
-        return run_in_step([self.next_steps(inputs, before, flow)])[0]
-
-    @torch.no_grad()
-    def next_steps(
-        self, inputs: FrameInputs, before: SynthesisState, flow: Float[Tensor, "1 2 h w"] | None = None
-    ) -> Steps:
-        """The next frame of a clip, of the size of the frame before, computed at full size alone.
-
-        It starts from what synthesis added to the frame before, so that texture does not flicker. That takes a fraction
-        of the time of `synthesize`.
+    ) -> list[Window]:
+        """Windows for `steps` that hold the true pixels of `mask`, with the patches that overlap these.
 
         Args:
-            flow: (dx, dy) in pixels of the networks' resolution by which the content of each pixel has moved since the
-                frame before (`temporal.estimate_flow`). What synthesis added moves along, or a moving object would
-                leave its texture behind. None: nothing moved.
-
-        Yields:
-            The image after each round. The image that is sent takes its place.
+            mask: At any size.
+            own: (h, w) of the prediction.
+            size: As of `steps`, like `texture_scale` and `shared`.
         """
-        c = self.config
-        lattice = Lattice((inputs.guide.shape[-2], inputs.guide.shape[-1]), c.patch_size, c.clip_patch_stride)
-        texture = self._texture(before.texture_size, cached=True)
-        matches = before.matches
-        if before.lattice != lattice:  # the frame before was synthesized as an image
-            matches = lattice.enlarge(matches, before.lattice, texture.shape, texture.shape)
-        # Move what synthesis added, and the matches, along the flow.
-        residual, size = before.mean - before.guide, lattice.size
-        if flow is not None:
-            flow = F.interpolate(flow, size, mode="bilinear") * (size[1] / flow.shape[-1])
-            residual, matches = move_along(residual, flow), lattice.carry(matches, flow, texture.shape)
-        image = (inputs.guide + residual).clamp(-1, 1)
-        # Restore what is lost, then match and blend, as in `synthesize`.
-        for number in range(c.clip_rounds):
-            image = inputs.restoration.restore(image)
-            settings = SearchSettings.of_frame(c, number)
-            image, matches = texture.update(image, lattice, texture.search, matches, settings)
-            image = yield image
-        blend = self._finish(texture, lattice, matches, inputs.restoration)
-        return SynthesisState(blend, inputs.guide, matches, lattice, image, texture.shape)
+        coarsest = self._scales(own, size, texture_scale, shared)[0][0]
+        # Prediction's pixels for each pixel of the coarsest scale.
+        ratio = max(own) / max(coarsest)
+        side = self.config.patch_size
+        return covering_windows(mask, own, math.ceil(0.6 * side * ratio), math.ceil((side + 2) * ratio) + 1)
 
     # -- scales ---------------------------------------------------------------------------------------------------
 
@@ -287,15 +234,14 @@ class Synthesizer:
 
     def _scales(
         self,
-        prediction: Tensor,
+        own: tuple[int, int],
         size: tuple[int, int] | None,
         texture_scale: float | None,
         shared: SharedScales | None = None,
     ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-        """(h, w) of the image and of the target at each scale, rising."""
-        own = (prediction.shape[-2], prediction.shape[-1])
+        """(h, w) of the image and of the target at each scale, rising, for a prediction of (h, w) `own`."""
         if texture_scale is None or size is None:
-            factors = self.factors + self._growth_factors(prediction, size)
+            factors = self.factors + self._growth_factors(own, size)
             target = (self._target.shape[-2], self._target.shape[-1])
             return [(scale_size(own, factor), scale_size(target, factor)) for factor in factors]
         # The target keeps its size beside the output.
@@ -311,11 +257,11 @@ class Synthesizer:
 
         return [(scaled(size, share), scaled(target, share * texture_scale)) for share in shares]
 
-    def _growth_factors(self, prediction: Tensor, size: tuple[int, int] | None) -> list[float]:
+    def _growth_factors(self, own: tuple[int, int], size: tuple[int, int] | None) -> list[float]:
         """Scales above 1, up to that of `size`, or to the largest that the detail allows, in equal ratios."""
         if size is None:
             return []
-        last = min(self.max_growth, max(size[0] / prediction.shape[-2], size[1] / prediction.shape[-1]))
+        last = min(self.max_growth, max(size[0] / own[0], size[1] / own[1]))
         if last <= 1:
             return []
         steps = math.ceil(math.log(last) / math.log(self.config.max_scale_ratio))

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from lonepair.ops.device import is_on_cpu
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.distance import ColorWhitening
@@ -28,28 +27,11 @@ class SearchSettings:
     """Alpha of GPNN's completeness term; see `NearestPatches`."""
     samples: int
     """Number of the image's patches from which the completeness term estimates which target patches are in use."""
-    searches_all: bool = False
-    """Whether those samples are also searched for among all of the target's patches."""
-    every_second: bool = False
-    """Whether a search among all patches takes only every second row and column."""
-    has_fixed_work: bool = False
-    """Whether sizes alone decide the amount of work on a GPU. The host then reads no result."""
 
     @staticmethod
     def of_image(config: SynthesisConfig) -> SearchSettings:
-        """For an image, or a clip's first frame."""
+        """Those of `config`."""
         return SearchSettings(config.completeness, config.completeness_samples)
-
-    @staticmethod
-    def of_frame(config: SynthesisConfig, number: int) -> SearchSettings:
-        """For round `number` of a clip's later frame."""
-        return SearchSettings(
-            config.clip_completeness,
-            config.clip_completeness_samples,
-            searches_all=number < config.clip_global_rounds,
-            every_second=config.clip_half_search,
-            has_fixed_work=True,
-        )
 
 
 class Texture:
@@ -62,6 +44,7 @@ class Texture:
         self._config = config
         self._whitening = ColorWhitening(image, config.max_contrast_ratio)
         self.search = self._search_in(image)
+        self._blurred: dict[tuple[int, int], NearestPatches] = {}
 
     def _search_in(self, image: Tensor) -> NearestPatches:
         c = self._config
@@ -72,9 +55,15 @@ class Texture:
             component_samples=c.search_component_samples,
         )
 
-    def blurred_search(self, coarser: Float[Tensor, "1 c h2 w2"]) -> NearestPatches:
+    def blurred_search(self, coarser: Float[Tensor, "1 c h2 w2"], is_cached: bool = False) -> NearestPatches:
         """The search among the patches at the same positions of the `coarser` target, enlarged to this one's size."""
-        return self._search_in(resize_image(coarser, (self.image.shape[-2], self.image.shape[-1])))
+        key = (coarser.shape[-2], coarser.shape[-1])
+        if key in self._blurred:
+            return self._blurred[key]
+        search = self._search_in(resize_image(coarser, (self.image.shape[-2], self.image.shape[-1])))
+        if is_cached:
+            self._blurred[key] = search
+        return search
 
     def blend(self, lattice: Lattice, matches: Int[Tensor, n]) -> Float[Tensor, "1 c h w"]:
         """The final image of the patches `matches`, in [-1, 1]."""
@@ -110,8 +99,6 @@ class Texture:
                 lattice.moves(self.shape, self._config.propagation_distance),
                 settings.completeness,
                 settings.samples,
-                settings.searches_all,
-                settings.every_second,
             )
         matches = self._without_copied_regions(lattice, search, queries, matches, settings)
         return lattice.assemble(self.image, matches), matches
@@ -123,16 +110,11 @@ class Texture:
         c = self._config
         longest = max(*lattice.size, *self.image.shape[-2:])
         run = max(c.copied_region_min_run, round(c.copied_region_share * longest / lattice.step))
-        has_fixed_work = settings.has_fixed_work and not is_on_cpu(matches)
-        for _ in range(c.gpu_replacement_passes if has_fixed_work else c.replacement_passes):
-            # The patches to replace. Fixed work has a fixed number of them: the first repeats where there are fewer.
+        for _ in range(c.replacement_passes):
             is_copied = copied_regions(matches, lattice.shape, self.shape[1], run, lattice.step).flatten()
-            if has_fixed_work:
-                subset = first_true(is_copied, min(c.gpu_replacements, len(is_copied)))
-            elif is_copied.any():
-                subset = is_copied.nonzero()[:, 0]
-            else:
+            if not is_copied.any():
                 break
+            subset = is_copied.nonzero()[:, 0]
             # Exclude their matches and the eight patches around each: on this lattice they are the same region.
             current = matches.index_select(0, subset)
             positions = rows_and_columns(current, self.shape[1])
@@ -140,8 +122,7 @@ class Texture:
             excluded = torch.zeros(self.shape[0] * self.shape[1], dtype=torch.bool, device=matches.device)
             excluded.index_fill_(0, flat_index(neighbors, self.shape[1]), True)
             # Search for others.
-            others = search(queries.index_select(0, subset), settings.completeness, excluded, settings.every_second)
-            others = torch.where(is_copied.index_select(0, subset), others, current)
+            others = search(queries.index_select(0, subset), settings.completeness, excluded)
             matches = matches.index_copy(0, subset, others)
         return matches
 
@@ -157,14 +138,3 @@ class Texture:
         distance = self.search.distances(queries, self.search(queries))
         median = distance.median().clamp(min=c.similarity_floor)
         return lattice.to_pixels(1 / (1 + (distance / (c.novelty_threshold * median)).square()))
-
-
-def first_true(mask: Bool[Tensor, n], count: int) -> Int[Tensor, {count}]:
-    """Indices of the first `count` true values, without reading them on the host.
-
-    Where there are fewer the first one repeats; where there is none, all are 0.
-    """
-    rank, index = mask.cumsum(0), torch.arange(len(mask), device=mask.device)
-    slot = torch.where(mask & (rank <= count), rank - 1, count)  # the last slot is for all others
-    first = torch.zeros(count + 1, dtype=torch.long, device=mask.device).scatter(0, slot, index)[:count]
-    return torch.where(torch.arange(count, device=mask.device) < rank[-1], first, first[:1])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.compute.engine import Engine
@@ -22,12 +22,15 @@ from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.dials import Dials
 from lonepair.patches.guide import Guide, fit_affine_map, source_transfer, tone_sign
 from lonepair.patches.steps import SharedScales, Steps, run_in_step
-from lonepair.patches.synthesis import FrameInputs, SynthesisState, Synthesizer
-from lonepair.patches.temporal import estimate_flow, frame_difference
+from lonepair.patches.synthesis import Synthesizer
+from lonepair.patches.windows import Window
 from lonepair.render.results import output_image
 from lonepair.render.synthesizers import synthesizer_for
 
 DIRECTIONS = ("a_to_b", "b_to_a")
+
+Mix: TypeAlias = Callable[[Tensor], Tensor]
+"""What replaces the image of a synthesis after each round: a function from an image to one of its size."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class FrameSource:
     """At the output's size, with the source's own channels, on the device; None where nothing of it shows."""
     mask: Float[Tensor, "1 1 h2 w2"] | None = None
     """Where the translation shows, 0 to 1, at the output's size; None: everywhere."""
+    moving: Float[Tensor, "1 c3 h2 w2"] | None = None
+    """At the output's size on the CPU, to measure motion; None where nothing is carried from frame to frame."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,6 @@ class Prediction:
     """What its scene shares."""
     guide: Guide | None = None
     """None where no dial needs it."""
-    inputs: FrameInputs | None = None
-    """For the synthesis of a clip's frame; None for an image, and without synthesis."""
-    flow: Float[Tensor, "1 2 h w"] | None = None
-    """Motion since the frame before; None where there is none before, after a cut, and without synthesis."""
-    difference: float | None = None
-    """Mean absolute difference to the frame before after motion, where motion was estimated."""
-    is_cut: bool = False
-    """Whether a cut lies between this frame and the one before."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +86,9 @@ class FramePipeline:
     seed: int
     synthesis: SynthesisConfig | None
     """Settings of patch synthesis; None: the prediction is the output."""
-    is_clip: bool
-    """Whether frames follow one another; an image is synthesized without motion."""
+    carries: bool
+    """Whether a frame's pixels are carried to the next one, as in a clip. The networks get no noise then, which would
+    be fixed to the screen."""
     dials: Dials = Dials(structure=0.0)
     """How the source and the target are mixed; `structure` and `texture_size` act in patch synthesis."""
     shared_scales: SharedScales | None = None
@@ -116,7 +114,10 @@ class FramePipeline:
             self.engine.to_device(resize_image(value, self.size)) if is_needed else None
             for value, is_needed in ((matched, needs_image), (image, shows_source))
         )
-        return FrameSource(network_input, large, original, None if mask is None else self.engine.to_device(mask))
+        moving = resize_image(image, self.size) if self.carries else None
+        return FrameSource(
+            network_input, large, original, None if mask is None else self.engine.to_device(mask), moving
+        )
 
     def network_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) at which the networks take a frame of (h, w) `size`."""
@@ -132,18 +133,12 @@ class FramePipeline:
 
     @torch.no_grad()
     def predict(self, source: FrameSource, before: Prediction | None) -> Prediction:
-        """Predict a frame, and prepare its synthesis.
+        """Predict a frame.
 
         Args:
-            before: A clip's frame before; None for the first.
+            before: The frame before of the same scene; None for a scene's first.
         """
-        # Motion, and whether a new scene starts here.
-        flow, difference, is_cut = None, None, False
-        if before is not None and self.synthesis is not None and self.is_clip:
-            flow, difference = self._motion(before.source.network_input, source.network_input)
-            is_cut = flow is None or difference > self.synthesis.cut_threshold
-        # Without synthesis each frame stands alone.
-        scene = None if before is None or is_cut or self.synthesis is None else before.scene
+        scene = None if before is None else before.scene
         # The networks.
         is_negative = self._is_negative(source.network_input) if scene is None else scene.is_negative
         network_input = negative(source.network_input) if is_negative else source.network_input
@@ -151,17 +146,13 @@ class FramePipeline:
         # The guide.
         if scene is None:
             scene = Scene(is_negative, self._transfer(source.network_input, image))
-        guide = None
-        if scene.transfer is not None:
-            assert source.image is not None
-            assert self.synthesis is not None
-            structure = self.dials.path.structure
-            guide = Guide.fit(source.network_input, image, source.image, scene.transfer, structure, self.synthesis)
-        # The part of the synthesis that does not depend on the frame before.
-        inputs = None
-        if self.synthesis is not None and self.is_clip:
-            inputs = self.synthesizer.frame_inputs(image, self.size, guide, self._texture_scale, self.shared_scales)
-        return Prediction(source, image, scene, guide, inputs, None if is_cut else flow, difference, is_cut)
+        if scene.transfer is None:
+            return Prediction(source, image, scene)
+        assert source.image is not None
+        assert self.synthesis is not None
+        structure = self.dials.path.structure
+        guide = Guide.fit(source.network_input, image, source.image, scene.transfer, structure, self.synthesis)
+        return Prediction(source, image, scene, guide)
 
     def _transfer(self, network_input: Tensor, prediction: Tensor) -> Tensor | None:
         if not self._needs_guide:
@@ -176,31 +167,6 @@ class FramePipeline:
             return False
         sign = tone_sign(network_input, self._predict_only(network_input)[0])
         return sign != (1.0 if self.dials.tone == "keep" else -1.0)
-
-    def is_cut(self, before: FrameSource, now: FrameSource) -> bool:
-        """Whether a cut lies between two frames, as `predict` decides it."""
-        assert self.synthesis is not None
-        flow, difference = self._motion(before.network_input, now.network_input)
-        return flow is None or difference > self.synthesis.cut_threshold
-
-    @torch.no_grad()
-    def _motion(self, before: Tensor, now: Tensor) -> tuple[Tensor | None, float]:
-        """The flow between two network inputs and their difference after it; None for inputs of two sizes."""
-        if before.shape != now.shape:
-            return None, math.inf
-        flow, difference = self._estimate(before, now)
-        return flow, float(difference)
-
-    @cached_property
-    def _estimate(self) -> Callable[..., tuple[Tensor, ...]]:
-        config = self.synthesis
-        assert config is not None
-
-        def estimate(before: Tensor, now: Tensor) -> tuple[Tensor, ...]:
-            flow = estimate_flow(before, now, config)
-            return flow, frame_difference(before, now, flow)
-
-        return self.engine.accelerate(estimate)
 
     @cached_property
     def _predict_only(self) -> Callable[..., tuple[Tensor, ...]]:
@@ -217,32 +183,57 @@ class FramePipeline:
         factor = method.plan.factors[stages - 1]
         sizes = method.plan.sizes((round((h + 2 * top) / factor), round((w + 2 * left) / factor)))[:stages]
         sizes[-1] = (h + 2 * top, w + 2 * left)
-        rng = RandomStream(self.seed, place=self.engine.device, lazy=True, reuse=self._noise.setdefault((h, w), []))
+        reuse, scale = self._noise.setdefault((h, w), []), 0.0 if self.carries else 1.0
+        rng = RandomStream(self.seed, place=self.engine.device, lazy=True, reuse=reuse, scale=scale)
         with self.engine.autocast():
             prediction = method.translate(padded, sizes, self.domain, self.start_stage, rng)
         return prediction[:, :, top : top + h, left : left + w].float().clamp(-1, 1)
 
+    @property
+    def settings(self) -> SynthesisConfig:
+        """Settings of the synthesis, and of what is carried from frame to frame."""
+        return self.synthesis or SynthesisConfig()
+
+    def mean_prediction(self, prediction: Prediction) -> Float[Tensor, "1 c h w"]:
+        """The networks' prediction of the frame: of all styles, where there are several."""
+        return prediction.image
+
     # -- synthesis and output -------------------------------------------------------------------------------------
 
-    def synthesize(self, prediction: Prediction, before: SynthesisState | None) -> SynthesisState | None:
-        """Synthesize a frame after the frame `before`; None without synthesis."""
-        return None if self.synthesis is None else run_in_step([self.synthesis_steps(prediction, before)])[0]
+    @torch.no_grad()
+    def synthesize(
+        self, prediction: Prediction, window: Window | None = None, mix: Mix | None = None
+    ) -> Float[Tensor, "1 c h w"]:
+        """Synthesize a frame, or a part of it: in [-1, 1] on the device. Without synthesis it is the prediction.
 
-    def synthesis_steps(self, prediction: Prediction, before: SynthesisState | None) -> Steps:
-        """The synthesis of a frame after the frame `before`, round by round (`Synthesizer.steps`)."""
-        if before is not None and prediction.flow is not None and prediction.inputs is not None:
-            return (yield from self.synthesizer.next_steps(prediction.inputs, before, prediction.flow))
-        state = yield from self.synthesizer.steps(
-            prediction.image, self.size, prediction.guide, self._texture_scale, self.shared_scales
-        )
-        # A clip's first frame takes the later frames' rounds, too. Otherwise the second frame would differ visibly.
-        if prediction.inputs is None:
-            return state
-        return (yield from self.synthesizer.next_steps(prediction.inputs, state))
+        Args:
+            window: The part; None: all of the frame.
+            mix: What replaces the image after each round.
+        """
+        size = self.size if window is None else window.size(self.size)
+        if self.synthesis is None:
+            image = prediction.image if window is None else window.crop(prediction.image)
+        elif mix is None:
+            image = run_in_step([self.synthesis_steps(prediction, window)])[0].image
+        else:
+            image = run_in_step([self.synthesis_steps(prediction, window)], lambda images: [mix(images[0])])[0].image
+        return resize_image(image, size)
+
+    def synthesis_steps(self, prediction: Prediction, window: Window | None = None) -> Steps:
+        """The synthesis of a frame, round by round (`Synthesizer.steps`)."""
+        scale, shared = self._texture_scale, self.shared_scales
+        return self.synthesizer.steps(prediction.image, self.size, prediction.guide, scale, shared, window)
+
+    def covering_windows(self, prediction: Prediction, mask: Bool[Tensor, "1 1 h w"]) -> list[Window]:
+        """Windows for `synthesize` that hold the true pixels of `mask`."""
+        own = (prediction.image.shape[-2], prediction.image.shape[-1])
+        if self.synthesis is None:
+            return [Window((0, own[0]), (0, own[1]), own)]
+        return self.synthesizer.covering_windows(mask, own, self.size, self._texture_scale, self.shared_scales)
 
     @cached_property
     def synthesizer(self) -> Synthesizer:
-        return synthesizer_for(self.method, self.domain, self.synthesis)
+        return synthesizer_for(self.method, self.domain, self.synthesis, caches_all_scales=self.carries)
 
     @property
     def texture_scale(self) -> float:
@@ -258,7 +249,7 @@ class FramePipeline:
 
     @property
     def synthesizes(self) -> bool:
-        """Whether a frame depends on the one before."""
+        """Whether patches of the target replace those of the prediction."""
         return self.synthesis is not None
 
     @property
@@ -266,14 +257,13 @@ class FramePipeline:
         """What is computed, in a few words: one of `DIRECTIONS`."""
         return DIRECTIONS[0] if self.domain == "b" else DIRECTIONS[1]
 
-    def traced(self, prediction: Prediction, state: SynthesisState | None) -> tuple[Prediction, SynthesisState | None]:
-        """What `FrameTrace` is made of."""
-        return prediction, state
-
     @torch.no_grad()
-    def output(self, prediction: Prediction, state: SynthesisState | None) -> Float[Tensor, "1 c h w"]:
-        """The frame at the output's size: float32 in [-1, 1] on the CPU."""
-        image = resize_image(prediction.image if state is None else state.image, self.size)
+    def output(self, prediction: Prediction, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:
+        """The frame with the dials of color, strength and mask: float32 in [-1, 1] on the CPU.
+
+        Args:
+            image: The synthesized frame, in [-1, 1].
+        """
         source, dials = prediction.source, self.dials.path
         if dials.colour < 1:
             assert source.image is not None

@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.compute.engine import Engine
 from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.resize import resize_image
-from lonepair.patches.seams import SeamFinder, blend_styles
+from lonepair.patches.config import SynthesisConfig
+from lonepair.patches.seams import SeamFinder, blend_styles, weighted_sum
 from lonepair.patches.steps import SharedScales, run_in_step
-from lonepair.patches.synthesis import FrameInputs, SynthesisState
-from lonepair.render.pipeline import FramePipeline, FrameSource, Prediction
+from lonepair.patches.windows import Window
+from lonepair.render.pipeline import FramePipeline, FrameSource, Mix, Prediction
 from lonepair.render.results import output_image
 
 
@@ -33,6 +34,8 @@ class RegionSource:
     """At the output's size, with its own channels."""
     masks: Float[Tensor, "1 k h w"]
     """Weight of each style, 0 to 1, at the output's size; the source shows where the sum is below 1."""
+    moving: Float[Tensor, "1 c h w"] | None
+    """As of `FrameSource`."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +44,6 @@ class RegionPrediction:
 
     source: RegionSource
     parts: list[Prediction]
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether a cut lies between this frame and the one before."""
-        return self.parts[0].is_cut
-
-    @property
-    def inputs(self) -> FrameInputs | None:
-        """The first style's: None for an image, and without synthesis."""
-        return self.parts[0].inputs
-
-
-@dataclass(frozen=True)
-class RegionState:
-    """A synthesized frame."""
-
-    parts: list[SynthesisState | None]
-    """One for each style; None without synthesis."""
-    seams: SeamFinder
 
 
 @dataclass(frozen=True)
@@ -104,13 +88,14 @@ class RegionPipeline:
         return f"{len(self.pipelines)} styles"
 
     @property
-    def synthesizes(self) -> bool:
-        """Whether a frame depends on the one before."""
-        return any(pipeline.synthesizes for pipeline in self.pipelines)
+    def carries(self) -> bool:
+        """Whether a frame's pixels are carried to the next one."""
+        return self.pipelines[0].carries
 
-    def traced(self, prediction: RegionPrediction, state: RegionState) -> tuple[Prediction, SynthesisState | None]:
-        """What `FrameTrace` is made of: the first style's prediction and state."""
-        return prediction.parts[0], state.parts[0]
+    @property
+    def settings(self) -> SynthesisConfig:
+        """Those of the first style."""
+        return self.pipelines[0].settings
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
@@ -122,45 +107,62 @@ class RegionPipeline:
         """
         to_device = self.engine.to_device
         parts = [pipeline.prepare(image) for pipeline in self.pipelines]
-        return RegionSource(parts, to_device(resize_image(image, self.size)), to_device(masks))
+        return RegionSource(parts, to_device(resize_image(image, self.size)), to_device(masks), parts[0].moving)
 
     def predict(self, source: RegionSource, before: RegionPrediction | None) -> RegionPrediction:
-        """Predict a frame in every style; `before` is a clip's frame before."""
+        """Predict a frame in every style; `before` is the frame before of the same scene."""
         befores = [None] * len(self.pipelines) if before is None else before.parts
-        each = list(zip(self.pipelines, source.parts, befores, strict=True))
-        parts = [pipeline.predict(part, earlier) for pipeline, part, earlier in each]
-        if any(part.is_cut for part in parts):
-            # All styles start again: they run in step.
-            alone = [pipeline.predict(part, None) for pipeline, part, _ in each]
-            parts = [replace(part, is_cut=True) for part in alone]
-        return RegionPrediction(source, parts)
+        each = zip(self.pipelines, source.parts, befores, strict=True)
+        return RegionPrediction(source, [pipeline.predict(part, earlier) for pipeline, part, earlier in each])
 
-    def is_cut(self, before: RegionSource, now: RegionSource) -> bool:
-        """Whether a cut lies between two frames, as `predict` decides it."""
-        pairs = zip(self.pipelines, before.parts, now.parts, strict=True)
-        return any(pipeline.is_cut(*frames) for pipeline, *frames in pairs if pipeline.synthesizes)
-
-    def synthesize(self, prediction: RegionPrediction, before: RegionState | None) -> RegionState:
-        """Synthesize a frame in every style after the frame `before`: in step, if all styles are synthesized."""
-        befores = [None] * len(self.pipelines) if before is None else before.parts
-        each = list(zip(self.pipelines, prediction.parts, befores, strict=True))
-        # In a clip a seam that moves would flicker.
-        in_step = all(pipeline.synthesizes for pipeline in self.pipelines)
-        seams = SeamFinder(prediction.source.masks, in_step and prediction.inputs is None)
-        if not in_step:
-            return RegionState([pipeline.synthesize(part, earlier) for pipeline, part, earlier in each], seams)
-        syntheses = [pipeline.synthesis_steps(part, earlier) for pipeline, part, earlier in each]
-        return RegionState([*run_in_step(syntheses, seams.mix)], seams)
+    def mean_prediction(self, prediction: RegionPrediction) -> Float[Tensor, "1 c h w"]:
+        """The predictions of all styles, each in its region."""
+        images = [part.image for part in prediction.parts]
+        size, channels = (
+            (images[0].shape[-2], images[0].shape[-1]),
+            common_channels(*(each.shape[1] for each in images)),
+        )
+        shares = SeamFinder(prediction.source.masks, moves_seams=False).shares(size)
+        return weighted_sum([match_channels(resize_image(image, size), channels) for image in images], shares)
 
     @torch.no_grad()
-    def output(self, prediction: RegionPrediction, state: RegionState) -> Float[Tensor, "1 c h w"]:
-        """The frame at the output's size: float32 in [-1, 1] on the CPU."""
-        source, each = prediction.source, zip(self.pipelines, prediction.parts, state.parts, strict=True)
-        outputs = [self.engine.to_device(pipeline.output(part, own)) for pipeline, part, own in each]
-        channels = common_channels(source.original.shape[1], *(output.shape[1] for output in outputs))
-        # A soft blend of the styles, and the source where no mask is.
-        shares = state.seams.shares(self.size)
-        image = blend_styles([match_channels(output, channels) for output in outputs], shares)
-        original = match_channels(source.original, channels)
+    def synthesize(
+        self, prediction: RegionPrediction, window: Window | None = None, mix: Mix | None = None
+    ) -> Float[Tensor, "1 c h w"]:
+        """Synthesize a frame, or the part in a window, in every style: in step, if all styles are synthesized.
+
+        Args:
+            mix: What replaces the image of all styles after each round.
+        """
+        size = self.size if window is None else window.size(self.size)
+        masks = prediction.source.masks if window is None else window.crop(prediction.source.masks)
+        each = list(zip(self.pipelines, prediction.parts, strict=True))
+        # In a clip a seam that moves would flicker.
+        in_step = all(pipeline.synthesis is not None for pipeline in self.pipelines)
+        seams = SeamFinder(masks, in_step and not self.carries)
+        if in_step:
+
+            def mix_all(images: list[Tensor]) -> list[Tensor]:
+                blend = seams.mix(images)
+                return blend if mix is None else [mix(image) for image in blend]
+
+            syntheses = [pipeline.synthesis_steps(part, window) for pipeline, part in each]
+            images = [resize_image(result.image, size) for result in run_in_step(syntheses, mix_all)]
+        else:
+            images = [pipeline.synthesize(part, window, mix) for pipeline, part in each]
+        channels = common_channels(*(image.shape[1] for image in images))
+        return blend_styles([match_channels(image, channels) for image in images], seams.shares(size))
+
+    def covering_windows(self, prediction: RegionPrediction, mask: Bool[Tensor, "1 1 h w"]) -> list[Window]:
+        """Windows for `synthesize` that hold the true pixels of `mask`."""
+        return self.pipelines[0].covering_windows(prediction.parts[0], mask)
+
+    @torch.no_grad()
+    def output(self, prediction: RegionPrediction, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:
+        """The frame at the output's size: float32 in [-1, 1] on the CPU; the source shows where no mask is."""
+        source = prediction.source
+        colored = self.engine.to_device(self.pipelines[0].output(prediction.parts[0], image))
+        channels = common_channels(source.original.shape[1], colored.shape[1])
+        colored, original = match_channels(colored, channels), match_channels(source.original, channels)
         cover = source.masks.sum(1, keepdim=True).clamp(max=1)
-        return output_image(original + cover * (image - original))
+        return output_image(original + cover * (colored - original))

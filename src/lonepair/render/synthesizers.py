@@ -55,12 +55,14 @@ def synthesizer_for(
     domain: str,
     config: SynthesisConfig | None = None,
     start_stage: int = 0,
+    caches_all_scales: bool = False,
 ) -> Synthesizer:
     """Return the synthesizer of the newest stage's predictions of `domain`.
 
     Args:
         config: Settings of the synthesis; None: the model's own.
         start_stage: First stage that predicts; the layout of the image that enters there is retained entirely.
+        caches_all_scales: As of `Synthesizer`.
     """
     exemplar = method.exemplar(domain)
     config = config or method.synthesis
@@ -69,4 +71,4 @@ def synthesizer_for(
     # Scales are relative to the newest stage: a model that was saved during its training has no finer one.
     factors = method.plan.factors[: method.stage + 1]
     factors = [factor / factors[-1] for factor in factors]
-    return Synthesizer(exemplar(), factors, config, exemplar.detail, factors[start_stage])
+    return Synthesizer(exemplar(), factors, config, exemplar.detail, factors[start_stage], caches_all_scales)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
 from lonepair.media.container import Frame
 from lonepair.media.files import check_output
@@ -26,8 +25,8 @@ from lonepair.media.source import Source
 from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
 from lonepair.media.write import ClipWriter
 from lonepair.ops.arrays import to_pil
-from lonepair.patches.synthesis import SynthesisState
-from lonepair.render.pipeline import Prediction
+from lonepair.render.clip import Pipeline, SceneRenderer, SynthesizedFrame
+from lonepair.render.motion import Motion, measure_motion
 from lonepair.render.results import metadata_of, png_bytes
 from lonepair.render.thumbnails import Thumbnails
 
@@ -44,49 +43,20 @@ def output_suffixes(source: Source) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class FrameTrace:
-    """How patch synthesis computed one frame, to find the reason of flicker or of a wrong patch.
-
-    Tensors are on the CPU. Without patch synthesis all but `index` and `time` is None or False.
-    """
+    """How one frame was computed, to find the reason of flicker or of a wrong patch. Tensors are on the CPU."""
 
     index: int
     time: Fraction
     """In seconds."""
     is_cut: bool
-    """Whether a cut lies between this frame and the one before: synthesis started again here."""
-    difference: float | None
-    """Mean absolute difference, in [0, 2], to the frame before after motion; above `cut_threshold` it is a cut. None
-    for the first frame."""
+    """Whether a cut lies between this frame and the one before: a new scene starts here."""
+    unexplained_share: float | None
+    """Share of the pixels that no motion explains; above `cut_share` it is a cut. None for the first frame, and where
+    nothing is carried from frame to frame."""
     flow: Float[Tensor, "1 2 h w"] | None
-    """(dx, dy) in pixels of the network's input by which each pixel's content moved since the frame before. None where
-    synthesis started again."""
-    confidence: Float[Tensor, "1 1 h2 w2"] | None
-    """Confidence in [0, 1] that the target has a patch like the one at each position. None for an image."""
-    matches: Int[Tensor, "2 rows columns"] | None
-    """Row and column of the target's pixel, at the scale of the synthesis, at which the match of each patch begins."""
-
-
-@runtime_checkable
-class Pipeline(Protocol):
-    """The path of a frame through a translation: `FramePipeline`, or `RegionPipeline` for several styles.
-
-    What one step returns, the next one takes; a translation does not look inside.
-    """
-
-    @property
-    def engine(self) -> Engine: ...
-    @property
-    def size(self) -> tuple[int, int]: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def synthesizes(self) -> bool: ...
-    def prepare(self, image: Tensor, mask: Any) -> Any: ...
-    def predict(self, source: Any, before: Any) -> Any: ...
-    def is_cut(self, before: Any, now: Any) -> bool: ...
-    def synthesize(self, prediction: Any, before: Any) -> Any: ...
-    def output(self, prediction: Any, state: Any) -> Tensor: ...
-    def traced(self, prediction: Any, state: Any) -> tuple[Prediction, SynthesisState | None]: ...
+    """(dx, dy) in pixels of each pixel's position in the frame before, less its own; None like `unexplained_share`."""
+    is_new: Bool[Tensor, "1 1 h w"]
+    """Which pixels were synthesized for this frame; the others are carried from the frame before."""
 
 
 @runtime_checkable
@@ -137,7 +107,7 @@ class Translation:
         """Translate one frame by itself, with the first mask: in [-1, 1] on the CPU, at the output's size."""
         pipeline = self.pipeline
         prediction = pipeline.predict(pipeline.prepare(image, next(self._masks())), None)
-        return pipeline.output(prediction, pipeline.synthesize(prediction, None))
+        return pipeline.output(prediction, pipeline.synthesize(prediction))
 
     def frames(self, trace: Callable[[FrameTrace], None] | None = None) -> Iterator[Frame]:
         """Translate every frame in one decoding pass. A complete pass also prepares the contact sheet.
@@ -149,19 +119,19 @@ class Translation:
             Each frame with its time in the source, at the output's size.
         """
         thumbnails = Thumbnails()
-        for index, (frame, prediction, state) in enumerate(self._run(self._inputs())):
-            output = self.pipeline.output(prediction, state)
+        for index, (step, finished) in enumerate(self._run(self._inputs())):
+            output = self.pipeline.output(step.prediction, finished.image)
             if trace is not None:
-                trace(_trace(index, frame.time, *self.pipeline.traced(prediction, state)))
-            thumbnails.add(frame.time, frame.image, output)
-            yield Frame(frame.time, output)
+                trace(_trace(index, step, finished))
+            thumbnails.add(step.frame.time, step.frame.image, output)
+            yield Frame(step.frame.time, output)
         self._thumbnails[:] = [thumbnails]
 
     def frame(self, index: int, trace: Callable[[FrameTrace], None] | None = None) -> Frame:
         """Translate frame number `index`, equal to that of `frames` but for rounding.
 
-        With patch synthesis a frame depends on the source's frames from the last cut up to itself, which are computed,
-        too; without, on itself alone. It never depends on later frames. All frames up to it are decoded.
+        In a clip a frame depends on the source's frames from the last cut up to itself, which are computed, too, unless
+        the method has no patch synthesis. It never depends on later frames. All frames up to it are decoded.
 
         Args:
             trace: Called with this frame's trace.
@@ -169,12 +139,10 @@ class Translation:
         Raises:
             UserError: if the source has no frame of that number.
         """
-        pipeline = self.pipeline
-        first = self._scene_start(index)
-        *_, (frame, prediction, state) = self._run(self._inputs(first, index + 1))
+        *_, (step, finished) = self._run(self._inputs(self._scene_start(index), index + 1))
         if trace is not None:
-            trace(_trace(index, frame.time, *self.pipeline.traced(prediction, state)))
-        return Frame(frame.time, pipeline.output(prediction, state))
+            trace(_trace(index, step, finished))
+        return Frame(step.frame.time, self.pipeline.output(step.prediction, finished.image))
 
     def _scene_start(self, index: int) -> int:
         """Number of the first frame on which frame `index` depends: the one after the last cut.
@@ -182,19 +150,26 @@ class Translation:
         Raises:
             UserError: if the source has no frame of that number.
         """
-        # Without synthesis frames do not depend on one another; an image has one frame.
-        stands_alone = index == 0 or not self.pipeline.synthesizes
+        pipeline = self.pipeline
+        # Without carried pixels frames do not depend on one another; an image has one frame.
+        stands_alone = index == 0 or not pipeline.carries
         if stands_alone and 0 <= index < (self.source.frame_count or 0):
             return index
         last, start, before = -1, 0, None
         for last, (_, now) in enumerate(self._inputs()):
-            # Of all frames only two networks' inputs stay in memory.
-            if not self.pipeline.synthesizes or (before is not None and self.pipeline.is_cut(before, now)):
+            # Of all frames only two stay in memory.
+            if not pipeline.carries or (before is not None and self._motion(before, now)[1]):
                 start = last
             before = now
             if last == index:
                 return start
         raise UserError(f"frame is {index}, {self.source.name} has {last + 1} frames: choose 0 to {last}")
+
+    def _motion(self, before: Any, now: Any) -> tuple[Motion, bool]:
+        """The motion between two frames that `prepare` returned, and whether a cut lies between them."""
+        config = self.pipeline.settings
+        motion = measure_motion(before.moving, now.moving, config)
+        return motion, motion.unexplained_share > config.cut_share
 
     def _inputs(self, first: int = 0, stop: int | None = None) -> Iterator[tuple[Frame, Any]]:
         """Frames `first` to `stop` of the source, each as the networks and the output need it."""
@@ -206,33 +181,34 @@ class Translation:
         """The mask of each frame at the output's size, without end; None where the translation shows everywhere."""
         return itertools.repeat(None) if self.masks is None else self.masks.frames(self.size)
 
-    def _run(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[tuple[Frame, Any, Any]]:
-        """Predict and synthesize successive frames; the next frame is predicted while one is synthesized."""
-        predictions = self._predictions(inputs)
-        upcoming, state = next(predictions, None), None
+    def _run(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[tuple[_Step, SynthesizedFrame]]:
+        """Finish successive frames; the next frame is predicted while one is synthesized."""
+        steps = self._steps(inputs)
+        upcoming, scene = next(steps, None), SceneRenderer(self.pipeline)
         while upcoming is not None:
-            frame, prediction = upcoming
-            synthesize = partial(self.pipeline.synthesize, prediction, state)
-            predict_next = partial(next, predictions, None)
-            calls: list[Callable[[], Any]] = [synthesize, predict_next]
-            is_parallel = prediction.inputs is not None
-            state, upcoming = self.pipeline.engine.run_parallel(calls) if is_parallel else [call() for call in calls]
-            yield frame, prediction, state
+            step = upcoming
+            if step.motion is None or step.is_cut:
+                scene = SceneRenderer(self.pipeline)
+            render = partial(scene.render, step.prediction, None if step.is_cut else step.motion)
+            calls: list[Callable[[], Any]] = [render, partial(next, steps, None)]
+            # Only in a clip two frames are worth two cores.
+            run = self.pipeline.engine.run_parallel if self.pipeline.carries else _run_in_turn
+            finished, upcoming = run(calls)
+            yield step, finished
 
-    def _predictions(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[tuple[Frame, Any]]:
+    def _steps(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[_Step]:
         """Predict successive frames, each with its motion since the one before."""
-        before = None
+        before: _Step | None = None
         for index, (frame, source) in enumerate(inputs):
-            prediction = self.pipeline.predict(source, before)
-            if prediction.is_cut:
-                logger.info(
-                    "%s: a cut before frame %d (%.2f s); patch synthesis starts again",
-                    self.source.name,
-                    index,
-                    float(frame.time),
-                )
-            before = prediction
-            yield frame, prediction
+            motion, is_cut = None, False
+            if before is not None and self.pipeline.carries:
+                motion, is_cut = self._motion(before.source, source)
+            if is_cut:
+                logger.info("%s: a cut before frame %d (%.2f s)", self.source.name, index, float(frame.time))
+            is_first = before is None or is_cut or not self.pipeline.carries
+            prediction = self.pipeline.predict(source, None if before is None or is_first else before.prediction)
+            before = _Step(frame, source, prediction, motion, is_cut)
+            yield before
 
     @cached_property
     def image(self) -> Float[Tensor, "1 c h w"]:
@@ -310,16 +286,26 @@ class Translation:
         return contact_sheet([[*sources, *targets], outputs])
 
 
-def _trace(index: int, time: Fraction, prediction: Prediction, state: SynthesisState | None) -> FrameTrace:
-    return FrameTrace(
-        index,
-        time,
-        prediction.is_cut,
-        prediction.difference,
-        None if prediction.flow is None else prediction.flow.cpu(),
-        None if prediction.inputs is None else prediction.inputs.restoration.similarity.cpu(),
-        None if state is None else state.target_positions.cpu(),
-    )
+@dataclass(frozen=True)
+class _Step:
+    """A frame before it is finished."""
+
+    frame: Frame
+    source: Any
+    """What `Pipeline.prepare` returned."""
+    prediction: Any
+    motion: Motion | None
+    is_cut: bool
+
+
+def _trace(index: int, step: _Step, finished: SynthesizedFrame) -> FrameTrace:
+    motion = step.motion
+    share, flow = (None, None) if motion is None else (motion.unexplained_share, motion.flow)
+    return FrameTrace(index, step.frame.time, step.is_cut, share, flow, finished.is_new.cpu())
+
+
+def _run_in_turn(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    return [call() for call in calls]
 
 
 def _written(clip: ClipWriter, frames: Iterable[Frame]) -> Iterator[Frame]:

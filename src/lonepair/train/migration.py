@@ -1,6 +1,7 @@
 """Conversion of model files of older formats to the current one; the only module that knows old names.
 
-Format 1 (until 2026-11-26) has other names for settings and for some networks.
+Format 1 (until 2026-11-26) has other names for settings and for some networks. Format 2 has settings of patch synthesis
+for clips whose frames were matched anew rather than carried.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """The current format, which `save_model` writes. Files of this format and of all earlier ones can be read."""
 
 _SETTINGS_OF_1 = {
@@ -70,18 +71,6 @@ _PAIR_SYNTHESIS: dict[str, Any] = {
     "copied_region_share": 0.08,
     "copied_region_min_run": 2,
     "replacement_passes": 4,
-    "gpu_replacement_passes": 2,
-    "gpu_replacements": 512,
-    "clip_rounds": 2,
-    "clip_global_rounds": 1,
-    "clip_patch_stride": 3,
-    "clip_completeness": 0.1,
-    "clip_completeness_samples": 128,
-    "clip_half_search": True,
-    "flow_window": 25,
-    "flow_iterations": 3,
-    "flow_damping": 5e-3,
-    "cut_threshold": 0.3,
 }
 _SYNTHESIS_OF_1 = {
     "lonepair": _PAIR_SYNTHESIS,
@@ -95,6 +84,15 @@ _REMOVED_OF_METHOD: dict[str, frozenset[str]] = {
     "structural-analogy": frozenset({"crop_size"}),
 }
 """Method -> settings, by their current names, that files of format 1 have although the method ignores them."""
+
+_REMOVED_SYNTHESIS = frozenset(
+    {
+        *("gpu_replacement_passes", "gpu_replacements", "clip_rounds", "clip_global_rounds", "clip_patch_stride"),
+        *("clip_completeness", "clip_completeness_samples", "clip_half_search"),
+        *("flow_window", "flow_iterations", "flow_damping", "cut_threshold"),
+    }
+)
+"""Settings of patch synthesis of format 2 that no longer exist."""
 
 _TENSORS_OF_1: dict[str, dict[str, str]] = {
     "consingan": {"anchor": "reconstruction_input"},
@@ -125,6 +123,11 @@ def migrate(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[st
         networks = _TENSORS_OF_1.get(method, {})
         parts = {name: name.partition(".") for name in tensors}
         tensors = {f"{networks.get(net, net)}{dot}{rest}": tensors[name] for name, (net, dot, rest) in parts.items()}
+    if header["format_version"] == 2:
+        synthesis = header.get("synthesis")
+        if synthesis is not None:
+            synthesis = {name: value for name, value in synthesis.items() if name not in _REMOVED_SYNTHESIS}
+        header = {**header, "format_version": 3, "synthesis": synthesis}
     return header, tensors
 
 

@@ -1,0 +1,217 @@
+"""The texture of a clip, carried along the source's motion: pixels are moved, never synthesized again without need.
+
+A frame that is warped from frame to frame blurs, or rings where its sharpness is held. So every pixel remembers where
+it was synthesized: in which *anchor*, a finished frame, and at which position. Each frame reads it from there with one
+interpolation, however many frames ago that was (advected texture coordinates, Neyret, Advected textures, SCA 2003).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lonepair.ops.blur import gaussian_blur
+
+_PAD = 2
+"""Rows between two anchors: those that a bicubic interpolation reads beyond the border."""
+_FLOOR = 1e-5
+"""Gradient energy, in squared units of the image, below which an area is flat."""
+
+
+def gradient_energy(image: Float[Tensor, "1 c h w"], size: tuple[int, int]) -> Float[Tensor, "1 1 h2 w2"]:
+    """The mean squared difference of neighboring pixels around each position of a smaller image of (h, w) `size`."""
+    down = F.pad(image.diff(dim=2).square().mean(1, keepdim=True), [0, 0, 0, 1])
+    across = F.pad(image.diff(dim=3).square().mean(1, keepdim=True), [0, 1, 0, 0])
+    return gaussian_blur(F.interpolate(down + across, size, mode="area"), 1.5)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A frame that consists of carried pixels alone."""
+
+    image: Float[Tensor, "1 c h w"]
+    """In [-1, 1]."""
+    prediction: Float[Tensor, "1 c h2 w2"]
+    """The prediction from which each pixel was synthesized, at the networks' resolution."""
+    energy: Float[Tensor, "1 1 h2 w2"]
+    """Gradient energy of the texture where it was synthesized."""
+    loss: Float[Tensor, "1 1 h2 w2"]
+    """Gradient energy of the carried pixels, before it was held, over `energy`."""
+    stretch: Float[Tensor, "1 1 h2 w2"]
+    """Largest factor, 1 or more, by which the texture is stretched or compressed in any direction."""
+
+
+class TextureCarrier:
+    """The anchors of a scene, and for each pixel of its newest frame the position in its anchor.
+
+    Slot 0 of the anchors is the newest frame itself: pixels that are newer than the last anchor are read from there.
+    """
+
+    def __init__(
+        self,
+        image: Float[Tensor, "1 c h w"],
+        prediction: Float[Tensor, "1 c h2 w2"],
+        slots: int,
+        interval: int,
+        max_gain: float,
+    ) -> None:
+        """
+        Args:
+            image: The scene's first finished frame.
+            prediction: What it was synthesized from.
+            slots: Largest number of anchors, 2 or more. More lose less sharpness and take more memory.
+            interval: Frames after which new pixels get an anchor of their own.
+            max_gain: Largest factor by which fine texture is amplified to hold its energy.
+        """
+        h, w = image.shape[-2:]
+        self._size, self._coarse_size = (h, w), (prediction.shape[-2], prediction.shape[-1])
+        self._interval, self._max_gain, self._frames = interval, max_gain, 0
+        coarse = torch.cat([prediction, gradient_energy(image, self._coarse_size)], 1)
+        self._images = image.new_zeros(1, image.shape[1], slots, h + 2 * _PAD, w)
+        self._coarse = image.new_zeros(1, coarse.shape[1], slots, *self._coarse_size)
+        self.slot: Int[Tensor, "h w"] = torch.ones(h, w, dtype=torch.long, device=image.device)
+        """The anchor of each pixel."""
+        self.offset: Float[Tensor, "2 h w"] = image.new_zeros(2, h, w)
+        """(dx, dy) in pixels of each pixel's position in its anchor, less its own."""
+        for slot in (0, 1):
+            self._store(slot, image, coarse)
+
+    # -- a frame --------------------------------------------------------------------------------------------------
+
+    def carry(self, flow: Float[Tensor, "1 2 h w"]) -> Carried:
+        """Move to the next frame, of which no pixel is new.
+
+        Args:
+            flow: (dx, dy) in pixels from the next frame to this one (`ops.flow.estimate_flow`).
+        """
+        self.slot, self.offset = self._moved(flow[0])
+        image = self._read(self._images, self.slot, self.offset, "bicubic", _PAD)
+        # The coarse values, at the position of the nearest full pixel.
+        (h, w), (rows, columns) = self._size, self._coarse_size
+        y, x = (
+            ((torch.arange(n, device=flow.device) + 0.5) * full / n).long().clamp(max=full - 1)
+            for n, full in ((rows, h), (columns, w))
+        )
+        slot, offset = self.slot[y[:, None], x], self.offset[:, y[:, None], x]
+        offset = offset * flow.new_tensor([columns / w, rows / h])[:, None, None]
+        coarse = self._read(self._coarse, slot, offset, "bilinear", 0)
+        prediction, energy = coarse[:, :-1], coarse[:, -1:]
+        # Hold the energy that the interpolation lost, by a gain on the fine band alone.
+        smooth = gaussian_blur(image, 1.0)
+        own, smooth_energy = (gradient_energy(value, self._coarse_size) for value in (image, smooth))
+        loss = (own + _FLOOR) / (energy + _FLOOR)
+        fine = (own - smooth_energy).clamp(min=0) + _FLOOR
+        gain = (1 + (energy - own) / fine).clamp(min=0).sqrt().clamp(1 / self._max_gain, self._max_gain)
+        image = smooth + F.interpolate(gain, self._size, mode="bilinear") * (image - smooth)
+        return Carried(image.clamp(-1, 1), prediction, energy, loss, _stretch(slot, offset))
+
+    @property
+    def is_beyond_border(self) -> Bool[Tensor, "1 1 h w"]:
+        """Which pixels of the newest frame have a position more than half a pixel outside of their anchor."""
+        h, w = self._size
+        x = torch.arange(w, device=self.offset.device) + self.offset[0]
+        y = torch.arange(h, device=self.offset.device)[:, None] + self.offset[1]
+        return ((x < -0.5) | (x > w - 0.5) | (y < -0.5) | (y > h - 0.5))[None, None]
+
+    def renew(
+        self,
+        image: Float[Tensor, "1 c h w"],
+        prediction: Float[Tensor, "1 c h2 w2"],
+        energy: Float[Tensor, "1 1 h2 w2"],
+        is_new: Bool[Tensor, "1 1 h w"],
+    ) -> None:
+        """Store the finished frame, some of whose pixels are new.
+
+        Args:
+            image: The frame.
+            prediction: What each of its pixels was synthesized from.
+            energy: Gradient energy of its texture where it was synthesized.
+            is_new: Which pixels are not the carried ones.
+        """
+        self.slot = self.slot.masked_fill(is_new[0, 0], 0)
+        self._store(0, image, torch.cat([prediction, energy], 1))
+        self._frames += 1
+        if self._frames % self._interval == 0:
+            self._add_anchor(image)
+        self.offset = self.offset * (self.slot > 0)
+
+    def _add_anchor(self, image: Tensor) -> None:
+        """Make the newest frame the anchor of its new pixels, and of those whose anchor holds the fewest."""
+        slots = self._images.shape[2]
+        counts = torch.bincount(self.slot.flatten(), minlength=slots)
+        if 1000 * int(counts[0]) < self.slot.numel():
+            return
+        slot = 1 + int(counts[1:].argmin())
+        self.slot = torch.where(self.slot == 0, slot, self.slot)
+        # The pixels of the anchor that is given up are read from this frame, too.
+        self.offset = self.offset * (self.slot != slot)
+        for values in (self._images, self._coarse):
+            values[:, :, slot] = values[:, :, 0]
+
+    def _store(self, slot: int, image: Tensor, coarse: Tensor) -> None:
+        self._images[:, :, slot] = F.pad(image, [0, 0, _PAD, _PAD], mode="replicate")
+        self._coarse[:, :, slot] = coarse
+
+    # -- positions ------------------------------------------------------------------------------------------------
+
+    def _moved(self, flow: Float[Tensor, "2 h w"]) -> tuple[Int[Tensor, "h w"], Float[Tensor, "2 h w"]]:
+        """The anchor and the offset of each pixel after the motion `flow`.
+
+        Offsets are interpolated among the neighbors of the same anchor.
+        """
+        h, w = self._size
+        x = (torch.arange(w, device=flow.device) + flow[0]).clamp(0, w - 1)
+        y = (torch.arange(h, device=flow.device)[:, None] + flow[1]).clamp(0, h - 1)
+        slots, offsets = self.slot.flatten(), self.offset.flatten(1)
+        slot = slots[(y.round() * w + x.round()).long()]
+        left, top = x.floor(), y.floor()
+        total, weights = torch.zeros_like(self.offset), torch.zeros_like(x)
+        for column, x_weight in ((left, left + 1 - x), ((left + 1).clamp(max=w - 1), x - left)):
+            for row, y_weight in ((top, top + 1 - y), ((top + 1).clamp(max=h - 1), y - top)):
+                index = (row * w + column).long()
+                weight = x_weight * y_weight * (slots[index] == slot)
+                total += weight * offsets[:, index.flatten()].view_as(total)
+                weights += weight
+        return slot, total / weights.clamp(min=1e-6) + flow
+
+    def _read(
+        self, values: Float[Tensor, "1 c k h2 w2"], slot: Int[Tensor, "h w"], offset: Tensor, mode: str, pad: int
+    ) -> Float[Tensor, "1 c h w"]:
+        """`values` of each pixel's anchor at its position."""
+        height, width = values.shape[-2:]
+        rows = height - 2 * pad
+        # Beyond the border of an anchor lies its mirror image.
+        x = _reflected(torch.arange(width, device=slot.device) + offset[0], width)
+        y = _reflected(torch.arange(rows, device=slot.device)[:, None] + offset[1], rows)
+        # All anchors below one another are one image.
+        y = slot * height + pad + y
+        atlas = values.flatten(2, 3)
+        grid = torch.stack([x * 2 / max(1, width - 1) - 1, y * 2 / (atlas.shape[2] - 1) - 1], -1)
+        return F.grid_sample(atlas, grid[None], mode=mode, padding_mode="border", align_corners=True)
+
+
+def _reflected(position: Tensor, count: int) -> Tensor:
+    """`position` along an axis of `count` pixels, reflected at its ends."""
+    last = count - 1
+    return (last - (last - position.abs()).abs()).clamp(0, last)
+
+
+def _stretch(slot: Int[Tensor, "h w"], offset: Float[Tensor, "2 h w"]) -> Float[Tensor, "1 1 h w"]:
+    """The largest factor by which positions in an anchor are farther apart, or nearer, than the pixels that read them.
+
+    It is the larger of the largest singular value of the positions' Jacobian and of the inverse of the smallest.
+    """
+    # Jacobian I + ∇offset, by differences to the next pixel; 0 across the border of an anchor's area.
+    down, across = offset.diff(dim=1), offset.diff(dim=2)
+    down, across = down * (slot.diff(dim=0) == 0), across * (slot.diff(dim=1) == 0)
+    down, across = F.pad(down, [0, 0, 0, 1]), F.pad(across, [0, 1])
+    xx, xy, yx, yy = across[0] + 1, down[0], across[1], down[1] + 1
+    # Singular values of a 2x2 matrix: their squares are half of (sum of squares ± root).
+    total = xx.square() + xy.square() + yx.square() + yy.square()
+    root = ((total.square() - 4 * (xx * yy - xy * yx).square()).clamp(min=0)).sqrt()
+    largest, smallest = ((total + root) / 2).sqrt(), ((total - root) / 2).clamp(min=1e-6).sqrt()
+    return gaussian_blur(torch.maximum(largest, 1 / smallest).clamp(max=100)[None, None], 1.0)

@@ -1,0 +1,105 @@
+"""The motion from one frame of a clip to the next, and where it explains the frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lonepair.ops.blur import gaussian_blur
+from lonepair.ops.flow import MIN_SIDE, estimate_flow, warp
+from lonepair.ops.resize import resize, resize_image
+from lonepair.patches.config import SynthesisConfig
+
+MAX_SIDE = 1024
+"""Longest side in pixels at which motion is estimated."""
+_WINDOW = 3.0
+"""Standard deviation in pixels of the window in which frames are compared."""
+_WIDE_WINDOW = 0.06
+"""The same, as a share of the longest side, of the window in which a frame moves or stands still as one."""
+_STILL_MOTION = 0.05
+"""Mean motion in pixels below which an area may stand still."""
+_STILL_RATIO = 1.12
+"""Difference of two frames without motion over that after it, below which the motion may be noise of the sensor."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The motion of each pixel of a frame since the frame before."""
+
+    flow: Float[Tensor, "1 2 h w"]
+    """(dx, dy) in pixels of each pixel's position in the frame before, less its own."""
+    is_unexplained: Bool[Tensor, "1 1 h w"]
+    """Where the frame before has no such pixel: it was hidden, beyond the border, or it has changed."""
+
+    @property
+    def unexplained_share(self) -> float:
+        """Share of the pixels that no motion explains, 0 to 1."""
+        return float(self.is_unexplained.float().mean())
+
+
+def measure_motion(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w"], config: SynthesisConfig) -> Motion:
+    """The motion from the frame `before` to `now`, both in [-1, 1] at one size.
+
+    Frames of fewer than `MIN_SIDE` pixels on a side are too small for optical flow: nothing moves in them.
+    """
+    size = (now.shape[-2], now.shape[-1])
+    if min(size) < MIN_SIDE:
+        flow, difference = now.new_zeros(1, 2, *size), _local(now - before)
+        return Motion(flow, difference > config.mismatch_threshold)
+    factor = min(1.0, MAX_SIDE / max(size))
+    if factor < 1:
+        reduced = (round(size[0] * factor), round(size[1] * factor))
+        before, now = resize_image(before, reduced), resize_image(now, reduced)
+    flow, back = _without_noise(estimate_flow(now, before), before, now), estimate_flow(before, now)
+    # What moves back to another place was hidden, unless the colors agree all the same: flat areas have no motion.
+    error = (flow + warp(back, flow)).square().sum(1, keepdim=True).sqrt()
+    difference = _local(now - warp(before, flow))
+    # The sensor's noise is part of every difference.
+    difference = difference - difference.median().clamp(max=config.mismatch_threshold)
+    is_hidden = (error > config.occlusion_threshold) & (difference > config.mismatch_threshold / 3)
+    is_unexplained = is_hidden | (difference > config.mismatch_threshold)
+    if factor < 1:
+        scale = flow.new_tensor([size[1] / reduced[1], size[0] / reduced[0]]).view(1, 2, 1, 1)
+        flow, is_unexplained = resize(flow, size) * scale, resize(is_unexplained.float(), size) > 0.5
+    return Motion(flow, is_unexplained | _leads_outside(flow))
+
+
+def _without_noise(flow: Tensor, before: Tensor, now: Tensor) -> Float[Tensor, "1 2 h w"]:
+    """`flow` where frames have structure; in flat areas that of the structure around, and 0 where all stands still.
+
+    A sensor's noise moves flat areas at random, and a texture that lies on them would tremble.
+    """
+    after, without = _local(now - warp(before, flow)), _local(now - before)
+    # Structure: gradients of the smoothed frame, less those of the noise that motion leaves. Noise of the variance v in
+    # each of three channels has a mean absolute difference of 1.13·v^(1/2), and squared gradients of 0.027·v here.
+    smooth = gaussian_blur(now.mean(1, keepdim=True), 1.0)
+    dy, dx = torch.gradient(smooth, dim=(2, 3))
+    noise = 0.02 * after.square()
+    structure = (gaussian_blur(dy.square() + dx.square(), _WINDOW) - 1.5 * noise).clamp(min=0)
+    weight = (structure + 1e-9) / (structure + 2 * noise + 1e-9)
+    # Where there is less of it, the motion of what is around.
+    around = gaussian_blur(torch.cat([flow * (weight + 1e-4), weight + 1e-4], 1), 4 * _WINDOW)
+    flow = torch.lerp(around[:, :2] / around[:, 2:], flow, weight)
+    # Stillness, in wide windows.
+    sigma = _WIDE_WINDOW * max(now.shape[-2:])
+    wide = gaussian_blur(torch.cat([flow, without, after], 1), sigma)
+    motion = wide[:, :2].square().sum(1, keepdim=True).sqrt()
+    ratio = wide[:, 2:3] / (wide[:, 3:] + 1e-4)
+    moves = torch.maximum(motion / _STILL_MOTION, (ratio - 1) / (_STILL_RATIO - 1)) - 1
+    return flow * (2 * moves).clamp(0, 1)
+
+
+def _local(difference: Tensor) -> Float[Tensor, "1 1 h w"]:
+    """The mean absolute `difference` around each pixel."""
+    return gaussian_blur(difference.abs().mean(1, keepdim=True), _WINDOW)
+
+
+def _leads_outside(flow: Float[Tensor, "1 2 h w"]) -> Bool[Tensor, "1 1 h w"]:
+    """Whether the position in the other frame is more than half a pixel beyond its border."""
+    h, w = flow.shape[-2:]
+    x = torch.arange(w, device=flow.device) + flow[:, :1]
+    y = torch.arange(h, device=flow.device)[:, None] + flow[:, 1:]
+    return (x < -0.5) | (x > w - 0.5) | (y < -0.5) | (y > h - 0.5)
