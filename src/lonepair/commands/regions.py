@@ -178,7 +178,8 @@ def _write(translation: Any, out: Path, values: Any, write_sheet: Any) -> list[P
     bar = {"desc": "translating", "total": translation.source.frame_count, "file": sys.stderr}
 
     def write(path: Path) -> None:
-        translation.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)))
+        encoding = output.encoded.encoding()
+        translation.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)), encoding)
         write_sheet(path)
 
     paths = write_result(out, output.overwrite, write)

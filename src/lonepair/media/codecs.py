@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ import av
 from lonepair.errors import UserError
 from lonepair.media.deep import DEEP_SUFFIXES
 from lonepair.media.exr import SUFFIX as EXR
-from lonepair.media.sequence import PATTERN_EXAMPLE
+from lonepair.media.sequence import PATTERN_EXAMPLE, parse_pattern
 
 THREADS = 4
 """A fixed number rather than the machine's cores: encoders split their work by it, so the bytes depend on it."""
@@ -151,10 +151,10 @@ def resolve_video(path: Path, encoding: Encoding, source_bits: int) -> VideoEnco
 
 
 def resolve_image_bits(path: Path, encoding: Encoding, source_bits: int) -> int:
-    """Decide the bits per channel of the image files or animation `path`, and check that the options fit them.
+    """Decide the bits per channel of the image file or the sequence `path`, and check that the options fit it.
 
     Args:
-        path: A file or the pattern of a sequence.
+        path: An image file or the pattern of a sequence.
         encoding: What the user chose.
         source_bits: Bits per channel of the source.
 
@@ -165,6 +165,10 @@ def resolve_image_bits(path: Path, encoding: Encoding, source_bits: int) -> int:
         UserError: An option does not go with the file.
     """
     suffix = path.suffix.lower()
+    if parse_pattern(path) is None:
+        _refuse_start_number(path, encoding)
+    elif encoding.start_number is not None and encoding.start_number < 0:
+        raise UserError(f"start_number is {encoding.start_number}: give 0 or more")
     for name, value in (("codec", encoding.codec), ("crf", encoding.crf)):
         if value is not None:
             raise UserError(f"{name} is {value}, but {suffix} files have none; leave it out, or write a video file")
@@ -182,22 +186,11 @@ def check_animation(path: Path, encoding: Encoding) -> None:
     Raises:
         UserError: `encoding` sets one.
     """
-    _refuse_start_number(path, encoding)
-    resolve_image_bits(path, Encoding(encoding.codec, encoding.crf), 8)
+    resolve_image_bits(path, replace(encoding, bits=None), 8)
     if encoding.bits not in (None, 8):
         raise UserError(
             f"bits is {encoding.bits}: animated images have 8 bits per channel; write a video or a sequence"
         )
-
-
-def check_start_number(encoding: Encoding) -> None:
-    """Refuse a negative number of a sequence's first file.
-
-    Raises:
-        UserError: It is negative.
-    """
-    if encoding.start_number is not None and encoding.start_number < 0:
-        raise UserError(f"start_number is {encoding.start_number}: give 0 or more")
 
 
 def _refuse_start_number(path: Path, encoding: Encoding) -> None:

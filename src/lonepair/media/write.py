@@ -22,7 +22,6 @@ from lonepair.media.codecs import (
     Encoding,
     VideoEncoding,
     check_animation,
-    check_start_number,
     resolve_image_bits,
     resolve_video,
 )
@@ -99,7 +98,6 @@ class ClipWriter:
         self._pattern = parse_pattern(self.path)
         self._video: VideoEncoding | None = None
         if self._pattern is not None:
-            check_start_number(encoding)
             check_sequence_output(self._pattern, overwrite)
             self._bits = resolve_image_bits(self.path, encoding, source_bits)
         else:
