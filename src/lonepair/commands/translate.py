@@ -371,10 +371,11 @@ def _write(
         translation.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)), encoding)
         if output.stage_sheet or output.dial_sheet:
             kind = TranslateDialSheet if output.dial_sheet else TranslateStageSheet
-            model.apply(filled_use(kind, values.translation, source.size, **changes)).save(sheet_path(path))
+            sheet = model.apply(filled_use(kind, values.translation, source.size, **changes))
+            sheet.save(sheet_path(path), output.overwrite)
         else:
             target = None if style is None else next(style.frames()).image
-            write_image(sheet_path(path), translation.sheet(target), translation.metadata)
+            write_image(sheet_path(path), translation.sheet(target), translation.metadata, output.overwrite)
 
     paths = write_result(out, output.overwrite, write)
     print(*paths, sep="\n")
