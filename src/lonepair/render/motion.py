@@ -78,7 +78,7 @@ def _estimate(
 ) -> tuple[Float[Tensor, "1 2 h w"], Bool[Tensor, "1 1 h w"]]:
     """The motion of each pixel from a start, and where it explains nothing."""
     flow = _without_noise(estimate_flow(now, before, initial), before, now)
-    back = estimate_flow(before, now, None if initial is None else -initial)
+    back = estimate_flow(before, now, None if initial is None else -initial, is_rough=True)
     # What moves back to another place was hidden, unless the colors agree all the same: flat areas have no motion.
     error = (flow + warp(back, flow)).square().sum(1, keepdim=True).sqrt()
     difference = _difference(before, now, flow, config)

@@ -106,8 +106,8 @@ class Translation:
     def translate(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
         """Translate one frame by itself, with the first mask: in [-1, 1] on the CPU, at the output's size."""
         pipeline = self.pipeline
-        prediction = pipeline.predict(pipeline.prepare(image, next(self._masks())), None)
-        return pipeline.output(prediction, pipeline.synthesize(prediction))
+        source = pipeline.prepare(image, next(self._masks()))
+        return pipeline.output(source, pipeline.synthesize(pipeline.predict(source, None)))
 
     def frames(self, trace: Callable[[FrameTrace], None] | None = None) -> Iterator[Frame]:
         """Translate every frame in one decoding pass. A complete pass also prepares the contact sheet.
@@ -120,7 +120,7 @@ class Translation:
         """
         thumbnails = Thumbnails()
         for index, (step, finished) in enumerate(self._run(self._inputs())):
-            output = self.pipeline.output(step.prediction, finished.image)
+            output = self.pipeline.output(step.source, finished.image)
             if trace is not None:
                 trace(_trace(index, step, finished))
             thumbnails.add(step.frame.time, step.frame.image, output)
@@ -142,7 +142,7 @@ class Translation:
         *_, (step, finished) = self._run(self._inputs(self._scene_start(index), index + 1))
         if trace is not None:
             trace(_trace(index, step, finished))
-        return Frame(step.frame.time, self.pipeline.output(step.prediction, finished.image))
+        return Frame(step.frame.time, self.pipeline.output(step.source, finished.image))
 
     def _scene_start(self, index: int) -> int:
         """Number of the first frame on which frame `index` depends: the one after the last cut.
@@ -182,14 +182,14 @@ class Translation:
         return itertools.repeat(None) if self.masks is None else self.masks.frames(self.size)
 
     def _run(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[tuple[_Step, SynthesizedFrame]]:
-        """Finish successive frames; the next frame is predicted while one is synthesized."""
+        """Finish successive frames; the motion of the next frame is measured while one is synthesized."""
         steps = self._steps(inputs)
         upcoming, scene = next(steps, None), SceneRenderer(self.pipeline)
         while upcoming is not None:
             step = upcoming
             if step.motion is None or step.is_cut:
                 scene = SceneRenderer(self.pipeline)
-            render = partial(scene.render, step.prediction, None if step.is_cut else step.motion)
+            render = partial(scene.render, step.source, None if step.is_cut else step.motion)
             calls: list[Callable[[], Any]] = [render, partial(next, steps, None)]
             # Only in a clip two frames are worth two cores.
             run = self.pipeline.engine.run_parallel if self.pipeline.carries else _run_in_turn
@@ -197,7 +197,7 @@ class Translation:
             yield step, finished
 
     def _steps(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[_Step]:
-        """Predict successive frames, each with its motion since the one before."""
+        """Prepare successive frames, each with its motion since the one before."""
         before: _Step | None = None
         for index, (frame, source) in enumerate(inputs):
             motion, is_cut = None, False
@@ -205,9 +205,7 @@ class Translation:
                 motion, is_cut = self._motion(before.source, source)
             if is_cut:
                 logger.info("%s: a cut before frame %d (%.2f s)", self.source.name, index, float(frame.time))
-            is_first = before is None or is_cut or not self.pipeline.carries
-            prediction = self.pipeline.predict(source, None if before is None or is_first else before.prediction)
-            before = _Step(frame, source, prediction, motion, is_cut)
+            before = _Step(frame, source, motion, is_cut)
             yield before
 
     @cached_property
@@ -293,7 +291,6 @@ class _Step:
     frame: Frame
     source: Any
     """What `Pipeline.prepare` returned."""
-    prediction: Any
     motion: Motion | None
     is_cut: bool
 
