@@ -207,7 +207,7 @@ class SynthesisConfig:
     renewal_wait: int = 3
     """Largest number of frames, 0 or more, for which what can wait, such as a narrow border, waits, so that more is
     synthesized at once. A larger value is faster, and shows new content later."""
-    cut_share: float = 0.5
+    cut_share: float = 0.4
     """Share of the pixels, 0 to 1, that no motion explains, above which a cut lies between two frames: a new scene
     starts. A larger value finds fewer cuts."""
 
