@@ -13,7 +13,7 @@ from lonepair.ops.flow import MIN_SIDE, connected_areas, estimate_flow, global_s
 from lonepair.ops.resize import resize, resize_image
 from lonepair.patches.config import SynthesisConfig
 
-MAX_SIDE = 1024
+MAX_SIDE = 640
 """Longest side in pixels at which motion is estimated."""
 _WINDOW = 3.0
 """Standard deviation in pixels of the window in which frames are compared."""
