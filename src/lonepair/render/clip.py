@@ -72,8 +72,13 @@ class SynthesizedFrame:
 class SceneRenderer:
     """Finishes the frames of one scene, in order."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(self, pipeline: Pipeline, first: Float[Tensor, "1 c h w"] | None = None) -> None:
+        """
+        Args:
+            pipeline: The path of a frame.
+            first: The scene's first frame, finished, in [-1, 1]; None: it is synthesized.
+        """
+        self._pipeline, self._first = pipeline, first
         self._carrier: TextureCarrier | None = None
         self._waits = 0
         """Number of frames since the last ones that had new pixels."""
@@ -90,7 +95,7 @@ class SceneRenderer:
         """
         pipeline, config = self._pipeline, self._pipeline.settings
         if self._carrier is None or motion is None:
-            image = pipeline.synthesize(prediction)
+            image = pipeline.synthesize(prediction) if self._first is None else self._first
             if pipeline.carries:
                 mean = pipeline.mean_prediction(prediction)
                 self._carrier = TextureCarrier(
