@@ -1,0 +1,68 @@
+"""Take the flicker out of a stylized clip, whoever made it. No model is needed."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+from lonepair.compute.engine import choose_engine
+from lonepair.errors import UserError
+from lonepair.media.source import Source, open_source
+from lonepair.patches.config import SynthesisConfig
+from lonepair.render.styled import StyledFrames, StyledPipeline
+from lonepair.render.translation import Translation
+
+DEFAULT_STRENGTH = 0.5
+
+
+def stabilize(
+    source: object, styled: object, *, strength: float = DEFAULT_STRENGTH, device: str = "auto", threads: int = 0
+) -> Translation:
+    """Take the flicker out of a stylized clip: its pixels are carried along the motion of the clip it was made from.
+
+    Where the motion explains nothing, and where the coarse picture of the stylized clip has changed, its own frame
+    shows. The result has its size, and the times of the source.
+
+    Args:
+        source: The clip that was stylized: video, folder of frames, array or tensor (n, c, h, w) in [-1, 1].
+        styled: The stylized clip, with as many frames, of any size.
+        strength: How long carried pixels are kept, 0 to 1. 0: not at all, the stylized clip itself; 1: as long as the
+            motion explains them, even where the stylized clip changes its colors.
+        device: "cpu", "cuda" or "mps"; "auto" takes a GPU if there is one.
+        threads: CPU threads; 0 leaves the number to torch.
+
+    Returns:
+        The steady clip: `frames()` computes its frames one by one, `save(path)` writes it.
+
+    Raises:
+        UserError: for inputs that cannot be read, are images, or have different numbers of frames, and for a strength
+            outside 0 to 1.
+    """
+    check_strength(strength)
+    motion, clip = open_source(source), open_source(styled)
+    frames = StyledFrames.of(clip, motion)
+    # At 1/2 the threshold is that of a translation.
+    threshold = math.inf if strength == 1 else SynthesisConfig().renewal_change * strength / (1 - strength)
+    config = SynthesisConfig(renewal_change=max(threshold, 1e-6))
+    pipeline = StyledPipeline(choose_engine(device, "float32", threads), clip.size, strength > 0, config)
+    settings = {"use": {"name": "stabilize", "strength": strength}}
+    return Translation(pipeline, _with_sound_and_aspect(motion, clip), frames, settings)
+
+
+def check_strength(strength: float) -> None:
+    """Check the range of `strength`.
+
+    Raises:
+        UserError: It is no number from 0 to 1.
+    """
+    if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
+        raise UserError(f"strength is {strength}: choose 0 to 1")
+
+
+def _with_sound_and_aspect(source: Source, styled: Source) -> Source:
+    """`source` with the sound and the pixel aspect of the result."""
+    result = copy.copy(source)
+    result.audio_path = styled.audio_path or source.audio_path
+    # A stylized clip of the same size has the same pixels, even if its file does not state their aspect.
+    result.pixel_aspect = source.pixel_aspect if styled.size == source.size else styled.pixel_aspect
+    return result
