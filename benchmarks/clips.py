@@ -42,7 +42,7 @@ from lonepair.ops.resize import resize_image
 
 COLUMNS = (
     *("look", "structure", "swim", "swim10", "swim_moving", "door", "flicker_ratio", "warp_error", "warp_error10"),
-    *("sharpness_first", "sharpness_last", "sharpness_softest", "popping", "motion_fidelity"),
+    *("sharpness_first", "sharpness_last", "sharpness_softest", "sharpness_kept", "popping", "motion_fidelity"),
     *("objects_kept", "objects_lowest", "objects_chance", "object_contrast", "ghost"),
 )
 """Metrics of the table, in its order; those that no row of a clip has are left out."""
@@ -173,9 +173,16 @@ def clip_table(clip: ClipInput, report: ClipReport, translated_here: bool) -> li
     rows = []
     for row, metrics in report.metrics.items():
         cells = [f"{metrics.values[name]:.3f}" if name in metrics.values else "-" for name in names]
-        rate = f"{report.rate:.1f}" if row == OUTPUT and translated_here else "-"
-        rows.append([row, *cells, rate])
-    return [f"## {clip.name}", "", f"{clip.about}; {clip.length} frames.", "", *table(["", *names, "fps"], rows, 1), ""]
+        costs = [f"{report.rate:.1f}", f"{report.cpu_seconds / report.frames:.3f}"]
+        rows.append([row, *cells, *(costs if row == OUTPUT and translated_here else "--")])
+    return [
+        f"## {clip.name}",
+        "",
+        f"{clip.about}; {clip.length} frames.",
+        "",
+        *table(["", *names, "fps", "CPU s"], rows, 1),
+        "",
+    ]
 
 
 def main(args: argparse.Namespace) -> int:
@@ -197,6 +204,7 @@ def main(args: argparse.Namespace) -> int:
         values[clip.name] = {
             "rate": report.rate,
             "first_seconds": report.first_seconds,
+            "cpu_seconds": report.cpu_seconds,
             "rows": {row: {"values": m.values, "curves": m.curves} for row, m in report.metrics.items()},
         }
         for path, text in (("clips.md", "\n".join(lines)), ("clips.json", json.dumps(values))):

@@ -283,9 +283,9 @@ def _pan(size: tuple[int, int], length: int) -> MadeClip:
 
 
 def _zoom(size: tuple[int, int], length: int) -> MadeClip:
-    about = "the camera zooms in by 0.6 % a frame"
+    about = "the camera zooms in by 1 % a frame and turns after 48 frames"
     scene = photo("chelsea", round(1.1 * DETAIL * size[0]))
-    return _shot("zoom", about, size, length, scene, lambda i: shift(zoom=1.006**i))
+    return _shot("zoom", about, size, length, scene, lambda i: shift(zoom=1.01 ** back_and_forth(i, 1, 48)))
 
 
 def _rotation(size: tuple[int, int], length: int) -> MadeClip:

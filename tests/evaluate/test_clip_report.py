@@ -55,7 +55,11 @@ def test_rows_are_measured_as_each_by_itself() -> None:
     for row, frames in expected.items():
         assert all(torch.allclose(now[row], frame) for now, frame in zip(seen, frames, strict=True))
         direct = clip_metrics(frames, source, output[0], Pan(), still_every=0)
-        assert report.metrics[row].values == pytest.approx(direct.values)
+        values = dict(report.metrics[row].values)
+        assert values.pop("sharpness_kept") > 0
+        assert values == pytest.approx(direct.values)
+    assert report.metrics[ALONE].values["sharpness_kept"] == pytest.approx(1)
+    assert report.metrics[BLUR].values["sharpness_kept"] < 0.3
     # The first frame moves with the camera; the pixels that it lacks are at the right.
     shift = torch.zeros(1, 2, *SIZE)
     shift[:, 0] = SPEED * 5

@@ -7,7 +7,7 @@ the flow does not swim and does not show what is revealed, and a blur is steady 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -50,6 +50,8 @@ class ClipReport:
     """Wall-clock seconds that the first frame of the translation took."""
     seconds: float
     """Wall-clock seconds that all frames of the translation took."""
+    cpu_seconds: float
+    """CPU time of all frames of the translation, over all cores: it does not depend on other processes."""
 
     @property
     def rate(self) -> float:
@@ -100,7 +102,8 @@ def measure_clip(
 
     metrics = measure_steps(steps(), rows, target, known.path, still_every)
     clock.check_end()
-    return ClipReport(metrics, clock.frames, clock.first_seconds, clock.seconds)
+    _compare_sharpness(metrics)
+    return ClipReport(metrics, clock.frames, clock.first_seconds, clock.seconds, clock.cpu_seconds)
 
 
 def at_output_scale(target: Float[Tensor, "1 c h w"], size: tuple[int, int]) -> Float[Tensor, "1 c h2 w2"]:
@@ -109,6 +112,15 @@ def at_output_scale(target: Float[Tensor, "1 c h w"], size: tuple[int, int]) -> 
     if factor >= 1:
         return target
     return resize_image(target, (round(target.shape[-2] * factor), round(target.shape[-1] * factor)))
+
+
+def _compare_sharpness(metrics: Mapping[str, ClipMetrics]) -> None:
+    """Add sharpness_kept: the lowest of all frames' sharpness over that of the same frame translated by itself."""
+    if ALONE in metrics:
+        alone = [value for _, value in metrics[ALONE].curves["sharpness"]]
+        for row in metrics.values():
+            own = [value for _, value in row.curves["sharpness"]]
+            row.values["sharpness_kept"] = min(x / max(y, 1e-9) for x, y in zip(own, alone, strict=True))
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------
@@ -133,14 +145,15 @@ class _Clock:
     def __init__(self, frames: Iterator[Tensor]) -> None:
         self._iterator = frames
         self.frames = 0
-        self.seconds = self.first_seconds = 0.0
+        self.seconds = self.first_seconds = self.cpu_seconds = 0.0
 
     def __call__(self, step: SourceStep) -> Tensor:
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         frame = next(self._iterator, None)
         if frame is None:
             raise UserError(f"the output has {step.index} frames, the source has more: give clips of one length")
         self.seconds += time.perf_counter() - start
+        self.cpu_seconds += time.process_time() - cpu_start
         self.first_seconds = self.first_seconds or self.seconds
         self.frames += 1
         return frame

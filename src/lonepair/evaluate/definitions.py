@@ -73,10 +73,13 @@ DEFINITIONS = {
     ),
     "sharpness_last": MetricDefinition("near sharpness_first", "The same of the last frame: lower where a clip melts."),
     "sharpness_softest": MetricDefinition("near sharpness_first", "The same of the softest frame."),
+    "sharpness_kept": MetricDefinition(
+        "near 1", "Sharpness over that of the same frame translated by itself, the lowest of all frames."
+    ),
     "popping": MetricDefinition(
         "lower",
         "Share of the picture, in blocks of 16 pixels, whose texture is exchanged in the worst frame, less that of the "
-        "median frame: 0 to 1.",
+        "median frame: 0 to 1. The chart new_blocks shows each frame's share.",
     ),
     "motion_fidelity": MetricDefinition(
         "higher",

@@ -29,8 +29,11 @@ PUBLISHED = "published"
 """Name of a row and of a picture, as is `OUTPUT`."""
 AMPLIFICATION = 4
 """Factor of the differences between the frames of a worst moment."""
-HIDDEN_CURVES = ("energy", "error", "error10")
-"""Curves without a chart: those of warping errors that blur lowers, and what they are scaled by."""
+CHARTS = (
+    *("swim", "swim10", "swim_moving", "door", "flicker", "sharpness", "new_blocks", "motion_fidelity"),
+    *("look", "structure", "objects_kept", "ghost", "tracked_fraction"),
+)
+"""Curves of a clip that have a chart, in their order."""
 _RED = (1.0, -0.6, -0.6)
 """Colour of copied regions, in [-1, 1]."""
 
@@ -206,12 +209,11 @@ def _measure_clip(run: Run, clip: Source, seed: int) -> ReportSection:
     )
     rows = [MetricRow(name, metrics.values) for name, metrics in report.metrics.items()]
     pictures = {"sheet": translation.sheet(run.inputs["b"])} | _worst_moments(report.metrics[OUTPUT].moments)
-    names = dict.fromkeys(name for metrics in report.metrics.values() for name in metrics.curves)
     curves = {
         name: {row: metrics.curves[name] for row, metrics in report.metrics.items() if name in metrics.curves}
-        for name in names
-        if name not in HIDDEN_CURVES
+        for name in CHARTS
     }
+    curves = {name: lines for name, lines in curves.items() if lines}
     return ReportSection("clip", rows, pictures, curves)
 
 

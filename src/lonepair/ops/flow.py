@@ -39,8 +39,13 @@ def check_opencv() -> None:
     _opencv()
 
 
-def estimate_flow(frame: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 2 h w"]:
+def estimate_flow(
+    frame: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w"], initial: Float[Tensor, "1 2 h w"] | None = None
+) -> Float[Tensor, "1 2 h w"]:
     """The flow from `frame` to `other`, both in [-1, 1] (DIS flow, Kroeger et al., ECCV 2016).
+
+    Args:
+        initial: A flow to start from.
 
     Raises:
         UserError: OpenCV is not installed, or the frames have fewer than 16 pixels on a side.
@@ -50,11 +55,13 @@ def estimate_flow(frame: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w
             f"frames of {frame.shape[-1]}x{frame.shape[-2]} pixels (width x height) are too small for optical flow; "
             f"give frames of {MIN_SIDE} pixels or more on each side"
         )
-    # DIS reads 8-bit grey images. Its preset "medium" is the most exact of the three.
+    # DIS reads 8-bit grey images. Its preset "medium" stops at half of the resolution: the last scale halves the error.
     cv2 = _opencv()
     method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method.setFinestScale(0)
     grey = [np.ascontiguousarray(to_uint8(match_channels(image, 1))[..., 0]) for image in (frame, other)]
-    flow = method.calc(*grey, None)
+    start = None if initial is None else np.ascontiguousarray(initial[0].permute(1, 2, 0).cpu().numpy())
+    flow = method.calc(*grey, start)
     return torch.from_numpy(flow).permute(2, 0, 1)[None]
 
 
@@ -95,3 +102,88 @@ def reliable_mask(forward: Float[Tensor, "1 2 h w"], backward: Float[Tensor, "1 
     rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     x, y = columns + forward[:, :1], rows + forward[:, 1:]
     return ~hidden & ~boundary & (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
+
+
+def global_shift(frame: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w"]) -> tuple[float, float]:
+    """(dx, dy) in pixels by which the content of `frame` lies elsewhere in `other`, if all of it moves alike.
+
+    Kuglin and Hines, The phase correlation image alignment method, 1975.
+    """
+    cv2 = _opencv()
+    grey = [match_channels(image, 1)[0, 0].cpu().numpy().astype(np.float64) for image in (frame, other)]
+    window = cv2.createHanningWindow(grey[0].shape[::-1], cv2.CV_64F)
+    (dx, dy), _ = cv2.phaseCorrelate(*grey, window)
+    return float(dx), float(dy)
+
+
+def search_motion(
+    frame: Float[Tensor, "1 c h w"],
+    other: Float[Tensor, "1 c h w"],
+    area: Bool[Tensor, "1 1 h w"],
+    reach: int,
+    max_difference: float,
+    side: int = 9,
+    stride: int = 4,
+) -> tuple[float, float] | None:
+    """(dx, dy) in pixels by which most patches of an area of `frame` lie elsewhere in `other`; None without any.
+
+    Each patch is compared with all that lie within `reach`, and those that find their like vote.
+
+    Args:
+        area: The pixels around which patches lie.
+        reach: Largest distance in pixels along either axis.
+        max_difference: Root mean square difference that any patch may have to its like; half of its contrast is
+            allowed, too.
+        side: Side of the patches in pixels, odd.
+        stride: Distance in pixels between patches.
+    """
+    cv2 = _opencv()
+    images = [np.ascontiguousarray(image[0].permute(1, 2, 0).cpu().numpy()) for image in (frame, other)]
+    h, w = images[0].shape[:2]
+    rows, columns = np.nonzero(area[0, 0].cpu().numpy()[::stride, ::stride])
+    votes = []
+    for top, left in zip(rows * stride - side // 2, columns * stride - side // 2, strict=True):
+        if top < 0 or left < 0 or top + side > h or left + side > w:
+            continue
+        patch = images[0][top : top + side, left : left + side]
+        first_row, first_column = max(0, top - reach), max(0, left - reach)
+        searched = images[1][first_row : top + side + reach, first_column : left + side + reach]
+        errors = cv2.matchTemplate(searched, patch, cv2.TM_SQDIFF) / patch.size
+        y, x = np.unravel_index(int(errors.argmin()), errors.shape)
+        # Fine detail changes with the fraction of a pixel; a flat patch is like many others.
+        contrast = patch.var((0, 1)).mean()
+        if errors[y, x] < max(min(max_difference**2, contrast), 0.25 * contrast):
+            row, column = float(y) + _peak(errors[:, x], int(y)), float(x) + _peak(errors[y], int(x))
+            votes.append((column + first_column - left, row + first_row - top))
+    if not votes:
+        return None
+    shifts = np.array(votes)
+    is_near = np.abs(shifts[:, None] - shifts).max(2) < 1
+    most = is_near[int(is_near.sum(1).argmax())]
+    dx, dy = shifts[most].mean(0) if most.sum() > 1 else shifts[most][0]
+    return float(dx), float(dy)
+
+
+def _peak(errors: Any, index: int) -> float:
+    """Distance from the least of `errors`, at `index`, to the vertex of the parabola through it and its neighbors."""
+    if index in (0, len(errors) - 1):
+        return 0.0
+    before, least, after = (float(errors[index + offset]) for offset in (-1, 0, 1))
+    curvature = before - 2 * least + after
+    return 0.5 * (before - after) / curvature if curvature > 1e-12 else 0.0
+
+
+def connected_areas(
+    mask: Bool[Tensor, "1 1 h w"], min_area: int, max_area: int, max_count: int
+) -> list[Bool[Tensor, "1 1 h w"]]:
+    """The pixels of each connected area of `mask`, the largest first.
+
+    Args:
+        min_area: Smallest number of pixels.
+        max_area: Largest number of pixels.
+        max_count: Largest number of areas.
+    """
+    count, labels, stats, _ = _opencv().connectedComponentsWithStats(mask[0, 0].cpu().numpy().astype(np.uint8))
+    sizes = [(int(stats[label][4]), label) for label in range(1, count)]
+    chosen = sorted((size, label) for size, label in sizes if min_area <= size <= max_area)[::-1][:max_count]
+    return [torch.from_numpy(labels == label)[None, None].to(mask.device) for _, label in chosen]

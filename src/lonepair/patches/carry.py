@@ -100,12 +100,14 @@ class TextureCarrier:
         offset = offset * flow.new_tensor([columns / w, rows / h])[:, None, None]
         coarse = self._read(self._coarse, slot, offset, "bilinear", 0)
         prediction, energy = coarse[:, :-1], coarse[:, -1:]
-        # Hold the energy that the interpolation lost, by a gain on the fine band alone.
+        # Hold the energy that the interpolation lost, by a gain g on the fine band alone: with the energies s of the
+        # smooth band, f of the fine one and c between both, s + g²·f + 2·g·c is the energy to hold.
         smooth = gaussian_blur(image, 1.0)
-        own, smooth_energy = (gradient_energy(value, self._coarse_size) for value in (image, smooth))
-        loss = (own + _FLOOR) / (energy + _FLOOR)
-        fine = (own - smooth_energy).clamp(min=0) + _FLOOR
-        gain = (1 + (energy - own) / fine).clamp(min=0).sqrt().clamp(1 / self._max_gain, self._max_gain)
+        own, s, f = (gradient_energy(value, self._coarse_size) for value in (image, smooth, image - smooth))
+        loss, f = (own + _FLOOR) / (energy + _FLOOR), f + _FLOOR
+        c = (own - s - f) / 2
+        gain = ((c.square() + f * (energy - s)).clamp(min=0).sqrt() - c) / f
+        gain = gain.clamp(1 / self._max_gain, self._max_gain)
         image = smooth + F.interpolate(gain, self._size, mode="bilinear") * (image - smooth)
         return Carried(image.clamp(-1, 1), prediction, energy, loss, _stretch(slot, offset))
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.ops.blur import gaussian_blur
-from lonepair.ops.flow import MIN_SIDE, estimate_flow, warp
+from lonepair.ops.flow import MIN_SIDE, connected_areas, estimate_flow, global_shift, search_motion, warp
 from lonepair.ops.resize import resize, resize_image
 from lonepair.patches.config import SynthesisConfig
 
@@ -19,6 +19,12 @@ _WINDOW = 3.0
 """Standard deviation in pixels of the window in which frames are compared."""
 _WIDE_WINDOW = 0.06
 """The same, as a share of the longest side, of the window in which a frame moves or stands still as one."""
+_FAST = 0.15
+"""Share of the pixels that no motion explains from which on the frame may move as one."""
+_REACH = 0.12
+"""Largest motion of a small object, as a share of the longest side."""
+_MIN_AREA, _MAX_AREAS = 20, 24
+"""Number of pixels of the smallest area that is searched for, and number of areas."""
 _STILL_MOTION = 0.05
 """Mean motion in pixels below which an area may stand still."""
 _STILL_RATIO = 1.12
@@ -53,18 +59,59 @@ def measure_motion(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w
     if factor < 1:
         reduced = (round(size[0] * factor), round(size[1] * factor))
         before, now = resize_image(before, reduced), resize_image(now, reduced)
-    flow, back = _without_noise(estimate_flow(now, before), before, now), estimate_flow(before, now)
-    # What moves back to another place was hidden, unless the colors agree all the same: flat areas have no motion.
-    error = (flow + warp(back, flow)).square().sum(1, keepdim=True).sqrt()
-    difference = _local(now - warp(before, flow))
-    # The sensor's noise is part of every difference.
-    difference = difference - difference.median().clamp(max=config.mismatch_threshold)
-    is_hidden = (error > config.occlusion_threshold) & (difference > config.mismatch_threshold / 3)
-    is_unexplained = is_hidden | (difference > config.mismatch_threshold)
+    flow, is_unexplained = _estimate(before, now, config)
+    if float(is_unexplained.float().mean()) > _FAST:
+        # A camera that moves fast: start from the motion of the frame as one.
+        shift = flow.new_tensor(global_shift(now, before)).view(1, 2, 1, 1).expand_as(flow)
+        other, is_other_unexplained = _estimate(before, now, config, shift)
+        if is_other_unexplained.sum() < is_unexplained.sum():
+            flow, is_unexplained = other, is_other_unexplained
+    flow, is_unexplained = _with_small_objects(before, now, flow, is_unexplained, config)
     if factor < 1:
         scale = flow.new_tensor([size[1] / reduced[1], size[0] / reduced[0]]).view(1, 2, 1, 1)
         flow, is_unexplained = resize(flow, size) * scale, resize(is_unexplained.float(), size) > 0.5
     return Motion(flow, is_unexplained | _leads_outside(flow))
+
+
+def _estimate(
+    before: Tensor, now: Tensor, config: SynthesisConfig, initial: Tensor | None = None
+) -> tuple[Float[Tensor, "1 2 h w"], Bool[Tensor, "1 1 h w"]]:
+    """The motion of each pixel from a start, and where it explains nothing."""
+    flow = _without_noise(estimate_flow(now, before, initial), before, now)
+    back = estimate_flow(before, now, None if initial is None else -initial)
+    # What moves back to another place was hidden, unless the colors agree all the same: flat areas have no motion.
+    error = (flow + warp(back, flow)).square().sum(1, keepdim=True).sqrt()
+    difference = _difference(before, now, flow, config)
+    is_hidden = (error > config.occlusion_threshold) & (difference > config.mismatch_threshold / 3)
+    return flow, is_hidden | (difference > config.mismatch_threshold)
+
+
+def _difference(before: Tensor, now: Tensor, flow: Tensor, config: SynthesisConfig) -> Float[Tensor, "1 1 h w"]:
+    """The difference of colors along the motion, less that of the sensor's noise."""
+    difference = _local(_smooth(now) - warp(_smooth(before), flow))
+    return difference - difference.median().clamp(max=config.mismatch_threshold)
+
+
+def _with_small_objects(
+    before: Tensor, now: Tensor, flow: Tensor, is_unexplained: Tensor, config: SynthesisConfig
+) -> tuple[Float[Tensor, "1 2 h w"], Bool[Tensor, "1 1 h w"]]:
+    """Search for what the motion does not explain, area by area, in the frame before.
+
+    Optical flow goes from coarse to fine, and loses what is smaller than its own motion.
+    """
+    h, w = now.shape[-2:]
+    reach = round(_REACH * max(h, w))
+    limit = config.mismatch_threshold / 2
+    for area in connected_areas(is_unexplained, _MIN_AREA, max_area=h * w // 8, max_count=_MAX_AREAS):
+        shift = search_motion(now, before, area, reach, limit)
+        if shift is None:
+            continue
+        other = flow.new_tensor(shift).view(1, 2, 1, 1).expand_as(flow)
+        old, new = (_local(_smooth(now) - warp(_smooth(before), motion), 1.5) for motion in (flow, other))
+        is_better = area & ((new < limit) | (new < 0.5 * old))
+        flow = torch.where(is_better, other, flow)
+        is_unexplained = is_unexplained & ~is_better
+    return flow, is_unexplained
 
 
 def _without_noise(flow: Tensor, before: Tensor, now: Tensor) -> Float[Tensor, "1 2 h w"]:
@@ -92,9 +139,14 @@ def _without_noise(flow: Tensor, before: Tensor, now: Tensor) -> Float[Tensor, "
     return flow * (2 * moves).clamp(0, 1)
 
 
-def _local(difference: Tensor) -> Float[Tensor, "1 1 h w"]:
+def _smooth(frame: Tensor) -> Tensor:
+    """`frame` without the finest detail, which no interpolation moves exactly."""
+    return gaussian_blur(frame, 1.0)
+
+
+def _local(difference: Tensor, sigma: float = _WINDOW) -> Float[Tensor, "1 1 h w"]:
     """The mean absolute `difference` around each pixel."""
-    return gaussian_blur(difference.abs().mean(1, keepdim=True), _WINDOW)
+    return gaussian_blur(difference.abs().mean(1, keepdim=True), sigma)
 
 
 def _leads_outside(flow: Float[Tensor, "1 2 h w"]) -> Bool[Tensor, "1 1 h w"]:
