@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 
 from lonepair.compute.engine import choose_engine
 from lonepair.errors import UserError
@@ -26,8 +25,8 @@ def stabilize(
     Args:
         source: The clip that was stylized: video, folder of frames, array or tensor (n, c, h, w) in [-1, 1].
         styled: The stylized clip, with as many frames, of any size.
-        strength: How long carried pixels are kept, 0 to 1. 0: not at all, the stylized clip itself; 1: as long as the
-            motion explains them, even where the stylized clip changes its colors.
+        strength: How long carried pixels are kept, 0 to 1. 0: not at all, the stylized clip itself. A larger
+            value flickers less, and leaves ghosts where the stylized clip changes and its source does not.
         device: "cpu", "cuda" or "mps"; "auto" takes a GPU if there is one.
         threads: CPU threads; 0 leaves the number to torch.
 
@@ -41,9 +40,8 @@ def stabilize(
     check_strength(strength)
     motion, clip = open_source(source), open_source(styled)
     frames = StyledFrames.of(clip, motion)
-    # At 1/2 the threshold is that of a translation.
-    threshold = math.inf if strength == 1 else SynthesisConfig().renewal_change * strength / (1 - strength)
-    config = SynthesisConfig(renewal_change=max(threshold, 1e-6))
+    # Between STYLED itself and ghosts; at 1/2 the threshold is that of a translation.
+    config = SynthesisConfig(renewal_change=max(2 * SynthesisConfig().renewal_change * strength, 1e-6))
     pipeline = StyledPipeline(choose_engine(device, "float32", threads), clip.size, strength > 0, config)
     settings = {"use": {"name": "stabilize", "strength": strength}}
     return Translation(pipeline, _with_sound_and_aspect(motion, clip), frames, settings)

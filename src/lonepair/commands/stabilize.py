@@ -43,8 +43,8 @@ class Stabilize:
     styled: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STYLED")]
     """The stylized clip, with as many frames, of any size."""
     strength: float = 0.5
-    """How long carried pixels are kept, 0 to 1. 0: not at all, STYLED itself; 1: as long as the motion explains them,
-    even where STYLED changes its colors. A larger value flickers less."""
+    """How long carried pixels are kept, 0 to 1. 0: not at all, STYLED itself. A larger value flickers less, and leaves
+    ghosts where STYLED changes and SOURCE does not."""
     output: StabilizeOutput = field(default_factory=StabilizeOutput)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device to compute on; auto uses a GPU where one is available."""
