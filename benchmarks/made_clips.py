@@ -355,9 +355,9 @@ def _brightness(size: tuple[int, int], length: int) -> MadeClip:
 
 def _fast(size: tuple[int, int], length: int) -> MadeClip:
     speed = min(30.0, 0.1 * max(size))
-    about = f"the camera moves by {speed:g} pixels a frame (30, or a tenth of the frame) and turns every 10 frames"
+    about = f"the camera moves by {speed:g} pixels a frame (30, or a tenth of the frame) and turns every 12 frames"
     scene = photo("gravel", round(1.2 * DETAIL * size[0]))
-    return _shot("fast", about, size, length, scene, lambda i: shift(back_and_forth(i, speed, 10) - 5 * speed))
+    return _shot("fast", about, size, length, scene, lambda i: shift(back_and_forth(i, speed, 12) - 6 * speed))
 
 
 def _fade(size: tuple[int, int], length: int) -> MadeClip:

@@ -72,8 +72,13 @@ def write_clip(
     return path
 
 
-def write_video(path: Path, audio: str | None = None, rotation: int = 0, aspect: Fraction = Fraction(1)) -> Path:
-    """Write ten frames in 0.4 s, with one second of sound in the codec `audio`, without `ClipWriter`."""
+def write_video(
+    path: Path, audio: str | None = None, rotation: int = 0, aspect: Fraction = Fraction(1), silence: float = 0
+) -> Path:
+    """Write ten frames in 0.4 s, with one second of sound in the codec `audio`, without `ClipWriter`.
+
+    The first `silence` seconds of the sound are silent.
+    """
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4" if path.suffix == ".avi" else "libx264", rate=25)
         video.width, video.height, video.pix_fmt = 48, 32, "yuv420p"
@@ -87,6 +92,7 @@ def write_video(path: Path, audio: str | None = None, rotation: int = 0, aspect:
         container.mux(video.encode())
         if sound is not None:
             wave = (np.sin(np.arange(44100) / 16) * 9000).astype(np.int16)
+            wave[: round(44100 * silence)] = 0
             for start in range(0, len(wave), 1024):
                 samples = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], format="s16", layout="mono")
                 samples.sample_rate, samples.pts, samples.time_base = 44100, start, Fraction(1, 44100)

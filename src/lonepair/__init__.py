@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lonepair.api.model import Model, load
     from lonepair.api.regions import translate_regions
     from lonepair.api.stabilize import stabilize
+    from lonepair.media.codecs import Encoding
     from lonepair.methods import get_method
     from lonepair.methods import names as method_names
     from lonepair.patches.config import SynthesisConfig
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Animation",
     "Diverged",
+    "Encoding",
     "Interrupted",
     "Job",
     "Model",
@@ -52,6 +54,7 @@ __all__ = [
 _MODULES = {
     "Animation": "lonepair.render.animation",
     "Diverged": "lonepair.train.loop",
+    "Encoding": "lonepair.media.codecs",
     "Interrupted": "lonepair.train.loop",
     "Job": "lonepair.api.job",
     "Model": "lonepair.api.model",

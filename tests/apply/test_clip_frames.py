@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import lonepair.media.frames as frames_module
+import lonepair.media.numbered as numbered
 from conftest import picture
 from lonepair.commands.main import main
 from lonepair.errors import UserError
@@ -33,8 +33,8 @@ def test_a_translated_clip_is_decoded_once(tmp_path: Path, monkeypatch: pytest.M
     for index in range(6):
         write_image(tmp_path / "in" / f"{index}.png", picture(*SIZE).roll(index, 3))
     decoded = []
-    read = frames_module.read_image
-    monkeypatch.setattr(frames_module, "read_image", lambda file: decoded.append(file) or read(file))  # type: ignore[func-returns-value]
+    decode_image = numbered.decode_image
+    monkeypatch.setattr(numbered, "decode_image", lambda file: decoded.append(file) or decode_image(file))  # type: ignore[func-returns-value]
     monkeypatch.chdir(tmp_path)
     options = ["-o", "out.mkv", "--save-frames", "frames", "--device", "cpu"]
     assert main(["translate", "in", "model.safetensors", *options]) == 0

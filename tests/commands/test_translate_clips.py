@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
-import lonepair.media.frames as frames_module
+import lonepair.media.numbered as numbered
 from command_line import list_files, translate, write_clip
 from conftest import picture
 from lonepair.commands.main import main
@@ -55,8 +55,8 @@ def test_a_folder_of_six_frames_is_decoded_once(here: Path, pair_run: Path, monk
     for index in range(6):
         write_image(f"shots/{index}.png", picture(20, 24, seed=index))
     decoded = []
-    read = frames_module.read_image
-    monkeypatch.setattr(frames_module, "read_image", lambda path: decoded.append(path) or read(path))
+    decode_image = numbered.decode_image
+    monkeypatch.setattr(numbered, "decode_image", lambda path: decoded.append(path) or decode_image(path))
     assert main(["translate", "shots", str(pair_run), "--no-synthesize", "--save-frames", "frames"]) == 0
     assert len(decoded) == 6
     assert len(list_files("frames")) == 6

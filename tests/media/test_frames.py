@@ -11,8 +11,9 @@ from PIL import Image
 
 from lonepair.errors import UserError
 from lonepair.media.container import Frame
-from lonepair.media.frames import decode, probe, write_frames_folder
+from lonepair.media.frames import decode, probe
 from lonepair.media.image import read_metadata, write_image
+from lonepair.media.numbered import write_frames_folder
 from lonepair.ops.arrays import from_integers
 from media_samples import gradient_frame, write_clip, write_video
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Iterator
+from dataclasses import replace
 
 from lonepair.compute.engine import choose_engine
 from lonepair.errors import UserError
-from lonepair.media.source import Source, open_source
+from lonepair.media.container import ClipInfo, Frame
+from lonepair.media.source import Clip, Source, open_source
 from lonepair.patches.config import SynthesisConfig
 from lonepair.render.styled import StyledFrames, StyledPipeline
 from lonepair.render.translation import Translation
@@ -44,7 +46,7 @@ def stabilize(
     config = SynthesisConfig(renewal_change=max(2 * SynthesisConfig().renewal_change * strength, 1e-6))
     pipeline = StyledPipeline(choose_engine(device, "float32", threads), clip.size, strength > 0, config)
     settings = {"use": {"name": "stabilize", "strength": strength}}
-    return Translation(pipeline, _with_sound_and_aspect(motion, clip), frames, settings)
+    return Translation(pipeline, _timed(motion, clip), frames, settings)
 
 
 def check_strength(strength: float) -> None:
@@ -57,10 +59,27 @@ def check_strength(strength: float) -> None:
         raise UserError(f"strength is {strength}: choose 0 to 1")
 
 
-def _with_sound_and_aspect(source: Source, styled: Source) -> Source:
-    """`source` with the sound and the pixel aspect of the result."""
-    result = copy.copy(source)
-    result.audio_path = styled.audio_path or source.audio_path
+def _timed(source: Source, styled: Source) -> Clip:
+    """`source` as it gives motion and times, with the properties of the result."""
+    sound = styled if styled.audio_path is not None else source
     # A stylized clip of the same size has the same pixels, even if its file does not state their aspect.
-    result.pixel_aspect = source.pixel_aspect if styled.size == source.size else styled.pixel_aspect
-    return result
+    pixel_aspect = source.pixel_aspect if styled.size == source.size else styled.pixel_aspect
+    assert source.rate is not None
+    info = ClipInfo(
+        source.size,
+        source.rate,
+        source.frame_count,
+        False,
+        source.channels,
+        pixel_aspect,
+        bits=styled.bits,
+        first_number=styled.first_number,
+    )
+
+    def frames(first: int) -> Iterator[Frame]:
+        # The source's values above 1 are not the result's.
+        return (replace(frame, gain=None) for frame in source.frames(first))
+
+    clip = Clip(info, frames, source.name)
+    clip.audio_path, clip.audio_start = sound.audio_path, sound.audio_start
+    return clip

@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,9 @@ def _check(values: Any, first: Path) -> None:
         ("--save-frames", output.save_frames),
         ("--stage-sheet", output.stage_sheet),
         ("--dial-sheet", output.dial_sheet),
+        ("--codec", output.encoded.codec),
+        ("--crf", output.encoded.crf is not None),
+        ("--start-number", output.encoded.start_number is not None),
     ):
         if value:
             raise UserError(f"{flag} is for one source: leave it out, or translate one of them")
@@ -165,7 +169,9 @@ def _translate_file(model: Model, file: Path, stem: Path, values: Any) -> tuple[
     use = filled_use(Translate, values.translation, source.size, source=source, seed=values.options.seed)
     translation: Any = model.apply(use)
     path = stem.with_name(stem.name + (".mp4" if source.is_clip else ".png"))
-    paths = write_result(path, values.output.overwrite, translation.save)
+    paths = write_result(
+        path, values.output.overwrite, partial(translation.save, encoding=values.output.encoded.encoding())
+    )
     tqdm.write(str(paths[0]), file=sys.stdout)
     if source.is_clip:
         return None

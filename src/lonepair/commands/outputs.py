@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -35,9 +35,11 @@ def plain_name(text: str) -> str:
 
 
 def input_name(path: Path) -> str:
-    """The name of an input in the names of outputs: without the folder, and of a file without the suffix."""
+    """The name of an input in the names of outputs: without the folder, the suffix, and the number of a sequence."""
+    from lonepair.media.sequence import stem
+
     path = path.expanduser()
-    return plain_name(path.resolve().name if path.is_dir() else path.stem)
+    return plain_name(path.resolve().name if path.is_dir() else stem(path))
 
 
 def model_name(settings: Mapping[str, Any], path: Path, domain: str | None = None) -> str:
@@ -48,9 +50,11 @@ def model_name(settings: Mapping[str, Any], path: Path, domain: str | None = Non
         path: The model file, or the folder of the run.
         domain: "a" or "b"; None: all domains, as in "coins-to-galaxies".
     """
+    from lonepair.media.sequence import stem
+
     inputs = settings.get("inputs") or {}
     domains = [name for name in ("a", "b") if name in inputs] if domain is None else [domain]
-    names = [plain_name(Path(str(inputs[name]["name"])).stem) for name in domains if name in inputs]
+    names = [plain_name(stem(Path(str(inputs[name]["name"])))) for name in domains if name in inputs]
     if names:
         return "-to-".join(names)
     path = path.expanduser().resolve()
@@ -61,14 +65,38 @@ def model_name(settings: Mapping[str, Any], path: Path, domain: str | None = Non
 
 
 @dataclass(frozen=True)
+class EncodingFlags:
+    """How a clip is encoded."""
+
+    title: ClassVar[str] = "Output"
+
+    codec: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Codec of a video file: h264 (.mp4 .mov .mkv), prores-4444 or prores-422 (.mov), vp9 (.webm), ffv1 (.mkv). If
+    omitted, h264 in .mp4 and .mov, vp9 in .webm, ffv1 in .mkv."""
+    crf: int | None = None
+    """Quality of h264 (0 to 51, default 16) and vp9 (0 to 63, default 20). Smaller is better and makes larger files."""
+    bits: int | None = None
+    """Bits per channel: 8 or 16 of .png, .tif and ffv1, 8 or 10 of h264. If omitted, those of the source where the
+    format has them; h264 has 8, which plays everywhere."""
+    start_number: int | None = None
+    """Number of the first file of a sequence such as out.%04d.exr. If omitted, that of the source, else 0."""
+
+    def encoding(self) -> Any:
+        """The same as a `lonepair.media.codecs.Encoding`."""
+        from lonepair.media.codecs import Encoding
+
+        return Encoding(self.codec, self.crf, self.bits, self.start_number)
+
+
+@dataclass(frozen=True)
 class ImageOutput:
     """The file of an image."""
 
     title: ClassVar[str] = "Output"
 
     out: OutFile = None
-    """File to write (.png .jpg .webp .tif), or an existing folder. If omitted, NAME-COMMAND.png, named for the input
-    image or the model's, in the current folder. If the name is taken, the next number is added."""
+    """File to write (.png .jpg .webp .tif .exr), or an existing folder. If omitted, NAME-COMMAND.png, named for the
+    input image or the model's, in the current folder. If the name is taken, the next number is added."""
     overwrite: bool = False
     """Replace an existing file."""
 
@@ -92,22 +120,20 @@ class ClipOutput:
     title: ClassVar[str] = "Output"
 
     out: OutFile = None
-    """File to write (.mp4 .mov .mkv .gif .webp .png), or an existing folder. If omitted, NAME-COMMAND.mp4, named for
-    the model's image, in the current folder. If the name is taken, the next number is added."""
+    """File to write (.mp4 .mov .mkv .webm .gif .webp .png), a sequence such as out.%04d.png, or an existing folder. If
+    omitted, NAME-COMMAND.mp4, named for the model's image, in the current folder. If the name is taken, the next number
+    is added."""
     overwrite: bool = False
-    """Replace an existing file."""
+    """Replace existing files."""
+    encoded: EncodingFlags = field(default_factory=EncodingFlags)
 
     def check(self) -> None:
-        """Check that the file can be written, before anything is computed."""
-        from lonepair.media.write import WRITABLE
-
-        output_path(self.out, "x.mp4", WRITABLE, self.overwrite)
+        """Check that the file can be written and encoded, before anything is computed."""
+        check_clip(self.path("x"), self.encoded, self.overwrite or self.out is None)
 
     def path(self, name: str) -> Path:
         """The file; `name` is that of the result if the user gave none."""
-        from lonepair.media.write import WRITABLE
-
-        return output_path(self.out, f"{name}.mp4", WRITABLE, self.overwrite)
+        return clip_path(self.out, f"{name}.mp4", self.overwrite)
 
 
 @dataclass(frozen=True)
@@ -159,6 +185,42 @@ def output_path(out: Path | None, default: str, suffixes: Sequence[str], overwri
     return path
 
 
+def clip_path(out: Path | None, default: str, overwrite: bool) -> Path:
+    """The clip to write, a file or the pattern of a sequence, after a check that it can be written.
+
+    Args:
+        out: As of `output_path`.
+        default: Name of the file in a folder.
+        overwrite: Accept files that exist.
+
+    Raises:
+        UserError: It cannot be written, or exists and `overwrite` is off.
+    """
+    from lonepair.media.files import check_writable
+    from lonepair.media.sequence import check_sequence_output, parse_pattern
+    from lonepair.media.write import WRITABLE
+
+    pattern = None if out is None else parse_pattern(out.expanduser())
+    if pattern is None:
+        return output_path(out, default, WRITABLE, overwrite)
+    check_sequence_output(pattern, overwrite)
+    check_writable(pattern.folder)
+    return pattern.text
+
+
+def check_clip(path: Path, flags: EncodingFlags, overwrite: bool) -> None:
+    """Check that the clip `path` can be encoded as `flags` say; fails also where an encoder is missing.
+
+    Raises:
+        UserError: A flag does not go with the file, or the encoder is missing.
+    """
+    from fractions import Fraction
+
+    from lonepair.media.write import ClipWriter
+
+    ClipWriter(path, (64, 64), Fraction(25), overwrite=overwrite, encoding=flags.encoding())
+
+
 def check_folder(out: Path | None, overwrite: bool) -> None:
     """Check the folder that the user gave, or that a new one can be created in the current folder.
 
@@ -204,10 +266,15 @@ def write_result(path: Path, overwrite: bool, write: Callable[[Path], object]) -
         write: Writes the file of the path that it gets, and perhaps others beside it whose names start with its stem.
 
     Returns:
-        The paths of the files, that of the first one first.
+        The paths of the files, that of the first one first. A sequence is written in place, since each of its files is
+        complete or absent, and returned as its pattern.
     """
     from lonepair.media.files import publish, staging_folder
+    from lonepair.media.sequence import parse_pattern
 
+    if parse_pattern(path) is not None:
+        write(path)
+        return [path]
     with staging_folder(path.parent) as staging:
         write(staging / path.name)
         paths = publish(staging, path.parent, path.stem, overwrite)

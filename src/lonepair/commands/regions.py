@@ -107,7 +107,12 @@ def run_regions(source_path: Path, target_paths: Sequence[Path], values: Any, is
     own = ("source", "reverse", "mask")
     settings = {part.name: getattr(use, part.name) for part in dataclasses.fields(use) if part.name not in own}
     translation = translate_regions(source, models, masks, reverse=directions, **settings)
-    paths = _write(translation, out, values, lambda path: write_image(sheet_path(path), translation.sheet()))
+    paths = _write(
+        translation,
+        out,
+        values,
+        lambda path: write_image(sheet_path(path), translation.sheet(), {}, values.output.overwrite),
+    )
     words = ["lonepair", "translate", *map(str, [source_path, *folders]), "--masks", *map(str, masks)]
     proposal = ["with the source's own fine edges:", f"  {shlex.join([*words, '--structure', '1'])}"]
     has_training = any(style.job is not None and style.run is None for style in styles)
@@ -178,7 +183,8 @@ def _write(translation: Any, out: Path, values: Any, write_sheet: Any) -> list[P
     bar = {"desc": "translating", "total": translation.source.frame_count, "file": sys.stderr}
 
     def write(path: Path) -> None:
-        translation.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)))
+        encoding = output.encoded.encoding()
+        translation.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)), encoding)
         write_sheet(path)
 
     paths = write_result(out, output.overwrite, write)

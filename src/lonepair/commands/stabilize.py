@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from lonepair.commands.outputs import OutFile, input_name, output_path, write_result
+from lonepair.commands.outputs import EncodingFlags, OutFile, clip_path, input_name, write_result
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,13 @@ class StabilizeOutput:
     title: ClassVar[str] = "Output"
 
     out: OutFile = None
-    """File to write (.mp4 .mov .mkv .gif .webp .png), or an existing folder. If omitted, STYLED-stable.mp4 in the
-    current folder. If the name is taken, the next number is added."""
+    """File to write (.mp4 .mov .mkv .webm .gif .webp .png, or a sequence such as out.%04d.exr), or an existing folder.
+    If omitted, STYLED-stable.mp4 in the current folder. If the name is taken, the next number is added."""
     save_frames: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Also write every frame as a numbered PNG into this folder."""
     overwrite: bool = False
     """Replace existing files."""
+    encoded: EncodingFlags = field(default_factory=EncodingFlags)
 
 
 @dataclass(frozen=True)
@@ -58,22 +59,25 @@ def run_stabilize(values: Stabilize) -> int:
 
     from lonepair.api.stabilize import check_strength, stabilize
     from lonepair.media.files import check_frames_folder
-    from lonepair.media.write import WRITABLE
+    from lonepair.media.write import ClipWriter
 
     # Flags and files, before the clips are opened.
     output = values.output
     check_strength(values.strength)
     if output.save_frames is not None:
         check_frames_folder(output.save_frames, output.overwrite)
-    out = output_path(output.out, f"{input_name(values.styled)}-stable.mp4", WRITABLE, output.overwrite)
+    out = clip_path(output.out, f"{input_name(values.styled)}-stable.mp4", output.overwrite)
     # The clip.
     clip = stabilize(
         values.source, values.styled, strength=values.strength, device=values.device, threads=values.threads
     )
+    # Fails where a flag does not go with the file. A name that is made gets its number later.
+    encoding, overwrite = output.encoded.encoding(), output.overwrite or out != output.out
+    ClipWriter.for_source(clip.source, out, clip.size, None, overwrite, encoding)
     bar = {"desc": "stabilizing", "total": clip.source.frame_count, "file": sys.stderr}
 
     def write(path: Path) -> None:
-        clip.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)))
+        clip.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)), encoding)
 
     print(*write_result(out, output.overwrite, write), sep="\n")
     return 0

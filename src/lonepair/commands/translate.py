@@ -21,7 +21,15 @@ from lonepair.commands.advice import print_summary, proposals
 from lonepair.commands.batch import batch_files, run_batch
 from lonepair.commands.flags import BASIC, EXPERT, NOTES, RUN, TRANSLATION, flag_types, form_flags, positionals
 from lonepair.commands.forms import MODEL, Compute, Reuse, Training, model_file, parse_size, with_method
-from lonepair.commands.outputs import OutFile, input_name, model_name, output_path, write_result
+from lonepair.commands.outputs import (
+    EncodingFlags,
+    OutFile,
+    clip_path,
+    input_name,
+    model_name,
+    output_path,
+    write_result,
+)
 from lonepair.commands.preview import check_preview_flags, run_preview
 from lonepair.commands.regions import Regions, run_regions, without_masks
 from lonepair.commands.train import complete_run, fit, prepare_job, print_inputs, print_plan
@@ -43,9 +51,9 @@ class TranslateOutput:
     title: ClassVar[str] = "Output"
 
     out: OutFile = None
-    """File to write (.png .jpg .webp .tif; of a clip .mp4 .mov .mkv .gif .webp .png), or a folder. If omitted,
-    SOURCE-as-TARGET.png or .mp4 in the current folder. If the name is taken, the next number is added. A contact sheet
-    NAME-sheet.png is written beside it."""
+    """File to write (.png .jpg .webp .tif .exr; of a clip .mp4 .mov .mkv .webm .gif .webp .png, or a sequence such as
+    out.%04d.exr), or a folder. If omitted, SOURCE-as-TARGET.png or .mp4 in the current folder. If the name is taken,
+    the next number is added. A contact sheet NAME-sheet.png is written beside it."""
     save_frames: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Also write every frame of a clip as a numbered PNG into this folder."""
     stage_sheet: bool = False
@@ -59,6 +67,7 @@ class TranslateOutput:
     """Translate each image of a folder by itself, even where they look like the frames of a clip."""
     overwrite: bool = False
     """Replace existing files."""
+    encoded: EncodingFlags = field(default_factory=EncodingFlags)
 
 
 def translation_flags(skipped: frozenset[str] = frozenset()) -> type:
@@ -302,9 +311,10 @@ def check_files(output: TranslateOutput, size: str, source: Source, stem: str) -
         source: What is translated.
         stem: Name of the file without suffix if the user gave none.
     """
+    from lonepair.media.codecs import resolve_image_bits
     from lonepair.media.files import check_frames_folder, check_output
+    from lonepair.media.image import WRITABLE
     from lonepair.media.write import ClipWriter
-    from lonepair.render.translation import output_suffixes
 
     parse_size(size, source.size)
     if output.save_frames is not None and not source.is_clip:
@@ -312,10 +322,15 @@ def check_files(output: TranslateOutput, size: str, source: Source, stem: str) -
     if output.save_frames is not None:
         check_frames_folder(output.save_frames, output.overwrite)
     default = f"{stem}.mp4" if source.is_clip else f"{stem}.png"
-    out = output_path(output.out, default, output_suffixes(source), output.overwrite)
-    if source.rate is not None:
-        # Fails where the encoder is missing. A name that is made gets its number later.
-        ClipWriter(out, source.size, source.rate, overwrite=output.overwrite or out != output.out)
+    encoding = output.encoded.encoding()
+    if source.is_clip:
+        out = clip_path(output.out, default, output.overwrite)
+        # Fails where a flag does not go with the file. A name that is made gets its number later.
+        overwrite = output.overwrite or out != output.out
+        ClipWriter.for_source(source, out, source.size, None, overwrite, encoding)
+    else:
+        out = output_path(output.out, default, WRITABLE, output.overwrite)
+        resolve_image_bits(out, encoding, source.bits)
     if out == output.out:
         check_output(sheet_path(out), (".png",), output.overwrite)
     return out
@@ -323,7 +338,9 @@ def check_files(output: TranslateOutput, size: str, source: Source, stem: str) -
 
 def sheet_path(out: Path) -> Path:
     """The contact sheet's name beside the output `out`."""
-    return out.with_name(f"{out.stem}-sheet.png")
+    from lonepair.media.sequence import stem
+
+    return out.with_name(f"{stem(out)}-sheet.png")
 
 
 def _write(
@@ -350,13 +367,15 @@ def _write(
     bar = {"desc": "translating", "total": source.frame_count, "file": sys.stderr}
 
     def write(path: Path) -> None:
-        translation.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)))
+        encoding = output.encoded.encoding()
+        translation.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)), encoding)
         if output.stage_sheet or output.dial_sheet:
             kind = TranslateDialSheet if output.dial_sheet else TranslateStageSheet
-            model.apply(filled_use(kind, values.translation, source.size, **changes)).save(sheet_path(path))
+            sheet = model.apply(filled_use(kind, values.translation, source.size, **changes))
+            sheet.save(sheet_path(path), output.overwrite)
         else:
             target = None if style is None else next(style.frames()).image
-            write_image(sheet_path(path), translation.sheet(target), translation.metadata)
+            write_image(sheet_path(path), translation.sheet(target), translation.metadata, output.overwrite)
 
     paths = write_result(out, output.overwrite, write)
     print(*paths, sep="\n")

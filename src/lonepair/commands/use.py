@@ -158,8 +158,12 @@ def run_use(values: Any) -> int:
     result = model.apply(use)
     if isinstance(output, ClipOutput):
         bar = {"desc": values.use.name, "total": getattr(values, "frames", None), "file": sys.stderr}
+
+        def show(frames: Any) -> Any:
+            return iter(tqdm(frames, **bar))
+
         paths = write_result(
-            path, output.overwrite, lambda file: result.save(file, progress=lambda frames: iter(tqdm(frames, **bar)))
+            path, output.overwrite, lambda file: result.save(file, progress=show, encoding=output.encoded.encoding())
         )
     else:
         paths = write_result(path, output.overwrite, result.save)

@@ -28,17 +28,27 @@ logger = logging.getLogger("lonepair")
 class AudioTrack:
     """Muxes the packets of a file's first audio stream into an output as the pictures advance.
 
-    Packets are copied where the output supports their codec, else transcoded to AAC. A failure is logged and the
-    output continues without sound: the pictures matter more.
+    Packets are copied where the output supports their codec, else transcoded. A failure is logged and the output
+    continues without sound: the pictures matter more.
     """
 
-    def __init__(self, path: Path, output: OutputContainer, copyable: Collection[str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        output: OutputContainer,
+        copyable: Collection[str],
+        encoder: str = "aac",
+        skip: Fraction = Fraction(0),
+    ) -> None:
         """Open the source and add an audio stream to the output.
 
         Args:
             path: The source clip; it may have no sound.
             output: The container of the output, before its first packet.
             copyable: Names of the audio codecs that the output supports.
+            encoder: FFmpeg's encoder of sound in any other codec: "aac" or "libopus".
+            skip: Seconds of the source's pictures before the first one of the output. Packets that begin earlier are
+                left out, so that up to one packet (about 20 ms) is silent at the start.
         """
         self._path = path
         self._output = output
@@ -50,14 +60,18 @@ class AudioTrack:
             if not container.streams.audio:
                 return
             # Copy where possible: it is exact and costs nothing.
-            source, start = container.streams.audio[0], start_time(video)
+            source, start = container.streams.audio[0], start_time(video) + skip
             if source.codec_context.name in copyable:
                 target = output.add_stream_from_template(source)
-                self._packets = _copy_packets(container, source, target, start)
+                packets = _copy_packets(container, source, target, start)
             else:
-                aac = output.add_stream("aac", rate=source.codec_context.sample_rate)
-                aac.codec_context.layout = "stereo" if source.codec_context.layout.nb_channels > 1 else "mono"
-                self._packets = _transcode_packets(container, source, aac, start)
+                # Opus knows few sample rates.
+                rate = source.codec_context.sample_rate if encoder == "aac" else 48000
+                transcoded = output.add_stream(encoder, rate=rate)
+                assert isinstance(transcoded, AudioStream)
+                transcoded.codec_context.layout = "stereo" if source.codec_context.layout.nb_channels > 1 else "mono"
+                packets = _transcode_packets(container, source, transcoded, start)
+            self._packets = ((time, packet) for time, packet in packets if time >= 0) if skip else packets
         except (av.FFmpegError, UserError, ValueError) as error:
             self._give_up(error)
 
@@ -107,9 +121,10 @@ def _transcode_packets(
     container: InputContainer, source: AudioStream, target: AudioStream, start: Fraction
 ) -> Iterator[tuple[Fraction, _Packet]]:
     """Yield (seconds, packet) of `source`, encoded for the stream `target`; `start` seconds become 0."""
-    # AAC encodes frames of 1024 samples in floating point.
+    # AAC encodes frames of 1024 samples in floating point, Opus frames of 20 ms.
     context = target.codec_context
-    resampler = av.AudioResampler(format="fltp", layout=context.layout, rate=context.sample_rate, frame_size=1024)
+    layout, count = ("fltp", 1024) if context.codec.name == "aac" else ("flt", 960)
+    resampler = av.AudioResampler(format=layout, layout=context.layout, rate=context.sample_rate, frame_size=count)
     for frame in _append_none(container.decode(source)):
         for resampled in resampler.resample(frame):
             yield from _with_times(target.encode(resampled), start)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lonepair.errors import UserError
-from lonepair.media.frames import frame_files, upright_size
-from lonepair.media.image import open_image
+from lonepair.media.numbered import frame_files, image_size
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,7 @@ def folder_kind(folder: Path) -> FolderKind:
             return FolderKind(False, files, f"{file.name} has no number at the end of its name")
         starts.add(match[1])
         try:
-            with open_image(file) as image:
-                sizes.setdefault(upright_size(image), file)
+            sizes.setdefault(image_size(file), file)
         except UserError:
             continue
     if len(starts) > 1:

@@ -1,69 +1,57 @@
-"""Reads clips: frames with their own times from video files, animated images and folders of numbered frames.
+"""Reads clips: frames with their own times from video files, animated images and numbered files.
 
-Also writes folders of frames; `write.ClipWriter` writes clip files. Everything is streamed: only a few frames are in
-memory at once.
+Everything is streamed: only a few frames are in memory at once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
-from PIL import ExifTags, Image
 
 from lonepair.errors import UserError
 from lonepair.media.animated import decode_animated, is_animated, probe_animated
 from lonepair.media.container import (
     DEFAULT_RATE,
+    INTERPOLATION,
     PIXEL_ASPECT_TAG,
-    SUPPORTED_INPUTS,
     ClipInfo,
     Frame,
     open_video,
     start_time,
 )
-from lonepair.media.files import check_frames_folder, error_reason, natural_order
-from lonepair.media.image import NotAnImageError, open_image, read_image, write_image
+from lonepair.media.image import NotAnImageError
+from lonepair.media.numbered import decode_files, frame_files, probe_files
+from lonepair.media.sequence import input_pattern
 from lonepair.ops.arrays import from_integers
-from lonepair.ops.color import match_channels
 
 logger = logging.getLogger("lonepair")
 
-_FRAME_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tga", ".avif", ".jp2"}
-)
-
-_INTERPOLATION: int | str
-"""FFmpeg's conversion of YUV to RGB. Its default rounds down, which darkens every frame by 1.2 of 255; this one's error
-is 0.1."""
-try:
-    _INTERPOLATION = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-except AttributeError:  # an older PyAV without these flags
-    _INTERPOLATION = "BICUBIC"
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Codec -> the decoder that reads its alpha channel; FFmpeg's own decoders ignore it."""
 
 
 def probe(path: str | Path, rate: Fraction = DEFAULT_RATE) -> ClipInfo:
     """Return the properties of a clip.
 
     Args:
-        path: A video file, an animated image, or a folder of frames.
-        rate: Frames per second of a folder.
+        path: A video file, an animated image, a folder of frames, or the pattern of a sequence (`sequence`).
+        rate: Frames per second of numbered files.
 
     Raises:
         UserError: There is no such clip, or it is empty, of an unknown kind, or cannot be decoded.
     """
     path = Path(path).expanduser()
-    if path.is_dir():
-        return _probe_folder(path, rate)
+    if is_numbered(path):
+        return probe_files(frame_files(path), rate)
     if _is_image_file(path):
         return probe_animated(path)
     with open_video(path) as (container, stream):
@@ -77,32 +65,67 @@ def probe(path: str | Path, rate: Fraction = DEFAULT_RATE) -> ClipInfo:
                 has_audio=bool(container.streams.audio),
                 channels=1 if array.ndim == 2 else array.shape[2],
                 pixel_aspect=_pixel_aspect(stream, frame),
+                bits=max(component.bits for component in frame.format.components),
             )
     raise _no_frames(path)
 
 
-def decode(path: str | Path, rate: Fraction = DEFAULT_RATE, info: ClipInfo | None = None) -> Iterator[Frame]:
-    """Yield every frame of a clip in order, each at its own time and at full size.
+def decode(
+    path: str | Path, rate: Fraction = DEFAULT_RATE, info: ClipInfo | None = None, first: int = 0
+) -> Iterator[Frame]:
+    """Yield the frames of a clip in order, each at its own time and at full size.
 
     Times increase strictly. A file that is cut short yields the frames that can be decoded, and logs a warning.
 
     Args:
         path: As in `probe`.
-        rate: Frames per second of a folder.
-        info: The result of `probe`, if the caller has it. It saves one pass over folders and animations.
+        rate: Frames per second of numbered files.
+        info: The result of `probe`, if the caller has it. It saves one pass over numbered files and animations.
+        first: Index of the first frame to yield. Numbered files before it are not opened; those of a video are
+            decoded, since later frames depend on them, but not converted.
 
     Raises:
         UserError: As `probe`, or an image of a folder cannot be read.
     """
     path = Path(path).expanduser()
-    if path.is_dir():
-        info = info or _probe_folder(path, rate)
-        for index, file in enumerate(frame_files(path)):
-            yield Frame(index / rate, match_channels(read_image(file), info.channels))
+    if is_numbered(path):
+        files = frame_files(path)
+        yield from decode_files(files, info or probe_files(files, rate), first)
     elif _is_image_file(path):
-        yield from decode_animated(path, (info or probe_animated(path)).channels)
+        yield from islice(decode_animated(path, (info or probe_animated(path)).channels), first, None)
     else:
-        yield from _decode_video(path)
+        yield from _decode_video(path, first)
+
+
+def frame_times(path: Path, info: ClipInfo) -> list[Fraction]:
+    """Return the time of every frame in seconds since the first one.
+
+    Only animated images are decoded. Those of a video come from its packets; a file that states no times has those of
+    its rate.
+
+    Args:
+        path: As in `probe`.
+        info: The result of `probe`.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    if is_numbered(path):
+        return [index / info.rate for index in range(info.frame_count or 0)]
+    if _is_image_file(path):
+        return [frame.time for frame in decode_animated(path, info.channels)]
+    with open_video(path) as (container, stream):
+        # Packets come in the order of decoding, frames in that of their times. The last packet of `demux` is empty.
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        stated = sorted(packet.pts * Fraction(packet.time_base) for packet in packets if packet.pts is not None)
+    if len(stated) == len(packets) and len(set(stated)) == len(stated):
+        return [time - stated[0] for time in stated]
+    return [index / info.rate for index in range(len(packets))]
+
+
+def is_numbered(path: Path) -> bool:
+    """Return whether the frames of `path` are numbered files: it is a folder, or the pattern of a sequence."""
+    return path.is_dir() or input_pattern(path) is not None
 
 
 def _is_image_file(path: Path) -> bool:
@@ -117,8 +140,8 @@ def _is_image_file(path: Path) -> bool:
 # -- video files ------------------------------------------------------------------------------------------------------
 
 
-def _decode_video(path: Path) -> Iterator[Frame]:
-    """Yield the frames of a video file."""
+def _decode_video(path: Path, first: int) -> Iterator[Frame]:
+    """Yield the frames of a video file from the one with index `first` on."""
     count, time, first_size = 0, Fraction(-1), None
     with open_video(path) as (container, stream):
         # Times count from the first picture, which need not be at 0 in the file.
@@ -128,11 +151,11 @@ def _decode_video(path: Path) -> Iterator[Frame]:
             stated_time = None if frame.pts is None else frame.pts * Fraction(frame.time_base or 0) - start
             # The rate replaces a time that is missing or does not increase.
             time = expected_time if stated_time is None or (count and stated_time <= time) else stated_time
-            array = _to_array(frame, first_size)
             # A stream may change its size; all frames of a clip have that of the first.
             first_size = first_size or (frame.height, frame.width)
             count += 1
-            yield Frame(time, from_integers(array))
+            if count > first:
+                yield Frame(time, from_integers(_to_array(frame, first_size)))
         stated_count = stream.frames
     if not count:
         raise _no_frames(path)
@@ -145,7 +168,8 @@ def _decode_video(path: Path) -> Iterator[Frame]:
 
 def _video_frames(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """Yield all frames that can be decoded; a packet that cannot be decoded is skipped, and logged at the end."""
-    stream.thread_type = "AUTO"
+    decoder = _decoder(stream)
+    decoder.thread_type = "AUTO"
     skipped = 0
     packets = container.demux(stream)
     while True:
@@ -153,7 +177,7 @@ def _video_frames(path: Path, container: InputContainer, stream: VideoStream) ->
         with contextlib.suppress(av.FFmpegError, StopIteration):
             packet = next(packets)
         try:
-            yield from stream.decode(packet)
+            yield from decoder.decode(packet)
         except av.EOFError:
             pass  # the last packet of `demux` has emptied the decoder already
         except av.FFmpegError:
@@ -162,6 +186,22 @@ def _video_frames(path: Path, container: InputContainer, stream: VideoStream) ->
             break
     if skipped:
         logger.warning("%s: %d packets of the video cannot be decoded and are skipped", path, skipped)
+
+
+def _decoder(stream: VideoStream) -> av.VideoCodecContext:
+    """Return the decoder of a stream: FFmpeg's choice, or the one that reads the alpha channel that the file states."""
+    own = stream.codec_context
+    tags = {key.lower(): text for key, text in stream.metadata.items()}
+    name = _ALPHA_DECODERS.get(own.codec.canonical_name if own.codec else "")
+    if name is None or tags.get("alpha_mode") != "1":
+        return own
+    try:
+        decoder = av.CodecContext.create(name, "r")
+    except (av.FFmpegError, ValueError):  # UnknownCodecError is a ValueError
+        logger.warning("the transparency of a %s video cannot be read: %s is missing from this PyAV", own.name, name)
+        return own
+    assert isinstance(decoder, av.VideoCodecContext)
+    return decoder
 
 
 def _rate(stream: VideoStream) -> Fraction:
@@ -203,96 +243,10 @@ def _to_array(frame: av.VideoFrame, size: tuple[int, int] | None = None) -> np.n
     else:
         pixel_format = "rgb48le" if deep else "rgb24"
     height, width = size or (frame.height, frame.width)
-    array = frame.to_ndarray(format=pixel_format, height=height, width=width, interpolation=_INTERPOLATION)
+    array = frame.to_ndarray(format=pixel_format, height=height, width=width, interpolation=INTERPOLATION)
     return np.rot90(array, round(frame.rotation / 90) % 4)  # both count counterclockwise
 
 
 def _no_frames(path: Path) -> UserError:
     """Return the error for a video of which no frame can be decoded."""
     return UserError(f"{path}: no frame of the video can be decoded; give a complete copy, or convert it to MP4")
-
-
-# -- folders of frames ------------------------------------------------------------------------------------------------
-
-
-def frame_files(folder: Path) -> list[Path]:
-    """Return the image files of `folder` in natural order, without hidden files and files of other kinds.
-
-    Raises:
-        UserError: The folder holds no image, or cannot be read.
-    """
-    try:
-        files = [f for f in folder.iterdir() if f.suffix.lower() in _FRAME_SUFFIXES and not f.name.startswith(".")]
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error_reason(error)}); check the folder's permissions") from error
-    if not files:
-        raise UserError(f"{folder}: the folder holds no images; give {SUPPORTED_INPUTS}")
-    return natural_order(files)
-
-
-def _probe_folder(folder: Path, rate: Fraction) -> ClipInfo:
-    """Return the properties of a folder of frames.
-
-    Opens every file, so that one of another size is refused before any work is done.
-    """
-    files = frame_files(folder)
-    size, channels, may_be_transparent = None, 1, []
-    for file in files:
-        with open_image(file) as image:
-            file_size = upright_size(image)
-            is_gray = image.mode in ("1", "L", "F") or image.mode.startswith("I")
-            if image.has_transparency_data:
-                may_be_transparent.append(file)
-        size = size or file_size
-        if file_size != size:
-            (h, w), (first_h, first_w) = file_size, size
-            raise UserError(
-                f"{file}: is {w}x{h} pixels but {files[0].name} is {first_w}x{first_h}; give frames of one size"
-            )
-        channels = max(channels, 1 if is_gray else 3)
-    # An alpha channel may be opaque everywhere. Only the pixels tell, so decode files until one is transparent.
-    if any(read_image(file).shape[1] == 4 for file in may_be_transparent):
-        channels = 4
-    assert size is not None
-    return ClipInfo(size=size, rate=rate, frame_count=len(files), has_audio=False, channels=channels)
-
-
-def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return (h, w) after EXIF orientation, of which 5 to 8 swap the sides."""
-    swaps_sides = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    return (image.width, image.height) if swaps_sides else (image.height, image.width)
-
-
-def write_frames_folder(
-    folder: str | Path, frames: Iterable[Frame], overwrite: bool = False, metadata: Mapping[str, str] | None = None
-) -> int:
-    """Write frames as 000000.png, 000001.png, ..., each file completely or not at all.
-
-    Args:
-        folder: The folder, created if it is missing.
-        frames: The frames in order.
-        overwrite: Accept a folder that is not empty. Numbered frames that a longer clip left there are deleted at the
-            end.
-        metadata: Texts for each file (`image.write_image`).
-
-    Returns:
-        The number of frames.
-
-    Raises:
-        UserError: The folder is not empty and `overwrite` is off, or it cannot be written.
-    """
-    folder = Path(folder).expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error_reason(error)}); choose another folder") from error
-    check_frames_folder(folder, overwrite)
-    count = 0
-    for frame in frames:
-        write_image(folder / f"{count:06d}.png", frame.image, metadata, overwrite)
-        count += 1
-    # Frames of an earlier, longer clip would be read as the end of this one.
-    for file in folder.glob("*.png"):
-        if re.fullmatch(r"[0-9]{6,}", file.stem) and int(file.stem) >= count:
-            file.unlink()
-    return count

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import numpy as np
-import torch
 from jaxtyping import Float
-from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from lonepair.errors import UserError
+from lonepair.media.deep import DEEP_SUFFIXES, encode_deep, read_deep
+from lonepair.media.exr import SUFFIX as EXR
+from lonepair.media.exr import check_exr_support, is_exr, read_exr, read_exr_metadata, write_exr
 from lonepair.media.files import atomic_write, check_file, check_output
+from lonepair.media.pil import from_pil
 from lonepair.ops.arrays import from_integers, to_pil
 from lonepair.ops.color import match_channels
 
 logger = logging.getLogger("lonepair")
 
-WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", EXR)
 """Suffixes that `write_image` supports."""
 
 _EXPECTED = "an image file such as PNG or JPEG"
@@ -36,6 +37,18 @@ _HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"msf1")
 
 class NotAnImageError(UserError):
     """Pillow does not recognize the file as an image. It may be a video."""
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """The content of an image file."""
+
+    image: Float[Tensor, "1 c h w"]
+    """In [-1, 1], with c = 1, 3 or 4."""
+    bits: int
+    """Bits per channel of the file: 8 or 16; of EXR 16."""
+    gain: Float[Tensor, "1 1 h w"] | None = None
+    """Of an EXR file whose values exceed 1: the factor, in linear light, by which they do (`exr.read_exr`)."""
 
 
 @contextlib.contextmanager
@@ -99,13 +112,14 @@ def _undecodable(path: Path, cause: Exception | str) -> UserError:
 
 
 def read_image(path: str | Path) -> Float[Tensor, "1 c h w"]:
-    """Read an image file (PNG, JPEG, TIFF, WebP, BMP, GIF, ...), the first frame or page where it has several.
+    """Read an image file (PNG, JPEG, TIFF, WebP, BMP, GIF, EXR, ...), the first frame or page where it has several.
 
     - Grey has 1 channel; 16 bits keep their precision; a palette becomes RGB.
     - Transparency gives RGBA with straight alpha. An alpha channel that is opaque everywhere is dropped.
     - EXIF orientation is applied, and an embedded colour profile is converted to sRGB.
     - Floating-point and 32-bit grey (microscopy) is read as 0..1 and 0..65535 where the values fit, else its own range
       is stretched to black..white.
+    - EXR is converted from linear light to sRGB. A pixel whose largest channel exceeds 1 is divided by it.
 
     Args:
         path: The file.
@@ -116,93 +130,44 @@ def read_image(path: str | Path) -> Float[Tensor, "1 c h w"]:
     Raises:
         UserError: The file cannot be read as an image (see `open_image`), or its mode is not supported.
     """
-    path = Path(path).expanduser()
+    return decode_image(Path(path).expanduser()).image
+
+
+def decode_image(path: Path) -> DecodedImage:
+    """Read an image file as `read_image` does, with its depth and the gain of an EXR file."""
+    if is_exr(path):
+        tensor, gain = read_exr(path)
+        return DecodedImage(tensor, 16, gain)
     with open_image(path) as image:
-        deep = _read_deep(path, image)
+        bits = image_bits(image)
+        deep = _read_deep(path, image) if bits > 8 else None
         tensor = deep if deep is not None else from_pil(image, str(path))
-    return drop_opaque_alpha(tensor)
+    return DecodedImage(drop_opaque_alpha(tensor), bits)
+
+
+def image_bits(image: Image.Image) -> int:
+    """Return the bits per channel of a file that Pillow has opened: 8, or 16 for any more."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return 16
+    # Pillow opens 16-bit color as 8-bit color. Only the name of the file's own layout tells.
+    return 16 if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())) else 8
 
 
 def _read_deep(path: Path, image: Image.Image) -> Float[Tensor, "1 c h w"] | None:
-    """Read a 16-bit RGB or RGBA file through FFmpeg, since Pillow keeps only the upper 8 bits.
+    """Read a 16-bit RGB or RGBA file, of which Pillow keeps only the upper 8 bits.
 
     Returns:
-        The image at full precision; None where it has 8 bits, or where only Pillow can read it.
+        The image at full precision; None where only Pillow can read it.
     """
-    if not isinstance(image, ImageFile.ImageFile) or image.mode not in ("RGB", "RGBA", "LA"):
-        return None
-    if not any(";16" in str(tile[3]) for tile in image.tile):
+    if image.mode not in ("RGB", "RGBA", "LA"):
         return None
     # FFmpeg ignores the EXIF orientation, so only upright images take this way.
-    array = None
-    if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
-        pixel_format = "rgb48le" if image.mode == "RGB" else "rgba64le"
-        with contextlib.suppress(av.FFmpegError, StopIteration, IndexError), av.open(str(path.absolute())) as container:
-            array = next(container.decode(video=0)).to_ndarray(format=pixel_format)
+    is_upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    array = read_deep(path, 3 if image.mode == "RGB" else 4) if is_upright else None
     if array is None or array.shape[:2] != (image.height, image.width):
         logger.warning("%s: 16-bit colour is read as 8-bit", path)
         return None
     return from_integers(array)
-
-
-def from_pil(image: Image.Image, name: str) -> Float[Tensor, "1 c h w"]:
-    """Convert a Pillow image of any mode into a tensor in [-1, 1]; messages call it `name`.
-
-    Raises:
-        UserError: The mode is not supported, or the values are not finite.
-    """
-    # An unreadable EXIF block does not prevent reading the pixels.
-    with contextlib.suppress(ValueError, TypeError, KeyError, SyntaxError):
-        image.load()
-        image = ImageOps.exif_transpose(image)
-    # Grey with more than 8 bits keeps its depth; all other modes become 8-bit L, RGB or RGBA.
-    if image.mode.startswith("I") or image.mode == "F":
-        return _from_wide(image, name)
-    image = _to_srgb(image)
-    if image.mode in ("LA", "La", "PA", "RGBa", "RGBA") or image.has_transparency_data:
-        mode = "RGBA"
-    else:
-        mode = "L" if image.mode in ("1", "L") else "RGB"
-    try:
-        converted = image if image.mode == mode else image.convert(mode)
-    except (ValueError, ImageCms.PyCMSError) as error:
-        raise UserError(f"{name}: images of mode {image.mode} are not supported; save it as RGB or grey") from error
-    return from_integers(np.asarray(converted))
-
-
-def _from_wide(image: Image.Image, name: str) -> Float[Tensor, "1 1 h w"]:
-    """Convert grey of 16 or 32 bits, integer or floating point."""
-    array = np.asarray(image)
-    if image.mode.startswith("I;16"):
-        return from_integers(array.astype(np.uint16))
-    if not np.isfinite(array).all():
-        raise UserError(f"{name}: the image holds values that are not finite (NaN or infinity); replace them first")
-    values = array.astype(np.float64)
-    low, high = float(values.min()), float(values.max())
-    # Values within the usual range of the type keep their meaning. Others (counts, physical units) are stretched.
-    if not (low >= 0 and high <= (1 if image.mode == "F" else 65535)):
-        logger.info("%s: grey values %g to %g are stretched to black..white", name, low, high)
-    else:
-        low, high = 0.0, 1.0 if image.mode == "F" else 65535.0
-    unit = (values - low) / ((high - low) or 1)
-    return torch.from_numpy((unit * 2 - 1).astype(np.float32))[None, None]
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """Convert `image` from its embedded colour profile to sRGB; unchanged where it has none or is sRGB already."""
-    icc = image.info.get("icc_profile")
-    if not icc or image.mode not in ("RGB", "RGBA", "CMYK"):
-        return image
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        if "srgb" in ImageCms.getProfileDescription(profile).lower():
-            return image
-        mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        # Without a readable profile the values are taken as sRGB, as most viewers do.
-        return image
-    return image if converted is None else converted
 
 
 def drop_opaque_alpha(image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:
@@ -215,42 +180,67 @@ def write_image(
     image: Float[Tensor, "1 c h w"],
     metadata: Mapping[str, str] | None = None,
     overwrite: bool = False,
+    bits: int = 8,
+    gain: Float[Tensor, "1 1 h w"] | None = None,
 ) -> None:
-    """Write an image file with 8 bits per channel, completely or not at all.
+    """Write an image file, completely or not at all.
 
     PNG, WebP and TIFF are lossless. JPEG has quality 95 without chroma subsampling; RGBA is composited over white.
-    Equal pixels and metadata give equal bytes.
+    EXR holds half floats in linear light. Equal pixels and metadata give equal bytes.
 
     Args:
         path: The file; its suffix selects the format.
         image: The image in [-1, 1].
         metadata: Texts for PNG's text chunks; in the other formats one JSON text in the comment or description
-            (`read_metadata`).
+            (`read_metadata`). A TIFF of 16 bits has none.
         overwrite: Replace an existing file.
+        bits: Bits per channel. More than 8 make 16 in PNG and TIFF; JPEG and WebP have 8, EXR has 16.
+        gain: Factors in linear light, 1 or more, that EXR applies (`exr.read_exr`). The other formats hold no values
+            above 1.
 
     Raises:
         UserError: The suffix is unknown, the file exists and `overwrite` is off, or it cannot be written.
     """
     path = Path(path).expanduser()
+    check_image_output(path, overwrite)
+    suffix, texts = path.suffix.lower(), dict(metadata or {})
+    with atomic_write(path) as temporary:
+        if suffix == EXR:
+            write_exr(path, temporary, image, gain, texts)
+        elif bits > 8 and suffix in DEEP_SUFFIXES:
+            temporary.write_bytes(encode_deep(image, suffix, texts))
+        else:
+            _write_pil(temporary, image, suffix, texts)
+
+
+def check_image_output(path: Path, overwrite: bool) -> None:
+    """Refuse an image file that `write_image` could not write, before any work is done for it.
+
+    Raises:
+        UserError: As `write_image`.
+    """
     check_output(path, WRITABLE, overwrite)
-    suffix = path.suffix.lower()
+    if path.suffix.lower() == EXR:
+        check_exr_support(path)
+
+
+def _write_pil(path: Path, image: Float[Tensor, "1 c h w"], suffix: str, texts: Mapping[str, str]) -> None:
+    """Write an image with 8 bits per channel through Pillow."""
     # PNG has a chunk for each text. The other formats have one comment, which holds all texts as JSON.
-    texts = dict(metadata or {})
     comment = json.dumps(texts) if texts else ""
     picture = to_pil(match_channels(image, 3) if suffix in (".jpg", ".jpeg") and image.shape[1] == 4 else image)
-    with atomic_write(path) as temporary:
-        if suffix == ".png":
-            info = PngImagePlugin.PngInfo()
-            for key, text in texts.items():
-                info.add_text(key, text)
-            picture.save(temporary, "PNG", pnginfo=info)
-        elif suffix == ".webp":
-            picture.save(temporary, "WEBP", lossless=True, exact=True, exif=_exif_description(comment))
-        elif suffix in (".tif", ".tiff"):
-            tags = {ExifTags.Base.ImageDescription.value: comment} if comment else {}
-            picture.save(temporary, "TIFF", compression="tiff_lzw", tiffinfo=tags)
-        else:
-            picture.save(temporary, "JPEG", quality=95, subsampling=0, comment=comment.encode() or None)
+    if suffix == ".png":
+        info = PngImagePlugin.PngInfo()
+        for key, text in texts.items():
+            info.add_text(key, text)
+        picture.save(path, "PNG", pnginfo=info)
+    elif suffix == ".webp":
+        picture.save(path, "WEBP", lossless=True, exact=True, exif=_exif_description(comment))
+    elif suffix in (".tif", ".tiff"):
+        tags = {ExifTags.Base.ImageDescription.value: comment} if comment else {}
+        picture.save(path, "TIFF", compression="tiff_lzw", tiffinfo=tags)
+    else:
+        picture.save(path, "JPEG", quality=95, subsampling=0, comment=comment.encode() or None)
 
 
 def _exif_description(text: str) -> bytes:
@@ -272,7 +262,10 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     Raises:
         UserError: The file cannot be read as an image.
     """
-    with open_image(Path(path).expanduser()) as image:
+    path = Path(path).expanduser()
+    if is_exr(path):
+        return read_exr_metadata(path)
+    with open_image(path) as image:
         image.load()  # PNG may store its texts behind the pixels
         if isinstance(image, PngImagePlugin.PngImageFile):
             return {key: str(text) for key, text in image.text.items()}

@@ -1,8 +1,9 @@
-"""Encoders behind `write.ClipWriter`: H.264 and FFV1 through FFmpeg, animated GIF, WebP and APNG through Pillow."""
+"""Encoders behind `write.ClipWriter`: videos through FFmpeg, animated images through Pillow, and numbered files."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,36 +15,44 @@ from torch import Tensor
 
 from lonepair.media.animated import save_animated
 from lonepair.media.audio import AudioTrack
-from lonepair.media.container import PIXEL_ASPECT_TAG
-from lonepair.ops.arrays import to_pil, to_uint8
+from lonepair.media.codecs import THREADS, VideoEncoding
+from lonepair.media.container import INTERPOLATION, PIXEL_ASPECT_TAG
+from lonepair.media.exr import SUFFIX as EXR
+from lonepair.media.exr import write_exr
+from lonepair.media.files import atomic_write, check_output
+from lonepair.media.image import write_image
+from lonepair.media.sequence import SequencePattern
+from lonepair.ops.arrays import to_pil, to_uint8, to_uint16
 from lonepair.ops.color import match_channels
 
 _MP4_AUDIO = frozenset({"aac", "alac", "mp3", "ac3", "eac3"})
 _MKV_AUDIO = _MP4_AUDIO | {"flac", "opus", "vorbis", "pcm_s16le", "pcm_s24le", "dts"}
+_AUDIO = {
+    ".mp4": _MP4_AUDIO,
+    ".m4v": _MP4_AUDIO,
+    ".mov": _MP4_AUDIO | {"pcm_s16le", "pcm_s24le"},
+    ".mkv": _MKV_AUDIO,
+    ".webm": frozenset({"opus", "vorbis"}),
+}
+"""Suffix -> audio codecs that are copied; others are transcoded."""
 
 _TIME_BASE = Fraction(1, 90_000)
 """Seconds. Exact for 24, 25, 30, 50, 60 and 30000/1001 frames per second, and fine enough for any other rate."""
-
-_THREADS = 4
-"""A fixed number rather than the machine's cores: x264 splits its work by it, so the bytes depend on it."""
-
-_CRF = 16
-"""x264's quality: visually lossless at a moderate file size. x264's default is 23; lower is better."""
 
 _BT709, _LIMITED_RANGE = 1, 1
 """FFmpeg's numbers of the colour space and range that players assume."""
 
 
 class FrameSink(ABC):
-    """An open output file that takes frames. `ClipWriter` opens it at the first frame, which tells the channels."""
+    """An open output that takes frames. `ClipWriter` opens it at the first frame, which tells the channels."""
 
     @abstractmethod
-    def add(self, image: Tensor, time: Fraction) -> None:
-        """Append `image` (1, c, h, w) in [-1, 1], shown from `time` seconds on."""
+    def add(self, image: Tensor, time: Fraction, gain: Tensor | None) -> None:
+        """Append `image` (1, c, h, w) in [-1, 1], shown from `time` seconds on; `gain` as `Frame.gain`."""
 
     @abstractmethod
     def finish(self, end: Fraction) -> None:
-        """Complete the file. `end` is when the last frame disappears, in seconds."""
+        """Complete the output. `end` is when the last frame disappears, in seconds."""
 
     @abstractmethod
     def abandon(self) -> None:
@@ -51,7 +60,7 @@ class FrameSink(ABC):
 
 
 class VideoSink(FrameSink):
-    """Encodes H.264 or FFV1 into a container, with sound."""
+    """Encodes a video file, with sound."""
 
     def __init__(
         self,
@@ -59,9 +68,10 @@ class VideoSink(FrameSink):
         size: tuple[int, int],
         rate: Fraction,
         channels: int,
-        lossless: bool,
+        encoding: VideoEncoding,
         comment: str,
         audio_from: Path | None,
+        audio_start: Fraction,
         pixel_aspect: Fraction,
     ) -> None:
         """Open `path` for writing.
@@ -71,46 +81,54 @@ class VideoSink(FrameSink):
             size: (h, w) of every frame, in pixels.
             rate: Average frames per second.
             channels: Channels of the frames: 1, 3 or 4.
-            lossless: FFV1 where true, else H.264.
+            encoding: The codec and its options.
             comment: Text for the container's comment tag; none where empty.
             audio_from: A video file whose sound is carried over.
+            audio_start: Seconds of its pictures before the first frame.
             pixel_aspect: Width of a pixel over its height.
         """
+        codec, suffix = encoding.codec, path.suffix.lower()
         # Bit-exact muxing omits dates and random identifiers: equal frames give equal files.
-        options = {"fflags": "+bitexact"} if lossless else {"fflags": "+bitexact", "movflags": "+faststart"}
+        options = {"fflags": "+bitexact"} | ({} if suffix in (".mkv", ".webm") else {"movflags": "+faststart"})
         self._container = av.open(str(path.absolute()), "w", options=options)
         if comment:
             self._container.metadata["comment"] = comment
-        self._lossless = lossless
-        self._channels = channels if lossless else 3
-        codec, codec_options = ("ffv1", {"level": "3", "slices": "4", "slicecrc": "1"}) if lossless else _x264()
-        stream = self._container.add_stream(codec, rate=rate.limit_denominator(100_000), options=codec_options)
+        self._codec, self._bits = codec, encoding.bits
+        quality = {} if encoding.crf is None else {"crf": str(encoding.crf)}
+        stream = self._container.add_stream(
+            codec.encoder, rate=rate.limit_denominator(100_000), options={**quality, **codec.options}
+        )
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
-        # Size and pixel format. 4:2:0 halves both sides, so they must be even.
-        stream.height, stream.width = size if lossless else (size[0] + size[0] % 2, size[1] + size[1] % 2)
-        stream.pix_fmt = {1: "gray", 3: "bgr0", 4: "bgra"}[channels] if lossless else "yuv420p"
-        stream.thread_count = _THREADS
-        stream.codec_context.time_base = _TIME_BASE
-        if pixel_aspect != 1:
-            stream.codec_context.sample_aspect_ratio = pixel_aspect
-        self._aspect_filter: av.filter.Graph | None = None
-        if pixel_aspect != 1 and lossless:
-            # FFV1 stores the aspect in each frame, where players look for it. The tag is for `frames.probe`.
-            stream.metadata[PIXEL_ASPECT_TAG] = str(pixel_aspect)
-            self._aspect_filter = _aspect_filter(size, stream.pix_fmt, pixel_aspect)
+        # Pixel format: with alpha and as grey where the codec has these. Color at half the size needs even sides.
+        formats = {1: codec.gray_formats, 4: codec.alpha_formats}.get(channels) or codec.formats
+        self._channels = channels if formats is not codec.formats else 3
+        self._pad = [(0, side % 2 if codec.needs_even_sides else 0) for side in size]
+        stream.height, stream.width = (side + after for side, (_, after) in zip(size, self._pad, strict=True))
+        stream.pix_fmt = formats[encoding.bits]
+        stream.thread_count = THREADS
+        context = stream.codec_context
+        context.time_base = _TIME_BASE
         # Colours: without these tags players guess by the size of the picture.
-        if not lossless:
-            context = stream.codec_context
+        if not codec.is_rgb:
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = _LIMITED_RANGE
+        self._aspect_filter: av.filter.Graph | None = None
+        if pixel_aspect != 1:
+            context.sample_aspect_ratio = pixel_aspect
+            if suffix == ".mkv":
+                stream.metadata[PIXEL_ASPECT_TAG] = str(pixel_aspect)  # for `frames.probe`
+            if codec.is_rgb:  # FFV1 stores the aspect in each frame, where players look for it
+                self._aspect_filter = _aspect_filter(size, stream.pix_fmt, pixel_aspect)
         # Sound: copied where the container supports the codec.
-        copyable = _MKV_AUDIO if lossless else _MP4_AUDIO
-        self._audio = None if audio_from is None else AudioTrack(audio_from, self._container, copyable)
+        encoder = "libopus" if suffix == ".webm" else "aac"
+        self._audio = None
+        if audio_from is not None:
+            self._audio = AudioTrack(audio_from, self._container, _AUDIO[suffix], encoder, audio_start)
 
-    def add(self, image: Tensor, time: Fraction) -> None:
+    def add(self, image: Tensor, time: Fraction, gain: Tensor | None) -> None:
         # Encode the frame, then the sound up to its time: players need both close together in the file.
-        frame = self._to_frame(to_uint8(match_channels(image, self._channels)))
+        frame = self._to_frame(match_channels(image, self._channels))
         frame.pts, frame.time_base = round(time / _TIME_BASE), _TIME_BASE
         if self._aspect_filter is not None:
             self._aspect_filter.push(frame)
@@ -122,16 +140,19 @@ class VideoSink(FrameSink):
         if self._audio is not None:
             self._audio.advance(time)
 
-    def _to_frame(self, array: np.ndarray) -> av.VideoFrame:
-        """Convert (h, w, c) uint8 into a frame of the stream's pixel format."""
-        if self._lossless:
-            layout = {1: "gray", 3: "rgb24", 4: "rgba"}[self._channels]
-            frame = av.VideoFrame.from_ndarray(array[..., 0] if self._channels == 1 else array, format=layout)
+    def _to_frame(self, image: Tensor) -> av.VideoFrame:
+        """Convert an image into a frame of the stream's pixel format."""
+        array = np.pad(to_uint8(image) if self._bits == 8 else to_uint16(image), (*self._pad, (0, 0)), mode="edge")
+        layout = {1: "gray", 3: "rgb24", 4: "rgba"} if self._bits == 8 else {1: "gray16le", 3: "rgb48le", 4: "rgba64le"}
+        frame = av.VideoFrame.from_ndarray(array[..., 0] if self._channels == 1 else array, layout[self._channels])
+        if self._codec.is_rgb:
             return frame.reformat(format=self._stream.pix_fmt)
-        # H.264: even sides and limited range, in the colours that the tags state.
-        array = np.pad(array, ((0, array.shape[0] % 2), (0, array.shape[1] % 2), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(array, format="rgb24")
-        return frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range=_LIMITED_RANGE)
+        return frame.reformat(
+            format=self._stream.pix_fmt,
+            dst_colorspace="ITU709",
+            dst_color_range=_LIMITED_RANGE,
+            interpolation=INTERPOLATION,
+        )
 
     def finish(self, end: Fraction) -> None:
         # None makes the encoder return the packets it holds back.
@@ -164,14 +185,6 @@ def _aspect_filter(size: tuple[int, int], pixel_format: str, aspect: Fraction) -
     return graph
 
 
-def _x264() -> tuple[str, dict[str, str]]:
-    """Return the encoder's name and its options."""
-    # mbtree is off because it reads uninitialized memory for small frames (measured: 1 file in 20 differs, even on one
-    # thread; none of 600 without it), and equal frames must give equal bytes. `crf` compensates for it by itself.
-    params = f"threads={_THREADS}:lookahead-threads=1:mbtree=0"
-    return "libx264", {"crf": str(_CRF), "preset": "medium", "x264-params": params}
-
-
 class AnimatedSink(FrameSink):
     """Collects frames for a GIF, WebP or APNG and writes it at the end, because Pillow needs all durations first."""
 
@@ -181,7 +194,7 @@ class AnimatedSink(FrameSink):
         self._pictures: list[Image.Image] = []
         self._times: list[Fraction] = []
 
-    def add(self, image: Tensor, time: Fraction) -> None:
+    def add(self, image: Tensor, time: Fraction, gain: Tensor | None) -> None:
         self._pictures.append(to_pil(match_channels(image, max(3, image.shape[1]))))
         self._times.append(time)
 
@@ -190,3 +203,46 @@ class AnimatedSink(FrameSink):
 
     def abandon(self) -> None:
         self._pictures.clear()
+
+
+class SequenceSink(FrameSink):
+    """Writes each frame as a numbered image file, complete or not at all. Files of earlier frames stay in any case."""
+
+    def __init__(
+        self,
+        pattern: SequencePattern,
+        start_number: int,
+        bits: int,
+        metadata: Mapping[str, str],
+        overwrite: bool,
+        pixel_aspect: Fraction,
+    ) -> None:
+        """Take the pattern and how its files are written.
+
+        Args:
+            pattern: Names the files.
+            start_number: Number of the first file.
+            bits: Bits per channel; more than 8 make 16.
+            metadata: Texts for each file (`image.write_image`).
+            overwrite: Replace existing files.
+            pixel_aspect: Width of a pixel over its height; only EXR stores it.
+        """
+        self._pattern, self._next = pattern, start_number
+        self._bits, self._metadata, self._overwrite = bits, metadata, overwrite
+        self._pixel_aspect = pixel_aspect
+
+    def add(self, image: Tensor, time: Fraction, gain: Tensor | None) -> None:
+        path = self._pattern.path(self._next)
+        if path.suffix.lower() == EXR:
+            check_output(path, (EXR,), self._overwrite)
+            with atomic_write(path) as temporary:
+                write_exr(path, temporary, image, gain, self._metadata, self._pixel_aspect)
+        else:
+            write_image(path, image, self._metadata, self._overwrite, self._bits)
+        self._next += 1
+
+    def finish(self, end: Fraction) -> None:
+        """Nothing is left to do: every file is complete."""
+
+    def abandon(self) -> None:
+        """Nothing is open."""

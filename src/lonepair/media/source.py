@@ -5,7 +5,7 @@ No other module distinguishes images from clips when it opens an input.
 
 from __future__ import annotations
 
-import hashlib
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -20,14 +20,17 @@ from torch import Tensor
 from lonepair.errors import UserError
 from lonepair.media.animated import is_animated
 from lonepair.media.container import DEFAULT_RATE, SUPPORTED_INPUTS, ClipInfo, Frame
+from lonepair.media.exr import is_exr, other_primaries
 from lonepair.media.files import check_file
-from lonepair.media.frames import decode, frame_files, probe
-from lonepair.media.image import NotAnImageError, read_image
+from lonepair.media.fingerprint import hash_files, hash_frames
+from lonepair.media.frames import decode, frame_times, is_numbered, probe
+from lonepair.media.image import NotAnImageError, decode_image
+from lonepair.media.numbered import frame_files
 from lonepair.media.values import as_image
 from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.resize import resize_image
 
-_CHUNK_BYTES = 1 << 20
+logger = logging.getLogger("lonepair")
 
 
 class Source(ABC):
@@ -39,7 +42,7 @@ class Source(ABC):
     name: str
     """Name in messages: that of the file or folder, else the kind of value."""
     path: Path | None
-    """The file or folder that it was read from; None for values."""
+    """The file, folder or pattern of a sequence that it was read from; None for values."""
     size: tuple[int, int]
     """(h, w) in pixels."""
     channels: int
@@ -50,12 +53,26 @@ class Source(ABC):
     """Number of frames; None where it is unknown before decoding."""
     pixel_aspect: Fraction
     """Width of a pixel over its height; other than 1 in anamorphic video."""
+    bits: int
+    """Bits per channel: 8, 10, 12 or 16; a half float counts as 16."""
+    first_number: int
+    """Number of the first frame: that of its file where the frames are numbered files, else 0."""
     audio_path: Path | None
     """The video file that holds the sound; None without sound."""
+    audio_start: Fraction
+    """Seconds of the sound's file, from its first picture on, at which this source starts."""
 
     @abstractmethod
-    def frames(self) -> Iterator[Frame]:
-        """Yield every frame in order at full size, streamed; a still yields one, at time 0. Each call starts again."""
+    def frames(self, first: int = 0) -> Iterator[Frame]:
+        """Yield the frames in order at full size, streamed; a still yields one, at time 0. Each call starts again.
+
+        Args:
+            first: Index of the first frame to yield. Frames before it cost less (`frames.decode`).
+        """
+
+    @abstractmethod
+    def times(self) -> list[Fraction]:
+        """Return the time of every frame in seconds; the frames of a video and of numbered files are not decoded."""
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -99,13 +116,22 @@ class Still(Source):
 
     is_clip = False
 
-    def __init__(self, image: Float[Tensor, "1 c h w"], name: str, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        image: Float[Tensor, "1 c h w"],
+        name: str,
+        path: Path | None = None,
+        bits: int = 8,
+        gain: Float[Tensor, "1 1 h w"] | None = None,
+    ) -> None:
         """Wrap an image.
 
         Args:
             image: Values in [-1, 1].
             name: Name in messages.
             path: The file that it was read from.
+            bits: Bits per channel.
+            gain: As `Frame.gain`.
         """
         self.name = name
         self.path = path
@@ -114,34 +140,42 @@ class Still(Source):
         self.rate = None
         self.frame_count = 1
         self.pixel_aspect = Fraction(1)
+        self.bits = bits
+        self.first_number = 0
         self.audio_path = None
-        self._image = image
+        self.audio_start = Fraction(0)
+        self._frame = Frame(Fraction(0), image, gain)
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, first: int = 0) -> Iterator[Frame]:
         """Yield the image, at time 0."""
-        yield Frame(Fraction(0), self._image)
+        if first == 0:
+            yield self._frame
+
+    def times(self) -> list[Fraction]:
+        """Return [0]."""
+        return [self._frame.time]
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the file's bytes, or of the pixels where there is no file."""
-        return _hash_frames(self.frames()) if self.path is None else _hash_files([self.path])
+        return hash_frames(self.frames()) if self.path is None else hash_files([self.path])
 
 
 @final
 class Clip(Source):
-    """A video file, an animated image, a folder of frames, an array, a tensor, or a list of images."""
+    """A video file, an animated image, numbered files, an array, a tensor, or a list of images."""
 
     is_clip = True
 
     def __init__(
-        self, info: ClipInfo, frames: Callable[[], Iterator[Frame]], name: str, path: Path | None = None
+        self, info: ClipInfo, frames: Callable[[int], Iterator[Frame]], name: str, path: Path | None = None
     ) -> None:
         """Wrap a clip.
 
         Args:
             info: Its properties.
-            frames: Starts a new pass over the frames at each call.
+            frames: Starts a new pass over the frames from the given index on at each call.
             name: Name in messages.
-            path: The file or folder that it is read from.
+            path: The file, folder or pattern of a sequence that it is read from.
         """
         self.name = name
         self.path = path
@@ -150,24 +184,35 @@ class Clip(Source):
         self.rate = info.rate
         self.frame_count = info.frame_count
         self.pixel_aspect = info.pixel_aspect
+        self.bits = info.bits
+        self.first_number = info.first_number
         self.audio_path = path if info.has_audio else None
+        self.audio_start = Fraction(0)
+        self._info = info
         self._frames = frames
 
-    def frames(self) -> Iterator[Frame]:
-        """Yield every frame, each at its own time."""
-        return self._frames()
+    def frames(self, first: int = 0) -> Iterator[Frame]:
+        """Yield the frames from index `first` on, each at its own time."""
+        return self._frames(first)
+
+    def times(self) -> list[Fraction]:
+        """Return the time of every frame in seconds."""
+        if self.path is None:
+            return [frame.time for frame in self.frames()]
+        return frame_times(self.path, self._info)
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the file's bytes, of a folder's files in order, or of the pixels without a file."""
+        """Return the SHA-256 of the file's bytes, of numbered files in order, or of the pixels without a file."""
         if self.path is None:
-            return _hash_frames(self.frames())
-        return _hash_files(frame_files(self.path) if self.path.is_dir() else [self.path])
+            return hash_frames(self.frames())
+        return hash_files(frame_files(self.path) if is_numbered(self.path) else [self.path])
 
 
 def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
     """Open an image or a clip as a `Source`.
 
-    - A path is an image, a video, an animated image, or a folder of frames. A file's content decides, not its name.
+    - A path is an image, a video, an animated image, a folder of frames, or the pattern of a sequence such as
+      `name.%04d.exr` (`sequence`). A file's content decides, not its name.
     - A Pillow image, an array (h, w) or (h, w, c), and a tensor (h, w), (c, h, w) or (1, c, h, w) are stills
       (`values.as_image`).
     - An array (n, h, w, c) and a tensor (n, c, h, w) with n > 1 are clips.
@@ -176,7 +221,7 @@ def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
 
     Args:
         value: One of these.
-        rate: Frames per second of folders, arrays and tensors, which state none.
+        rate: Frames per second of numbered files, arrays and tensors, which state none.
 
     Raises:
         UserError: There is no such file, it cannot be decoded or is of an unknown kind, or `value` is none of these.
@@ -219,16 +264,26 @@ def _clip_from_list(values: Sequence[object]) -> Clip:
 
 
 def _open_path(path: Path, rate: Fraction) -> Source:
-    """Open a file or folder."""
-    if not path.is_dir():
+    """Open a file, a folder or a sequence."""
+    if not is_numbered(path):
         check_file(path, SUPPORTED_INPUTS)
         try:
-            if not is_animated(path):
-                return Still(read_image(path), path.name, path)
+            if is_exr(path) or not is_animated(path):
+                content = decode_image(path)
+                _warn_of_primaries(path)
+                return Still(content.image, path.name, path, content.bits, content.gain)
         except NotAnImageError:
             pass  # `probe` opens videos and refuses files of unknown kinds
     info = probe(path, rate)
-    return Clip(info, lambda: decode(path, rate, info), path.name, path)
+    if is_numbered(path):
+        _warn_of_primaries(frame_files(path)[0])
+    return Clip(info, lambda first: decode(path, rate, info, first), path.name, path)
+
+
+def _warn_of_primaries(file: Path) -> None:
+    """Log where an EXR file states primaries that are not converted."""
+    if is_exr(file) and other_primaries(file):
+        logger.warning("%s: states other primaries than Rec. 709; its values are taken as Rec. 709 (sRGB)", file)
 
 
 def _frame_at(values: np.ndarray | Tensor, index: int) -> Float[Tensor, "1 c h w"]:
@@ -245,25 +300,8 @@ def _clip_from_images(images: list[Tensor], name: str, rate: Fraction) -> Clip:
         raise UserError(f"{name} holds no frames; give at least one")
     size = (images[0].shape[-2], images[0].shape[-1])
     info = ClipInfo(size=size, rate=rate, frame_count=len(images), has_audio=False, channels=images[0].shape[1])
-    return Clip(info, lambda: (Frame(index / rate, image) for index, image in enumerate(images)), name)
 
+    def frames(first: int) -> Iterator[Frame]:
+        return (Frame(index / rate, image) for index, image in enumerate(images[first:], first))
 
-def _hash_files(paths: list[Path]) -> str:
-    """Return the SHA-256 of the files' bytes, in order."""
-    digest = hashlib.sha256()
-    for path in paths:
-        check_file(path, "the file that the run was started with")
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _hash_frames(frames: Iterator[Frame]) -> str:
-    """Return the SHA-256 of the frames' times, shapes and pixels."""
-    # Times and shapes are included: the same pixels at another speed are another clip.
-    digest = hashlib.sha256()
-    for frame in frames:
-        digest.update(f"{frame.time} {tuple(frame.image.shape)}".encode())
-        digest.update(frame.image.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return Clip(info, frames, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt8, UInt16
 from PIL import Image
 from torch import Tensor
 
@@ -15,6 +15,13 @@ def to_uint8(image: Float[Tensor, "1 c h w"]) -> UInt8[np.ndarray, "h w c"]:
     """`image`, in [-1, 1] (clamped), rounded to 0..255; the inverse of `from_integers` for 8-bit images."""
     pixels = image[0].detach().to("cpu", torch.float32).clamp(-1, 1).add(1).mul(127.5).round()
     array: np.ndarray = pixels.to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return array
+
+
+def to_uint16(image: Float[Tensor, "1 c h w"]) -> UInt16[np.ndarray, "h w c"]:
+    """`image`, in [-1, 1] (clamped), rounded to 0..65535; the inverse of `from_integers` for 16-bit images."""
+    pixels = image[0].detach().to("cpu", torch.float64).clamp(-1, 1).add(1).mul(32767.5).round()
+    array: np.ndarray = pixels.permute(1, 2, 0).contiguous().numpy().astype(np.uint16)
     return array
 
 

@@ -43,6 +43,7 @@ _ABOVE_0 = (
     "occlusion_threshold",
     "mismatch_threshold",
     "renewal_change",
+    "renewal_window",
     "guide_sigma",
     "guide_damping",
     "edge_threshold",
@@ -191,9 +192,12 @@ class SynthesisConfig:
     mismatch_threshold: float = 0.12
     """Difference of the source's colors along its motion, in images of the range [-1, 1], above 0, above which the
     motion does not explain a pixel. A larger value keeps more pixels where light changes, and leaves more ghosts."""
-    renewal_change: float = 0.9
+    renewal_change: float = 0.7
     """Change of the networks' prediction since a pixel was synthesized, in standard deviations of the prediction, above
     0, above which it is synthesized again. A larger value flickers less and follows changes later."""
+    renewal_window: float = 2.0
+    """Standard deviation in pixels at the networks' resolution, above 0, of the window in which that change is
+    averaged. A larger value ignores changes of finer shapes."""
     renewal_energy: float = 0.4
     """Gradient energy of the texture, over that when it was synthesized, 0 to 1, below which it is synthesized again. A
     larger value leaves less blur, and renews more where the camera moves closer."""

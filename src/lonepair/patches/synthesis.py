@@ -88,6 +88,7 @@ class Synthesizer:
         self.max_growth = max(self._detail.shape[-2:]) / max(target.shape[-2:])
         """Largest ratio of an image's size to that of its prediction."""
         self._textures: dict[tuple[int, int], Texture] = {}
+        self._last_similarity: tuple[Tensor, Tensor] | None = None
 
     @property
     def detail_size(self) -> tuple[int, int]:
@@ -143,12 +144,9 @@ class Synthesizer:
         c = self.config
         scales = self._scales((prediction.shape[-2], prediction.shape[-1]), size, texture_scale, shared)
         coarse_side = max(prediction.shape[-2:]) if shared is None else shared.coarse_side
-        settings = SearchSettings.of_image(c)
+        settings = SearchSettings.of(c, window)
         layout_size = self._layout_size(prediction)
-        # Confidence that the target has such patches, always of the full image: it is relative to the median.
-        coarsest = self._texture(scales[0][1], cached=True)
-        start = self._start(prediction, guide, scales[0][0])[0]
-        similarity = coarsest.similarity_map(reduce_and_enlarge(start, layout_size))
+        similarity = self._similarity(prediction, guide, *scales[0])
         if window is not None:
             prediction, similarity, layout_size = (
                 window.crop(prediction),
@@ -180,6 +178,18 @@ class Synthesizer:
             previous = lattice, texture
         assert matches is not None
         return Synthesis(self._finish(texture, lattice, matches, restoration), matches, lattice, texture.shape)
+
+    def _similarity(
+        self, prediction: Tensor, guide: Guide | None, image_size: tuple[int, int], target_size: tuple[int, int]
+    ) -> Float[Tensor, "1 1 h w"]:
+        """Confidence that the target has such patches, of the full image: it is relative to the image's median.
+
+        The last result is cached, because the windows of a frame share it.
+        """
+        if self._last_similarity is None or self._last_similarity[0] is not prediction:
+            start = reduce_and_enlarge(self._start(prediction, guide, image_size)[0], self._layout_size(prediction))
+            self._last_similarity = prediction, self._texture(target_size, cached=True).similarity_map(start)
+        return self._last_similarity[1]
 
     def _finish(self, texture: Texture, lattice: Lattice, matches: Tensor, restoration: Restoration) -> Tensor:
         """The final image of the patches `matches`, in [-1, 1]: blended, with the texture's contrast and edges."""

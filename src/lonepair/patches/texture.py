@@ -14,9 +14,14 @@ from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.distance import ColorWhitening
 from lonepair.patches.lattice import Lattice
 from lonepair.patches.search import NearestPatches, copied_regions, flat_index, rows_and_columns
+from lonepair.patches.windows import Window
 
 Function = Callable[..., tuple[Tensor, ...]]
 """A function of tensors. The host reads none of their values."""
+
+
+_MIN_SAMPLES = 64
+"""Number of patches from which the completeness term of a part of an image is estimated at least."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +34,12 @@ class SearchSettings:
     """Number of the image's patches from which the completeness term estimates which target patches are in use."""
 
     @staticmethod
-    def of_image(config: SynthesisConfig) -> SearchSettings:
-        """Those of `config`."""
-        return SearchSettings(config.completeness, config.completeness_samples)
+    def of(config: SynthesisConfig, window: Window | None = None) -> SearchSettings:
+        """Those of `config`, for an image or for a part of it."""
+        samples = config.completeness_samples
+        if window is not None:
+            samples = max(min(samples, _MIN_SAMPLES), round(samples * window.area_share))
+        return SearchSettings(config.completeness, samples)
 
 
 class Texture:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from lonepair.compute.engine import Engine
+from lonepair.media.codecs import Encoding
 from lonepair.media.container import Frame
-from lonepair.media.files import check_output
-from lonepair.media.write import WRITABLE, ClipWriter
+from lonepair.media.write import ClipWriter
 from lonepair.methods.single import SingleMethod
 from lonepair.methods.types import Size
 from lonepair.ops.noise import RandomStream
@@ -139,20 +139,22 @@ class Animation:
         path: str | Path,
         overwrite: bool = False,
         progress: Callable[[Iterator[Frame]], Iterable[Frame]] = iter,
+        encoding: Encoding | None = None,
     ) -> Path:
-        """Write GIF, APNG (.png, .apng), WebP, MP4 or lossless MKV, by the suffix of `path`.
+        """Write GIF, APNG (.png, .apng), WebP, a video or a sequence, by the suffix of `path`.
 
         Args:
-            path: File to write.
+            path: File to write, or a pattern such as `name.%04d.png`.
             overwrite: Replace an existing file.
             progress: Receives the frames and passes them on, such as `tqdm`.
+            encoding: Codec, quality, bits per channel and first number; None: as the suffix has it.
 
         Raises:
             UserError: where the file cannot be written, before anything is computed.
         """
         path = Path(path).expanduser()
-        check_output(path, WRITABLE, overwrite)
-        with ClipWriter(path, self.size, self.rate, None, metadata_of(self.settings), overwrite) as clip:
+        metadata = metadata_of(self.settings)
+        with ClipWriter(path, self.size, self.rate, None, metadata, overwrite, encoding=encoding) as clip:
             for frame in progress(self.frames()):
                 clip.write(frame.image, frame.time)
         return path

@@ -24,7 +24,7 @@ from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.windows import Window
 from lonepair.render.motion import Motion
 
-_SEAM = 3
+_SEAM = 2
 """Pixels by which an area that is synthesized grows, so that its seam lies in carried texture."""
 _SOFTNESS = 0.8
 """Standard deviation in pixels of the blend across that seam."""
@@ -56,7 +56,7 @@ class Pipeline(Protocol):
         self, prediction: Any, window: Window | None = None, mix: Callable[[Tensor], Tensor] | None = None
     ) -> Tensor: ...
     def covering_windows(self, prediction: Any, mask: Tensor) -> Sequence[Window]: ...
-    def output(self, prediction: Any, image: Tensor) -> Tensor: ...
+    def output(self, source: Any, image: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -69,56 +69,70 @@ class SynthesizedFrame:
     """Which pixels were synthesized for this frame; the others are carried."""
 
 
+@dataclass(frozen=True)
+class SceneStart:
+    """What is known of a scene before its first frame is finished."""
+
+    image: Float[Tensor, "1 c h w"] | None = None
+    """The first frame, finished, in [-1, 1] on the device; None: it is synthesized."""
+    prediction: Any = None
+    """What `Pipeline.predict` returned for a frame of the scene; None: the first one decides what its frames share."""
+
+
 class SceneRenderer:
     """Finishes the frames of one scene, in order."""
 
-    def __init__(self, pipeline: Pipeline, first: Float[Tensor, "1 c h w"] | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, start: SceneStart | None = None) -> None:
         """
         Args:
             pipeline: The path of a frame.
-            first: The scene's first frame, finished, in [-1, 1]; None: it is synthesized.
+            start: What is known of the scene; None: nothing.
         """
-        self._pipeline, self._first = pipeline, first
+        self._pipeline, self._first = pipeline, None if start is None else start.image
         self._carrier: TextureCarrier | None = None
         self._waits = 0
-        """Number of frames since the last ones that had new pixels."""
-        self._waiting: Float[Tensor, "1 1 h w"] | None = None
-        """Where pixels of the newest frame wait to be synthesized: 1, else 0."""
+        """Number of frames since the last one that could have new pixels."""
+        self._waiting: Bool[Tensor, "1 1 h w"] | None = None
+        """Which pixels of the newest frame wait to be synthesized; None: none."""
+        self._prediction: Any = None if start is None else start.prediction
+        """The last prediction of the scene."""
 
     @torch.no_grad()
-    def render(self, prediction: Any, motion: Motion | None) -> SynthesizedFrame:
+    def render(self, source: Any, motion: Motion | None) -> SynthesizedFrame:
         """Finish the next frame.
 
         Args:
-            prediction: What `Pipeline.predict` returned.
+            source: What `Pipeline.prepare` returned.
             motion: The motion since the frame before; None for the scene's first frame.
         """
         pipeline, config = self._pipeline, self._pipeline.settings
         if self._carrier is None or motion is None:
-            image = pipeline.synthesize(prediction) if self._first is None else self._first
+            self._prediction = pipeline.predict(source, self._prediction)
+            image = pipeline.synthesize(self._prediction) if self._first is None else self._first
             if pipeline.carries:
-                mean = pipeline.mean_prediction(prediction)
+                mean = pipeline.mean_prediction(self._prediction)
                 self._carrier = TextureCarrier(
                     image, mean, config.anchors, config.anchor_interval, config.max_carry_gain
                 )
             return SynthesizedFrame(image, torch.ones_like(image[:, :1], dtype=torch.bool))
-        # Carry all pixels, and decide which are not good any more.
+        # Carry all pixels. The networks run only where something may be synthesized.
         carried = self._carrier.carry(motion.flow.to(pipeline.engine.device))
-        mean = pipeline.mean_prediction(prediction)
-        is_worn = self._is_worn(carried, mean, config)
-        is_open = self._without_waiting(motion, self._carrier.is_beyond_border, is_worn, config)
-        # Synthesize these, and what is around them.
-        weight = _seam(is_open)
-        image, energy = carried.image, carried.energy
-        if is_open.any():
-            for window in pipeline.covering_windows(prediction, is_open):
+        image, mean, energy = carried.image, carried.prediction, carried.energy
+        weight = torch.zeros_like(image[:, :1])
+        is_lost = self._lost(motion, image.device)
+        if not self._can_wait(is_lost, config):
+            prediction = pipeline.predict(source, self._prediction)
+            self._prediction, now = prediction, pipeline.mean_prediction(prediction)
+            is_open = is_lost | self._carrier.is_beyond_border | self._is_worn(carried, now, config)
+            # Synthesize what is lost and worn, and a seam around it.
+            weight = _seam(is_open)
+            windows = pipeline.covering_windows(prediction, is_open)
+            for window in windows:
                 image = self._with_window(image, prediction, window, weight)
-            new_energy = gradient_energy(image, (mean.shape[-2], mean.shape[-1]))
-            share = F.adaptive_max_pool2d(weight, mean.shape[-2:])
-            mean = torch.lerp(carried.prediction, mean, share)
-            energy = torch.lerp(energy, new_energy, share)
-        else:
-            mean = carried.prediction
+            if windows:
+                share = F.adaptive_max_pool2d(weight, now.shape[-2:])
+                mean = torch.lerp(mean, now, share)
+                energy = torch.lerp(energy, gradient_energy(image, (now.shape[-2], now.shape[-1])), share)
         self._carrier.renew(image, mean, energy, weight > 0)
         return SynthesizedFrame(image, weight > 0)
 
@@ -141,7 +155,8 @@ class SceneRenderer:
 
     def _is_worn(self, carried: Carried, prediction: Tensor, config: SynthesisConfig) -> Bool[Tensor, "1 1 h w"]:
         """Where the prediction has changed, or the texture is blurred or distorted."""
-        change = gaussian_blur((prediction - carried.prediction).abs().mean(1, keepdim=True), 1.0)
+        # The mean change around a pixel: texture of the prediction that differs as the camera moves cancels out.
+        change = gaussian_blur(prediction - carried.prediction, config.renewal_window).abs().mean(1, keepdim=True)
         change = change / prediction.std().clamp(min=1e-3)
         # An area that has changed enough in one place is renewed as far as it has changed by half of that.
         near = F.max_pool2d((change > config.renewal_change).float(), 7, 1, 3) > 0
@@ -149,29 +164,25 @@ class SceneRenderer:
         is_worn = is_worn | (carried.loss < config.renewal_energy) | (carried.stretch > config.renewal_stretch)
         return F.interpolate(is_worn.float(), carried.image.shape[-2:], mode="nearest") > 0
 
-    def _without_waiting(
-        self,
-        motion: Motion,
-        is_beyond_border: Bool[Tensor, "1 1 h w"],
-        is_worn: Bool[Tensor, "1 1 h w"],
-        config: SynthesisConfig,
-    ) -> Bool[Tensor, "1 1 h w"]:
-        """The pixels to synthesize now; the others wait until there are more, which takes less time in all.
-
-        A narrow strip at the border shows the mirror image of what is beside it meanwhile.
-        """
-        is_lost = motion.is_unexplained.to(is_worn.device)
+    def _lost(self, motion: Motion, device: torch.device) -> Bool[Tensor, "1 1 h w"]:
+        """The pixels that no motion explains, in this frame or in one before that has waited."""
+        is_lost = motion.is_unexplained.to(device)
         if self._waiting is not None:
-            is_lost = is_lost | (warp(self._waiting, motion.flow.to(is_worn.device)) > 0.5)
-        is_open = is_lost | is_beyond_border | is_worn
-        is_wide = -F.max_pool2d(-(is_lost | is_beyond_border).float(), _NARROW, 1, _NARROW // 2) > 0
-        can_wait = self._waits < config.renewal_wait or not (is_open & ~is_beyond_border).any()
-        if can_wait and not is_wide.any():
-            self._waits += 1
-            self._waiting = (is_open & ~is_beyond_border).float()
-            return torch.zeros_like(is_open)
-        self._waits, self._waiting = 0, None
-        return is_open
+            is_lost = is_lost | (warp(self._waiting.float(), motion.flow.to(device)) > 0.5)
+        return is_lost
+
+    def _can_wait(self, is_lost: Bool[Tensor, "1 1 h w"], config: SynthesisConfig) -> bool:
+        """Whether nothing need be synthesized in this frame: only narrow areas are lost.
+
+        To synthesize more at once takes less time in all. A narrow strip at the border shows the mirror image of what
+        is beside it meanwhile.
+        """
+        assert self._carrier is not None
+        is_open = (is_lost | self._carrier.is_beyond_border).float()
+        is_wide = bool((-F.max_pool2d(-is_open, _NARROW, 1, _NARROW // 2) > 0).any())
+        self._waits = 0 if is_wide or self._waits >= config.renewal_wait else self._waits + 1
+        self._waiting = is_lost if self._waits else None
+        return self._waits > 0
 
 
 def _seam(is_open: Bool[Tensor, "1 1 h w"]) -> Float[Tensor, "1 1 h w"]:

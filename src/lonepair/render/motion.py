@@ -78,7 +78,7 @@ def _estimate(
 ) -> tuple[Float[Tensor, "1 2 h w"], Bool[Tensor, "1 1 h w"]]:
     """The motion of each pixel from a start, and where it explains nothing."""
     flow = _without_noise(estimate_flow(now, before, initial), before, now)
-    back = estimate_flow(before, now, None if initial is None else -initial)
+    back = estimate_flow(before, now, None if initial is None else -initial, is_rough=True)
     # What moves back to another place was hidden, unless the colors agree all the same: flat areas have no motion.
     error = (flow + warp(back, flow)).square().sum(1, keepdim=True).sqrt()
     difference = _difference(before, now, flow, config)
@@ -102,15 +102,20 @@ def _with_small_objects(
     h, w = now.shape[-2:]
     reach = round(_REACH * max(h, w))
     limit = config.mismatch_threshold / 2
+    smooth, smooth_before = _smooth(now), _smooth(before)
+    contrast = _local(smooth - gaussian_blur(smooth, 2 * _WINDOW))
     for area in connected_areas(is_unexplained, _MIN_AREA, max_area=h * w // 8, max_count=_MAX_AREAS):
         shift = search_motion(now, before, area, reach, limit)
         if shift is None:
             continue
         other = flow.new_tensor(shift).view(1, 2, 1, 1).expand_as(flow)
-        old, new = (_local(_smooth(now) - warp(_smooth(before), motion), 1.5) for motion in (flow, other))
-        is_better = area & ((new < limit) | (new < 0.5 * old))
-        flow = torch.where(is_better, other, flow)
-        is_unexplained = is_unexplained & ~is_better
+        old, new = (_local(smooth - warp(smooth_before, motion), 1.5) for motion in (flow, other))
+        is_object = area & (new < (0.5 * contrast).clamp(min=limit)) & (new < 0.7 * old)
+        # What comes from where the object was, without being the object, was hidden behind it.
+        footprint = warp(is_object.float(), -other)
+        is_hidden = (warp(footprint, flow) > 0.5) & ~is_object
+        flow = torch.where(is_object, other, flow)
+        is_unexplained = (is_unexplained & ~is_object) | is_hidden
     return flow, is_unexplained
 
 

@@ -136,7 +136,7 @@ class FramePipeline:
         """Predict a frame.
 
         Args:
-            before: The frame before of the same scene; None for a scene's first.
+            before: An earlier frame of the same scene; None for a scene's first.
         """
         scene = None if before is None else before.scene
         # The networks.
@@ -258,13 +258,13 @@ class FramePipeline:
         return DIRECTIONS[0] if self.domain == "b" else DIRECTIONS[1]
 
     @torch.no_grad()
-    def output(self, prediction: Prediction, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:
+    def output(self, source: FrameSource, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:
         """The frame with the dials of color, strength and mask: float32 in [-1, 1] on the CPU.
 
         Args:
             image: The synthesized frame, in [-1, 1].
         """
-        source, dials = prediction.source, self.dials.path
+        dials = self.dials.path
         if dials.colour < 1:
             assert source.image is not None
             image = image + (1 - dials.colour) * self._color_difference(image, source)

@@ -110,7 +110,7 @@ class RegionPipeline:
         return RegionSource(parts, to_device(resize_image(image, self.size)), to_device(masks), parts[0].moving)
 
     def predict(self, source: RegionSource, before: RegionPrediction | None) -> RegionPrediction:
-        """Predict a frame in every style; `before` is the frame before of the same scene."""
+        """Predict a frame in every style; `before` is an earlier frame of the same scene."""
         befores = [None] * len(self.pipelines) if before is None else before.parts
         each = zip(self.pipelines, source.parts, befores, strict=True)
         return RegionPrediction(source, [pipeline.predict(part, earlier) for pipeline, part, earlier in each])
@@ -158,10 +158,9 @@ class RegionPipeline:
         return self.pipelines[0].covering_windows(prediction.parts[0], mask)
 
     @torch.no_grad()
-    def output(self, prediction: RegionPrediction, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:
+    def output(self, source: RegionSource, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:
         """The frame at the output's size: float32 in [-1, 1] on the CPU; the source shows where no mask is."""
-        source = prediction.source
-        colored = self.engine.to_device(self.pipelines[0].output(prediction.parts[0], image))
+        colored = self.engine.to_device(self.pipelines[0].output(source.parts[0], image))
         channels = common_channels(source.original.shape[1], colored.shape[1])
         colored, original = match_channels(colored, channels), match_channels(source.original, channels)
         cover = source.masks.sum(1, keepdim=True).clamp(max=1)

@@ -1,4 +1,4 @@
-"""Frames of a clip one after another: each is predicted, its motion is measured, and it is finished.
+"""Frames of a clip one after another: the motion of each is measured, and it is finished.
 
 The frames may come in reverse, as a pass backward takes them.
 """
@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from jaxtyping import Float
-from torch import Tensor
-
 from lonepair.media.container import Frame
-from lonepair.render.clip import Pipeline, SceneRenderer, SynthesizedFrame
+from lonepair.render.clip import Pipeline, SceneRenderer, SceneStart, SynthesizedFrame
 from lonepair.render.motion import Motion, measure_motion
 
 logger = logging.getLogger("lonepair")
@@ -28,21 +25,9 @@ class FrameStep:
     frame: Frame
     source: Any
     """What `Pipeline.prepare` returned."""
-    prediction: Any
     motion: Motion | None
     """Since the frame before; None for the first frame, and where nothing is carried."""
     is_cut: bool
-
-
-@dataclass(frozen=True)
-class SceneStart:
-    """What is known of a scene before its first frame in a sequence is finished."""
-
-    image: Float[Tensor, "1 c h w"] | None = None
-    """The first frame, finished; None: it is synthesized."""
-    prediction: Any = None
-    """What `Pipeline.predict` returned for any frame of the scene. Then all frames are of this scene, without a cut;
-    None: cuts are searched for."""
 
 
 def motion_between(pipeline: Pipeline, before: Any, now: Any) -> tuple[Motion, bool]:
@@ -55,24 +40,21 @@ def motion_between(pipeline: Pipeline, before: Any, now: Any) -> tuple[Motion, b
 def render_sequence(
     pipeline: Pipeline, inputs: Iterator[tuple[Frame, Any]], name: str, start: SceneStart | None = None
 ) -> Iterator[tuple[FrameStep, SynthesizedFrame]]:
-    """Finish successive frames; the next frame is predicted while one is synthesized.
+    """Finish successive frames; the motion of the next frame is measured while one is synthesized.
 
     Args:
         pipeline: The path of a frame.
         inputs: The frames, each with what `Pipeline.prepare` returned.
         name: Name of the source in messages.
-        start: What is known of the first scene.
+        start: What is known of a scene that holds all frames; None: cuts are searched for.
     """
-    start = start or SceneStart()
-    steps = _predict(pipeline, inputs, name, start.prediction)
-    upcoming, scene = next(steps, None), SceneRenderer(pipeline, start.image)
-    is_first = True
+    steps = _measure(pipeline, inputs, name, has_cuts=start is None)
+    upcoming, scene = next(steps, None), SceneRenderer(pipeline, start)
     while upcoming is not None:
         step = upcoming
-        if not is_first and (step.motion is None or step.is_cut):
+        if step.is_cut or not pipeline.carries:
             scene = SceneRenderer(pipeline)
-        is_first = False
-        render = partial(scene.render, step.prediction, None if step.is_cut else step.motion)
+        render = partial(scene.render, step.source, None if step.is_cut else step.motion)
         calls: list[Callable[[], Any]] = [render, partial(next, steps, None)]
         # Only in a clip two frames are worth two cores.
         run = pipeline.engine.run_parallel if pipeline.carries else _run_in_turn
@@ -80,22 +62,17 @@ def render_sequence(
         yield step, finished
 
 
-def _predict(
-    pipeline: Pipeline, inputs: Iterator[tuple[Frame, Any]], name: str, scene_prediction: Any
-) -> Iterator[FrameStep]:
-    """Predict successive frames, each with its motion since the one before."""
+def _measure(pipeline: Pipeline, inputs: Iterator[tuple[Frame, Any]], name: str, has_cuts: bool) -> Iterator[FrameStep]:
+    """Successive frames, each with its motion since the one before."""
     before: FrameStep | None = None
     for index, (frame, source) in enumerate(inputs):
         motion, is_cut = None, False
         if before is not None and pipeline.carries:
             motion, is_cut = motion_between(pipeline, before.source, source)
-            is_cut = is_cut and scene_prediction is None
+            is_cut = is_cut and has_cuts
         if is_cut:
             logger.info("%s: a cut before frame %d (%.2f s)", name, index, float(frame.time))
-        shared = scene_prediction
-        if before is not None and pipeline.carries and not is_cut:
-            shared = before.prediction
-        before = FrameStep(frame, source, pipeline.predict(source, shared), motion, is_cut)
+        before = FrameStep(frame, source, motion, is_cut)
         yield before
 
 

@@ -124,6 +124,6 @@ class StyledPipeline:
         return [Window((0, 1), (0, 1), (1, 1))]
 
     @torch.no_grad()
-    def output(self, prediction: StyledPrediction, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+    def output(self, source: StyledFrame, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
         """The frame as float32 in [-1, 1] on the CPU."""
         return output_image(image)

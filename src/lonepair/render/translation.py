@@ -14,11 +14,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.errors import UserError
+from lonepair.media.codecs import Encoding, resolve_image_bits
 from lonepair.media.container import Frame
-from lonepair.media.files import check_output
-from lonepair.media.frames import write_frames_folder
+from lonepair.media.exr import fit_gain
 from lonepair.media.image import WRITABLE as IMAGE_SUFFIXES
-from lonepair.media.image import write_image
+from lonepair.media.image import check_image_output, write_image
+from lonepair.media.numbered import write_frames_folder
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.source import Source
 from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
@@ -104,8 +105,8 @@ class Translation:
     def translate(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
         """Translate one frame by itself, with the first mask: in [-1, 1] on the CPU, at the output's size."""
         pipeline = self.pipeline
-        prediction = pipeline.predict(pipeline.prepare(image, next(self._companions())), None)
-        return pipeline.output(prediction, pipeline.synthesize(prediction))
+        source = pipeline.prepare(image, next(self._companions()))
+        return pipeline.output(source, pipeline.synthesize(pipeline.predict(source, None)))
 
     def frames(self, trace: Callable[[FrameTrace], None] | None = None) -> Iterator[Frame]:
         """Translate every frame in one decoding pass. A complete pass also prepares the contact sheet.
@@ -118,11 +119,11 @@ class Translation:
         """
         thumbnails = Thumbnails()
         for index, (step, finished) in enumerate(self._run(self._inputs())):
-            output = self.pipeline.output(step.prediction, finished.image)
+            output = self.pipeline.output(step.source, finished.image)
             if trace is not None:
                 trace(_trace(index, step, finished))
             thumbnails.add(step.frame.time, step.frame.image, output)
-            yield Frame(step.frame.time, output)
+            yield Frame(step.frame.time, output, step.frame.gain)
         self._thumbnails[:] = [thumbnails]
 
     def frame(self, index: int, trace: Callable[[FrameTrace], None] | None = None) -> Frame:
@@ -140,7 +141,8 @@ class Translation:
         *_, (step, finished) = self._run(self._inputs(self._scene_start(index), index + 1))
         if trace is not None:
             trace(_trace(index, step, finished))
-        return Frame(step.frame.time, self.pipeline.output(step.prediction, finished.image))
+        output = self.pipeline.output(step.source, finished.image)
+        return Frame(step.frame.time, output, step.frame.gain)
 
     def _scene_start(self, index: int) -> int:
         """Number of the first frame on which frame `index` depends: the one after the last cut.
@@ -194,37 +196,37 @@ class Translation:
         overwrite: bool = False,
         frames_folder: str | Path | None = None,
         progress: Callable[[Iterator[Frame]], Iterable[Frame]] = iter,
+        encoding: Encoding | None = None,
     ) -> Path:
-        """Write an image (PNG, JPEG, WebP, TIFF) or a clip (MP4 with the source's sound, MKV lossless, GIF, ...).
+        """Write an image (PNG, JPEG, WebP, TIFF, EXR) or a clip (MP4 with the source's sound, MKV lossless, GIF, ...).
 
         Args:
-            path: Its suffix decides the format.
+            path: Its suffix decides the format. A pattern such as `name.%04d.exr` makes a sequence of a clip.
             overwrite: Replace an existing file.
             frames_folder: Folder into which every frame is also written as a numbered PNG.
             progress: Receives the frames and passes them on, such as `tqdm`.
+            encoding: Codec, quality, bits per channel and first number; None: as the suffix and the source have it.
 
         Raises:
             UserError: if the file cannot be written; nothing is computed then.
         """
-        path = Path(path).expanduser()
-        check_output(path, output_suffixes(self.source), overwrite)
+        path, encoding = Path(path).expanduser(), encoding or Encoding()
         metadata = self.metadata
         if not self.source.is_clip:
             if frames_folder is not None:
                 raise UserError(f"{self.source.name}: is an image and has no frames to save; leave out `frames_folder`")
-            write_image(path, self.image, metadata, overwrite)
+            check_image_output(path, overwrite)
+            bits = resolve_image_bits(path, encoding, self.source.bits)
+            gain = fit_gain(next(self.source.frames()).gain, self.size)
+            write_image(path, self.image, metadata, overwrite, bits, gain)
             return path
-        assert self.source.rate is not None
-        writer = ClipWriter(
-            path, self.size, self.source.rate, self.source.audio_path, metadata, overwrite, self.source.pixel_aspect
-        )
-        with writer as clip:
+        with ClipWriter.for_source(self.source, path, self.size, metadata, overwrite, encoding) as clip:
             written = _written(clip, progress(self.frames()))
             if frames_folder is None:
                 for _ in written:
                     pass
             else:
-                write_frames_folder(frames_folder, written, overwrite, metadata)
+                write_frames_folder(frames_folder, written, overwrite, metadata, encoding.bits or self.source.bits)
         return path
 
     def sheet(
@@ -262,5 +264,5 @@ def _trace(index: int, step: FrameStep, finished: SynthesizedFrame) -> FrameTrac
 def _written(clip: ClipWriter, frames: Iterable[Frame]) -> Iterator[Frame]:
     """`frames`, each written to `clip` as it passes."""
     for frame in frames:
-        clip.write(frame.image, frame.time)
+        clip.write(frame.image, frame.time, frame.gain)
         yield frame

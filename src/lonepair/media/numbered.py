@@ -1,0 +1,165 @@
+"""Reads and writes clips as numbered image files: folders of frames, and sequences such as `name.%04d.exr`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from PIL import ExifTags, Image
+
+from lonepair.errors import UserError
+from lonepair.media.container import SUPPORTED_INPUTS, ClipInfo, Frame
+from lonepair.media.exr import exr_channels, is_exr, read_exr_header
+from lonepair.media.files import check_frames_folder, error_reason, natural_order
+from lonepair.media.image import decode_image, image_bits, open_image, read_image, write_image
+from lonepair.media.sequence import first_number, input_pattern
+from lonepair.ops.color import match_channels
+
+_FRAME_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tga", ".avif", ".jp2", ".exr"}
+)
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What the header of an image file tells."""
+
+    size: tuple[int, int]
+    channels: int
+    """1, 3 or 4."""
+    bits: int
+    pixel_aspect: Fraction
+
+
+def frame_files(path: Path) -> list[Path]:
+    """Return the files of the frames of `path`, a folder or the pattern of a sequence.
+
+    Of a folder these are its image files in natural order, without hidden files and files of other kinds; of a
+    sequence the files by number, without a gap.
+
+    Raises:
+        UserError: There is no image, a number of the sequence is missing, or the folder cannot be read.
+    """
+    if pattern := input_pattern(path):
+        return list(pattern.files().values())
+    try:
+        files = [f for f in path.iterdir() if f.suffix.lower() in _FRAME_SUFFIXES and not f.name.startswith(".")]
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error_reason(error)}); check the folder's permissions") from error
+    if not files:
+        raise UserError(f"{path}: the folder holds no images; give {SUPPORTED_INPUTS}")
+    return natural_order(files)
+
+
+def probe_files(files: Sequence[Path], rate: Fraction) -> ClipInfo:
+    """Return the properties of a clip whose frames are `files`, shown at `rate` frames per second.
+
+    Opens every file, so that one of another size is refused before any work is done.
+
+    Raises:
+        UserError: A file cannot be read as an image, or has another size than the first one.
+    """
+    headers = [_header(file) for file in files]
+    size = headers[0].size
+    for file, header in zip(files, headers, strict=True):
+        if header.size != size:
+            (h, w), (first_h, first_w) = header.size, size
+            raise UserError(
+                f"{file}: is {w}x{h} pixels but {files[0].name} is {first_w}x{first_h}; give frames of one size"
+            )
+    # An alpha channel may be opaque everywhere. Only the pixels tell, so decode files until one is transparent.
+    may_be_transparent = [file for file, header in zip(files, headers, strict=True) if header.channels == 4]
+    is_transparent = any(read_image(file).shape[1] == 4 for file in may_be_transparent)
+    return ClipInfo(
+        size=size,
+        rate=rate,
+        frame_count=len(files),
+        has_audio=False,
+        channels=4 if is_transparent else max(min(header.channels, 3) for header in headers),
+        pixel_aspect=headers[0].pixel_aspect,
+        bits=max(header.bits for header in headers),
+        first_number=first_number(list(files)),
+    )
+
+
+def image_size(file: Path) -> tuple[int, int]:
+    """Return (h, w) of an image file in pixels, after the orientation that it states; only its header is read.
+
+    Raises:
+        UserError: The file cannot be read as an image.
+    """
+    return _header(file).size
+
+
+def _header(file: Path) -> _Header:
+    """Read the header of an image file; one with 4 channels may still be opaque everywhere."""
+    if is_exr(file):
+        header = read_exr_header(file)
+        return _Header(header.size, exr_channels(header), 16, header.pixel_aspect)
+    with open_image(file) as image:
+        bits = image_bits(image)  # before the pixels are decoded
+        is_gray = image.mode in ("1", "L", "F") or image.mode.startswith("I")
+        channels = 4 if image.has_transparency_data else 1 if is_gray else 3
+        return _Header(_upright_size(image), channels, bits, Fraction(1))
+
+
+def decode_files(files: Sequence[Path], info: ClipInfo, first: int = 0) -> Iterator[Frame]:
+    """Yield the frames of a clip whose frames are `files`, from frame `first` on; earlier files are not opened.
+
+    Args:
+        files: The files in order.
+        info: The clip's properties (`probe_files`).
+        first: Index of the first frame.
+    """
+    for index, file in enumerate(files[first:], first):
+        content = decode_image(file)
+        yield Frame(index / info.rate, match_channels(content.image, info.channels), content.gain)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return (h, w) after EXIF orientation, of which 5 to 8 swap the sides."""
+    swaps_sides = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return (image.width, image.height) if swaps_sides else (image.height, image.width)
+
+
+def write_frames_folder(
+    folder: str | Path,
+    frames: Iterable[Frame],
+    overwrite: bool = False,
+    metadata: Mapping[str, str] | None = None,
+    bits: int = 8,
+) -> int:
+    """Write frames as 000000.png, 000001.png, ..., each file completely or not at all.
+
+    Args:
+        folder: The folder, created if it is missing.
+        frames: The frames in order.
+        overwrite: Accept a folder that is not empty. Numbered frames that a longer clip left there are deleted at the
+            end.
+        metadata: Texts for each file (`image.write_image`).
+        bits: Bits per channel; more than 8 make 16.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        UserError: The folder is not empty and `overwrite` is off, or it cannot be written.
+    """
+    folder = Path(folder).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error_reason(error)}); choose another folder") from error
+    check_frames_folder(folder, overwrite)
+    count = 0
+    for frame in frames:
+        write_image(folder / f"{count:06d}.png", frame.image, metadata, overwrite, bits)
+        count += 1
+    # Frames of an earlier, longer clip would be read as the end of this one.
+    for file in folder.glob("*.png"):
+        if re.fullmatch(r"[0-9]{6,}", file.stem) and int(file.stem) >= count:
+            file.unlink()
+    return count
