@@ -370,7 +370,7 @@ class UseMethods(ABC):
         start_stage: int | None = None,
         synthesize: bool = True,
         synthesis: SynthesisConfig | Mapping[str, Any] | None = None,
-        carry: bool | None = None,
+        carry: Literal["auto", "on", "off"] = "auto",
         seed: int = 0,
     ) -> Translation:
         """Translate an image or a clip into the style of the target that the model was trained on.
@@ -399,9 +399,9 @@ class UseMethods(ABC):
                 for methods that do not store the target.
             synthesis: Settings of patch synthesis that replace the model's own. A `SynthesisConfig`, or a mapping of
                 the fields to change.
-            carry: Carry each frame of a clip along the source's motion, and change only what the motion does not
-                explain: the texture moves with what it lies on. If omitted, only with patch synthesis, as published
-                methods have none.
+            carry: on: carry each frame of a clip along the source's motion, and change only what the motion does not
+                explain, so that the texture moves with what it lies on; off: translate each frame by itself; auto: on
+                with patch synthesis, which published methods do not have.
             seed: Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise.
 
         Raises:

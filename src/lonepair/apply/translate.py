@@ -74,9 +74,10 @@ class Translate(Use["Translation"]):
     not store the target."""
     synthesis: SynthesisInput | None = None
     """Settings of patch synthesis that replace the model's own."""
-    carry: bool | None = None
-    """Carry each frame of a clip along the source's motion, and change only what the motion does not explain: the
-    texture moves with what it lies on. If omitted, only with patch synthesis, as published methods have none."""
+    carry: Literal["auto", "on", "off"] = "auto"
+    """on: carry each frame of a clip along the source's motion, and change only what the motion does not explain, so
+    that the texture moves with what it lies on; off: translate each frame by itself; auto: on with patch synthesis,
+    which published methods do not have."""
     seed: int = 0
     """Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise."""
 
@@ -87,6 +88,8 @@ class Translate(Use["Translation"]):
             problems.append(f"texture_size is {size}: give a number or auto")
         elif size != "auto":
             problems += number_problems(self, MIN_TEXTURE_SIZE, MAX_TEXTURE_SIZE, "texture_size", unit="or auto")
+        if self.carry not in ("auto", "on", "off"):
+            problems.append(f"carry is {self.carry!r}: choose auto, on or off")
         return problems + self._size_problems()
 
     @property
@@ -140,7 +143,7 @@ class Translate(Use["Translation"]):
             self.size or opened.size,
             self.seed,
             synthesis,
-            opened.is_clip and (synthesis is not None if self.carry is None else self.carry),
+            opened.is_clip and (synthesis is not None if self.carry == "auto" else self.carry == "on"),
             self.dials,
         )
 
