@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lonepair.api.job import Job
     from lonepair.api.model import Model, load
     from lonepair.api.regions import translate_regions
+    from lonepair.api.stabilize import stabilize
     from lonepair.media.codecs import Encoding
     from lonepair.methods import get_method
     from lonepair.methods import names as method_names
@@ -46,6 +47,7 @@ __all__ = [
     "get_method",
     "load",
     "method_names",
+    "stabilize",
     "translate_regions",
 ]
 
@@ -69,6 +71,7 @@ _MODULES = {
     "get_method": "lonepair.methods",
     "load": "lonepair.api.model",
     "method_names": "lonepair.methods",
+    "stabilize": "lonepair.api.stabilize",
     "translate_regions": "lonepair.api.regions",
 }
 """Public name -> its module, which is imported on first use: `lonepair --help` must not wait for torch."""

@@ -69,17 +69,32 @@ class SynthesizedFrame:
     """Which pixels were synthesized for this frame; the others are carried."""
 
 
+@dataclass(frozen=True)
+class SceneStart:
+    """What is known of a scene before its first frame is finished."""
+
+    image: Float[Tensor, "1 c h w"] | None = None
+    """The first frame, finished, in [-1, 1] on the device; None: it is synthesized."""
+    prediction: Any = None
+    """What `Pipeline.predict` returned for a frame of the scene; None: the first one decides what its frames share."""
+
+
 class SceneRenderer:
     """Finishes the frames of one scene, in order."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(self, pipeline: Pipeline, start: SceneStart | None = None) -> None:
+        """
+        Args:
+            pipeline: The path of a frame.
+            start: What is known of the scene; None: nothing.
+        """
+        self._pipeline, self._first = pipeline, None if start is None else start.image
         self._carrier: TextureCarrier | None = None
         self._waits = 0
         """Number of frames since the last one that could have new pixels."""
         self._waiting: Bool[Tensor, "1 1 h w"] | None = None
         """Which pixels of the newest frame wait to be synthesized; None: none."""
-        self._prediction: Any = None
+        self._prediction: Any = None if start is None else start.prediction
         """The last prediction of the scene."""
 
     @torch.no_grad()
@@ -92,8 +107,8 @@ class SceneRenderer:
         """
         pipeline, config = self._pipeline, self._pipeline.settings
         if self._carrier is None or motion is None:
-            self._prediction = pipeline.predict(source, None)
-            image = pipeline.synthesize(self._prediction)
+            self._prediction = pipeline.predict(source, self._prediction)
+            image = pipeline.synthesize(self._prediction) if self._first is None else self._first
             if pipeline.carries:
                 mean = pipeline.mean_prediction(self._prediction)
                 self._carrier = TextureCarrier(

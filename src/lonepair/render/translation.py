@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -26,15 +25,13 @@ from lonepair.media.source import Source
 from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
 from lonepair.media.write import ClipWriter
 from lonepair.ops.arrays import to_pil
-from lonepair.render.clip import Pipeline, SceneRenderer, SynthesizedFrame
-from lonepair.render.motion import Motion, measure_motion
+from lonepair.render.clip import Pipeline, SynthesizedFrame
 from lonepair.render.results import metadata_of, png_bytes
+from lonepair.render.sequence import FrameStep, motion_between, render_sequence
 from lonepair.render.thumbnails import Thumbnails
 
 MOMENTS = 4
 """Frames of a clip on its contact sheet."""
-
-logger = logging.getLogger("lonepair")
 
 
 def output_suffixes(source: Source) -> tuple[str, ...]:
@@ -61,8 +58,9 @@ class FrameTrace:
 
 
 @runtime_checkable
-class Masks(Protocol):
-    """Masks of the frames: `FrameMasks`, or `RegionMasks` for several styles."""
+class Companions(Protocol):
+    """An image beside each frame: its mask (`FrameMasks`), those of several styles (`RegionMasks`), or the frame of a
+    stylized clip (`StyledFrames`)."""
 
     def frames(self, size: tuple[int, int]) -> Iterator[Tensor]: ...
 
@@ -76,8 +74,8 @@ class Translation:
 
     pipeline: Pipeline
     source: Source
-    masks: Masks | None
-    """Where the translation shows; None: everywhere."""
+    companions: Companions | None
+    """What `Pipeline.prepare` takes beside each frame, such as where the translation shows; None: nothing."""
     settings: Mapping[str, Any]
     """How the model was trained and used; `save` writes them into each file's metadata."""
     _thumbnails: list[Thumbnails] = field(default_factory=list, repr=False, compare=False)
@@ -107,7 +105,7 @@ class Translation:
     def translate(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
         """Translate one frame by itself, with the first mask: in [-1, 1] on the CPU, at the output's size."""
         pipeline = self.pipeline
-        source = pipeline.prepare(image, next(self._masks()))
+        source = pipeline.prepare(image, next(self._companions()))
         return pipeline.output(source, pipeline.synthesize(pipeline.predict(source, None)))
 
     def frames(self, trace: Callable[[FrameTrace], None] | None = None) -> Iterator[Frame]:
@@ -160,55 +158,26 @@ class Translation:
         last, start, before = -1, 0, None
         for last, (_, now) in enumerate(self._inputs()):
             # Of all frames only two stay in memory.
-            if not pipeline.carries or (before is not None and self._motion(before, now)[1]):
+            if not pipeline.carries or (before is not None and motion_between(pipeline, before, now)[1]):
                 start = last
             before = now
             if last == index:
                 return start
         raise UserError(f"frame is {index}, {self.source.name} has {last + 1} frames: choose 0 to {last}")
 
-    def _motion(self, before: Any, now: Any) -> tuple[Motion, bool]:
-        """The motion between two frames that `prepare` returned, and whether a cut lies between them."""
-        config = self.pipeline.settings
-        motion = measure_motion(before.moving, now.moving, config)
-        return motion, motion.unexplained_share > config.cut_share
-
     def _inputs(self, first: int = 0, stop: int | None = None) -> Iterator[tuple[Frame, Any]]:
         """Frames `first` to `stop` of the source, each as the networks and the output need it."""
-        masks = itertools.islice(self._masks(), first, None)
+        companions = itertools.islice(self._companions(), first, None)
         for frame in itertools.islice(self.source.frames(), first, stop):
-            yield frame, self.pipeline.prepare(frame.image, next(masks))
+            yield frame, self.pipeline.prepare(frame.image, next(companions))
 
-    def _masks(self) -> Iterator[Tensor | None]:
-        """The mask of each frame at the output's size, without end; None where the translation shows everywhere."""
-        return itertools.repeat(None) if self.masks is None else self.masks.frames(self.size)
+    def _companions(self) -> Iterator[Tensor | None]:
+        """What is beside each frame, at the output's size, without end."""
+        return itertools.repeat(None) if self.companions is None else self.companions.frames(self.size)
 
-    def _run(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[tuple[_Step, SynthesizedFrame]]:
-        """Finish successive frames; the motion of the next frame is measured while one is synthesized."""
-        steps = self._steps(inputs)
-        upcoming, scene = next(steps, None), SceneRenderer(self.pipeline)
-        while upcoming is not None:
-            step = upcoming
-            if step.motion is None or step.is_cut:
-                scene = SceneRenderer(self.pipeline)
-            render = partial(scene.render, step.source, None if step.is_cut else step.motion)
-            calls: list[Callable[[], Any]] = [render, partial(next, steps, None)]
-            # Only in a clip two frames are worth two cores.
-            run = self.pipeline.engine.run_parallel if self.pipeline.carries else _run_in_turn
-            finished, upcoming = run(calls)
-            yield step, finished
-
-    def _steps(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[_Step]:
-        """Prepare successive frames, each with its motion since the one before."""
-        before: _Step | None = None
-        for index, (frame, source) in enumerate(inputs):
-            motion, is_cut = None, False
-            if before is not None and self.pipeline.carries:
-                motion, is_cut = self._motion(before.source, source)
-            if is_cut:
-                logger.info("%s: a cut before frame %d (%.2f s)", self.source.name, index, float(frame.time))
-            before = _Step(frame, source, motion, is_cut)
-            yield before
+    def _run(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[tuple[FrameStep, SynthesizedFrame]]:
+        """Finish successive frames."""
+        return render_sequence(self.pipeline, inputs, self.source.name)
 
     @cached_property
     def image(self) -> Float[Tensor, "1 c h w"]:
@@ -286,25 +255,10 @@ class Translation:
         return contact_sheet([[*sources, *targets], outputs])
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A frame before it is finished."""
-
-    frame: Frame
-    source: Any
-    """What `Pipeline.prepare` returned."""
-    motion: Motion | None
-    is_cut: bool
-
-
-def _trace(index: int, step: _Step, finished: SynthesizedFrame) -> FrameTrace:
+def _trace(index: int, step: FrameStep, finished: SynthesizedFrame) -> FrameTrace:
     motion = step.motion
     share, flow = (None, None) if motion is None else (motion.unexplained_share, motion.flow)
     return FrameTrace(index, step.frame.time, step.is_cut, share, flow, finished.is_new.cpu())
-
-
-def _run_in_turn(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    return [call() for call in calls]
 
 
 def _written(clip: ClipWriter, frames: Iterable[Frame]) -> Iterator[Frame]:

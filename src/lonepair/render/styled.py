@@ -1,0 +1,129 @@
+"""A stylized clip whose flicker is taken out: its own pixels are carried along the motion of the clip it was made from.
+
+`StyledPipeline` takes the frame of the stylized clip where a translation would synthesize one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lonepair.compute.engine import Engine
+from lonepair.errors import UserError
+from lonepair.media.sizes import fit_inside
+from lonepair.media.source import Source
+from lonepair.ops.blur import gaussian_blur
+from lonepair.ops.resize import resize_image
+from lonepair.patches.config import SynthesisConfig
+from lonepair.patches.windows import Window
+from lonepair.render.results import output_image
+
+COARSE_SIDE = 80
+"""Longest side in pixels of the coarse picture, in which a change of the stylized clip is told from its flicker."""
+COARSE_BLUR = 2.0
+"""Standard deviation in pixels of its blur: flicker of a texture averages out."""
+
+
+@dataclass(frozen=True)
+class StyledFrame:
+    """A frame of the stylized clip and that of the clip it was made from."""
+
+    image: Float[Tensor, "1 c h w"]
+    """The stylized frame, on the device."""
+    moving: Float[Tensor, "1 c2 h w"] | None
+    """The source's frame at the same size, on the CPU; None where nothing is carried."""
+
+
+@dataclass(frozen=True)
+class StyledPrediction:
+    """A stylized frame and its coarse picture."""
+
+    source: StyledFrame
+    coarse: Float[Tensor, "1 c h2 w2"]
+
+
+@dataclass(frozen=True)
+class StyledFrames:
+    """The frames of a stylized clip, beside those of its source."""
+
+    clip: Source
+    source_name: str
+
+    @staticmethod
+    def of(clip: Source, source: Source) -> StyledFrames:
+        """Check that a stylized clip fits its source.
+
+        Raises:
+            UserError: One of both is an image, or they have different numbers of frames.
+        """
+        for opened, what in ((source, "SOURCE"), (clip, "STYLED")):
+            if not opened.is_clip:
+                raise UserError(f"{opened.name}: is an image; give a clip as {what}")
+        counts = [each.frame_count or sum(1 for _ in each.frames()) for each in (clip, source)]
+        if counts[0] != counts[1]:
+            raise UserError(
+                f"{clip.name} has {counts[0]} frames, {source.name} has {counts[1]}: give the clip that it was made "
+                "from, with one frame for each"
+            )
+        return StyledFrames(clip, source.name)
+
+    def frames(self, size: tuple[int, int]) -> Iterator[Float[Tensor, "1 c h w"]]:
+        """Yield each frame at (h, w) `size`.
+
+        Raises:
+            UserError: More frames are asked for than can be decoded.
+        """
+        count = 0
+        for frame in self.clip.frames():
+            count += 1
+            yield resize_image(frame.image, size)
+        raise UserError(f"{self.clip.name}: only {count} frames can be decoded, {self.source_name} has more")
+
+
+@dataclass(frozen=True)
+class StyledPipeline:
+    """The path of a frame of a stylized clip; nothing is synthesized."""
+
+    engine: Engine
+    size: tuple[int, int]
+    """(h, w) of the stylized clip."""
+    carries: bool
+    settings: SynthesisConfig
+    """Of those, the ones that decide what is carried."""
+    label: str = "stabilized"
+
+    def prepare(self, image: Tensor, mask: Float[Tensor, "1 c h w"]) -> StyledFrame:
+        """A frame of the source and, as `mask`, that of the stylized clip."""
+        moving = resize_image(image, self.size) if self.carries else None
+        return StyledFrame(self.engine.to_device(mask), moving)
+
+    def predict(self, source: StyledFrame, before: StyledPrediction | None) -> StyledPrediction:
+        """The coarse picture of the stylized frame."""
+        coarse = source.image
+        if max(self.size) > COARSE_SIDE:
+            coarse = resize_image(coarse, fit_inside(self.size, COARSE_SIDE))
+        return StyledPrediction(source, gaussian_blur(coarse, COARSE_BLUR))
+
+    def mean_prediction(self, prediction: StyledPrediction) -> Float[Tensor, "1 c h w"]:
+        """The coarse picture."""
+        return prediction.coarse
+
+    def synthesize(
+        self, prediction: StyledPrediction, window: Window | None = None, mix: Callable[[Tensor], Tensor] | None = None
+    ) -> Float[Tensor, "1 c h w"]:
+        """The stylized frame, or the part in the window."""
+        image = prediction.source.image
+        return image if window is None else window.crop(image)
+
+    def covering_windows(self, prediction: StyledPrediction, mask: Bool[Tensor, "1 1 h w"]) -> Sequence[Window]:
+        """One window: the frame."""
+        return [Window((0, 1), (0, 1), (1, 1))]
+
+    @torch.no_grad()
+    def output(self, source: StyledFrame, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+        """The frame as float32 in [-1, 1] on the CPU."""
+        return output_image(image)
