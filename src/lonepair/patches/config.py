@@ -183,7 +183,7 @@ class SynthesisConfig:
     anchor_interval: int = 6
     """Number of frames, 1 or more, after which new pixels are read from a frame of their own. A larger value lets
     them blur more; a smaller one uses up the `anchors` sooner."""
-    max_carry_gain: float = 1.5
+    max_carry_gain: float = 2.5
     """Largest factor, 1 to 4, by which the fine texture of carried pixels is amplified to hold its contrast. 1: not at
     all, which leaves them softer."""
     occlusion_threshold: float = 1.0
