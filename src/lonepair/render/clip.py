@@ -6,7 +6,7 @@ synthesized, or where their texture has become blurred or distorted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,12 +24,8 @@ from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.windows import Window
 from lonepair.render.motion import Motion
 
-_SEAM = 2
-"""Pixels by which an area that is synthesized grows, so that its seam lies in carried texture."""
 _SOFTNESS = 0.8
-"""Standard deviation in pixels of the blend across that seam."""
-_NARROW = 5
-"""Width in pixels below which a new area can wait."""
+"""Standard deviation in pixels of the blend between new and carried pixels: as little as hides the seam."""
 
 
 @runtime_checkable
@@ -57,6 +53,7 @@ class Pipeline(Protocol):
     ) -> Tensor: ...
     def covering_windows(self, prediction: Any, mask: Tensor) -> Sequence[Window]: ...
     def output(self, source: Any, image: Tensor) -> Tensor: ...
+    def fingerprint(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -97,6 +94,39 @@ class SceneRenderer:
         self._prediction: Any = None if start is None else start.prediction
         """The last prediction of the scene."""
 
+    def state(self) -> dict[str, Tensor]:
+        """The tensors from which `from_state` continues, bit for bit, valid until the next frame.
+
+        Those named `carrier.anchor.N...` do not change within the scene (`TextureCarrier.state`).
+        """
+        if self._carrier is None:
+            return {}
+        state = {f"carrier.{name}": tensor for name, tensor in self._carrier.state().items()}
+        state["waits"] = torch.tensor(self._waits)
+        if self._waiting is not None:
+            state["waiting"] = self._waiting
+        return state
+
+    @classmethod
+    def from_state(cls, pipeline: Pipeline, state: Mapping[str, Tensor], first: Any) -> SceneRenderer:
+        """The renderer whose `state` this is.
+
+        Args:
+            pipeline: An equal pipeline, on any device.
+            state: Its tensors.
+            first: What `Pipeline.prepare` returned for the scene's first frame: predictions need what that decided.
+        """
+        scene = cls(pipeline)
+        if not state:
+            return scene
+        device, config = pipeline.engine.device, pipeline.settings
+        on_device = {name: tensor.to(device) for name, tensor in state.items()}
+        own = {name.removeprefix("carrier."): tensor for name, tensor in on_device.items() if "." in name}
+        scene._carrier = TextureCarrier.from_state(own, config.anchors, config.anchor_interval, config.max_carry_gain)
+        scene._waits, scene._waiting = int(state["waits"]), on_device.get("waiting")
+        scene._prediction = pipeline.predict(first, None)
+        return scene
+
     @torch.no_grad()
     def render(self, source: Any, motion: Motion | None) -> SynthesizedFrame:
         """Finish the next frame.
@@ -125,7 +155,7 @@ class SceneRenderer:
             self._prediction, now = prediction, pipeline.mean_prediction(prediction)
             is_open = is_lost | self._carrier.is_beyond_border | self._is_worn(carried, now, config)
             # Synthesize what is lost and worn, and a seam around it.
-            weight = _seam(is_open)
+            weight = _seam(is_open, config.seam_width)
             windows = pipeline.covering_windows(prediction, is_open)
             for window in windows:
                 image = self._with_window(image, prediction, window, weight)
@@ -179,14 +209,15 @@ class SceneRenderer:
         """
         assert self._carrier is not None
         is_open = (is_lost | self._carrier.is_beyond_border).float()
-        is_wide = bool((-F.max_pool2d(-is_open, _NARROW, 1, _NARROW // 2) > 0).any())
+        side = 2 * (config.narrow_width // 2) + 1
+        is_wide = bool((-F.max_pool2d(-is_open, side, 1, side // 2) > 0).any())
         self._waits = 0 if is_wide or self._waits >= config.renewal_wait else self._waits + 1
         self._waiting = is_lost if self._waits else None
         return self._waits > 0
 
 
-def _seam(is_open: Bool[Tensor, "1 1 h w"]) -> Float[Tensor, "1 1 h w"]:
+def _seam(is_open: Bool[Tensor, "1 1 h w"], width: int) -> Float[Tensor, "1 1 h w"]:
     """The weight of new pixels over carried ones: 1 in the open area, falling to 0 around it."""
-    grown = F.max_pool2d(is_open.float(), 2 * _SEAM + 1, 1, _SEAM)
+    grown = F.max_pool2d(is_open.float(), 2 * width + 1, 1, width)
     weight = gaussian_blur(grown, _SOFTNESS)
     return torch.where(weight < 0.02, 0.0, weight)
