@@ -70,4 +70,6 @@ def _translation(opened: Source, models: list[Model], uses: list[Translate], mas
     pairs = list(zip(models, uses, strict=True))
     pipeline = RegionPipeline.of([use.pipeline(model, opened) for model, use in pairs], opened.size)
     settings = [use.metadata(model) for model, use in pairs]
-    return Translation(pipeline, opened, masks, {"use": {"name": "translate_regions"}, "styles": settings})
+    return Translation(
+        pipeline, uses[0].part(opened), masks, {"use": {"name": "translate_regions"}, "styles": settings}
+    )

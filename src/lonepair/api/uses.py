@@ -366,6 +366,7 @@ class UseMethods(ABC):
         tone: Literal["auto", "keep", "swap"] = "auto",
         strength: float = 1.0,
         mask: object | None = None,
+        frames: str | None = None,
         size: tuple[int, int] | None = None,
         start_stage: int | None = None,
         synthesize: bool = True,
@@ -391,6 +392,10 @@ class UseMethods(ABC):
             mask: Where the translation shows: white (or opaque) pixels are translated, black ones keep the source, and
                 grey ones blend both. Any size. For a clip also a video or a folder with one mask for each frame. A
                 path, folder of masks, PIL image, array, or tensor (n, c, h, w) in [-1, 1].
+            frames: Part of a clip: FIRST:LAST such as 120:240, the numbers of the first and the last frame, counted
+                from 0 and of numbered files those of their names, or 1.5s:4s, in seconds. Either end may be left out;
+                one number is one frame. The frames are those that the translation of the whole clip has there. If
+                omitted, the whole clip.
             size: Size of the output, (h, w) in pixels. A size of another aspect stretches the image. If omitted, the
                 source's own.
             start_stage: Stage at which each frame enters, from 0 (coarsest); -1 is the last. 0 changes large shapes, a
@@ -417,6 +422,7 @@ class UseMethods(ABC):
                 tone=tone,
                 strength=strength,
                 mask=mask,
+                frames=frames,
                 size=size,
                 start_stage=start_stage,
                 synthesize=synthesize,

@@ -17,7 +17,7 @@ from lonepair.patches.dials import (
 from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
-    from lonepair.media import sheet, sizes, source
+    from lonepair.media import segment, sheet, sizes, source
     from lonepair.media.source import Source
     from lonepair.render import frame_masks, pipeline, results, synthesizers, translation
     from lonepair.render.frame_masks import FrameMasks
@@ -28,6 +28,7 @@ else:
     frame_masks = lazy("lonepair.render.frame_masks")
     pipeline = lazy("lonepair.render.pipeline")
     results = lazy("lonepair.render.results")
+    segment = lazy("lonepair.media.segment")
     sheet = lazy("lonepair.media.sheet")
     sizes = lazy("lonepair.media.sizes")
     synthesizers = lazy("lonepair.render.synthesizers")
@@ -64,6 +65,10 @@ class Translate(Use["Translation"]):
     mask: MaskOption | None = None
     """Where the translation shows: white (or opaque) pixels are translated, black ones keep the source, and grey ones
     blend both. Any size. For a clip also a video or a folder with one mask for each frame."""
+    frames: str | None = None
+    """Part of a clip: FIRST:LAST such as 120:240, the numbers of the first and the last frame, counted from 0 and of
+    numbered files those of their names, or 1.5s:4s, in seconds. Either end may be left out; one number is one frame.
+    The frames are those that the translation of the whole clip has there. If omitted, the whole clip."""
     size: SizeInput | None = None
     """Size of the output in pixels. A size of another aspect stretches the image. If omitted, the source's own."""
     start_stage: int | None = None
@@ -109,12 +114,20 @@ class Translate(Use["Translation"]):
         """
         return None if self.mask is None else frame_masks.FrameMasks.of(self.mask, opened)
 
+    def part(self, opened: Source) -> Source:
+        """The part of the opened source that is translated.
+
+        Raises:
+            UserError: `frames` is no range, or reaches beyond the clip.
+        """
+        return opened if self.frames is None else segment.select_range(opened, segment.parse_range(self.frames))
+
     def run(self, model: TrainedModel) -> Translation:
         opened = source.open_source(self.source)
         path = self.pipeline(model, opened)
         synthesis = None if path.synthesis is None else path.synthesis.to_dict()
         settings = self.metadata(model, direction=path.label, synthesize=path.synthesizes, synthesis=synthesis)
-        return translation.Translation(path, opened, self.open_masks(opened), settings)
+        return translation.Translation(path, self.part(opened), self.open_masks(opened), settings)
 
     def pipeline(self, model: TrainedModel, opened: Source) -> FramePipeline:
         """The path of a frame of the opened source.
