@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lonepair.apply.base import MaskOption, SizeInput, SourceInput, SynthesisInput, Use, number_problems
+from lonepair.apply.base import KeysInput, MaskOption, SizeInput, SourceInput, SynthesisInput, Use, number_problems
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.patches.dials import (
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from lonepair.media import sheet, sizes, source
     from lonepair.media.source import Source
     from lonepair.render import frame_masks, pipeline, results, synthesizers, translation
+    from lonepair.render import keys as render_keys
     from lonepair.render.frame_masks import FrameMasks
+    from lonepair.render.keys import Keys
     from lonepair.render.pipeline import FramePipeline
     from lonepair.render.results import Picture
     from lonepair.render.translation import Translation
 else:
     frame_masks = lazy("lonepair.render.frame_masks")
+    render_keys = lazy("lonepair.render.keys")
     pipeline = lazy("lonepair.render.pipeline")
     results = lazy("lonepair.render.results")
     sheet = lazy("lonepair.media.sheet")
@@ -78,6 +81,12 @@ class Translate(Use["Translation"]):
     """on: carry each frame of a clip along the source's motion, and change only what the motion does not explain, so
     that the texture moves with what it lies on; off: translate each frame by itself; auto: on with patch synthesis,
     which published methods do not have."""
+    keys: KeysInput | None = None
+    """An output frame that you painted or corrected; repeat the flag for more. The last number in its name is that of
+    the frame, from 0 as in the folder of `save_frames`: 000012.png. The output shows it there, and its pixels are
+    carried both ways to the next key or cut."""
+    passes: Literal[1, 2] = 1
+    """2: carry a clip's frames forward and backward, and blend both. It takes twice as long."""
     seed: int = 0
     """Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise."""
 
@@ -111,12 +120,27 @@ class Translate(Use["Translation"]):
         """
         return None if self.mask is None else frame_masks.FrameMasks.of(self.mask, opened)
 
+    def open_keys(self, opened: Source) -> Keys | None:
+        """The keyframes of the opened source; None without `keys`.
+
+        Raises:
+            UserError: They cannot be read, or do not fit the source; frames are not carried.
+        """
+        if self.passes > 1 and not opened.is_clip:
+            raise UserError(f"passes is {self.passes}, and {opened.name} is an image: leave it out")
+        if self.keys is None:
+            return None
+        if self.carry is False:
+            raise UserError("keys are carried to other frames, and carry=False: leave one of both out")
+        return render_keys.Keys.of(self.keys, opened)
+
     def run(self, model: TrainedModel) -> Translation:
         opened = source.open_source(self.source)
         path = self.pipeline(model, opened)
         synthesis = None if path.synthesis is None else path.synthesis.to_dict()
         settings = self.metadata(model, direction=path.label, synthesize=path.synthesizes, synthesis=synthesis)
-        return translation.Translation(path, opened, self.open_masks(opened), settings)
+        masks, painted = self.open_masks(opened), self.open_keys(opened)
+        return translation.Translation(path, opened, masks, settings, painted, self.passes)
 
     def pipeline(self, model: TrainedModel, opened: Source) -> FramePipeline:
         """The path of a frame of the opened source.
@@ -146,6 +170,10 @@ class Translate(Use["Translation"]):
             opened.is_clip and (synthesis is not None if self.carry == "auto" else self.carry == "on"),
             self.dials,
         )
+
+    def _carries(self, has_synthesis: bool) -> bool:
+        """Whether a clip's frames are carried."""
+        return has_synthesis or self.keys is not None or self.passes > 1 if self.carry is None else self.carry
 
     def _check_dials_without_synthesis(self, method: str) -> None:
         """Refuse dials that act in patch synthesis only, rather than ignore them."""

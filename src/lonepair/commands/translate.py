@@ -275,10 +275,11 @@ def check_dials(values: Any, source: Source) -> None:
     """Check the settings of the translation and its mask before the training rather than after it.
 
     Raises:
-        UserError: A value is wrong, or the mask cannot be read or does not fit the source.
+        UserError: A value is wrong, or the mask or a keyframe cannot be read or does not fit the source.
     """
     use: Any = filled_use(Translate, values.translation, source.size, source=source)
     use.open_masks(source)
+    use.open_keys(source)
     if values.output.dial_sheet and values.output.stage_sheet:
         raise UserError("`dial_sheet` and `stage_sheet` are both given: choose one, there is one contact sheet")
 

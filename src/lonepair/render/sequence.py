@@ -38,7 +38,12 @@ def motion_between(pipeline: Pipeline, before: Any, now: Any) -> tuple[Motion, b
 
 
 def render_sequence(
-    pipeline: Pipeline, inputs: Iterator[tuple[Frame, Any]], name: str, start: SceneStart | None = None
+    pipeline: Pipeline,
+    inputs: Iterator[tuple[Frame, Any]],
+    name: str,
+    start: SceneStart | None = None,
+    has_cuts: bool = True,
+    first: int = 0,
 ) -> Iterator[tuple[FrameStep, SynthesizedFrame]]:
     """Finish successive frames; the motion of the next frame is measured while one is synthesized.
 
@@ -46,9 +51,11 @@ def render_sequence(
         pipeline: The path of a frame.
         inputs: The frames, each with what `Pipeline.prepare` returned.
         name: Name of the source in messages.
-        start: What is known of a scene that holds all frames; None: cuts are searched for.
+        start: What is known of the first frame's scene.
+        has_cuts: Whether cuts are searched for; otherwise all frames are of one scene.
+        first: Number of the first frame in messages.
     """
-    steps = _measure(pipeline, inputs, name, has_cuts=start is None)
+    steps = _measure(pipeline, inputs, name, has_cuts, first)
     upcoming, scene = next(steps, None), SceneRenderer(pipeline, start)
     while upcoming is not None:
         step = upcoming
@@ -62,10 +69,12 @@ def render_sequence(
         yield step, finished
 
 
-def _measure(pipeline: Pipeline, inputs: Iterator[tuple[Frame, Any]], name: str, has_cuts: bool) -> Iterator[FrameStep]:
+def _measure(
+    pipeline: Pipeline, inputs: Iterator[tuple[Frame, Any]], name: str, has_cuts: bool, first: int
+) -> Iterator[FrameStep]:
     """Successive frames, each with its motion since the one before."""
     before: FrameStep | None = None
-    for index, (frame, source) in enumerate(inputs):
+    for index, (frame, source) in enumerate(inputs, first):
         motion, is_cut = None, False
         if before is not None and pipeline.carries:
             motion, is_cut = motion_between(pipeline, before.source, source)

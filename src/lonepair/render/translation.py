@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,7 +25,10 @@ from lonepair.media.source import Source
 from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
 from lonepair.media.write import ClipWriter
 from lonepair.ops.arrays import to_pil
+from lonepair.ops.color import match_channels
 from lonepair.render.clip import Pipeline, SynthesizedFrame
+from lonepair.render.keys import Keys
+from lonepair.render.passes import TwoWayRenderer
 from lonepair.render.results import metadata_of, png_bytes
 from lonepair.render.sequence import FrameStep, motion_between, render_sequence
 from lonepair.render.thumbnails import Thumbnails
@@ -78,6 +81,10 @@ class Translation:
     """What `Pipeline.prepare` takes beside each frame, such as where the translation shows; None: nothing."""
     settings: Mapping[str, Any]
     """How the model was trained and used; `save` writes them into each file's metadata."""
+    keys: Keys | None = None
+    """Frames that an artist painted or corrected; None: none."""
+    passes: int = 1
+    """2: scenes without keys are carried forward and backward."""
     _thumbnails: list[Thumbnails] = field(default_factory=list, repr=False, compare=False)
     """Frames for the contact sheet, of the last complete pass."""
 
@@ -118,8 +125,8 @@ class Translation:
             Each frame with its time in the source, at the output's size.
         """
         thumbnails = Thumbnails()
-        for index, (step, finished) in enumerate(self._run(self._inputs())):
-            output = self.pipeline.output(step.source, finished.image)
+        for index, step, finished in self._run():
+            output = self._output(index, step, finished)
             if trace is not None:
                 trace(_trace(index, step, finished))
             thumbnails.add(step.frame.time, step.frame.image, output)
@@ -130,7 +137,8 @@ class Translation:
         """Translate frame number `index`, equal to that of `frames` but for rounding.
 
         In a clip a frame depends on the source's frames from the last cut up to itself, which are computed, too, unless
-        the method has no patch synthesis. It never depends on later frames. All frames up to it are decoded.
+        the method has no patch synthesis. It depends on later frames only with keyframes or two passes. All frames up
+        to it are decoded.
 
         Args:
             trace: Called with this frame's trace.
@@ -138,11 +146,18 @@ class Translation:
         Raises:
             UserError: if the source has no frame of that number.
         """
-        *_, (step, finished) = self._run(self._inputs(self._scene_start(index), index + 1))
+        done = self._run(self._scene_start(index), index + 1)
+        *_, (_, step, finished) = itertools.takewhile(lambda item: item[0] <= index, done)
         if trace is not None:
             trace(_trace(index, step, finished))
+        return Frame(step.frame.time, self._output(index, step, finished), step.frame.gain)
+
+    def _output(self, index: int, step: FrameStep, finished: SynthesizedFrame) -> Float[Tensor, "1 c h w"]:
+        """Frame `index` as it is written: its key, or the finished frame with the dials."""
         output = self.pipeline.output(step.source, finished.image)
-        return Frame(step.frame.time, output, step.frame.gain)
+        if self.keys is not None and index in self.keys.values:
+            output = match_channels(self.keys.image(index, self.size), output.shape[1])
+        return output
 
     def _scene_start(self, index: int) -> int:
         """Number of the first frame on which frame `index` depends: the one after the last cut.
@@ -167,17 +182,26 @@ class Translation:
 
     def _inputs(self, first: int = 0, stop: int | None = None) -> Iterator[tuple[Frame, Any]]:
         """Frames `first` to `stop` of the source, each as the networks and the output need it."""
+        for frame, companion in self._raw(first, stop):
+            yield frame, self.pipeline.prepare(frame.image, companion)
+
+    def _raw(self, first: int, stop: int | None = None) -> Iterator[tuple[Frame, Tensor | None]]:
+        """Frames `first` to `stop` of the source, each with what is beside it."""
         companions = itertools.islice(self._companions(), first, None)
         for frame in itertools.islice(self.source.frames(), first, stop):
-            yield frame, self.pipeline.prepare(frame.image, next(companions))
+            yield frame, next(companions)
 
     def _companions(self) -> Iterator[Tensor | None]:
         """What is beside each frame, at the output's size, without end."""
         return itertools.repeat(None) if self.companions is None else self.companions.frames(self.size)
 
-    def _run(self, inputs: Iterator[tuple[Frame, Any]]) -> Iterator[tuple[FrameStep, SynthesizedFrame]]:
-        """Finish successive frames."""
-        return render_sequence(self.pipeline, inputs, self.source.name)
+    def _run(self, first: int = 0, stop: int | None = None) -> Iterator[tuple[int, FrameStep, SynthesizedFrame]]:
+        """Finish successive frames, each with its number; with keys or two passes `stop` has no effect."""
+        if not self.pipeline.carries or (self.keys is None and self.passes == 1):
+            done = render_sequence(self.pipeline, self._inputs(first, stop), self.source.name, first=first)
+            return ((index, *pair) for index, pair in enumerate(done, first))
+        keys = {} if self.keys is None else {n: partial(self.keys.image, n, self.size) for n in self.keys.values}
+        return TwoWayRenderer(self.pipeline, self.source.name, keys, self.passes).render(self._raw(first), first)
 
     @cached_property
     def image(self) -> Float[Tensor, "1 c h w"]:
