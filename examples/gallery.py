@@ -27,9 +27,9 @@ SIZE = (320, 240)
 """(width, height) of every input, in pixels."""
 SMALL = (240, 180)
 """(width, height) of the pictures in the documentation."""
-TINY = (176, 132)
-"""(width, height) of the animations in the documentation, which show every second frame."""
-FRAMES, RATE = 30, 12
+TINY = (280, 210)
+"""(width, height) of the animations in the documentation."""
+FRAMES, RATE = 48, 16
 """Frames of a clip, and frames per second."""
 
 Box = tuple[float, float, float]
@@ -173,13 +173,13 @@ def write_small(out: Path, pictures: Path) -> None:
         if not result.exists():
             continue
         sheets = []
-        for before, after in list(zip(frames(source), frames(result), strict=True))[::2]:
+        for before, after in zip(frames(source), frames(result), strict=True):
             sheet = Image.new("RGB", (2 * TINY[0] + 6, TINY[1]), "white")
             sheet.paste(before.resize(TINY, Image.Resampling.LANCZOS), (0, 0))
             sheet.paste(after.resize(TINY, Image.Resampling.LANCZOS), (TINY[0] + 6, 0))
             sheets.append(sheet)
-        path, duration = pictures / f"clip-{clip.photo}.webp", 2000 // RATE
-        sheets[0].save(path, save_all=True, append_images=sheets[1:], duration=duration, loop=0, quality=25, method=6)
+        path, duration = pictures / f"clip-{clip.photo}.webp", 1000 // RATE
+        sheets[0].save(path, save_all=True, append_images=sheets[1:], duration=duration, loop=0, quality=50, method=6)
 
 
 def main() -> None:

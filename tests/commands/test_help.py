@@ -77,7 +77,7 @@ def test_help_shows_basic_settings_first_and_all_others_as_expert_settings(
 
 def test_help_of_a_switch_that_may_be_left_to_the_model_shows_its_values(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", "--help-all"]) == 0
-    assert "--synthesis-clip-half-search {True,False}" in capsys.readouterr().out
+    assert "--synthesis-texture-contrast {True,False}" in capsys.readouterr().out
 
 
 def test_help_leaves_expert_settings_to_help_all(capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,9 +72,9 @@ def test_translated_clip_that_does_not_fit_is_refused(
 
 
 def test_settings_go_to_the_dials_or_to_patch_synthesis(benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["run", "--set", "structure=0.5", "tone=keep", "clip_rounds=1", "clip_half_search=false"]
+    words = ["run", "--set", "structure=0.5", "tone=keep", "rounds=1", "texture_contrast=false"]
     monkeypatch.setattr(sys, "argv", ["clips.py", *words])
-    expected = {"structure": 0.5, "tone": "keep", "synthesis": {"clip_rounds": 1, "clip_half_search": False}}
+    expected = {"structure": 0.5, "tone": "keep", "synthesis": {"rounds": 1, "texture_contrast": False}}
     assert benchmark.settings(benchmark.parse()) == expected
 
 

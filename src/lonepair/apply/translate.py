@@ -97,8 +97,6 @@ class Translate(Use["Translation"]):
             problems.append(f"texture_size is {size}: give a number or auto")
         elif size != "auto":
             problems += number_problems(self, MIN_TEXTURE_SIZE, MAX_TEXTURE_SIZE, "texture_size", unit="or auto")
-        if self.carry not in ("auto", "on", "off"):
-            problems.append(f"carry is {self.carry!r}: choose auto, on or off")
         return problems + self._size_problems()
 
     @property

@@ -17,6 +17,7 @@ _AT_LEAST = {
     0: (
         "replacement_passes",
         "renewal_wait",
+        "seam_width",
     ),
     1: (
         "guide_transfer_side",
@@ -31,8 +32,10 @@ _AT_LEAST = {
         "search_components",
         "search_component_samples",
         "anchor_interval",
+        "narrow_width",
     ),
     2: ("copied_region_min_run", "anchors"),
+    32: ("flow_side",),
 }
 """Smallest value -> the fields that have it."""
 _ABOVE_0 = (
@@ -44,6 +47,9 @@ _ABOVE_0 = (
     "mismatch_threshold",
     "renewal_change",
     "renewal_window",
+    "flow_window",
+    "still_window",
+    "still_motion",
     "guide_sigma",
     "guide_damping",
     "edge_threshold",
@@ -61,6 +67,9 @@ _RANGES = {
     "renewal_energy": (0.0, 1.0),
     "renewal_stretch": (1.01, 100.0),
     "cut_share": (0.0, 1.0),
+    "fast_share": (0.0, 1.0),
+    "search_reach": (0.0, 1.0),
+    "still_ratio": (1.001, 10.0),
 }
 
 
@@ -183,15 +192,38 @@ class SynthesisConfig:
     anchor_interval: int = 6
     """Number of frames, 1 or more, after which new pixels are read from a frame of their own. A larger value lets
     them blur more; a smaller one uses up the `anchors` sooner."""
-    max_carry_gain: float = 1.5
+    max_carry_gain: float = 2.5
     """Largest factor, 1 to 4, by which the fine texture of carried pixels is amplified to hold its contrast. 1: not at
     all, which leaves them softer."""
+    flow_side: int = 640
+    """Longest side in pixels, 32 or more, at which motion is measured. A larger value is more exact and slower."""
+    flow_window: float = 3.0
+    """Standard deviation in those pixels, above 0, of the window in which two frames are compared. A larger value
+    ignores finer differences, and follows the edges of what moves less closely."""
     occlusion_threshold: float = 1.0
     """Distance in pixels, above 0, between a pixel and where its motion forth and back leads to, above which it counts
     as hidden in the frame before. A larger value keeps more pixels, and leaves ghosts at the edges of what moves."""
     mismatch_threshold: float = 0.12
     """Difference of the source's colors along its motion, in images of the range [-1, 1], above 0, above which the
     motion does not explain a pixel. A larger value keeps more pixels where light changes, and leaves more ghosts."""
+    fast_share: float = 0.15
+    """Share of the pixels, 0 to 1, that no motion explains, above which the motion is measured again from that of the
+    frame as one. A larger value is faster, and loses cameras that move fast."""
+    search_reach: float = 0.12
+    """Largest motion of a small object that is searched for, as a share of the longest side, 0 to 1. A larger value
+    follows faster objects, is slower, and confuses similar ones more easily; 0 searches for none."""
+    still_window: float = 0.06
+    """Standard deviation, as a share of the longest side, above 0, of the window in which an area moves or stands still
+    as one. A larger value takes less noise for motion, and less motion of small things for motion."""
+    still_motion: float = 0.05
+    """Mean motion in pixels, above 0, below which an area may stand still. A larger value trembles less under a
+    sensor's noise, and follows slow motion less."""
+    still_ratio: float = 1.12
+    """Difference of two frames without motion over that after it, above 1, below which an area may stand still. A
+    larger value is as for `still_motion`."""
+    seam_width: int = 2
+    """Pixels, 0 or more, by which an area grows before it is synthesized, so that its seam lies in carried texture. A
+    larger value hides seams better and renews more."""
     renewal_change: float = 0.7
     """Change of the networks' prediction since a pixel was synthesized, in standard deviations of the prediction, above
     0, above which it is synthesized again. A larger value flickers less and follows changes later."""
@@ -205,9 +237,12 @@ class SynthesisConfig:
     """Factor, above 1, by which the texture may be stretched or compressed before it is synthesized again. A larger
     value flickers less where things turn or come closer, and shows distorted texture."""
     renewal_wait: int = 3
-    """Largest number of frames, 0 or more, for which what can wait, such as a narrow border, waits, so that more is
-    synthesized at once. A larger value is faster, and shows new content later."""
-    cut_share: float = 0.5
+    """Largest number of frames, 0 or more, for which what can wait waits, so that more is synthesized at once. A larger
+    value is faster, and shows new content later."""
+    narrow_width: int = 5
+    """Width in pixels, 1 or more, below which a new area can wait, and a strip at the border waits without limit. A
+    larger value is faster, and shows new content later."""
+    cut_share: float = 0.4
     """Share of the pixels, 0 to 1, that no motion explains, above which a cut lies between two frames: a new scene
     starts. A larger value finds fewer cuts."""
 

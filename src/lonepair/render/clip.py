@@ -24,12 +24,8 @@ from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.windows import Window
 from lonepair.render.motion import Motion
 
-_SEAM = 2
-"""Pixels by which an area that is synthesized grows, so that its seam lies in carried texture."""
 _SOFTNESS = 0.8
-"""Standard deviation in pixels of the blend across that seam."""
-_NARROW = 5
-"""Width in pixels below which a new area can wait."""
+"""Standard deviation in pixels of the blend between new and carried pixels: as little as hides the seam."""
 
 
 @runtime_checkable
@@ -125,7 +121,7 @@ class SceneRenderer:
             self._prediction, now = prediction, pipeline.mean_prediction(prediction)
             is_open = is_lost | self._carrier.is_beyond_border | self._is_worn(carried, now, config)
             # Synthesize what is lost and worn, and a seam around it.
-            weight = _seam(is_open)
+            weight = _seam(is_open, config.seam_width)
             windows = pipeline.covering_windows(prediction, is_open)
             for window in windows:
                 image = self._with_window(image, prediction, window, weight)
@@ -179,14 +175,15 @@ class SceneRenderer:
         """
         assert self._carrier is not None
         is_open = (is_lost | self._carrier.is_beyond_border).float()
-        is_wide = bool((-F.max_pool2d(-is_open, _NARROW, 1, _NARROW // 2) > 0).any())
+        side = 2 * (config.narrow_width // 2) + 1
+        is_wide = bool((-F.max_pool2d(-is_open, side, 1, side // 2) > 0).any())
         self._waits = 0 if is_wide or self._waits >= config.renewal_wait else self._waits + 1
         self._waiting = is_lost if self._waits else None
         return self._waits > 0
 
 
-def _seam(is_open: Bool[Tensor, "1 1 h w"]) -> Float[Tensor, "1 1 h w"]:
+def _seam(is_open: Bool[Tensor, "1 1 h w"], width: int) -> Float[Tensor, "1 1 h w"]:
     """The weight of new pixels over carried ones: 1 in the open area, falling to 0 around it."""
-    grown = F.max_pool2d(is_open.float(), 2 * _SEAM + 1, 1, _SEAM)
+    grown = F.max_pool2d(is_open.float(), 2 * width + 1, 1, width)
     weight = gaussian_blur(grown, _SOFTNESS)
     return torch.where(weight < 0.02, 0.0, weight)

@@ -13,22 +13,8 @@ from lonepair.ops.flow import MIN_SIDE, connected_areas, estimate_flow, global_s
 from lonepair.ops.resize import resize, resize_image
 from lonepair.patches.config import SynthesisConfig
 
-MAX_SIDE = 1024
-"""Longest side in pixels at which motion is estimated."""
-_WINDOW = 3.0
-"""Standard deviation in pixels of the window in which frames are compared."""
-_WIDE_WINDOW = 0.06
-"""The same, as a share of the longest side, of the window in which a frame moves or stands still as one."""
-_FAST = 0.15
-"""Share of the pixels that no motion explains from which on the frame may move as one."""
-_REACH = 0.12
-"""Largest motion of a small object, as a share of the longest side."""
 _MIN_AREA, _MAX_AREAS = 20, 24
-"""Number of pixels of the smallest area that is searched for, and number of areas."""
-_STILL_MOTION = 0.05
-"""Mean motion in pixels below which an area may stand still."""
-_STILL_RATIO = 1.12
-"""Difference of two frames without motion over that after it, below which the motion may be noise of the sensor."""
+"""Number of pixels of the smallest area that is searched for, and number of areas: they bound the time."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +39,14 @@ def measure_motion(before: Float[Tensor, "1 c h w"], now: Float[Tensor, "1 c h w
     """
     size = (now.shape[-2], now.shape[-1])
     if min(size) < MIN_SIDE:
-        flow, difference = now.new_zeros(1, 2, *size), _local(now - before)
+        flow, difference = now.new_zeros(1, 2, *size), _local(now - before, config.flow_window)
         return Motion(flow, difference > config.mismatch_threshold)
-    factor = min(1.0, MAX_SIDE / max(size))
+    factor = min(1.0, config.flow_side / max(size))
     if factor < 1:
         reduced = (round(size[0] * factor), round(size[1] * factor))
         before, now = resize_image(before, reduced), resize_image(now, reduced)
     flow, is_unexplained = _estimate(before, now, config)
-    if float(is_unexplained.float().mean()) > _FAST:
+    if float(is_unexplained.float().mean()) > config.fast_share:
         # A camera that moves fast: start from the motion of the frame as one.
         shift = flow.new_tensor(global_shift(now, before)).view(1, 2, 1, 1).expand_as(flow)
         other, is_other_unexplained = _estimate(before, now, config, shift)
@@ -77,7 +63,7 @@ def _estimate(
     before: Tensor, now: Tensor, config: SynthesisConfig, initial: Tensor | None = None
 ) -> tuple[Float[Tensor, "1 2 h w"], Bool[Tensor, "1 1 h w"]]:
     """The motion of each pixel from a start, and where it explains nothing."""
-    flow = _without_noise(estimate_flow(now, before, initial), before, now)
+    flow = _without_noise(estimate_flow(now, before, initial), before, now, config)
     back = estimate_flow(before, now, None if initial is None else -initial, is_rough=True)
     # What moves back to another place was hidden, unless the colors agree all the same: flat areas have no motion.
     error = (flow + warp(back, flow)).square().sum(1, keepdim=True).sqrt()
@@ -88,7 +74,7 @@ def _estimate(
 
 def _difference(before: Tensor, now: Tensor, flow: Tensor, config: SynthesisConfig) -> Float[Tensor, "1 1 h w"]:
     """The difference of colors along the motion, less that of the sensor's noise."""
-    difference = _local(_smooth(now) - warp(_smooth(before), flow))
+    difference = _local(_smooth(now) - warp(_smooth(before), flow), config.flow_window)
     return difference - difference.median().clamp(max=config.mismatch_threshold)
 
 
@@ -100,16 +86,16 @@ def _with_small_objects(
     Optical flow goes from coarse to fine, and loses what is smaller than its own motion.
     """
     h, w = now.shape[-2:]
-    reach = round(_REACH * max(h, w))
+    reach = round(config.search_reach * max(h, w))
     limit = config.mismatch_threshold / 2
     smooth, smooth_before = _smooth(now), _smooth(before)
-    contrast = _local(smooth - gaussian_blur(smooth, 2 * _WINDOW))
+    contrast = _local(smooth - gaussian_blur(smooth, 2 * config.flow_window), config.flow_window)
     for area in connected_areas(is_unexplained, _MIN_AREA, max_area=h * w // 8, max_count=_MAX_AREAS):
         shift = search_motion(now, before, area, reach, limit)
         if shift is None:
             continue
         other = flow.new_tensor(shift).view(1, 2, 1, 1).expand_as(flow)
-        old, new = (_local(smooth - warp(smooth_before, motion), 1.5) for motion in (flow, other))
+        old, new = (_local(smooth - warp(smooth_before, motion), config.flow_window / 2) for motion in (flow, other))
         is_object = area & (new < (0.5 * contrast).clamp(min=limit)) & (new < 0.7 * old)
         # What comes from where the object was, without being the object, was hidden behind it.
         footprint = warp(is_object.float(), -other)
@@ -119,28 +105,29 @@ def _with_small_objects(
     return flow, is_unexplained
 
 
-def _without_noise(flow: Tensor, before: Tensor, now: Tensor) -> Float[Tensor, "1 2 h w"]:
+def _without_noise(flow: Tensor, before: Tensor, now: Tensor, config: SynthesisConfig) -> Float[Tensor, "1 2 h w"]:
     """`flow` where frames have structure; in flat areas that of the structure around, and 0 where all stands still.
 
     A sensor's noise moves flat areas at random, and a texture that lies on them would tremble.
     """
-    after, without = _local(now - warp(before, flow)), _local(now - before)
+    window = config.flow_window
+    after, without = (_local(now - other, window) for other in (warp(before, flow), before))
     # Structure: gradients of the smoothed frame, less those of the noise that motion leaves. Noise of the variance v in
     # each of three channels has a mean absolute difference of 1.13·v^(1/2), and squared gradients of 0.027·v here.
     smooth = gaussian_blur(now.mean(1, keepdim=True), 1.0)
     dy, dx = torch.gradient(smooth, dim=(2, 3))
     noise = 0.02 * after.square()
-    structure = (gaussian_blur(dy.square() + dx.square(), _WINDOW) - 1.5 * noise).clamp(min=0)
+    structure = (gaussian_blur(dy.square() + dx.square(), window) - 1.5 * noise).clamp(min=0)
     weight = (structure + 1e-9) / (structure + 2 * noise + 1e-9)
     # Where there is less of it, the motion of what is around.
-    around = gaussian_blur(torch.cat([flow * (weight + 1e-4), weight + 1e-4], 1), 4 * _WINDOW)
+    around = gaussian_blur(torch.cat([flow * (weight + 1e-4), weight + 1e-4], 1), 4 * window)
     flow = torch.lerp(around[:, :2] / around[:, 2:], flow, weight)
     # Stillness, in wide windows.
-    sigma = _WIDE_WINDOW * max(now.shape[-2:])
+    sigma = config.still_window * max(now.shape[-2:])
     wide = gaussian_blur(torch.cat([flow, without, after], 1), sigma)
     motion = wide[:, :2].square().sum(1, keepdim=True).sqrt()
     ratio = wide[:, 2:3] / (wide[:, 3:] + 1e-4)
-    moves = torch.maximum(motion / _STILL_MOTION, (ratio - 1) / (_STILL_RATIO - 1)) - 1
+    moves = torch.maximum(motion / config.still_motion, (ratio - 1) / (config.still_ratio - 1)) - 1
     return flow * (2 * moves).clamp(0, 1)
 
 
@@ -149,7 +136,7 @@ def _smooth(frame: Tensor) -> Tensor:
     return gaussian_blur(frame, 1.0)
 
 
-def _local(difference: Tensor, sigma: float = _WINDOW) -> Float[Tensor, "1 1 h w"]:
+def _local(difference: Tensor, sigma: float) -> Float[Tensor, "1 1 h w"]:
     """The mean absolute `difference` around each pixel."""
     return gaussian_blur(difference.abs().mean(1, keepdim=True), sigma)
 
