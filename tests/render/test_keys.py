@@ -108,7 +108,7 @@ def test_the_last_number_of_a_name_is_the_frame(name: str, number: int) -> None:
         (STILL, {"keys": ["1.png", "a/01.png"]}, "keys 1.png and a/01.png are both for frame 1"),
         (STILL, {"keys": ["nothing-1.png"]}, "nothing-1.png: no such file"),
         (STILL, {"keys": [RED]}, "keys: give files"),
-        (STILL, {"keys": {0: RED}, "carry": False}, "carry=False: leave one of both out"),
+        (STILL, {"keys": {0: RED}, "carry": "off"}, "carry is off: leave one of both out"),
         (STILL[:1], {"keys": {0: RED}}, "is an image and takes no keyframes"),
         (STILL[:1], {"passes": 2}, "is an image: leave it out"),
     ],

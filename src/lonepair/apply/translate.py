@@ -128,8 +128,8 @@ class Translate(Use["Translation"]):
             raise UserError(f"passes is {self.passes}, and {opened.name} is an image: leave it out")
         if self.keys is None:
             return None
-        if self.carry is False:
-            raise UserError("keys are carried to other frames, and carry=False: leave one of both out")
+        if self.carry == "off":
+            raise UserError("keys are carried to other frames, and carry is off: leave one of both out")
         return render_keys.Keys.of(self.keys, opened)
 
     def run(self, model: TrainedModel) -> Translation:
@@ -165,13 +165,15 @@ class Translate(Use["Translation"]):
             self.size or opened.size,
             self.seed,
             synthesis,
-            opened.is_clip and (synthesis is not None if self.carry == "auto" else self.carry == "on"),
+            opened.is_clip and self._carries(synthesis is not None),
             self.dials,
         )
 
     def _carries(self, has_synthesis: bool) -> bool:
         """Whether a clip's frames are carried."""
-        return has_synthesis or self.keys is not None or self.passes > 1 if self.carry is None else self.carry
+        if self.carry != "auto":
+            return self.carry == "on"
+        return has_synthesis or self.keys is not None or self.passes > 1
 
     def _check_dials_without_synthesis(self, method: str) -> None:
         """Refuse dials that act in patch synthesis only, rather than ignore them."""

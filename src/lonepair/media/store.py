@@ -67,4 +67,4 @@ def _smallest(values: Tensor) -> np.ndarray:
 
 def _from_levels(array: np.ndarray) -> Tensor:
     """As `ops.arrays.from_integers`, of an array of any shape."""
-    return torch.from_numpy(array.astype(np.float32)) / np.float32(np.iinfo(array.dtype).max / 2) - 1
+    return torch.from_numpy(array.astype(np.float32)) / (np.iinfo(array.dtype).max / 2) - 1
