@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import lonepair.media.numbered as numbered
 from command_line import list_files, translate, write_clip
 from conftest import picture
 from lonepair.commands.main import main
+from lonepair.media.files import natural_order
 from lonepair.media.frames import decode, probe
 from lonepair.media.image import read_image, write_image
 from lonepair.media.sheet import contact_sheet
@@ -110,3 +112,40 @@ def test_an_animated_gif_is_a_clip(here: Path, pair_run: Path) -> None:
     assert read_clip_metadata("o.gif").keys() == {"lonepair"}
     assert main(["translate", "clip.gif", str(pair_run), "-o", "p.mkv", "--size", "30"]) == 0
     assert probe("p.mkv").size == (25, 30)
+
+
+def test_ctrl_c_stops_a_render_and_the_same_command_continues(
+    here: Path, pair_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_clip("clip.mp4", [Fraction(index, 25) for index in range(6)])
+    command = ["translate", "clip.mp4", str(pair_run), "--device", "cpu", "--threads", "1", "--save-frames", "frames"]
+    added = []
+
+    def press_ctrl_c(*frame: object) -> None:
+        added.append(frame)
+        if len(added) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lonepair.render.translation.Thumbnails.add", press_ctrl_c)
+        assert main([*command, "-o", "out.mkv"]) == 130
+    assert "stopped after 3 frames; start the same again to continue there" in capsys.readouterr().err
+    assert not Path("out.mkv").exists()
+    assert main([*command, "-o", "out.mkv"]) == 0
+    assert "an earlier render stopped after 3 frames" in capsys.readouterr().err
+    assert main([*command[:-1], "whole", "-o", "whole.mkv"]) == 0
+    assert Path("out.mkv").read_bytes() == Path("whole.mkv").read_bytes()
+    assert Path("out-sheet.png").read_bytes() == Path("whole-sheet.png").read_bytes()
+    assert [file.read_bytes() for file in natural_order(Path("frames").iterdir())] == [
+        file.read_bytes() for file in natural_order(Path("whole").iterdir())
+    ]
+    assert not list(Path().glob(".*"))
+
+
+def test_frames_are_a_part_of_the_clip(here: Path, pair_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_clip("clip.mp4", [Fraction(index, 25) for index in range(6)])
+    command = ["translate", "clip.mp4", str(pair_run), "--device", "cpu", "-o", "part.mkv", "--frames"]
+    assert main([*command, "2:9"]) == 2
+    assert "--frames is 2:9, clip.mp4 has the frames 0 to 5" in capsys.readouterr().err
+    assert main([*command, "2:4"]) == 0
+    assert [frame.time for frame in decode("part.mkv")] == [Fraction(index, 25) for index in range(3)]

@@ -13,6 +13,15 @@ def test_equal_keys_give_equal_numbers() -> None:
         assert first.host_integer(1000) == second.host_integer(1000)
 
 
+def test_choices_have_their_probabilities() -> None:
+    rng, probabilities = RandomStream(5), torch.tensor([0.5, 0.0, 0.2, 0.3])
+    choices = torch.tensor([rng.host_choice(probabilities) for _ in range(4000)])
+    shares = torch.bincount(choices, minlength=4) / len(choices)
+    assert shares[1] == 0
+    torch.testing.assert_close(shares, probabilities, atol=0.03, rtol=0)
+    assert RandomStream(5).host_choice(probabilities) == choices[0]
+
+
 def test_stream_reuses_tensors_of_earlier_stream() -> None:
     store: list[torch.Tensor] = []
     plain = RandomStream(3, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import lonepair as lp
 from conftest import picture
 from lonepair.commands.main import main
 from lonepair.media.image import read_image, write_image
+from lonepair.media.source import open_source
 from lonepair.media.store import TensorStore
 from lonepair.ops.blur import gaussian_blur
 from lonepair.render.keys import key_number
@@ -63,6 +65,29 @@ def test_a_single_frame_equals_that_of_the_clip(settings: dict[str, object]) -> 
         assert torch.equal(translation.frame(index).image, frame.image)
 
 
+@pytest.mark.parametrize("settings", [{"keys": {3: RED}}, {"passes": 2}])
+def test_a_part_has_the_frames_of_the_whole_clip(settings: dict[str, object]) -> None:
+    """Also those that are carried from keys or frames of the scene; keys have the numbers of the whole clip."""
+    clip = torch.cat([OTHER, STILL * 0.2 - 0.7])
+    whole, part = outputs(clip, **settings), outputs(clip, **settings, frames="3:4")
+    assert len(part) == 2
+    assert all(torch.equal(one, other) for one, other in zip(whole[3:5], part, strict=True))
+
+
+@pytest.mark.parametrize("settings", [{"keys": {3: RED}}, {"passes": 2}])
+def test_a_render_that_stops_leaves_nothing_and_starts_anew(tmp_path: Path, settings: dict[str, object]) -> None:
+    translation = model_of("lonepair").translate(STILL, **settings)  # type: ignore[arg-type]
+    stop = Event()
+    stop.set()
+    with pytest.raises(KeyboardInterrupt, match="stopped after 1 frame; a render with keys or two passes"):
+        translation.save(tmp_path / "out.mkv", stop=stop)
+    assert not list(tmp_path.iterdir())
+    translation.save(tmp_path / "out.mkv")
+    saved = [frame.image for frame in open_source(tmp_path / "out.mkv").frames()]
+    expected = [frame.image for frame in translation.frames()]
+    assert all(torch.allclose(one, other, atol=1 / 127) for one, other in zip(saved, expected, strict=True))
+
+
 def test_methods_without_synthesis_carry_keys() -> None:
     assert redness(outputs(STILL, keys={3: RED}, name="representative")[0]) > 1
 
@@ -109,6 +134,8 @@ def test_the_last_number_of_a_name_is_the_frame(name: str, number: int) -> None:
         (STILL, {"keys": ["nothing-1.png"]}, "nothing-1.png: no such file"),
         (STILL, {"keys": [RED]}, "keys: give files"),
         (STILL, {"keys": {0: RED}, "carry": "off"}, "carry is off: leave one of both out"),
+        (STILL, {"passes": 2, "carry": "off"}, "passes is 2: .* carry is off: leave one out"),
+        (STILL, {"keys": {0: RED}, "frames": "1:2"}, "the key is for frame 0, and `frames` are 1 to 2 of .*, counted"),
         (STILL[:1], {"keys": {0: RED}}, "is an image and takes no keyframes"),
         (STILL[:1], {"passes": 2}, "is an image: leave it out"),
     ],

@@ -21,8 +21,9 @@ from lonepair.api.model import load
 from lonepair.errors import UserError
 from lonepair.media.image import read_image
 from lonepair.methods.base import Method
+from lonepair.ops.fingerprint import fingerprint
 from lonepair.train import checkpoint
-from lonepair.train.checkpoint import FORMAT_VERSION, fingerprint, load_model, read_header, save_model
+from lonepair.train.checkpoint import FORMAT_VERSION, load_model, read_header, save_model
 from lonepair.train.run import RunFolder
 
 SETTINGS = {"seed": 7, "inputs": {"a": {"name": "grüße.png"}}}

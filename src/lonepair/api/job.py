@@ -31,10 +31,11 @@ from lonepair.methods.base import Method
 from lonepair.methods.config import Config
 from lonepair.methods.types import Plan
 from lonepair.ops.color import common_channels, match_channels
+from lonepair.ops.fingerprint import fingerprint
 from lonepair.ops.noise import seed_global
 from lonepair.ops.pyramid import pyramid
 from lonepair.ops.resize import resize_image
-from lonepair.train.checkpoint import PROGRESS, fingerprint, save_model
+from lonepair.train.checkpoint import PROGRESS, save_model
 from lonepair.train.events import Watcher
 from lonepair.train.loop import Diverged, Interrupted, Progress, is_complete, progress_of, train
 from lonepair.train.options import Options

@@ -17,13 +17,18 @@ BATCH_STOP: ContextVar[threading.Event | None] = ContextVar("BATCH_STOP", defaul
 
 
 @contextlib.contextmanager
-def stop_on_ctrl_c(stop: threading.Event) -> Iterator[None]:
-    """Within the block, on the main thread, the first Ctrl-C sets `stop`; the second one quits immediately."""
+def stop_on_ctrl_c(stop: threading.Event, unit: str = "step") -> Iterator[None]:
+    """Within the block, on the main thread, the first Ctrl-C sets `stop`; the second one quits immediately.
+
+    Args:
+        stop: What the block reads.
+        unit: What the block completes before it stops.
+    """
 
     def on_first(number: int, frame: FrameType | None) -> None:
         stop.set()
         signal.signal(signal.SIGINT, previous)
-        logger.warning("stopping after this step; Ctrl-C again quits at once, without saving")
+        logger.warning("stopping after this %s; Ctrl-C again quits at once, without saving", unit)
 
     if threading.current_thread() is not threading.main_thread():
         yield

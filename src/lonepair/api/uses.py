@@ -366,6 +366,7 @@ class UseMethods(ABC):
         tone: Literal["auto", "keep", "swap"] = "auto",
         strength: float = 1.0,
         mask: object | None = None,
+        frames: str | None = None,
         size: tuple[int, int] | None = None,
         start_stage: int | None = None,
         synthesize: bool = True,
@@ -393,6 +394,10 @@ class UseMethods(ABC):
             mask: Where the translation shows: white (or opaque) pixels are translated, black ones keep the source, and
                 grey ones blend both. Any size. For a clip also a video or a folder with one mask for each frame. A
                 path, folder of masks, PIL image, array, or tensor (n, c, h, w) in [-1, 1].
+            frames: Part of a clip: FIRST:LAST such as 120:240, the numbers of the first and the last frame, counted
+                from 0 and of numbered files those of their names, or 1.5s:4s, in seconds. Either end may be left out;
+                one number is one frame. The frames are those that the translation of the whole clip has there. If
+                omitted, the whole clip.
             size: Size of the output, (h, w) in pixels. A size of another aspect stretches the image. If omitted, the
                 source's own.
             start_stage: Stage at which each frame enters, from 0 (coarsest); -1 is the last. 0 changes large shapes, a
@@ -405,10 +410,11 @@ class UseMethods(ABC):
                 explain, so that the texture moves with what it lies on; off: translate each frame by itself; auto: on
                 with patch synthesis, which published methods do not have.
             keys: An output frame that you painted or corrected; repeat the flag for more. The last number in its name
-                is that of the frame, from 0 as in the folder of `save_frames`: 000012.png. The output shows it there,
-                and its pixels are carried both ways to the next key or cut. Files, or a mapping of frame numbers to
-                paths, PIL images, arrays or tensors.
-            passes: 2: carry a clip's frames forward and backward, and blend both. It takes twice as long.
+                is that of the frame in the whole clip, from 0: 000012.png. The output shows it there, and its pixels
+                are carried both ways to the next key or cut. A render with keys that stops starts anew. Files, or a
+                mapping of frame numbers to paths, PIL images, arrays or tensors.
+            passes: 2: carry a clip's frames forward and backward, and blend both. It takes at least twice as long, and
+                a render that stops starts anew.
             seed: Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise.
 
         Raises:
@@ -424,6 +430,7 @@ class UseMethods(ABC):
                 tone=tone,
                 strength=strength,
                 mask=mask,
+                frames=frames,
                 size=size,
                 start_stage=start_stage,
                 synthesize=synthesize,

@@ -17,7 +17,7 @@ from lonepair.patches.dials import (
 from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
-    from lonepair.media import sheet, sizes, source
+    from lonepair.media import segment, sheet, sizes, source
     from lonepair.media.source import Source
     from lonepair.render import frame_masks, pipeline, results, synthesizers, translation
     from lonepair.render import keys as render_keys
@@ -31,6 +31,7 @@ else:
     render_keys = lazy("lonepair.render.keys")
     pipeline = lazy("lonepair.render.pipeline")
     results = lazy("lonepair.render.results")
+    segment = lazy("lonepair.media.segment")
     sheet = lazy("lonepair.media.sheet")
     sizes = lazy("lonepair.media.sizes")
     synthesizers = lazy("lonepair.render.synthesizers")
@@ -67,6 +68,10 @@ class Translate(Use["Translation"]):
     mask: MaskOption | None = None
     """Where the translation shows: white (or opaque) pixels are translated, black ones keep the source, and grey ones
     blend both. Any size. For a clip also a video or a folder with one mask for each frame."""
+    frames: str | None = None
+    """Part of a clip: FIRST:LAST such as 120:240, the numbers of the first and the last frame, counted from 0 and of
+    numbered files those of their names, or 1.5s:4s, in seconds. Either end may be left out; one number is one frame.
+    The frames are those that the translation of the whole clip has there. If omitted, the whole clip."""
     size: SizeInput | None = None
     """Size of the output in pixels. A size of another aspect stretches the image. If omitted, the source's own."""
     start_stage: int | None = None
@@ -83,10 +88,11 @@ class Translate(Use["Translation"]):
     which published methods do not have."""
     keys: KeysInput | None = None
     """An output frame that you painted or corrected; repeat the flag for more. The last number in its name is that of
-    the frame, from 0 as in the folder of `save_frames`: 000012.png. The output shows it there, and its pixels are
-    carried both ways to the next key or cut."""
+    the frame in the whole clip, from 0: 000012.png. The output shows it there, and its pixels are carried both ways to
+    the next key or cut. A render with keys that stops starts anew."""
     passes: Literal[1, 2] = 1
-    """2: carry a clip's frames forward and backward, and blend both. It takes twice as long."""
+    """2: carry a clip's frames forward and backward, and blend both. It takes at least twice as long, and a render that
+    stops starts anew."""
     seed: int = 0
     """Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise."""
 
@@ -118,27 +124,37 @@ class Translate(Use["Translation"]):
         """
         return None if self.mask is None else frame_masks.FrameMasks.of(self.mask, opened)
 
-    def open_keys(self, opened: Source) -> Keys | None:
-        """The keyframes of the opened source; None without `keys`.
+    def part(self, opened: Source) -> Source:
+        """The part of the opened source that is translated.
 
         Raises:
-            UserError: They cannot be read, or do not fit the source; frames are not carried.
+            UserError: `frames` is no range, or reaches beyond the clip.
         """
-        if self.passes > 1 and not opened.is_clip:
-            raise UserError(f"passes is {self.passes}, and {opened.name} is an image: leave it out")
+        return opened if self.frames is None else segment.select_range(opened, segment.parse_range(self.frames))
+
+    def open_keys(self, part: Source) -> Keys | None:
+        """The keyframes of the part that is translated (`part`); None without `keys`.
+
+        Raises:
+            UserError: They cannot be read, or do not fit the part; nothing is carried.
+        """
+        if self.passes > 1 and not part.is_clip:
+            raise UserError(f"passes is {self.passes}, and {part.name} is an image: leave it out")
+        if self.passes > 1 and self.carry == "off":
+            raise UserError(f"passes is {self.passes}: frames are carried both ways, and carry is off: leave one out")
         if self.keys is None:
             return None
         if self.carry == "off":
             raise UserError("keys are carried to other frames, and carry is off: leave one of both out")
-        return render_keys.Keys.of(self.keys, opened)
+        return render_keys.Keys.of(self.keys, part)
 
     def run(self, model: TrainedModel) -> Translation:
         opened = source.open_source(self.source)
         path = self.pipeline(model, opened)
         synthesis = None if path.synthesis is None else path.synthesis.to_dict()
         settings = self.metadata(model, direction=path.label, synthesize=path.synthesizes, synthesis=synthesis)
-        masks, painted = self.open_masks(opened), self.open_keys(opened)
-        return translation.Translation(path, opened, masks, settings, painted, self.passes)
+        masks, part = self.open_masks(opened), self.part(opened)
+        return translation.Translation(path, part, masks, settings, self.open_keys(part), self.passes)
 
     def pipeline(self, model: TrainedModel, opened: Source) -> FramePipeline:
         """The path of a frame of the opened source.

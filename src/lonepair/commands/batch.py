@@ -6,13 +6,12 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lonepair.apply.translate import Translate
 from lonepair.commands.forms import Compute, model_file, parse_size
-from lonepair.commands.outputs import input_name, model_name, new_folder, plain_name, write_result
+from lonepair.commands.outputs import input_name, model_name, new_folder, plain_name, write_result, write_translation
 from lonepair.commands.use import filled_use
 from lonepair.errors import UserError
 from lonepair.media.files import check_writable, next_free
@@ -169,9 +168,7 @@ def _translate_file(model: Model, file: Path, stem: Path, values: Any) -> tuple[
     use = filled_use(Translate, values.translation, source.size, source=source, seed=values.options.seed)
     translation: Any = model.apply(use)
     path = stem.with_name(stem.name + (".mp4" if source.is_clip else ".png"))
-    paths = write_result(
-        path, values.output.overwrite, partial(translation.save, encoding=values.output.encoded.encoding())
-    )
+    paths = write_translation(translation, path, values.output)
     tqdm.write(str(paths[0]), file=sys.stdout)
     if source.is_clip:
         return None

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -203,7 +206,7 @@ def clip_path(out: Path | None, default: str, overwrite: bool) -> Path:
     pattern = None if out is None else parse_pattern(out.expanduser())
     if pattern is None:
         return output_path(out, default, WRITABLE, overwrite)
-    check_sequence_output(pattern, overwrite)
+    check_sequence_output(pattern, overwrite or continues(pattern.text))
     check_writable(pattern.folder)
     return pattern.text
 
@@ -257,13 +260,62 @@ def new_folder(out: Path | None, name: str, overwrite: bool) -> Path:
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-def write_result(path: Path, overwrite: bool, write: Callable[[Path], object]) -> list[Path]:
+def write_translation(
+    translation: Any,
+    path: Path,
+    output: Any,
+    write_sheet: Callable[[Path], object] | None = None,
+    name: str = "translating",
+) -> list[Path]:
+    """Write a translation, with a progress bar for a clip. If that stops, the same command continues it.
+
+    Args:
+        translation: The translation.
+        path: As of `write_result`.
+        output: The part of the form with the output.
+        write_sheet: Writes the contact sheet of the file that it gets; None: no sheet.
+        name: What the progress bar says.
+
+    Returns:
+        As `write_result`.
+    """
+    from tqdm.auto import tqdm
+
+    from lonepair.api.stop import stop_on_ctrl_c
+    from lonepair.render.folder import RenderFolder
+
+    bar = {"desc": name, "total": translation.source.frame_count, "file": sys.stderr}
+    overwrite, encoding = output.overwrite, output.encoded.encoding()
+
+    def write(file: Path, **render: Any) -> None:
+        translation.save(
+            file, overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)), encoding, **render
+        )
+        if write_sheet is not None:
+            write_sheet(file)
+
+    if not translation.source.is_clip:
+        return write_result(path, overwrite, write)
+    stop = threading.Event()
+    with stop_on_ctrl_c(stop, "frame"), RenderFolder.beside(path) as folder:
+        return write_result(path, overwrite, partial(write, folder=folder, stop=stop), folder.path)
+
+
+def continues(path: Path) -> bool:
+    """Whether an unfinished render of the clip `path` has left its frames."""
+    from lonepair.render.folder import RenderFolder
+
+    return RenderFolder.beside(path).has_state
+
+
+def write_result(path: Path, overwrite: bool, write: Callable[[Path], object], work: Path | None = None) -> list[Path]:
     """Write the files of one result, all of them or none; a file that exists is not replaced without `overwrite`.
 
     Args:
         path: The result's first file. Where it is taken, all files get the next number.
         overwrite: Replace existing files.
         write: Writes the file of the path that it gets, and perhaps others beside it whose names start with its stem.
+        work: A folder in that of `path` for the files that are not complete; None: the folder of `path`.
 
     Returns:
         The paths of the files, that of the first one first. A sequence is written in place, since each of its files is
@@ -275,7 +327,7 @@ def write_result(path: Path, overwrite: bool, write: Callable[[Path], object]) -
     if parse_pattern(path) is not None:
         write(path)
         return [path]
-    with staging_folder(path.parent) as staging:
+    with staging_folder(work or path.parent, path.parent) as staging:
         write(staging / path.name)
         paths = publish(staging, path.parent, path.stem, overwrite)
     return sorted(paths, key=lambda file: (file.suffix != path.suffix, len(file.name)))

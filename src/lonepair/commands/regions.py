@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from lonepair.apply.translate import Translate
 from lonepair.commands.advice import print_summary
 from lonepair.commands.flags import TRANSLATION
 from lonepair.commands.forms import Compute, model_file
-from lonepair.commands.outputs import input_name, model_name, write_result
+from lonepair.commands.outputs import input_name, model_name, write_translation
 from lonepair.commands.train import complete_run, fit, prepare_job, print_inputs, print_plan
 from lonepair.commands.use import filled_use
 from lonepair.errors import UserError
@@ -107,12 +106,13 @@ def run_regions(source_path: Path, target_paths: Sequence[Path], values: Any, is
     own = ("source", "reverse", "mask")
     settings = {part.name: getattr(use, part.name) for part in dataclasses.fields(use) if part.name not in own}
     translation = translate_regions(source, models, masks, reverse=directions, **settings)
-    paths = _write(
+    paths = write_translation(
         translation,
         out,
-        values,
+        values.output,
         lambda path: write_image(sheet_path(path), translation.sheet(), {}, values.output.overwrite),
     )
+    print(*paths, sep="\n")
     words = ["lonepair", "translate", *map(str, [source_path, *folders]), "--masks", *map(str, masks)]
     proposal = ["with the source's own fine edges:", f"  {shlex.join([*words, '--structure', '1'])}"]
     has_training = any(style.job is not None and style.run is None for style in styles)
@@ -173,20 +173,3 @@ def _model(source_path: Path, style: Style, values: Any) -> tuple[Model, bool, P
         return Compute(options.device, options.dtype, options.threads).load(style.path), False, style.path
     trained = fit(values, style.job, {"a": source_path, "b": style.path}, style.run)
     return trained.model, trained.is_swapped, trained.folder
-
-
-def _write(translation: Any, out: Path, values: Any, write_sheet: Any) -> list[Path]:
-    """Write a translation and its contact sheet, and print their names."""
-    from tqdm.auto import tqdm
-
-    output = values.output
-    bar = {"desc": "translating", "total": translation.source.frame_count, "file": sys.stderr}
-
-    def write(path: Path) -> None:
-        encoding = output.encoded.encoding()
-        translation.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)), encoding)
-        write_sheet(path)
-
-    paths = write_result(out, output.overwrite, write)
-    print(*paths, sep="\n")
-    return paths

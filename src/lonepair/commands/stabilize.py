@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from lonepair.commands.outputs import EncodingFlags, OutFile, clip_path, input_name, write_result
+from lonepair.commands.outputs import EncodingFlags, OutFile, clip_path, continues, input_name, write_translation
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,6 @@ class Stabilize:
 
 def run_stabilize(values: Stabilize) -> int:
     """Write the clip without its flicker, and print the file's name."""
-    from tqdm.auto import tqdm
-
     from lonepair.api.stabilize import check_strength, stabilize
     from lonepair.media.files import check_frames_folder
     from lonepair.media.write import ClipWriter
@@ -64,20 +61,15 @@ def run_stabilize(values: Stabilize) -> int:
     # Flags and files, before the clips are opened.
     output = values.output
     check_strength(values.strength)
-    if output.save_frames is not None:
-        check_frames_folder(output.save_frames, output.overwrite)
     out = clip_path(output.out, f"{input_name(values.styled)}-stable.mp4", output.overwrite)
+    if output.save_frames is not None:
+        check_frames_folder(output.save_frames, output.overwrite or continues(out))
     # The clip.
     clip = stabilize(
         values.source, values.styled, strength=values.strength, device=values.device, threads=values.threads
     )
     # Fails where a flag does not go with the file. A name that is made gets its number later.
-    encoding, overwrite = output.encoded.encoding(), output.overwrite or out != output.out
+    encoding, overwrite = output.encoded.encoding(), output.overwrite or out != output.out or continues(out)
     ClipWriter.for_source(clip.source, out, clip.size, None, overwrite, encoding)
-    bar = {"desc": "stabilizing", "total": clip.source.frame_count, "file": sys.stderr}
-
-    def write(path: Path) -> None:
-        clip.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)), encoding)
-
-    print(*write_result(out, output.overwrite, write), sep="\n")
+    print(*write_translation(clip, out, output, name="stabilizing"), sep="\n")
     return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import glob
 import logging
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,10 +24,11 @@ from lonepair.commands.outputs import (
     EncodingFlags,
     OutFile,
     clip_path,
+    continues,
     input_name,
     model_name,
     output_path,
-    write_result,
+    write_translation,
 )
 from lonepair.commands.preview import check_preview_flags, run_preview
 from lonepair.commands.regions import Regions, run_regions, without_masks
@@ -275,11 +275,12 @@ def check_dials(values: Any, source: Source) -> None:
     """Check the settings of the translation and its mask before the training rather than after it.
 
     Raises:
-        UserError: A value is wrong, or the mask or a keyframe cannot be read or does not fit the source.
+        UserError: A value is wrong, the mask or a keyframe cannot be read or does not fit the source, or it has no such
+            frames.
     """
     use: Any = filled_use(Translate, values.translation, source.size, source=source)
     use.open_masks(source)
-    use.open_keys(source)
+    use.open_keys(use.part(source))
     if values.output.dial_sheet and values.output.stage_sheet:
         raise UserError("`dial_sheet` and `stage_sheet` are both given: choose one, there is one contact sheet")
 
@@ -320,18 +321,18 @@ def check_files(output: TranslateOutput, size: str, source: Source, stem: str) -
     parse_size(size, source.size)
     if output.save_frames is not None and not source.is_clip:
         raise UserError(f"{source.name}: is an image and has no frames to save; leave out --save-frames")
-    if output.save_frames is not None:
-        check_frames_folder(output.save_frames, output.overwrite)
     default = f"{stem}.mp4" if source.is_clip else f"{stem}.png"
     encoding = output.encoded.encoding()
     if source.is_clip:
         out = clip_path(output.out, default, output.overwrite)
         # Fails where a flag does not go with the file. A name that is made gets its number later.
-        overwrite = output.overwrite or out != output.out
+        overwrite = output.overwrite or out != output.out or continues(out)
         ClipWriter.for_source(source, out, source.size, None, overwrite, encoding)
     else:
         out = output_path(output.out, default, WRITABLE, output.overwrite)
         resolve_image_bits(out, encoding, source.bits)
+    if output.save_frames is not None:
+        check_frames_folder(output.save_frames, output.overwrite or continues(out))
     if out == output.out:
         check_output(sheet_path(out), (".png",), output.overwrite)
     return out
@@ -358,18 +359,13 @@ def _write(
         reverse: Whether to translate from the model's b to its a.
         style: The image that the contact sheet shows beside the source.
     """
-    from tqdm.auto import tqdm
-
     from lonepair.media.image import write_image
 
     output: TranslateOutput = values.output
     changes: dict[str, Any] = {"source": source, "seed": seed, "reverse": reverse}
     translation: Any = model.apply(filled_use(Translate, values.translation, source.size, **changes))
-    bar = {"desc": "translating", "total": source.frame_count, "file": sys.stderr}
 
-    def write(path: Path) -> None:
-        encoding = output.encoded.encoding()
-        translation.save(path, output.overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)), encoding)
+    def write_sheet(path: Path) -> None:
         if output.stage_sheet or output.dial_sheet:
             kind = TranslateDialSheet if output.dial_sheet else TranslateStageSheet
             sheet = model.apply(filled_use(kind, values.translation, source.size, **changes))
@@ -378,6 +374,6 @@ def _write(
             target = None if style is None else next(style.frames()).image
             write_image(sheet_path(path), translation.sheet(target), translation.metadata, output.overwrite)
 
-    paths = write_result(out, output.overwrite, write)
+    paths = write_translation(translation, out, output, write_sheet)
     print(*paths, sep="\n")
     return paths

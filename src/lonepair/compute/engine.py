@@ -130,6 +130,11 @@ class Engine:
         """Context in which convolutions use the engine's precision; weights, optimizer and losses stay float32."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
+    @property
+    def rounding(self) -> list[str]:
+        """What the last bits of results depend on: device, precision, number of threads, version of torch."""
+        return [str(self), str(torch.get_num_threads()), torch.__version__]
+
     def __str__(self) -> str:
         return f"{self.device.type}, {str(self.dtype).removeprefix('torch.')}{', plain' if self.plain else ''}"
 

@@ -199,23 +199,30 @@ def create_numbered_folder(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def staging_folder(parent: Path) -> Iterator[Path]:
+def staging_folder(parent: Path, destination: Path | None = None) -> Iterator[Path]:
     """Context with a new hidden folder in `parent`, for the files of one result until `publish` moves them.
 
-    The folder is deleted at the end, whatever happens. Messages of errors name `parent` instead.
+    The folder is deleted at the end, whatever happens.
+
+    Args:
+        parent: A folder.
+        destination: The folder to which `publish` moves the files; None: `parent`. Messages of errors name it instead.
 
     Raises:
         UserError: The folder cannot be created, or the block raises it.
     """
+    destination = destination or parent
     staging = parent / f".lonepair-{os.urandom(4).hex()}"
     try:
         staging.mkdir()
     except OSError as error:
-        raise UserError(f"{parent}: cannot be written ({error_reason(error)}); {_remedy(error, staging)}") from error
+        raise UserError(
+            f"{destination}: cannot be written ({error_reason(error)}); {_remedy(error, destination / staging.name)}"
+        ) from error
     try:
         yield staging
     except UserError as error:
-        inside, outside = str(staging / "x")[:-1], str(parent / "x")[:-1]
+        inside, outside = str(staging / "x")[:-1], str(destination / "x")[:-1]
         raise UserError(str(error).replace(inside, outside)) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)

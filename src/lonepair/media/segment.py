@@ -17,9 +17,11 @@ from lonepair.media.source import Source
 
 _POINT = r"(\d+(?:\.\d+)?s|\d+|)"
 _RANGE = re.compile(f"{_POINT}:{_POINT}")
+_SINGLE = re.compile(r"\d+")
 
 _EXPECTED = (
-    "give FIRST:LAST such as 120:240 (frame numbers, both included) or 1.5s:4s (seconds); either may be left out"
+    "give FIRST:LAST such as 120:240 (frame numbers, both included) or 1.5s:4s (seconds); either may be left out, and "
+    "one number is one frame"
 )
 
 
@@ -45,12 +47,15 @@ class FrameRange:
 
 
 def parse_range(text: str) -> FrameRange:
-    """Return the range that `text` is, such as "120:240", "120:", "1.5s:4s".
+    """Return the range that `text` is, such as "120:240", "120:", "120", "1.5s:4s".
 
     Raises:
         UserError: `text` is no range.
     """
-    match = _RANGE.fullmatch(text.replace(" ", ""))
+    text = text.replace(" ", "")
+    if _SINGLE.fullmatch(text):
+        return FrameRange(int(text), int(text))
+    match = _RANGE.fullmatch(text)
     if match is None or not any(match.groups()):
         raise UserError(f"`frames` is {text!r}: {_EXPECTED}")
     first, last = (
@@ -128,18 +133,18 @@ class Segment(Source):
         self.bits = clip.bits
         self.audio_path = clip.audio_path
         self.audio_start = clip.audio_start + start
-        self._clip, self._first, self._count, self._start = clip, first, last - first + 1, start
+        self.clip, self.first, self.count, self.start = clip, first, last - first + 1, start
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """Yield the frames from index `first` on; those of the clip before them cost less (`frames.decode`)."""
-        for frame in islice(self._clip.frames(self._first + first), max(0, self._count - first)):
-            yield Frame(frame.time - self._start, frame.image, frame.gain)
+        for frame in islice(self.clip.frames(self.first + first), max(0, self.count - first)):
+            yield Frame(frame.time - self.start, frame.image, frame.gain)
 
     def times(self) -> list[Fraction]:
         """Return the time of every frame in seconds."""
-        return [time - self._start for time in self._clip.times()[self._first : self._first + self._count]]
+        return [time - self.start for time in self.clip.times()[self.first : self.first + self.count]]
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the clip's fingerprint and the indices of the first and the last frame."""
-        text = f"{self._clip.fingerprint()} {self._first} {self._count}"
+        text = f"{self.clip.fingerprint()} {self.first} {self.count}"
         return hashlib.sha256(text.encode()).hexdigest()

@@ -140,6 +140,13 @@ class ClipWriter:
             *(encoding, source.bits, source.audio_start),
         )
 
+    @property
+    def bits(self) -> int:
+        """Bits per channel that are written."""
+        if self._pattern is not None:
+            return self._bits
+        return 8 if self._video is None else self._video.bits
+
     def __enter__(self) -> ClipWriter:
         if self._atomic is not None:
             self._temporary = self._atomic.__enter__()

@@ -106,6 +106,17 @@ class Method(ABC):
     def schedule(self, stage: int) -> Schedule:
         """Number of steps, order of updates and learning-rate drop of `stage`."""
 
+    def frame_probabilities(self, levels: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
+        """Domain -> (n,) probability, on the CPU, with which a step draws each frame of a clip.
+
+        A domain that is left out draws its frames evenly. The default leaves all out, as the published methods do;
+        override it in a method that prefers some frames.
+
+        Args:
+            levels: Domain -> frames (n, c, h, w) in [-1, 1] at every stage.
+        """
+        return {}
+
     def branch(self, player: str, rng: RandomStream) -> Branch:
         """Draw, with `rng.host_*`, every random choice by which the host decides what this update computes.
 

@@ -13,6 +13,9 @@ Decided here, for one update of the generator of B; that of A is symmetric:
 - Loss = patch distance to B, at this stage's size and half of it, also of the fine detail alone
   + lambda_structure x (1 - correlation of the self-similarities of source and translation, on a coarse grid)
   + lambda_rarity x (1 - correlation of the rarity of each position, in the source and in the target).
+- With `equivariance_probability` it also translates the image after a random smooth motion, without noise; the distance
+  to the translation after the same motion is a third term. The prediction of a clip then moves with the camera.
+- Of a clip, half of the steps (`change_share`) draw a frame in proportion to its change.
 - With `random_image_probability` it generates a random image instead, and the loss is the patch distance alone. Aligned
   random pairs are such an image of A and its translation.
 - Distances are in units of each target's own contrast, so that neither generator converges at the other's cost.
@@ -58,12 +61,13 @@ if TYPE_CHECKING:
 
     from lonepair import losses, nets
     from lonepair.nets import StageSizes
-    from lonepair.ops import pyramid, resize
+    from lonepair.ops import changes, pyramid, resize
     from lonepair.ops.noise import RandomStream
 else:
     torch = lazy("torch")
     losses = lazy("lonepair.losses")
     nets = lazy("lonepair.nets")
+    changes = lazy("lonepair.ops.changes")
     pyramid = lazy("lonepair.ops.pyramid")
     resize = lazy("lonepair.ops.resize")
 RANDOM_IMAGE = -1
@@ -100,6 +104,16 @@ class LonepairConfig(Config):
     lambda_rarity: float = 0.3
     """Weight, 0 or more, of the rarity of each position at the coarse stages. A larger value maps rare parts of the
     source more surely to rare parts of the target."""
+    lambda_equivariance: float = 4.0
+    """Weight, 0 or more, of the distance between the translation of a moved image and the moved translation. A larger
+    value renews less of a clip's texture under a moving camera, and follows the source's small shapes less; 0 turns it
+    off."""
+    equivariance_probability: float = 0.25
+    """Probability that a training step that translates also translates the moved image. A larger value is slower."""
+    change_share: float = 0.5
+    """Share, 0 to 1, of the training steps that draw a clip's frame in proportion to its change, the difference to the
+    frames before and after it; the others draw all frames evenly. A larger value learns rare moments better, and long
+    still shots less."""
     layout_grid: int = 32
     """Longest side, 4 to 64, of the grid on which layouts are compared. A larger value compares finer shapes and is
     slower."""
@@ -115,8 +129,10 @@ class LonepairConfig(Config):
         problems += self.translation.stage_problems(0, self.growth.stages)
         if not 4 <= self.layout_grid <= 64:
             problems.append(f"layout_grid is {self.layout_grid}: choose 4 to 64")
-        problems += self.below(0, "lambda_structure", "lambda_rarity")
-        return problems + self.outside_unit("random_start_probability", "random_image_probability")
+        problems += self.below(0, "lambda_structure", "lambda_rarity", "lambda_equivariance")
+        return problems + self.outside_unit(
+            "change_share", "equivariance_probability", "random_start_probability", "random_image_probability"
+        )
 
 
 class Lonepair(PatchMethod, PairMethod):
@@ -131,8 +147,14 @@ class Lonepair(PatchMethod, PairMethod):
 
     config: LonepairConfig
 
-    def branch(self, player: str, rng: RandomStream) -> tuple[int, int]:
-        """The stage at which the real image enters, or `RANDOM_IMAGE`, and the index of the target's frame."""
+    def frame_probabilities(self, levels: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
+        # From the finest stage at all stages. A still is left out, so that it draws no random number more.
+        clips = {domain: stages[-1] for domain, stages in levels.items() if len(stages[-1]) > 1}
+        share = self.config.change_share
+        return {domain: changes.mix_with_even(changes.frame_changes(frames), share) for domain, frames in clips.items()}
+
+    def branch(self, player: str, rng: RandomStream) -> tuple[int, int, int]:
+        """The stage at which the real image enters, or `RANDOM_IMAGE`; the target's frame; 1 if it is moved, too."""
         c = self.config
         if rng.host_bernoulli(c.random_image_probability):
             start_stage = RANDOM_IMAGE
@@ -140,11 +162,13 @@ class Lonepair(PatchMethod, PairMethod):
             start_stage = rng.host_integer(self.stage + 1)
         else:
             start_stage = min(c.start_stage, self.stage)
-        return start_stage, self.random_frame(player.removeprefix("g_"), rng)
+        frame = self.random_frame(player.removeprefix("g_"), rng)
+        is_moved = c.lambda_equivariance > 0 and rng.host_bernoulli(c.equivariance_probability)
+        return start_stage, frame, int(is_moved and start_stage != RANDOM_IMAGE)
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
         assert inputs.branch
-        rng, target, (start_stage, frame) = inputs.rng, player.removeprefix("g_"), inputs.branch
+        rng, target, (start_stage, frame, is_moved) = inputs.rng, player.removeprefix("g_"), inputs.branch
 
         # A random image: patches alone.
         if start_stage == RANDOM_IMAGE:
@@ -155,11 +179,32 @@ class Lonepair(PatchMethod, PairMethod):
         source = OTHER[target]
         real, sizes = inputs.real[source][-1], self.visible_sizes(source, inputs)
         image = inputs.real[source][start_stage] if isinstance(sizes, nets.Crops) else real
-        prediction = self.translate(image, sizes, target, start_stage, rng)
-        return {
+        terms = {}
+        if is_moved and not isinstance(sizes, nets.Crops):
+            prediction, distance = self._equivariance(image, sizes, target, start_stage, rng)
+            terms[f"equivariance_{source}{target}"] = self.config.lambda_equivariance * distance
+        else:
+            prediction = self.translate(image, sizes, target, start_stage, rng)
+        return terms | {
             f"patch_distance_{source}{target}": self.patch_distance(target, prediction, rng, frame),
             f"structure_{source}{target}": self._layout_loss(prediction, nets.crop_image(sizes, real), target),
         }
+
+    def _equivariance(
+        self, image: Tensor, sizes: StageSizes, target: str, start_stage: int, rng: RandomStream
+    ) -> tuple[Tensor, Tensor]:
+        """The translation of `image` without noise, as in a clip, and its distance from that of the moved image.
+
+        The distance is in units of the target's contrast.
+        """
+        warp = losses.SmoothWarp.sample((image.shape[-2], image.shape[-1]), rng)
+        network_input = resize.resize_image(torch.cat([image, warp(image)]), sizes[start_stage])
+        outputs = self.generator(target)(network_input, sizes, start_stage, None)
+        output, moved_output = outputs.split(1)
+        with torch.autocast(image.device.type, enabled=False):
+            distance = losses.equivariance_distance(moved_output.float(), output.float(), warp)
+        contrast = self.exemplar(target)().std().clamp(min=1 / 255)
+        return output, distance / contrast
 
     def _layout_loss(self, prediction: Tensor, real: Tensor, target: str) -> Tensor:
         """Weighted loss, 0 or more, of the layout of `real` in `prediction`, its translation to the domain `target`."""

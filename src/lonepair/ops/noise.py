@@ -148,6 +148,13 @@ class RandomStream:
             self._check_host_draw()
         return int(self._scalars.integers(bound))
 
+    def host_choice(self, probabilities: Float[Tensor, n]) -> int:
+        """An index of `probabilities`, on the CPU, drawn with the probability there; they sum to 1."""
+        self._check_host_draw()
+        # The first index whose cumulative probability exceeds a number in [0, 1). Rounding may leave the last below it.
+        ends = np.cumsum(probabilities.double().numpy())
+        return min(int(np.searchsorted(ends, self._scalars.random(), side="right")), len(ends) - 1)
+
     def host_distinct(self, count: int, bound: int) -> Tensor:
         """`count` different integers in [0, bound), on the CPU."""
         self._check_host_draw()

@@ -7,6 +7,7 @@ interpolation, however many frames ago that was (advected texture coordinates, N
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -77,8 +78,48 @@ class TextureCarrier:
         """The anchor of each pixel."""
         self.offset: Float[Tensor, "2 h w"] = image.new_zeros(2, h, w)
         """(dx, dy) in pixels of each pixel's position in its anchor, less its own."""
+        self._stored = [-1] * slots
+        """Of each slot, the number of frames after the first at which its anchor was stored; -1: it is unused."""
         for slot in (0, 1):
             self._store(slot, image, coarse)
+
+    # -- the state ------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors from which `from_state` continues, bit for bit, valid until the next frame.
+
+        A tensor named `anchor.N...` does not change within a scene: it was stored N frames after the first. Anchors
+        that no pixel reads are left out.
+        """
+        counts = torch.bincount(self.slot.flatten(), minlength=len(self._stored)).tolist()
+        stored = [number if count else -1 for number, count in zip(self._stored, counts, strict=True)]
+        state = {
+            "frames": torch.tensor(self._frames),
+            "stored": torch.tensor([self._frames, *stored[1:]]),
+            "slot": self.slot.to(torch.int16),
+            "offset": self.offset,
+            "newest.image": self._images[:, :, 0],
+            "newest.coarse": self._coarse[:, :, 0],
+        }
+        for slot, number in enumerate(stored):
+            if slot and number >= 0:
+                state[f"anchor.{number}.image"] = self._images[:, :, slot]
+                state[f"anchor.{number}.coarse"] = self._coarse[:, :, slot]
+        return state
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor], slots: int, interval: int, max_gain: float) -> TextureCarrier:
+        """The carrier whose `state` this is; the other arguments are those of its constructor."""
+        newest = state["newest.image"]
+        carrier = cls(newest[:, :, _PAD:-_PAD], state["newest.coarse"][:, :-1], slots, interval, max_gain)
+        carrier._frames, carrier._stored = int(state["frames"]), state["stored"].tolist()
+        carrier.slot, carrier.offset = state["slot"].long(), state["offset"]
+        carrier._images[:, :, 0], carrier._coarse[:, :, 0] = newest, state["newest.coarse"]
+        for slot, number in enumerate(carrier._stored):
+            if slot and number >= 0:
+                carrier._images[:, :, slot] = state[f"anchor.{number}.image"]
+                carrier._coarse[:, :, slot] = state[f"anchor.{number}.coarse"]
+        return carrier
 
     # -- a frame --------------------------------------------------------------------------------------------------
 
@@ -153,10 +194,12 @@ class TextureCarrier:
         self.offset = self.offset * (self.slot != slot)
         for values in (self._images, self._coarse):
             values[:, :, slot] = values[:, :, 0]
+        self._stored[slot] = self._frames
 
     def _store(self, slot: int, image: Tensor, coarse: Tensor) -> None:
         self._images[:, :, slot] = F.pad(image, [0, 0, _PAD, _PAD], mode="replicate")
         self._coarse[:, :, slot] = coarse
+        self._stored[slot] = self._frames
 
     # -- positions ------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ synthesized, or where their texture has become blurred or distorted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -53,6 +53,7 @@ class Pipeline(Protocol):
     ) -> Tensor: ...
     def covering_windows(self, prediction: Any, mask: Tensor) -> Sequence[Window]: ...
     def output(self, source: Any, image: Tensor) -> Tensor: ...
+    def fingerprint(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,39 @@ class SceneRenderer:
         """Which pixels of the newest frame wait to be synthesized; None: none."""
         self._prediction: Any = None if start is None else start.prediction
         """The last prediction of the scene."""
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors from which `from_state` continues, bit for bit, valid until the next frame.
+
+        Those named `carrier.anchor.N...` do not change within the scene (`TextureCarrier.state`).
+        """
+        if self._carrier is None:
+            return {}
+        state = {f"carrier.{name}": tensor for name, tensor in self._carrier.state().items()}
+        state["waits"] = torch.tensor(self._waits)
+        if self._waiting is not None:
+            state["waiting"] = self._waiting
+        return state
+
+    @classmethod
+    def from_state(cls, pipeline: Pipeline, state: Mapping[str, Tensor], first: Any) -> SceneRenderer:
+        """The renderer whose `state` this is.
+
+        Args:
+            pipeline: An equal pipeline, on any device.
+            state: Its tensors.
+            first: What `Pipeline.prepare` returned for the scene's first frame: predictions need what that decided.
+        """
+        scene = cls(pipeline)
+        if not state:
+            return scene
+        device, config = pipeline.engine.device, pipeline.settings
+        on_device = {name: tensor.to(device) for name, tensor in state.items()}
+        own = {name.removeprefix("carrier."): tensor for name, tensor in on_device.items() if "." in name}
+        scene._carrier = TextureCarrier.from_state(own, config.anchors, config.anchor_interval, config.max_carry_gain)
+        scene._waits, scene._waiting = int(state["waits"]), on_device.get("waiting")
+        scene._prediction = pipeline.predict(first, None)
+        return scene
 
     @torch.no_grad()
     def render(self, source: Any, motion: Motion | None) -> SynthesizedFrame:

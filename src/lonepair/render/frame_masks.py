@@ -5,6 +5,7 @@ Unlike the masks of holes, which mark a pixel or not, these are weights: grey bl
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,10 @@ class FrameMasks:
             "frame, or one image for all"
         )
 
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the masks' content."""
+        return self.masks.fingerprint()
+
 
 @dataclass(frozen=True)
 class RegionMasks:
@@ -89,3 +94,7 @@ class RegionMasks:
         """Yield the masks of each frame, a channel for each style, at (h, w) `size`; errors as of `FrameMasks`."""
         for masks in zip(*(region.frames(size) for region in self.regions), strict=False):
             yield torch.cat(masks, 1)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the content of every style's masks."""
+        return hashlib.sha256(" ".join(region.fingerprint() for region in self.regions).encode()).hexdigest()

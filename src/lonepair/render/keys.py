@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.errors import UserError
+from lonepair.media.segment import Segment
 from lonepair.media.source import Source, open_source
 from lonepair.ops.resize import resize_image
 
@@ -29,7 +30,7 @@ class Keys:
         Args:
             values: Files whose names end in the number of their frame, or a mapping of numbers to files, PIL images,
                 arrays or tensors.
-            source: What is translated.
+            source: What is translated. Of a part of a clip, the numbers are those of the whole clip.
 
         Raises:
             UserError: A key cannot be read, has no number, or the source has no such frame; two keys have one number;
@@ -38,15 +39,21 @@ class Keys:
         if not source.is_clip:
             raise UserError(f"{source.name}: is an image and takes no keyframes; give a clip, or leave out `keys`")
         numbered = dict(values) if isinstance(values, Mapping) else _by_number(values)
-        count = source.frame_count or sum(1 for _ in source.frames())
+        whole, part = (source.clip, source) if isinstance(source, Segment) else (source, None)
+        count = whole.frame_count or sum(1 for _ in whole.frames())
         for number, value in numbered.items():
             if isinstance(number, bool) or not isinstance(number, int):
                 raise UserError(f"key {number!r}: give the number of a frame, from 0")
+            name = f"key {value}" if isinstance(value, str | Path) else "the key"
             if not 0 <= number < count:
-                name = f"key {value}" if isinstance(value, str | Path) else "the key"
                 raise UserError(
-                    f"{name} is for frame {number}, {source.name} has {count} frames: choose 0 to {count - 1}, counted "
-                    "from 0 as `save_frames` does"
+                    f"{name} is for frame {number}, {whole.name} has {count} frames: choose 0 to {count - 1}, counted "
+                    "from 0"
+                )
+            if part is not None and not part.first <= number < part.first + part.count:
+                raise UserError(
+                    f"{name} is for frame {number}, and `frames` are {part.first} to {part.first + part.count - 1} of "
+                    f"{whole.name}, counted from 0: leave the key out, or choose more frames"
                 )
             opened = open_source(value)
             if opened.is_clip:

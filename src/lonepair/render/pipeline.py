@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from lonepair.compute.engine import Engine
 from lonepair.media.sizes import working_size
 from lonepair.methods.base import Method
 from lonepair.ops.color import common_channels, match_channels, negative
+from lonepair.ops.fingerprint import fingerprint
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
@@ -256,6 +257,21 @@ class FramePipeline:
     def label(self) -> str:
         """What is computed, in a few words: one of `DIRECTIONS`."""
         return DIRECTIONS[0] if self.domain == "b" else DIRECTIONS[1]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what the frames depend on, besides the source and the mask: networks, settings and rounding."""
+        method, synthesis = self.method, self.synthesis
+        networks = {"method": method.name, "config": method.config.to_dict(), "plan": method.plan.to_dict()}
+        settings = [self.domain, self.start_stage, self.size, self.seed, self.carries]
+        mixture = [asdict(self.dials), None if self.shared_scales is None else asdict(self.shared_scales)]
+        header = {
+            **networks,
+            "stage": method.stage,
+            "rounding": self.engine.rounding,
+            "settings": [*settings, *mixture],
+        }
+        header["synthesis"] = None if synthesis is None else synthesis.to_dict()
+        return fingerprint(header, method.model_state())
 
     @torch.no_grad()
     def output(self, source: FrameSource, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:

@@ -7,6 +7,7 @@ chosen to fit the pixels of the other style, as a patch at the border of a hole 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -96,6 +97,10 @@ class RegionPipeline:
     def settings(self) -> SynthesisConfig:
         """Those of the first style."""
         return self.pipelines[0].settings
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what the frames depend on, besides the source and the masks."""
+        return hashlib.sha256(" ".join(pipeline.fingerprint() for pipeline in self.pipelines).encode()).hexdigest()
 
     # -- steps ----------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from lonepair.errors import UserError
 from lonepair.media.sizes import fit_inside
 from lonepair.media.source import Source
 from lonepair.ops.blur import gaussian_blur
+from lonepair.ops.fingerprint import fingerprint
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.windows import Window
@@ -83,6 +84,10 @@ class StyledFrames:
             yield resize_image(frame.image, size)
         raise UserError(f"{self.clip.name}: only {count} frames can be decoded, {self.source_name} has more")
 
+    def fingerprint(self) -> str:
+        """SHA-256 of the stylized clip's content."""
+        return self.clip.fingerprint()
+
 
 @dataclass(frozen=True)
 class StyledPipeline:
@@ -122,6 +127,11 @@ class StyledPipeline:
     def covering_windows(self, prediction: StyledPrediction, mask: Bool[Tensor, "1 1 h w"]) -> Sequence[Window]:
         """One window: the frame."""
         return [Window((0, 1), (0, 1), (1, 1))]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what the frames depend on, besides both clips."""
+        settings = {"label": self.label, "size": self.size, "carries": self.carries, **self.settings.to_dict()}
+        return fingerprint({**settings, "rounding": self.engine.rounding}, {})
 
     @torch.no_grad()
     def output(self, source: StyledFrame, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:

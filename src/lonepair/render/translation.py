@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from threading import Event
+from typing import Any
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -20,17 +22,20 @@ from lonepair.media.exr import fit_gain
 from lonepair.media.image import WRITABLE as IMAGE_SUFFIXES
 from lonepair.media.image import check_image_output, write_image
 from lonepair.media.numbered import write_frames_folder
+from lonepair.media.segment import Segment
+from lonepair.media.sequence import parse_pattern
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.source import Source
 from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
 from lonepair.media.write import ClipWriter
 from lonepair.ops.arrays import to_pil
 from lonepair.ops.color import match_channels
-from lonepair.render.clip import Pipeline, SynthesizedFrame
+from lonepair.render.clip import Pipeline
+from lonepair.render.folder import RenderFolder, render_key
 from lonepair.render.keys import Keys
-from lonepair.render.passes import TwoWayRenderer
 from lonepair.render.results import metadata_of, png_bytes
-from lonepair.render.sequence import FrameStep, motion_between, render_sequence
+from lonepair.render.run import Companions, FrameRun
+from lonepair.render.sequence import FinishedFrame, SequenceState
 from lonepair.render.thumbnails import Thumbnails
 
 MOMENTS = 4
@@ -58,14 +63,6 @@ class FrameTrace:
     """(dx, dy) in pixels of each pixel's position in the frame before, less its own; None like `unexplained_share`."""
     is_new: Bool[Tensor, "1 1 h w"]
     """Which pixels were synthesized for this frame; the others are carried from the frame before."""
-
-
-@runtime_checkable
-class Companions(Protocol):
-    """An image beside each frame: its mask (`FrameMasks`), those of several styles (`RegionMasks`), or the frame of a
-    stylized clip (`StyledFrames`)."""
-
-    def frames(self, size: tuple[int, int]) -> Iterator[Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,8 @@ class Translation:
     def translate(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h2 w2"]:
         """Translate one frame by itself, with the first mask: in [-1, 1] on the CPU, at the output's size."""
         pipeline = self.pipeline
-        source = pipeline.prepare(image, next(self._companions()))
+        mask = None if self.companions is None else next(self.companions.frames(self.size))
+        source = pipeline.prepare(image, mask)
         return pipeline.output(source, pipeline.synthesize(pipeline.predict(source, None)))
 
     def frames(self, trace: Callable[[FrameTrace], None] | None = None) -> Iterator[Frame]:
@@ -125,20 +123,21 @@ class Translation:
             Each frame with its time in the source, at the output's size.
         """
         thumbnails = Thumbnails()
-        for index, step, finished in self._run():
-            output = self._output(index, step, finished)
+        for index, (frame, finished) in enumerate(self._finished()):
+            assert finished is not None
+            output = self._output(index, finished)
             if trace is not None:
-                trace(_trace(index, step, finished))
-            thumbnails.add(step.frame.time, step.frame.image, output)
-            yield Frame(step.frame.time, output, step.frame.gain)
+                trace(_trace(index, finished))
+            thumbnails.add(frame.time, frame.image, output)
+            yield Frame(frame.time, output, frame.gain)
         self._thumbnails[:] = [thumbnails]
 
     def frame(self, index: int, trace: Callable[[FrameTrace], None] | None = None) -> Frame:
-        """Translate frame number `index`, equal to that of `frames` but for rounding.
+        """Translate frame number `index`, equal to that of `frames`.
 
         In a clip a frame depends on the source's frames from the last cut up to itself, which are computed, too, unless
-        the method has no patch synthesis. It depends on later frames only with keyframes or two passes. All frames up
-        to it are decoded.
+        nothing is carried from frame to frame. It depends on later frames only with keyframes or two passes. All frames
+        up to it are decoded.
 
         Args:
             trace: Called with this frame's trace.
@@ -146,62 +145,75 @@ class Translation:
         Raises:
             UserError: if the source has no frame of that number.
         """
-        done = self._run(self._scene_start(index), index + 1)
-        *_, (_, step, finished) = itertools.takewhile(lambda item: item[0] <= index, done)
+        source = self.source
+        if isinstance(source, Segment) and not 0 <= index < source.count:
+            raise UserError(
+                f"frame is {index}, {source.name} has {source.count} frames: choose 0 to {source.count - 1}"
+            )
+        *_, (frame, finished) = self._finished(index, index + 1)
+        assert finished is not None
         if trace is not None:
-            trace(_trace(index, step, finished))
-        return Frame(step.frame.time, self._output(index, step, finished), step.frame.gain)
+            trace(_trace(index, finished))
+        return Frame(frame.time, self._output(index, finished), frame.gain)
 
-    def _output(self, index: int, step: FrameStep, finished: SynthesizedFrame) -> Float[Tensor, "1 c h w"]:
-        """Frame `index` as it is written: its key, or the finished frame with the dials."""
-        output = self.pipeline.output(step.source, finished.image)
-        if self.keys is not None and index in self.keys.values:
-            output = match_channels(self.keys.image(index, self.size), output.shape[1])
-        return output
-
-    def _scene_start(self, index: int) -> int:
-        """Number of the first frame on which frame `index` depends: the one after the last cut.
+    def _finished(
+        self, first: int = 0, stop: int | None = None, start: SequenceState | None = None
+    ) -> Iterator[tuple[Frame, FinishedFrame | None]]:
+        """As `FrameRun.frames`, but `first` need not start a scene: frames from the last cut on are finished before it.
 
         Raises:
-            UserError: if the source has no frame of that number.
+            UserError: if the source has no frame `first`.
         """
-        pipeline = self.pipeline
-        # Without carried pixels frames do not depend on one another; an image has one frame.
-        stands_alone = index == 0 or not pipeline.carries
-        if stands_alone and 0 <= index < (self.source.frame_count or 0):
-            return index
-        last, start, before = -1, 0, None
-        for last, (_, now) in enumerate(self._inputs()):
-            # Of all frames only two stay in memory.
-            if not pipeline.carries or (before is not None and motion_between(pipeline, before, now)[1]):
-                start = last
-            before = now
-            if last == index:
-                return start
-        raise UserError(f"frame is {index}, {self.source.name} has {last + 1} frames: choose 0 to {last}")
+        # A part of a clip has the frames of the whole clip.
+        whole, offset, time = self.source, 0, Fraction(0)
+        if isinstance(self.source, Segment):
+            whole, offset, time = self.source.clip, self.source.first, self.source.start
+            stop = self.source.count if stop is None else stop
+        run = self._run(whole)
+        first, stop = offset + first, None if stop is None else offset + stop
+        scene = run.scene_start(first) if first else 0
+        for frame, finished in itertools.islice(run.frames(scene, stop, start), first - scene, None):
+            yield Frame(frame.time - time, frame.image, frame.gain), finished
 
-    def _inputs(self, first: int = 0, stop: int | None = None) -> Iterator[tuple[Frame, Any]]:
-        """Frames `first` to `stop` of the source, each as the networks and the output need it."""
-        for frame, companion in self._raw(first, stop):
-            yield frame, self.pipeline.prepare(frame.image, companion)
-
-    def _raw(self, first: int, stop: int | None = None) -> Iterator[tuple[Frame, Tensor | None]]:
-        """Frames `first` to `stop` of the source, each with what is beside it."""
-        companions = itertools.islice(self._companions(), first, None)
-        for frame in itertools.islice(self.source.frames(), first, stop):
-            yield frame, next(companions)
-
-    def _companions(self) -> Iterator[Tensor | None]:
-        """What is beside each frame, at the output's size, without end."""
-        return itertools.repeat(None) if self.companions is None else self.companions.frames(self.size)
-
-    def _run(self, first: int = 0, stop: int | None = None) -> Iterator[tuple[int, FrameStep, SynthesizedFrame]]:
-        """Finish successive frames, each with its number; with keys or two passes `stop` has no effect."""
-        if not self.pipeline.carries or (self.keys is None and self.passes == 1):
-            done = render_sequence(self.pipeline, self._inputs(first, stop), self.source.name, first=first)
-            return ((index, *pair) for index, pair in enumerate(done, first))
+    def _run(self, whole: Source) -> FrameRun:
         keys = {} if self.keys is None else {n: partial(self.keys.image, n, self.size) for n in self.keys.values}
-        return TwoWayRenderer(self.pipeline, self.source.name, keys, self.passes).render(self._raw(first), first)
+        return FrameRun(self.pipeline, whole, self.companions, keys, self.passes)
+
+    def _output(self, index: int, finished: FinishedFrame) -> Float[Tensor, "1 c h w"]:
+        """Frame `index` as it is written: its key, or the finished frame with the dials."""
+        output = self.pipeline.output(finished.step.source, finished.result.image)
+        number = index + (self.source.first if isinstance(self.source, Segment) else 0)
+        if self.keys is not None and number in self.keys.values:
+            output = match_channels(self.keys.image(number, self.size), output.shape[1])
+        return output
+
+    def _saved_frames(self, folder: RenderFolder, stop: Event | None) -> Iterator[Frame]:
+        """The frames as `frames` yields them, each kept in `folder`; those that are there already are read."""
+        thumbnails, start = Thumbnails(), folder.start
+        kept = folder.frames()
+        for index, (frame, finished) in enumerate(self._finished(start=start)):
+            state = None
+            if finished is None:
+                output = next(kept)
+            else:
+                state = finished.state
+                assert state is not None
+                output = folder.add(self._output(index, finished), state)
+            thumbnails.add(frame.time, frame.image, output)
+            yield Frame(frame.time, output, frame.gain)
+            if stop is not None and stop.is_set():
+                folder.stop(state)
+        self._thumbnails[:] = [thumbnails]
+
+    def _unkept_frames(self, stop: Event | None) -> Iterator[Frame]:
+        """The frames as `frames` yields them; a render that stops starts anew the next time."""
+        for count, frame in enumerate(self.frames(), 1):
+            yield frame
+            if stop is not None and stop.is_set():
+                raise KeyboardInterrupt(
+                    f"stopped after {count} frame{'' if count == 1 else 's'}; a render with keys or two passes does "
+                    "not continue: start the same again to render all frames"
+                )
 
     @cached_property
     def image(self) -> Float[Tensor, "1 c h w"]:
@@ -221,8 +233,13 @@ class Translation:
         frames_folder: str | Path | None = None,
         progress: Callable[[Iterator[Frame]], Iterable[Frame]] = iter,
         encoding: Encoding | None = None,
+        folder: RenderFolder | None = None,
+        stop: Event | None = None,
     ) -> Path:
         """Write an image (PNG, JPEG, WebP, TIFF, EXR) or a clip (MP4 with the source's sound, MKV lossless, GIF, ...).
+
+        If a clip is not written to its end, the same call continues where it stopped; the file is the same one. With
+        keyframes or two passes it starts anew.
 
         Args:
             path: Its suffix decides the format. A pattern such as `name.%04d.exr` makes a sequence of a clip.
@@ -230,28 +247,56 @@ class Translation:
             frames_folder: Folder into which every frame is also written as a numbered PNG.
             progress: Receives the frames and passes them on, such as `tqdm`.
             encoding: Codec, quality, bits per channel and first number; None: as the suffix and the source have it.
+            folder: Keeps the frames until the file is complete; None: `RenderFolder.beside(path)`.
+            stop: Where it is set, the clip's render stops after the current frame.
 
         Raises:
+            KeyboardInterrupt: `stop` was set; the text says how to continue.
             UserError: if the file cannot be written; nothing is computed then.
         """
         path, encoding = Path(path).expanduser(), encoding or Encoding()
         metadata = self.metadata
-        if not self.source.is_clip:
-            if frames_folder is not None:
-                raise UserError(f"{self.source.name}: is an image and has no frames to save; leave out `frames_folder`")
-            check_image_output(path, overwrite)
-            bits = resolve_image_bits(path, encoding, self.source.bits)
-            gain = fit_gain(next(self.source.frames()).gain, self.size)
-            write_image(path, self.image, metadata, overwrite, bits, gain)
+        if self.source.is_clip:
+            with contextlib.nullcontext(folder) if folder is not None else RenderFolder.beside(path) as render:
+                self._save_clip(path, overwrite, frames_folder, progress, encoding, render, stop)
             return path
-        with ClipWriter.for_source(self.source, path, self.size, metadata, overwrite, encoding) as clip:
-            written = _written(clip, progress(self.frames()))
+        if frames_folder is not None:
+            raise UserError(f"{self.source.name}: is an image and has no frames to save; leave out `frames_folder`")
+        check_image_output(path, overwrite)
+        bits = resolve_image_bits(path, encoding, self.source.bits)
+        gain = fit_gain(next(self.source.frames()).gain, self.size)
+        write_image(path, self.image, metadata, overwrite, bits, gain)
+        return path
+
+    def _save_clip(
+        self,
+        path: Path,
+        overwrite: bool,
+        frames_folder: str | Path | None,
+        progress: Callable[[Iterator[Frame]], Iterable[Frame]],
+        encoding: Encoding,
+        folder: RenderFolder,
+        stop: Event | None,
+    ) -> None:
+        def writer(may_replace: bool) -> ClipWriter:
+            return ClipWriter.for_source(self.source, path, self.size, self.metadata, may_replace, encoding)
+
+        # Of files in place, those that this render wrote before it stopped may be replaced, and no others.
+        in_place = parse_pattern(path) is not None
+        folder_bits = 8 if frames_folder is None else encoding.bits or self.source.bits
+        bits = max(writer(overwrite or (in_place and folder.has_state)).bits, folder_bits)
+        can_continue = not self._run(self.source).goes_both_ways
+        if can_continue:
+            folder.open(render_key(self.pipeline, self.source, self.companions), bits)
+        continues = folder.start is not None
+        frames = self._saved_frames(folder, stop) if can_continue else self._unkept_frames(stop)
+        with writer(overwrite or (in_place and continues)) as clip:
+            written = _written(clip, progress(frames))
             if frames_folder is None:
                 for _ in written:
                     pass
             else:
-                write_frames_folder(frames_folder, written, overwrite, metadata, encoding.bits or self.source.bits)
-        return path
+                write_frames_folder(frames_folder, written, overwrite or continues, self.metadata, folder_bits)
 
     def sheet(
         self, target: Float[Tensor, "1 c h w"] | None = None, moments: int = MOMENTS
@@ -279,10 +324,10 @@ class Translation:
         return contact_sheet([[*sources, *targets], outputs])
 
 
-def _trace(index: int, step: FrameStep, finished: SynthesizedFrame) -> FrameTrace:
-    motion = step.motion
+def _trace(index: int, finished: FinishedFrame) -> FrameTrace:
+    step, motion = finished.step, finished.step.motion
     share, flow = (None, None) if motion is None else (motion.unexplained_share, motion.flow)
-    return FrameTrace(index, step.frame.time, step.is_cut, share, flow, finished.is_new.cpu())
+    return FrameTrace(index, step.frame.time, step.is_cut, share, flow, finished.result.is_new.cpu())
 
 
 def _written(clip: ClipWriter, frames: Iterable[Frame]) -> Iterator[Frame]:

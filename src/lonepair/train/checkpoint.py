@@ -7,22 +7,20 @@ several in no fixed order, and the same training must give the same file. Readin
 
 from __future__ import annotations
 
-import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
 
 from lonepair.errors import UserError
 from lonepair.media.files import atomic_write, check_file
 from lonepair.methods import get_method
 from lonepair.methods.base import Method
 from lonepair.methods.types import Plan
+from lonepair.ops.fingerprint import fingerprint
 from lonepair.ops.noise import seed_global
 from lonepair.patches.config import SynthesisConfig
 from lonepair.train.migration import FORMAT_VERSION, migrate
@@ -34,23 +32,6 @@ LICENSE = (
     "Learned from the inputs that `settings` names; the holders of the rights in these inputs hold the same rights in "
     "what this model reproduces of them."
 )
-
-
-def fingerprint(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
-    """SHA-256, in hexadecimal, of a model file's content.
-
-    Args:
-        header: The header; its entry `sha256` is left out.
-        tensors: Name -> tensor; names, shapes, types and bytes count, in the order of the names.
-    """
-    # Entries and tensors are sorted, so that one content has one checksum.
-    plain = {key: value for key, value in header.items() if key != "sha256"}
-    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Path:

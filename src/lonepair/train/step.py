@@ -50,6 +50,7 @@ class Steps:
             for name, player in method.players().items()
         }
         self._rate: float | None = None
+        self._probabilities = method.frame_probabilities(levels)
         # Groups: independent players have one each, so that they can run in parallel.
         self._independent = schedule.independent_players
         order = list(schedule.update_order)
@@ -91,7 +92,13 @@ class Steps:
     def _stream(self, number: int, generator: torch.Generator | None = None) -> tuple[RandomStream, dict[str, int]]:
         """The step's random stream, and the index of each domain's frame, which is drawn from it first."""
         rng = RandomStream(self._seed, self._method.stage, number, device=self._engine.device, generator=generator)
-        return rng, {domain: rng.host_integer(len(stages[0])) for domain, stages in self._levels.items()}
+        return rng, {domain: self._draw_frame(domain, rng) for domain in self._levels}
+
+    def _draw_frame(self, domain: str, rng: RandomStream) -> int:
+        """Index of the domain's frame: evenly drawn, or with the probabilities that the method states."""
+        if domain in self._probabilities:
+            return rng.host_choice(self._probabilities[domain])
+        return rng.host_integer(len(self._levels[domain][0]))
 
     def frames(self, number: int) -> dict[str, list[Tensor]]:
         """Domain -> (1, c, h, w) frame of this step at every stage up to the current one."""
