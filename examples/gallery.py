@@ -77,7 +77,7 @@ PAIRS = (
 
 @dataclass(frozen=True)
 class Clip:
-    """A camera that moves over a photograph on an ellipse, and the pair whose model translates the clip."""
+    """A camera that moves over a photograph on an ellipse, and the pair of which it is one."""
 
     photo: str
     box: Box
@@ -144,12 +144,12 @@ def translate_pair(out: Path, a: str, b: str, preset: str) -> None:
 
 
 def translate_clip(out: Path, clip: Clip, preset: str) -> None:
-    """Translate the clip with the model of its pair."""
-    translate_pair(out, *clip.pair, preset)
+    """Train on the clip and the other photograph of its pair, and translate the clip."""
+    (target,) = set(clip.pair) - {clip.photo}
     result = out / f"{clip.photo}-clip.mp4"
     if not result.exists():
-        reverse = ["--reverse"] if clip.photo == clip.pair[1] else []
-        lonepair("translate", out / f"{clip.photo}.mp4", out / "runs" / "-".join(clip.pair), *reverse, "-o", result)
+        lonepair("translate", out / f"{clip.photo}.mp4", out / f"{target}.png", "--preset", preset,
+                 "--run", out / "runs" / f"{clip.photo}-clip", "-o", result)  # fmt: skip
 
 
 def frames(path: Path) -> Iterator[Image.Image]:

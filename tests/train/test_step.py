@@ -57,6 +57,11 @@ def test_resume_with_weighted_and_moved_frames_is_bitwise_equal(tmp_path: Path) 
         assert torch.equal(tensor, resumed[name]), name
 
 
+def test_a_pair_of_stills_is_trained_without_the_equivariance_term() -> None:
+    weights = [new_job(lambda_equivariance=weight).run().method.nets.state_dict() for weight in (0.0, 4.0)]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+
+
 def test_players_in_parallel_are_bitwise_equal_to_players_in_turn() -> None:
     weights = []
     try:

@@ -105,11 +105,12 @@ class LonepairConfig(Config):
     """Weight, 0 or more, of the rarity of each position at the coarse stages. A larger value maps rare parts of the
     source more surely to rare parts of the target."""
     lambda_equivariance: float = 4.0
-    """Weight, 0 or more, of the distance between the translation of a moved image and the moved translation. A larger
-    value renews less of a clip's texture under a moving camera, and follows the source's small shapes less; 0 turns it
-    off."""
+    """Weight, 0 or more, of the distance between the translation of a moved frame and the moved translation, in a
+    training on a clip. A larger value renews less of the texture under a moving camera, and follows the source's small
+    shapes less; 0 turns it off."""
     equivariance_probability: float = 0.25
-    """Probability that a training step that translates also translates the moved image. A larger value is slower."""
+    """Probability that a training step that translates also translates the moved frame, in a training on a clip. A
+    larger value is slower."""
     change_share: float = 0.5
     """Share, 0 to 1, of the training steps that draw a clip's frame in proportion to its change, the difference to the
     frames before and after it; the others draw all frames evenly. A larger value learns rare moments better, and long
@@ -163,7 +164,9 @@ class Lonepair(PatchMethod, PairMethod):
         else:
             start_stage = min(c.start_stage, self.stage)
         frame = self.random_frame(player.removeprefix("g_"), rng)
-        is_moved = c.lambda_equivariance > 0 and rng.host_bernoulli(c.equivariance_probability)
+        # The term serves clips; a pair of stills draws no random number for it.
+        is_clip = any(len(self.exemplar(domain).images) > 1 for domain in self.domains)
+        is_moved = is_clip and c.lambda_equivariance > 0 and rng.host_bernoulli(c.equivariance_probability)
         return start_stage, frame, int(is_moved and start_stage != RANDOM_IMAGE)
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:

@@ -33,6 +33,7 @@ _AT_LEAST = {
         "search_component_samples",
         "anchor_interval",
         "narrow_width",
+        "renewal_rounds",
     ),
     2: ("copied_region_min_run", "anchors"),
     32: ("flow_side",),
@@ -236,10 +237,13 @@ class SynthesisConfig:
     renewal_stretch: float = 2.0
     """Factor, above 1, by which the texture may be stretched or compressed before it is synthesized again. A larger
     value flickers less where things turn or come closer, and shows distorted texture."""
+    renewal_rounds: int = 2
+    """Rounds at the coarse scales of what is renewed, 1 or more; half as many at the others. A larger value fits new
+    texture better to what is around it, and is slower."""
     renewal_wait: int = 3
     """Largest number of frames, 0 or more, for which what can wait waits, so that more is synthesized at once. A larger
     value is faster, and shows new content later."""
-    narrow_width: int = 5
+    narrow_width: int = 9
     """Width in pixels, 1 or more, below which a new area can wait, and a strip at the border waits without limit. A
     larger value is faster, and shows new content later."""
     cut_share: float = 0.4

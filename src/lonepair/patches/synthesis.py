@@ -170,7 +170,7 @@ class Synthesizer:
                 matches = lattice.enlarge(matches, previous[0], previous[1].shape, texture.shape)
             # Restore what the last round lost, then match and blend.
             is_coarse = max(full_size) <= coarse_side
-            for _ in range(c.rounds if is_coarse or not number else c.upscaling_rounds):
+            for _ in range(self._rounds(is_coarse or not number, window)):
                 image = restoration.restore(image)
                 image, matches = texture.update(image, lattice, search, matches if number else None, settings)
                 image = yield image
@@ -178,6 +178,13 @@ class Synthesizer:
             previous = lattice, texture
         assert matches is not None
         return Synthesis(self._finish(texture, lattice, matches, restoration), matches, lattice, texture.shape)
+
+    def _rounds(self, is_coarse: bool, window: Window | None) -> int:
+        """Number of rounds at a scale. A part of an image takes fewer, because what is around it is finished."""
+        c = self.config
+        if window is None:
+            return c.rounds if is_coarse else c.upscaling_rounds
+        return c.renewal_rounds if is_coarse else max(1, c.renewal_rounds // 2)
 
     def _similarity(
         self, prediction: Tensor, guide: Guide | None, image_size: tuple[int, int], target_size: tuple[int, int]
