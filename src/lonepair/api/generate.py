@@ -24,11 +24,13 @@ PYTHON_TYPES = {
     "MaskInput": "object",
     "MaskOption": "object",
     "SourceInput": "object",
+    "KeysInput": "object",
     "SizeInput": "tuple[int, int]",
     "SynthesisInput": "SynthesisConfig | Mapping[str, Any]",
 }
 """Name of a marked type in `lonepair.apply.base` -> the type in a signature."""
 TYPE_DOCS = {
+    "KeysInput": "Files, or a mapping of frame numbers to paths, PIL images, arrays or tensors.",
     "ImageInput": "A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].",
     "ImageOption": "A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].",
     "MaskInput": "A path, PIL image, array, or tensor (1, c, h, w) in [-1, 1].",

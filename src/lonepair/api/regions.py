@@ -69,7 +69,7 @@ def _translation(opened: Source, models: list[Model], uses: list[Translate], mas
         check_support(Translate, type(model.method))
     pairs = list(zip(models, uses, strict=True))
     pipeline = RegionPipeline.of([use.pipeline(model, opened) for model, use in pairs], opened.size)
-    settings = [use.metadata(model) for model, use in pairs]
-    return Translation(
-        pipeline, uses[0].part(opened), masks, {"use": {"name": "translate_regions"}, "styles": settings}
-    )
+    settings = {"use": {"name": "translate_regions"}, "styles": [use.metadata(model) for model, use in pairs]}
+    first = uses[0]
+    part = first.part(opened)
+    return Translation(pipeline, part, masks, settings, first.open_keys(part), first.passes)

@@ -372,6 +372,8 @@ class UseMethods(ABC):
         synthesize: bool = True,
         synthesis: SynthesisConfig | Mapping[str, Any] | None = None,
         carry: Literal["auto", "on", "off"] = "auto",
+        keys: object | None = None,
+        passes: Literal[1, 2] = 1,
         seed: int = 0,
     ) -> Translation:
         """Translate an image or a clip into the style of the target that the model was trained on.
@@ -407,6 +409,12 @@ class UseMethods(ABC):
             carry: on: carry each frame of a clip along the source's motion, and change only what the motion does not
                 explain, so that the texture moves with what it lies on; off: translate each frame by itself; auto: on
                 with patch synthesis, which published methods do not have.
+            keys: An output frame that you painted or corrected; repeat the flag for more. The last number in its name
+                is that of the frame in the whole clip, from 0: 000012.png. The output shows it there, and its pixels
+                are carried both ways to the next key or cut. A render with keys that stops starts anew. Files, or a
+                mapping of frame numbers to paths, PIL images, arrays or tensors.
+            passes: 2: carry a clip's frames forward and backward, and blend both. It takes at least twice as long, and
+                a render that stops starts anew.
             seed: Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise.
 
         Raises:
@@ -428,6 +436,8 @@ class UseMethods(ABC):
                 synthesize=synthesize,
                 synthesis=synthesis,
                 carry=carry,
+                keys=keys,
+                passes=passes,
                 seed=seed,
             )
         )

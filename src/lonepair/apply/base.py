@@ -64,7 +64,16 @@ class SynthesisChanges:
     """Marks a setting that changes patch synthesis: one flag for each field on the command line."""
 
 
-Mark = MediaInput | SizeText | SynthesisChanges
+@dataclass(frozen=True)
+class NumberedFiles:
+    """Marks a setting that holds images by number: a list or a mapping in Python, a flag for each file on the command
+    line."""
+
+    flag: str
+    """Name of the flag as a field of the form."""
+
+
+Mark = MediaInput | SizeText | SynthesisChanges | NumberedFiles
 ImageInput = Annotated[object, MediaInput("IMAGE")]
 """A still: path, PIL image, array or tensor (1, c, h, w) in [-1, 1]."""
 ImageOption = Annotated[object, MediaInput("FILE", is_positional=False)]
@@ -75,6 +84,8 @@ MaskOption = Annotated[object, MediaInput("FILE|FOLDER", is_positional=False)]
 """The mask of a still, or those of a clip's frames, that the command line takes behind a flag."""
 SourceInput = Annotated[object, MediaInput("SOURCE")]
 """A still or a clip: path, folder of frames, PIL image, array or tensor (n, c, h, w) in [-1, 1]."""
+KeysInput = Annotated[object, NumberedFiles("key")]
+"""Keyframes: files named by frame number, or a mapping of frame numbers to images."""
 SizeInput = Annotated[tuple[int, int], SizeText()]
 """(h, w) in pixels."""
 SynthesisInput = Annotated[SynthesisConfig | Mapping[str, Any], SynthesisChanges()]
@@ -134,7 +145,7 @@ class Use(ABC, Generic[Result]):
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
             if isinstance(getattr(self, field.name), str | int | float | bool | tuple | None)
-            and not isinstance(_mark_of(type(self), field.name), MediaInput)
+            and not isinstance(_mark_of(type(self), field.name), MediaInput | NumberedFiles)
         }
         return {**model.settings, "use": {"name": self.name, **values, **changes}}
 

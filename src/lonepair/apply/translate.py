@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lonepair.apply.base import MaskOption, SizeInput, SourceInput, SynthesisInput, Use, number_problems
+from lonepair.apply.base import KeysInput, MaskOption, SizeInput, SourceInput, SynthesisInput, Use, number_problems
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.patches.dials import (
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from lonepair.media import segment, sheet, sizes, source
     from lonepair.media.source import Source
     from lonepair.render import frame_masks, pipeline, results, synthesizers, translation
+    from lonepair.render import keys as render_keys
     from lonepair.render.frame_masks import FrameMasks
+    from lonepair.render.keys import Keys
     from lonepair.render.pipeline import FramePipeline
     from lonepair.render.results import Picture
     from lonepair.render.translation import Translation
 else:
     frame_masks = lazy("lonepair.render.frame_masks")
+    render_keys = lazy("lonepair.render.keys")
     pipeline = lazy("lonepair.render.pipeline")
     results = lazy("lonepair.render.results")
     segment = lazy("lonepair.media.segment")
@@ -83,6 +86,13 @@ class Translate(Use["Translation"]):
     """on: carry each frame of a clip along the source's motion, and change only what the motion does not explain, so
     that the texture moves with what it lies on; off: translate each frame by itself; auto: on with patch synthesis,
     which published methods do not have."""
+    keys: KeysInput | None = None
+    """An output frame that you painted or corrected; repeat the flag for more. The last number in its name is that of
+    the frame in the whole clip, from 0: 000012.png. The output shows it there, and its pixels are carried both ways to
+    the next key or cut. A render with keys that stops starts anew."""
+    passes: Literal[1, 2] = 1
+    """2: carry a clip's frames forward and backward, and blend both. It takes at least twice as long, and a render that
+    stops starts anew."""
     seed: int = 0
     """Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise."""
 
@@ -122,12 +132,29 @@ class Translate(Use["Translation"]):
         """
         return opened if self.frames is None else segment.select_range(opened, segment.parse_range(self.frames))
 
+    def open_keys(self, part: Source) -> Keys | None:
+        """The keyframes of the part that is translated (`part`); None without `keys`.
+
+        Raises:
+            UserError: They cannot be read, or do not fit the part; nothing is carried.
+        """
+        if self.passes > 1 and not part.is_clip:
+            raise UserError(f"passes is {self.passes}, and {part.name} is an image: leave it out")
+        if self.passes > 1 and self.carry == "off":
+            raise UserError(f"passes is {self.passes}: frames are carried both ways, and carry is off: leave one out")
+        if self.keys is None:
+            return None
+        if self.carry == "off":
+            raise UserError("keys are carried to other frames, and carry is off: leave one of both out")
+        return render_keys.Keys.of(self.keys, part)
+
     def run(self, model: TrainedModel) -> Translation:
         opened = source.open_source(self.source)
         path = self.pipeline(model, opened)
         synthesis = None if path.synthesis is None else path.synthesis.to_dict()
         settings = self.metadata(model, direction=path.label, synthesize=path.synthesizes, synthesis=synthesis)
-        return translation.Translation(path, self.part(opened), self.open_masks(opened), settings)
+        masks, part = self.open_masks(opened), self.part(opened)
+        return translation.Translation(path, part, masks, settings, self.open_keys(part), self.passes)
 
     def pipeline(self, model: TrainedModel, opened: Source) -> FramePipeline:
         """The path of a frame of the opened source.
@@ -154,9 +181,15 @@ class Translate(Use["Translation"]):
             self.size or opened.size,
             self.seed,
             synthesis,
-            opened.is_clip and (synthesis is not None if self.carry == "auto" else self.carry == "on"),
+            opened.is_clip and self._carries(synthesis is not None),
             self.dials,
         )
+
+    def _carries(self, has_synthesis: bool) -> bool:
+        """Whether a clip's frames are carried."""
+        if self.carry != "auto":
+            return self.carry == "on"
+        return has_synthesis or self.keys is not None or self.passes > 1
 
     def _check_dials_without_synthesis(self, method: str) -> None:
         """Refuse dials that act in patch synthesis only, rather than ignore them."""

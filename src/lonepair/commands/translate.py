@@ -275,11 +275,12 @@ def check_dials(values: Any, source: Source) -> None:
     """Check the settings of the translation and its mask before the training rather than after it.
 
     Raises:
-        UserError: A value is wrong, the mask cannot be read or does not fit the source, or it has no such frames.
+        UserError: A value is wrong, the mask or a keyframe cannot be read or does not fit the source, or it has no such
+            frames.
     """
     use: Any = filled_use(Translate, values.translation, source.size, source=source)
     use.open_masks(source)
-    use.part(source)
+    use.open_keys(use.part(source))
     if values.output.dial_sheet and values.output.stage_sheet:
         raise UserError("`dial_sheet` and `stage_sheet` are both given: choose one, there is one contact sheet")
 

@@ -14,6 +14,7 @@ import tyro
 
 from lonepair.apply.base import (
     MediaInput,
+    NumberedFiles,
     SizeText,
     SynthesisChanges,
     Use,
@@ -74,6 +75,11 @@ def use_fields(use: type[Use[Any]], skipped: frozenset[str] = frozenset()) -> li
         if isinstance(mark, SynthesisChanges):
             fields.append((part.name, synthesis_flags(), field(default_factory=synthesis_flags())))
             continue
+        if isinstance(mark, NumberedFiles):
+            argument = tyro.conf.arg(metavar="FILE", help=text)
+            files: Any = Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, argument]
+            fields.append((mark.flag, files, field(default=(), kw_only=True)))
+            continue
         if isinstance(mark, MediaInput):
             metavar = mark.metavar if is_required or not mark.is_positional else f"[{mark.metavar}]"
             argument = tyro.conf.arg(metavar=metavar, help=text)
@@ -126,13 +132,17 @@ def filled_use(use: type[Use[Any]], values: Any, own: tuple[int, int], **changes
     hints = typing.get_type_hints(use, include_extras=True)
     settings: dict[str, Any] = {}
     for part in dataclasses.fields(use):
-        if part.name in changes or not hasattr(values, part.name):
+        mark = mark_of(hints[part.name])
+        flag = mark.flag if isinstance(mark, NumberedFiles) else part.name
+        if part.name in changes or not hasattr(values, flag):
             continue
-        value, mark = getattr(values, part.name), mark_of(hints[part.name])
+        value = getattr(values, flag)
         if isinstance(mark, SizeText):
             value = parse_size(value, own) if value else None
         elif isinstance(mark, SynthesisChanges):
             value = synthesis_changes(value) or None
+        elif isinstance(mark, NumberedFiles):
+            value = value or None
         settings[part.name] = value
     return use(**settings, **changes)
 

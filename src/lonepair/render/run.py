@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,6 +14,7 @@ from lonepair.errors import UserError
 from lonepair.media.container import Frame
 from lonepair.media.source import Source
 from lonepair.render.clip import Pipeline, SceneRenderer
+from lonepair.render.passes import TwoWayRenderer
 from lonepair.render.sequence import (
     Continuation,
     FinishedFrame,
@@ -45,6 +46,15 @@ class FrameRun:
     source: Source
     companions: Companions | None
     """What is beside each frame; None: nothing."""
+    keys: Mapping[int, Callable[[], Tensor]] = field(default_factory=dict)
+    """Index of a frame -> its keyframe at the output's size."""
+    passes: int = 1
+    """2: scenes without keys are carried forward and backward."""
+
+    @property
+    def goes_both_ways(self) -> bool:
+        """Whether frames depend on later ones, too. Such a run cannot continue an earlier one."""
+        return self.pipeline.carries and (bool(self.keys) or self.passes > 1)
 
     def frames(
         self, first: int = 0, stop: int | None = None, start: SequenceState | None = None
@@ -59,6 +69,9 @@ class FrameRun:
         Yields:
             Each frame of the source, and what was made of it; None for the frames before `start`.
         """
+        if self.goes_both_ways:
+            yield from self._both_ways(first, stop)
+            return
         inputs = self._inputs(first, stop)
         continuation = None
         if start is not None:
@@ -73,8 +86,18 @@ class FrameRun:
             scene = run_steps(self.pipeline, [renderer])[0]
             continuation = Continuation(before, scene, start.count, start.scene_start)
         prepared = ((frame, self.pipeline.prepare(frame.image, companion)) for frame, companion in inputs)
-        for finished in finish_sequence(self.pipeline, prepared, self.source.name, None, first, continuation):
+        for finished in finish_sequence(
+            self.pipeline, prepared, self.source.name, first=first, continuation=continuation
+        ):
             yield finished.step.frame, finished
+
+    def _both_ways(self, first: int, stop: int | None) -> Iterator[tuple[Frame, FinishedFrame]]:
+        """As `frames`, with keys or two passes: frames from `stop` on are read where earlier ones depend on them."""
+        renderer = TwoWayRenderer(self.pipeline, self.source.name, self.keys, self.passes)
+        for index, step, result in renderer.render(self._inputs(first, None), first):
+            yield step.frame, FinishedFrame(step, result, None)
+            if index + 1 == stop:
+                return
 
     def scene_start(self, index: int) -> int:
         """Index of the first frame on which frame `index` depends: the one after the last cut.

@@ -69,12 +69,17 @@ class FinishedFrame:
 
     step: FrameStep
     result: SynthesizedFrame
-    state: Callable[[], SequenceState]
-    """The state behind this frame; valid until the next frame is requested."""
+    state: Callable[[], SequenceState] | None
+    """The state behind this frame, valid until the next frame is requested; None: a render cannot continue here."""
 
 
 def render_sequence(
-    pipeline: Pipeline, inputs: Iterator[tuple[Frame, Any]], name: str, start: SceneStart | None = None
+    pipeline: Pipeline,
+    inputs: Iterator[tuple[Frame, Any]],
+    name: str,
+    start: SceneStart | None = None,
+    has_cuts: bool = True,
+    first: int = 0,
 ) -> Iterator[tuple[FrameStep, SynthesizedFrame]]:
     """Finish successive frames; the motion of the next frame is measured while one is synthesized.
 
@@ -82,9 +87,11 @@ def render_sequence(
         pipeline: The path of a frame.
         inputs: The frames, each with what `Pipeline.prepare` returned.
         name: Name of the source in messages.
-        start: What is known of a scene that holds all frames; None: cuts are searched for.
+        start: What is known of the first frame's scene.
+        has_cuts: Whether cuts are searched for; otherwise all frames are of one scene.
+        first: Number of the first frame in messages.
     """
-    for finished in finish_sequence(pipeline, inputs, name, start):
+    for finished in finish_sequence(pipeline, inputs, name, start, has_cuts, first):
         yield finished.step, finished.result
 
 
@@ -93,21 +100,21 @@ def finish_sequence(
     inputs: Iterator[tuple[Frame, Any]],
     name: str,
     start: SceneStart | None = None,
+    has_cuts: bool = True,
     first: int = 0,
     continuation: Continuation | None = None,
 ) -> Iterator[FinishedFrame]:
     """As `render_sequence`, with the state behind each frame.
 
     Args:
-        pipeline: As of `render_sequence`, like `inputs`, `name` and `start`.
-        first: Index of the first frame in the source, for messages.
+        pipeline: As of `render_sequence`, like `inputs`, `name`, `start`, `has_cuts` and `first`.
         continuation: Where an equal sequence continues; None: at its beginning.
     """
     before, scene, count, scene_start = None, SceneRenderer(pipeline, start), 0, 0
     if continuation is not None:
         before, scene = continuation.before, continuation.scene
         count, scene_start = continuation.count, continuation.scene_start
-    steps = _measure(pipeline, inputs, name, start is None, before, first + count)
+    steps = _measure(pipeline, inputs, name, has_cuts, before, first + count)
     upcoming = run_steps(pipeline, [partial(next, steps, None)])[0]
     while upcoming is not None:
         step = upcoming

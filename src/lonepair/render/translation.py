@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -29,8 +29,10 @@ from lonepair.media.source import Source
 from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
 from lonepair.media.write import ClipWriter
 from lonepair.ops.arrays import to_pil
+from lonepair.ops.color import match_channels
 from lonepair.render.clip import Pipeline
 from lonepair.render.folder import RenderFolder, render_key
+from lonepair.render.keys import Keys
 from lonepair.render.results import metadata_of, png_bytes
 from lonepair.render.run import Companions, FrameRun
 from lonepair.render.sequence import FinishedFrame, SequenceState
@@ -76,6 +78,10 @@ class Translation:
     """What `Pipeline.prepare` takes beside each frame, such as where the translation shows; None: nothing."""
     settings: Mapping[str, Any]
     """How the model was trained and used; `save` writes them into each file's metadata."""
+    keys: Keys | None = None
+    """Frames that an artist painted or corrected; None: none."""
+    passes: int = 1
+    """2: scenes without keys are carried forward and backward."""
     _thumbnails: list[Thumbnails] = field(default_factory=list, repr=False, compare=False)
     """Frames for the contact sheet, of the last complete pass."""
 
@@ -119,7 +125,7 @@ class Translation:
         thumbnails = Thumbnails()
         for index, (frame, finished) in enumerate(self._finished()):
             assert finished is not None
-            output = self._output(finished)
+            output = self._output(index, finished)
             if trace is not None:
                 trace(_trace(index, finished))
             thumbnails.add(frame.time, frame.image, output)
@@ -130,7 +136,8 @@ class Translation:
         """Translate frame number `index`, equal to that of `frames`.
 
         In a clip a frame depends on the source's frames from the last cut up to itself, which are computed, too, unless
-        nothing is carried from frame to frame. It never depends on later frames. All frames up to it are decoded.
+        nothing is carried from frame to frame. It depends on later frames only with keyframes or two passes. All frames
+        up to it are decoded.
 
         Args:
             trace: Called with this frame's trace.
@@ -147,7 +154,7 @@ class Translation:
         assert finished is not None
         if trace is not None:
             trace(_trace(index, finished))
-        return Frame(frame.time, self._output(finished), frame.gain)
+        return Frame(frame.time, self._output(index, finished), frame.gain)
 
     def _finished(
         self, first: int = 0, stop: int | None = None, start: SequenceState | None = None
@@ -162,26 +169,51 @@ class Translation:
         if isinstance(self.source, Segment):
             whole, offset, time = self.source.clip, self.source.first, self.source.start
             stop = self.source.count if stop is None else stop
-        run = FrameRun(self.pipeline, whole, self.companions)
+        run = self._run(whole)
         first, stop = offset + first, None if stop is None else offset + stop
         scene = run.scene_start(first) if first else 0
         for frame, finished in itertools.islice(run.frames(scene, stop, start), first - scene, None):
             yield Frame(frame.time - time, frame.image, frame.gain), finished
 
-    def _output(self, finished: FinishedFrame) -> Float[Tensor, "1 c h w"]:
-        return self.pipeline.output(finished.step.source, finished.result.image)
+    def _run(self, whole: Source) -> FrameRun:
+        keys = {} if self.keys is None else {n: partial(self.keys.image, n, self.size) for n in self.keys.values}
+        return FrameRun(self.pipeline, whole, self.companions, keys, self.passes)
+
+    def _output(self, index: int, finished: FinishedFrame) -> Float[Tensor, "1 c h w"]:
+        """Frame `index` as it is written: its key, or the finished frame with the dials."""
+        output = self.pipeline.output(finished.step.source, finished.result.image)
+        number = index + (self.source.first if isinstance(self.source, Segment) else 0)
+        if self.keys is not None and number in self.keys.values:
+            output = match_channels(self.keys.image(number, self.size), output.shape[1])
+        return output
 
     def _saved_frames(self, folder: RenderFolder, stop: Event | None) -> Iterator[Frame]:
         """The frames as `frames` yields them, each kept in `folder`; those that are there already are read."""
         thumbnails, start = Thumbnails(), folder.start
         kept = folder.frames()
-        for frame, finished in self._finished(start=start):
-            output = next(kept) if finished is None else folder.add(self._output(finished), finished.state)
+        for index, (frame, finished) in enumerate(self._finished(start=start)):
+            state = None
+            if finished is None:
+                output = next(kept)
+            else:
+                state = finished.state
+                assert state is not None
+                output = folder.add(self._output(index, finished), state)
             thumbnails.add(frame.time, frame.image, output)
             yield Frame(frame.time, output, frame.gain)
             if stop is not None and stop.is_set():
-                folder.stop(None if finished is None else finished.state)
+                folder.stop(state)
         self._thumbnails[:] = [thumbnails]
+
+    def _unkept_frames(self, stop: Event | None) -> Iterator[Frame]:
+        """The frames as `frames` yields them; a render that stops starts anew the next time."""
+        for count, frame in enumerate(self.frames(), 1):
+            yield frame
+            if stop is not None and stop.is_set():
+                raise KeyboardInterrupt(
+                    f"stopped after {count} frame{'' if count == 1 else 's'}; a render with keys or two passes does "
+                    "not continue: start the same again to render all frames"
+                )
 
     @cached_property
     def image(self) -> Float[Tensor, "1 c h w"]:
@@ -206,7 +238,8 @@ class Translation:
     ) -> Path:
         """Write an image (PNG, JPEG, WebP, TIFF, EXR) or a clip (MP4 with the source's sound, MKV lossless, GIF, ...).
 
-        If a clip is not written to its end, the same call continues where it stopped; the file is the same one.
+        If a clip is not written to its end, the same call continues where it stopped; the file is the same one. With
+        keyframes or two passes it starts anew.
 
         Args:
             path: Its suffix decides the format. A pattern such as `name.%04d.exr` makes a sequence of a clip.
@@ -252,10 +285,13 @@ class Translation:
         in_place = parse_pattern(path) is not None
         folder_bits = 8 if frames_folder is None else encoding.bits or self.source.bits
         bits = max(writer(overwrite or (in_place and folder.has_state)).bits, folder_bits)
-        folder.open(render_key(self.pipeline, self.source, self.companions), bits)
+        can_continue = not self._run(self.source).goes_both_ways
+        if can_continue:
+            folder.open(render_key(self.pipeline, self.source, self.companions), bits)
         continues = folder.start is not None
+        frames = self._saved_frames(folder, stop) if can_continue else self._unkept_frames(stop)
         with writer(overwrite or (in_place and continues)) as clip:
-            written = _written(clip, progress(self._saved_frames(folder, stop)))
+            written = _written(clip, progress(frames))
             if frames_folder is None:
                 for _ in written:
                     pass
