@@ -62,6 +62,9 @@ class FakePipeline:
     def output(self, source: Any, image: Tensor) -> Tensor:
         return image
 
+    def fingerprint(self) -> str:
+        return self.label
+
 
 def _render(frames: list[Tensor], **settings: Any) -> tuple[list[Tensor], list[Tensor], FakePipeline]:
     """The finished frames, which of their pixels are new, and the pipeline."""
