@@ -27,7 +27,7 @@ SIZE = (320, 240)
 """(width, height) of every input, in pixels."""
 SMALL = (240, 180)
 """(width, height) of the pictures in the documentation."""
-TINY = (280, 210)
+TINY = (240, 180)
 """(width, height) of the animations in the documentation."""
 FRAMES, RATE = 48, 16
 """Frames of a clip, and frames per second."""
@@ -179,7 +179,7 @@ def write_small(out: Path, pictures: Path) -> None:
             sheet.paste(after.resize(TINY, Image.Resampling.LANCZOS), (TINY[0] + 6, 0))
             sheets.append(sheet)
         path, duration = pictures / f"clip-{clip.photo}.webp", 1000 // RATE
-        sheets[0].save(path, save_all=True, append_images=sheets[1:], duration=duration, loop=0, quality=50, method=6)
+        sheets[0].save(path, save_all=True, append_images=sheets[1:], duration=duration, loop=0, quality=35, method=6)
 
 
 def main() -> None:
