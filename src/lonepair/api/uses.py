@@ -411,10 +411,10 @@ class UseMethods(ABC):
                 with patch synthesis, which published methods do not have.
             keys: An output frame that you painted or corrected; repeat the flag for more. The last number in its name
                 is that of the frame in the whole clip, from 0: 000012.png. The output shows it there, and its pixels
-                are carried both ways to the next key or cut. A render with keys that stops starts anew. Files, or a
-                mapping of frame numbers to paths, PIL images, arrays or tensors.
+                are carried both ways to the next key or cut. A render with keys that stops starts again at its
+                beginning. Files, or a mapping of frame numbers to paths, PIL images, arrays or tensors.
             passes: 2: carry a clip's frames forward and backward, and blend both. It takes at least twice as long, and
-                a render that stops starts anew.
+                a render that stops starts again.
             seed: Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise.
 
         Raises:

@@ -89,10 +89,10 @@ class Translate(Use["Translation"]):
     keys: KeysInput | None = None
     """An output frame that you painted or corrected; repeat the flag for more. The last number in its name is that of
     the frame in the whole clip, from 0: 000012.png. The output shows it there, and its pixels are carried both ways to
-    the next key or cut. A render with keys that stops starts anew."""
+    the next key or cut. A render with keys that stops starts again at its beginning."""
     passes: Literal[1, 2] = 1
     """2: carry a clip's frames forward and backward, and blend both. It takes at least twice as long, and a render that
-    stops starts anew."""
+    stops starts again."""
     seed: int = 0
     """Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise."""
 

@@ -55,7 +55,7 @@ class TensorStore:
 
 
 def _smallest(values: Tensor) -> np.ndarray:
-    """The tensor as 8-bit or 16-bit levels of [-1, 1] where it consists of them, else as it is."""
+    """The tensor as 8-bit or 16-bit levels of [-1, 1] where it consists of them, else unchanged."""
     kinds: tuple[type[np.unsignedinteger], ...] = (np.uint8, np.uint16)
     for kind in kinds:
         levels = ((values + 1) * (np.iinfo(kind).max / 2)).round().clamp(0, np.iinfo(kind).max).numpy().astype(kind)

@@ -63,7 +63,7 @@ class TextureCarrier:
         """
         Args:
             image: The scene's first finished frame.
-            prediction: What it was synthesized from.
+            prediction: The prediction from which it was synthesized, at the networks' resolution.
             slots: Largest number of anchors, 2 or more. More lose less sharpness and take more memory.
             interval: Frames after which new pixels get an anchor of their own.
             max_gain: Largest factor by which fine texture is amplified to hold its energy.
@@ -171,7 +171,7 @@ class TextureCarrier:
 
         Args:
             image: The frame.
-            prediction: What each of its pixels was synthesized from.
+            prediction: The prediction from which each of its pixels was synthesized.
             energy: Gradient energy of its texture where it was synthesized.
             is_new: Which pixels are not the carried ones.
         """

@@ -299,7 +299,7 @@ class FramePipeline:
         that its contrast stays when the difference is added.
         """
         assert source.image is not None
-        config = self.synthesis or SynthesisConfig()
+        config = self.settings
         h, w = source.network_input.shape[-2:]
         reduced = resize_image(image, (h, w))
         fit = fit_affine_map(source.network_input, reduced, config.guide_sigma, config.guide_damping)

@@ -206,7 +206,7 @@ class Translation:
         self._thumbnails[:] = [thumbnails]
 
     def _unkept_frames(self, stop: Event | None) -> Iterator[Frame]:
-        """The frames as `frames` yields them; a render that stops starts anew the next time."""
+        """The frames as `frames` yields them; a render that stops starts again at its beginning."""
         for count, frame in enumerate(self.frames(), 1):
             yield frame
             if stop is not None and stop.is_set():
@@ -239,7 +239,7 @@ class Translation:
         """Write an image (PNG, JPEG, WebP, TIFF, EXR) or a clip (MP4 with the source's sound, MKV lossless, GIF, ...).
 
         If a clip is not written to its end, the same call continues where it stopped; the file is the same one. With
-        keyframes or two passes it starts anew.
+        keyframes or two passes it starts again at its beginning.
 
         Args:
             path: Its suffix decides the format. A pattern such as `name.%04d.exr` makes a sequence of a clip.

@@ -1,7 +1,7 @@
 """Conversion of model files of older formats to the current one; the only module that knows old names.
 
 Format 1 (until 2026-11-26) has other names for settings and for some networks. Format 2 has settings of patch synthesis
-for clips whose frames were matched anew rather than carried.
+for clips whose frames were matched again rather than carried.
 """
 
 from __future__ import annotations
