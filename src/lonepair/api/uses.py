@@ -361,7 +361,7 @@ class UseMethods(ABC):
         source: object,
         *,
         reverse: bool = False,
-        structure: float = 0.15,
+        structure: float = 0.25,
         texture_size: float | Literal["auto"] = "auto",
         colour: float = 1.0,
         tone: Literal["auto", "keep", "swap"] = "auto",
