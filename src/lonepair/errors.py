@@ -16,6 +16,10 @@ class UserError(ValueError):
     """A mistake in the user's input; `str(error)` is one line with the problem and the remedy."""
 
 
+class OutOfMemoryError(UserError):
+    """Memory is missing, on the CPU or a GPU; the text says how much, and which setting to lower."""
+
+
 def name_flags(message: str, flags: Mapping[str, str]) -> str:
     """`message` with each setting in backticks replaced by its flag.
 
