@@ -3,6 +3,7 @@
 #   make demo    set up, then translate a clip of coins into galaxies
 #   make test    set up, then run ruff, mypy and the test suite
 #   make docs    set up, then build the documentation site into docs/_build
+#   make dist    set up, then build the source distribution and the wheel into dist
 #
 # On Linux without an NVIDIA GPU, PyTorch's CPU build saves several GB of download. pytorch.org ("Get started", CPU)
 # names the index that carries it:
@@ -12,6 +13,8 @@
 PYTHON ?= python3
 # An extra package index that carries the build of PyTorch you want. Empty: the index that pip uses by default.
 TORCH_INDEX ?=
+# The repository's public address, for `make dist`. Empty: the one in pyproject.toml.
+URL ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +24,7 @@ STAMP := $(VENV)/installed
 DOCS_STAMP := $(VENV)/installed-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint docs clean
+.PHONY: help env demo test lint docs dist clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -59,6 +62,11 @@ lint: env
 docs: $(DOCS_STAMP)
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
 	@echo "the site is in docs/_build/index.html"
+
+# The versions of constraints.txt build both; nothing is downloaded for it.
+dist: env
+	rm -rf dist
+	LONEPAIR_URL=$(URL) $(BIN)/python -m build --no-isolation
 
 # Your runs and the results of the demo stay.
 clean:

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -145,6 +146,18 @@ def changed_header(fits: bool = True, **changes: object) -> Callable[[], object]
         save_file(tensors, "bad.safetensors", {"lonepair": json.dumps(header)})
 
     return make
+
+
+def rewrite_model(model: Path, change: Callable[[dict[str, Any]], object], fits: bool = True) -> Path:
+    """Change the header of the file `model` and, where `fits`, sign it again with the checksum of the change."""
+    with safe_open(model, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        header = json.loads(file.metadata()["lonepair"])
+    change(header)
+    if fits:
+        header["sha256"] = fingerprint(header, tensors)
+    save_file(tensors, model, {"lonepair": json.dumps(header)})
+    return model
 
 
 def flipped_copy(source: str, target: str, place: float) -> Callable[[], object]:

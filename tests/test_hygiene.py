@@ -86,6 +86,25 @@ def test_no_function_is_too_long() -> None:
     assert {name: n for name, n in lengths.items() if n > MAX_FUNCTION_LINES and name not in LONG_FUNCTIONS} == {}
 
 
+def checks_something(test: ast.FunctionDef) -> bool:
+    """Whether a test has an assertion of its own, or a call of `assert_...`, `pytest.raises` or `pytest.warns`."""
+    calls = [node.func for node in ast.walk(test) if isinstance(node, ast.Call)]
+    names = [call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls]
+    return any(isinstance(node, ast.Assert) for node in ast.walk(test)) or any(
+        name in ("raises", "warns") or name.startswith("assert_") for name in names
+    )
+
+
+def test_every_test_checks_something() -> None:
+    tests = {
+        f"{relative(file)}:{node.name}": node
+        for file in python_files(TESTS)
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+    assert not [name for name, node in tests.items() if not checks_something(node)]
+
+
 @pytest.mark.parametrize("file", python_files(TESTS), ids=relative)
 def test_tests_use_no_private_name_of_the_package(file: Path) -> None:
     assert private_uses(ast.parse(file.read_text())) - set(PRIVATE_NAMES) == set()

@@ -16,6 +16,37 @@ class UserError(ValueError):
     """A mistake in the user's input; `str(error)` is one line with the problem and the remedy."""
 
 
+class OutOfMemoryError(UserError):
+    """Memory is missing, on the CPU or a GPU; the text says how much, and which setting to lower."""
+
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters, with ESC, which starts a terminal's commands, and line breaks
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # line separators, and marks that reverse the order of characters
+    "\ud800-\udfff\ufeff\U000e0000-\U000e007f]"  # halves of characters, and characters that are never visible
+)
+
+
+def printable(text: object, longest: int = 0) -> str:
+    r"""`text` on one line that can be shown anywhere: what a terminal would obey is escaped, such as ESC as \x1b.
+
+    Every text from a file passes through here before it is printed, logged or drawn.
+
+    Args:
+        text: A string, or a value that is converted to one.
+        longest: Largest number of characters; a longer text ends in "...". 0: any.
+    """
+    plain = str(text)
+    if longest and len(plain) > longest:
+        plain = plain[: max(0, longest - 3)] + "..."
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], plain)
+
+
+def printable_lines(text: str) -> str:
+    """`text` as `printable` changes it, with its line breaks."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def name_flags(message: str, flags: Mapping[str, str]) -> str:
     """`message` with each setting in backticks replaced by its flag.
 
@@ -49,6 +80,9 @@ def wrong_types(settings: Any) -> list[str]:
             problems.append(f"{name} is {value!r}: give a number")
         elif kind is int and (isinstance(value, bool) or not isinstance(value, int)):
             problems.append(f"{name} is {value!r}: give a whole number")
+        # Larger ones overflow where they are computed with.
+        elif kind in (int, float) and abs(value) >= 2**63:
+            problems.append(f"{name} is too large: give a number below 2^63")
         elif kind is bool and not isinstance(value, bool):
             problems.append(f"{name} is {value!r}: give True or False")
     return problems

@@ -12,6 +12,7 @@ import tyro
 
 import lonepair.methods as methods
 from lonepair.commands.forms import SizeFlag, model_file, parse_size
+from lonepair.errors import printable
 from lonepair.methods.base import Method
 from lonepair.patches.config import SynthesisConfig
 
@@ -40,15 +41,15 @@ def run_info(values: Info) -> int:
     else:
         path = model_file(values.model)
         method, settings = load_model(path)
-        print(f"file         {path} ({path.stat().st_size / 1e6:.1f} MB)")
+        print(f"file         {printable(path)} ({path.stat().st_size / 1e6:.1f} MB)")
         print(f"trained to   stage {method.stage + 1} of {method.plan.stages}")
 
     # Training
     for name in ("method", "preset", "seed"):
         if name in settings:
-            print(f"{name:12} {settings[name]}")
+            print(f"{name:12} {printable(settings[name])}")
     for domain, source in settings.get("inputs", {}).items():
-        print(f"{'input ' + domain:12} {source['name']}")
+        print(f"{'input ' + printable(domain):12} {printable(source['name'])}")
     print(f"{'supports':12} {', '.join(sorted(method.uses))}")
 
     # Networks
@@ -91,7 +92,7 @@ def _changed_synthesis_settings(synthesis: SynthesisConfig) -> dict[str, Any]:
 
 def _print_settings(settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
-        print(f"  {name:18} {value}")
+        print(f"  {name:18} {printable(value)}")
 
 
 @dataclass(frozen=True)

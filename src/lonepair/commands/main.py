@@ -19,7 +19,7 @@ from typing import Any
 from lonepair.commands import COMMANDS
 from lonepair.commands.flags import HELP_FLAGS, Flag, form_flags, help_text
 from lonepair.commands.forms import PREFIX
-from lonepair.errors import UserError, name_flags
+from lonepair.errors import UserError, name_flags, printable, printable_lines
 from lonepair.media.files import error_reason
 
 logger = logging.getLogger("lonepair")
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except UserError as error:
             if debug:
                 traceback.print_exc()
-            print(f"lonepair: {name_flags(str(error), FLAGS)}", file=sys.stderr)
+            print(f"lonepair: {printable(name_flags(str(error), FLAGS))}", file=sys.stderr)
             return 2
         except KeyboardInterrupt as stop:
             print(f"lonepair: {str(stop) or 'interrupted'}", file=sys.stderr)
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except OSError as error:  # one that no nearer function explains: a name that is too long, a missing disk
             if debug:
                 traceback.print_exc()
-            where = f"{error.filename}: " if error.filename else ""
+            where = f"{printable(error.filename)}: " if error.filename else ""
             print(f"lonepair: {where}{error_reason(error)}; check names, permissions and free space", file=sys.stderr)
             return 2
         except Exception as error:
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _unexpected(error: Exception) -> str:
     """Two lines about an error that no `UserError` explains. Only an error of this package is called a bug."""
-    text = str(error).splitlines()[0] if str(error) else ""
+    text = printable(str(error).splitlines()[0]) if str(error) else ""
     innermost = list(traceback.walk_tb(error.__traceback__))[-1][0]
     module = str(innermost.f_globals.get("__name__", "")).partition(".")[0]
     cause = "this is a bug in lonepair" if module == "lonepair" else f"raised by {module}"
@@ -210,7 +210,7 @@ class _ToTerminal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm = sys.modules.get("tqdm")
-        line = self.format(record)
+        line = printable_lines(self.format(record))
         if tqdm is None:
             print(line, file=sys.stderr)
         else:

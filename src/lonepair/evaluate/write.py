@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lonepair.errors import UserError
+from lonepair.errors import UserError, printable
 from lonepair.evaluate.definitions import format_value, metric_columns
 from lonepair.evaluate.measure import EvaluationOptions, ReportSection
 from lonepair.evaluate.page import page
@@ -23,7 +23,7 @@ def text_table(run: Run, sections: Sequence[ReportSection]) -> str:
     """Format the sections of one run as aligned plain text."""
     settings = run.model.settings
     method, preset, seed = (settings.get(name) for name in ("method", "preset", "seed"))
-    lines = [f"{run.path}: {method}, {preset}, seed {seed}, {run.seconds:.0f} s"]
+    lines = [printable(f"{run.path}: {method}, {preset}, seed {seed}, {run.seconds:.0f} s")]
     for section in sections:
         names = metric_columns([row.values for row in section.rows])
         rows = [[section.name, *names]]

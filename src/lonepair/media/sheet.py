@@ -8,6 +8,7 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from lonepair.errors import printable
 from lonepair.ops.arrays import from_integers, to_pil
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
@@ -76,7 +77,7 @@ def _fit(image: Float[Tensor, "1 c h w"], cell: int) -> Image.Image:
 
 def _shorten(label: str, font: _Font, width: int) -> str:
     """Return `label` on one line, shortened with "..." where it is wider than `width` pixels."""
-    label = " ".join(label.split())
+    label = printable(" ".join(label.split()))
     short = label
     while font.getlength(short) > width and len(label) > 1:
         label = label[:-1]

@@ -88,13 +88,13 @@ class DiffusionConfig(Group):
     """Noise level, above 0 and below 1, to which the source is inverted at the coarsest scale. A larger value keeps
     less of the source."""
     coarse_steps: int = 50
-    """Steps at the coarsest scale, 1 or more: of the inversion, and again of the reconstruction. More steps are more
+    """Steps at the coarsest scale, 1 to 1000: of the inversion, and again of the reconstruction. More steps are more
     exact and slower."""
     fine_steps: int = 10
-    """Steps at each finer scale, 1 or more. More steps give cleaner patches and are slower."""
+    """Steps at each finer scale, 1 to 1000. More steps give cleaner patches and are slower."""
 
     def problems(self) -> list[str]:
-        problems = self.below(1, "coarse_steps", "fine_steps")
+        problems = self.below(1, "coarse_steps", "fine_steps") + self.above(1000, "coarse_steps", "fine_steps")
         if not 0 < self.inversion_sigma < 1:
             problems.append(f"inversion_sigma is {self.inversion_sigma}: choose a number above 0 and below 1")
         return problems
@@ -105,10 +105,11 @@ class DenoiserConfig(Group):
     """The denoiser of patches."""
 
     patch_size: int = 11
-    """Side of the patches in pixels, an odd number from 3 to `min_side`. A larger value copies larger structures."""
+    """Side of the patches in pixels, an odd number from 3 to `min_side`, 63 at most. A larger value copies larger
+    structures."""
     blend_rho: float = 0.2
-    """Standard deviation, above 0, of the Gaussian patch weights where patches overlap, as a fraction of `patch_size`.
-    A larger value is softer."""
+    """Standard deviation, above 0 to 10, of the Gaussian patch weights where patches overlap, as a fraction of
+    `patch_size`. A larger value is softer."""
     patch_stride: int = 2
     """Distance in pixels between patches, 1 to `patch_size`, above the coarsest scale; 1 is published. A larger value
     is faster and rougher."""
@@ -128,7 +129,7 @@ class DenoiserConfig(Group):
         ]
         if not self.blend_rho > 0:
             problems.append(f"blend_rho is {self.blend_rho}: choose a number above 0")
-        return problems
+        return problems + self.above(63, "patch_size") + self.above(10, "blend_rho")
 
 
 @dataclass(frozen=True)

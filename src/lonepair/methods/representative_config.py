@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from lonepair.methods.config import Config
 from lonepair.methods.setting_groups import (
+    MAX_LAYERS,
     AdamConfig,
     AdversarialConfig,
     BorderConfig,
@@ -51,7 +52,7 @@ class RepresentativeConfig(Config):
     crop: CropConfig = CropConfig(crop_size=128)
     clip: ClipConfig = ClipConfig()
     critic_blocks: int = 5
-    """Convolution blocks of a critic, 2 or more: a score depends on a patch of 2 x critic_blocks + 1 pixels a side. A
+    """Convolution blocks of a critic, 2 to 64: a score depends on a patch of 2 x critic_blocks + 1 pixels a side. A
     larger value compares larger shapes and is slower."""
     lambda_adv: float = 1.0
     """Weight of the adversarial terms of the generators, 0 or more. A larger value gives results more like the
@@ -74,5 +75,6 @@ class RepresentativeConfig(Config):
             problems.append(
                 f"critic_blocks is {self.critic_blocks} with min_side {min_side}: choose 2 to {(min_side - 2) // 2}"
             )
+        problems += self.above(MAX_LAYERS, "critic_blocks")
         problems += self.below(0, "lambda_adv", "translation_noise_scale")
         return problems + self.outside_unit("real_image_probability", "window_fraction")

@@ -11,6 +11,14 @@ from typing import Literal
 
 Normalization = Literal["none", "batch", "instance"]
 
+# Upper bounds of what decides the size of networks: a model file from elsewhere may hold any number.
+MAX_SIDE = 4096
+"""Longest side of a training image, in pixels."""
+MAX_WIDTH = 1024
+"""Largest number of channels of a network."""
+MAX_LAYERS = 64
+"""Largest number of convolutions of a stage, and of a critic."""
+
 
 class SettingChecks:
     """Checks that groups and configs call in `problems`; each returns one sentence per problem."""
@@ -21,6 +29,12 @@ class SettingChecks:
             f"{name} is {getattr(self, name)}: choose {least} or more"
             for name in names
             if not getattr(self, name) >= least
+        ]
+
+    def above(self, most: int, *names: str) -> list[str]:
+        """A sentence for each of the fields `names` with a value above `most`."""
+        return [
+            f"{name} is {getattr(self, name)}: choose {most} or less" for name in names if getattr(self, name) > most
         ]
 
     def outside_unit(self, *names: str) -> list[str]:
@@ -53,7 +67,7 @@ class SizeConfig(Group):
     """Sizes of the pyramid."""
 
     max_side: int = 220
-    """Longest side of the finest stage, in pixels, `min_side` or more. Larger inputs are reduced for training and the
+    """Longest side of the finest stage, in pixels, `min_side` to 4096. Larger inputs are reduced for training and the
     output is enlarged. A larger value learns finer detail and is slower."""
     min_side: int = 25
     """Shortest side of the coarsest stage, in pixels, 12 or more, over all inputs. A larger value preserves the
@@ -65,7 +79,7 @@ class SizeConfig(Group):
             problems.append(f"min_side is {self.min_side}: a critic's patch has 11 pixels a side; choose 12 or more")
         if self.max_side < self.min_side:
             problems.append(f"max_side is {self.max_side}, min_side {self.min_side}: choose max_side >= min_side")
-        return problems
+        return problems + self.above(MAX_SIDE, "max_side")
 
 
 @dataclass(frozen=True)
@@ -169,13 +183,13 @@ class NetworkConfig(Group):
     """Layers of the networks; the defaults are ConSinGAN's."""
 
     width: int = 64
-    """Channels of the networks' features, 1 or more; of the first four stages if the method has `max_width`, too. A
+    """Channels of the networks' features, 1 to 1024; of the first four stages if the method has `max_width`, too. A
     larger value has more capacity and is slower."""
     leaky_slope: float = 0.05
     """Negative slope of LeakyReLU, 0 or more."""
 
     def problems(self) -> list[str]:
-        return self.below(1, "width") + self.below(0, "leaky_slope")
+        return self.below(1, "width") + self.above(MAX_WIDTH, "width") + self.below(0, "leaky_slope")
 
 
 @dataclass(frozen=True)
@@ -189,7 +203,7 @@ class GrowthConfig(Group):
     """Rule of the sizes from `min_side` to `max_side`: ConSinGAN's, with more stages at small sizes, or a constant
     ratio."""
     blocks_per_stage: int = 3
-    """Convolution blocks of a stage, 1 or more. A larger value enlarges the receptive field and is slower."""
+    """Convolution blocks of a stage, 1 to 64. A larger value enlarges the receptive field and is slower."""
     normalization: Normalization = "none"
     """Normalization inside the generators."""
     trained_stages: int = 3
@@ -201,7 +215,8 @@ class GrowthConfig(Group):
 
     def problems(self) -> list[str]:
         problems = [] if 2 <= self.stages <= 12 else [f"stages is {self.stages}: choose 2 to 12"]
-        return problems + self.below(1, "blocks_per_stage", "trained_stages") + self.outside_unit("stage_lr_decay")
+        problems += self.below(1, "blocks_per_stage", "trained_stages") + self.above(MAX_LAYERS, "blocks_per_stage")
+        return problems + self.outside_unit("stage_lr_decay")
 
 
 @dataclass(frozen=True)
@@ -220,15 +235,16 @@ class PyramidConfig(Group):
     """Nominal ratio, 0.5 to 0.95, between the sizes of two stages. A larger value gives more stages and trains
     longer."""
     max_width: int = 128
-    """Channels of the widest stage, 1 or more: `width` is doubled every four stages up to it."""
+    """Channels of the widest stage, 1 to 1024: `width` is doubled every four stages up to it."""
     convolutions: int = 5
-    """Convolutions of each network, 3 or more. A larger value enlarges the receptive field and is slower."""
+    """Convolutions of each network, 3 to 64. A larger value enlarges the receptive field and is slower."""
 
     def problems(self) -> list[str]:
         problems = []
         if not 0.5 <= self.pyramid_ratio <= 0.95:
             problems.append(f"pyramid_ratio is {self.pyramid_ratio}: choose a number from 0.5 to 0.95")
-        return problems + self.below(1, "max_width") + self.below(3, "convolutions")
+        problems += self.below(1, "max_width") + self.above(MAX_WIDTH, "max_width")
+        return problems + self.below(3, "convolutions") + self.above(MAX_LAYERS, "convolutions")
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,9 @@ def init_normal(module: nn.Module, zero_bias: bool) -> None:
             SinGAN and its followers.
     """
     for layer in module.modules():
+        # Without memory there is nothing to initialize, and torch would import its compiler to find the result's shape.
+        if any(parameter.is_meta for parameter in layer.parameters(recurse=False)):
+            continue
         if isinstance(layer, nn.Conv2d):
             nn.init.normal_(layer.weight, 0.0, 0.02)
             if zero_bias and layer.bias is not None:

@@ -18,8 +18,8 @@ _COLOR_WIDTH = 0.3
 
 def cell_means(image: Float[Tensor, "1 c h w"], reduction: float) -> Float[Tensor, "1 c h2 w2"]:
     """The means over cells of 1 / `reduction` pixels a side."""
-    size = tuple(max(1, math.ceil(n * reduction)) for n in image.shape[-2:])
-    return F.adaptive_avg_pool2d(image, size)
+    rows, columns = (max(1, math.ceil(n * reduction)) for n in image.shape[-2:])
+    return F.adaptive_avg_pool2d(image, (rows, columns))
 
 
 @dataclass(frozen=True)

@@ -12,67 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lonepair.errors import UserError, wrong_types
-
-_AT_LEAST = {
-    0: (
-        "replacement_passes",
-        "renewal_wait",
-        "seam_width",
-    ),
-    1: (
-        "guide_transfer_side",
-        "min_target_side",
-        "max_contrast_ratio",
-        "similarity_stride",
-        "patch_stride",
-        "rounds",
-        "upscaling_rounds",
-        "completeness_samples",
-        "propagation_distance",
-        "search_components",
-        "search_component_samples",
-        "anchor_interval",
-        "narrow_width",
-        "renewal_rounds",
-    ),
-    2: ("copied_region_min_run", "anchors"),
-    32: ("flow_side",),
-}
-"""Smallest value -> the fields that have it."""
-_ABOVE_0 = (
-    "novelty_threshold",
-    "similarity_floor",
-    "blend_sigma",
-    "completeness",
-    "occlusion_threshold",
-    "mismatch_threshold",
-    "renewal_change",
-    "renewal_window",
-    "flow_window",
-    "still_window",
-    "still_motion",
-    "guide_sigma",
-    "guide_damping",
-    "guide_max_energy",
-    "edge_threshold",
-    "edge_sigma",
-    "contrast_sigma",
-)
-_RANGES = {
-    "layout_scale": (0.1, 100.0),
-    "layout_restoration": (0.0, 1.5),
-    "max_scale_ratio": (1.05, 4.0),
-    "final_edges": (0.0, 1.0),
-    "final_edge_scale": (0.0, 1.0),
-    "max_contrast_gain": (1.0, 10.0),
-    "max_carry_gain": (1.0, 4.0),
-    "renewal_energy": (0.0, 1.0),
-    "renewal_stretch": (1.01, 100.0),
-    "cut_share": (0.0, 1.0),
-    "fast_share": (0.0, 1.0),
-    "search_reach": (0.0, 1.0),
-    "still_ratio": (1.001, 10.0),
-}
+from lonepair.patches.ranges import ABOVE_0, INTERVALS, WHOLE_NUMBERS
 
 
 @dataclass(frozen=True)
@@ -95,7 +35,7 @@ class SynthesisConfig:
     """Distance to the target's patches, as a multiple of the image's median distance, above 0, at which only half
     of the lost layout is restored. A larger value also restores shapes that the target has nothing like."""
     similarity_stride: int = 3
-    """Distance in pixels, 1 or more, between the patches that are compared with the target for `novelty_threshold`.
+    """Distance in pixels, 1 to 1000, between the patches that are compared with the target for `novelty_threshold`.
     A larger value is faster and gives a coarser similarity map."""
     similarity_floor: float = 1e-4
     """Smallest value, in squared units of the target's contrast, above 0, that counts as the median distance of
@@ -109,7 +49,7 @@ class SynthesisConfig:
     """Squared contrast of the source in a window, in images of the range [-1, 1], above 0, that counts as noise. A
     larger value follows fewer of the source's edges."""
     guide_transfer_side: int = 30
-    """Longest side in pixels, 1 or more. Shapes of the source that are finer than a pixel at this size take the
+    """Longest side in pixels, 1 to 4096. Shapes of the source that are finer than a pixel at this size take the
     target's colors by one map for the image, larger shapes by the local fit. A larger value keeps fewer of the details
     that the networks ignore, such as the features of a face."""
     guide_max_energy: float = 2.0
@@ -141,7 +81,7 @@ class SynthesisConfig:
 
     # Patches, scales and rounds.
     min_target_side: int = 44
-    """Longest side in pixels, 1 or more, of the target at the coarsest scale, where `texture_size` makes it smaller
+    """Longest side in pixels, 1 to 16384, of the target at the coarsest scale, where `texture_size` makes it smaller
     than the image. A larger value starts at a finer scale: smaller objects of the target."""
     patch_size: int = 7
     """Side of the patches in pixels, an odd number from 3 to 31. A larger value copies larger structures."""
@@ -149,9 +89,9 @@ class SynthesisConfig:
     """Distance in pixels between patches, 1 to `patch_size`. A smaller value averages more patches at each pixel:
     slower and softer."""
     rounds: int = 4
-    """Rounds of search and blending at every scale of the model, 1 or more. More rounds are sharper and slower."""
+    """Rounds of search and blending at every scale of the model, 1 to 100. More rounds are sharper and slower."""
     upscaling_rounds: int = 2
-    """`rounds` at every scale above the model's own, 1 or more, where large shapes no longer change."""
+    """`rounds` at every scale above the model's own, 1 to 100, where large shapes no longer change."""
     max_scale_ratio: float = 1.6
     """Largest ratio of two successive scales above the model's own, 1.05 to 4. A larger value takes fewer scales:
     faster and rougher."""
@@ -161,22 +101,22 @@ class SynthesisConfig:
 
     # Search.
     max_contrast_ratio: float = 3.0
-    """Largest ratio, 1 or more, of the target's contrasts along two directions of color; a smaller contrast counts as
+    """Largest ratio, 1 to 1e6, of the target's contrasts along two directions of color; a smaller contrast counts as
     the largest divided by it. A larger value gives the hues of a nearly gray target more weight in the search."""
     completeness: float = 0.015
     """Alpha of the completeness term (Granot et al., GPNN, CVPR 2022, eq. 2), in squared units of the target's
     contrast, above 0. A smaller value takes rare patches of the target more often."""
     completeness_samples: int = 512
-    """Number of the image's patches, 1 or more, from which the completeness term estimates which patches of the target
+    """Number of the image's patches, 1 to 1e6, from which the completeness term estimates which patches of the target
     are in use. A larger value is more exact and slower."""
     propagation_distance: int = 1
-    """Largest distance, in patches, 1 or more, from which a patch takes over its neighbor's match; it is halved
+    """Largest distance, in patches, 1 to 1000, from which a patch takes over its neighbor's match; it is halved
     down to 1. A larger value finds good matches sooner and is slower."""
     search_components: int = 32
-    """Number of principal components of the target's patches, 1 or more, along which patches are compared. A larger
+    """Number of principal components of the target's patches, 1 to 4096, along which patches are compared. A larger
     value is more exact and slower; 32 hold 0.95 of the variance of photographs and more."""
     search_component_samples: int = 16384
-    """Approximate number of the target's patches, 1 or more, from which the components are computed. A larger value is
+    """Approximate number of the target's patches, 1 to 1e7, from which the components are computed. A larger value is
     slower and hardly changes them."""
 
     # Copied regions.
@@ -185,24 +125,24 @@ class SynthesisConfig:
     longest side, above 0 to 1. Its patches are replaced. A larger value lets larger regions of the target appear; 1
     lets all."""
     copied_region_min_run: int = 2
-    """Side of the smallest copied region in patches, 2 or more, where `copied_region_share` gives less. A larger value
+    """Side of the smallest copied region in patches, 2 to 10000, where `copied_region_share` gives less. A larger value
     lets small images copy larger regions."""
     replacement_passes: int = 4
-    """Number of times, 0 or more, that copied regions are replaced in a round: their replacements may be copied
+    """Number of times, 0 to 100, that copied regions are replaced in a round: their replacements may be copied
     regions, too. A larger value leaves fewer."""
 
     # A clip: pixels are carried along the source's motion, and synthesized again where that fails.
     anchors: int = 12
-    """Largest number of finished frames, 2 or more, from which carried pixels are read. More frames hold more of the
+    """Largest number of finished frames, 2 to 1000, from which carried pixels are read. More frames hold more of the
     texture's sharpness in long clips, and take more memory."""
     anchor_interval: int = 6
-    """Number of frames, 1 or more, after which new pixels are read from a frame of their own. A larger value lets
+    """Number of frames, 1 to 1e6, after which new pixels are read from a frame of their own. A larger value lets
     them blur more; a smaller one uses up the `anchors` sooner."""
     max_carry_gain: float = 2.5
     """Largest factor, 1 to 4, by which the fine texture of carried pixels is amplified to hold its contrast. 1: not at
     all, which leaves them softer."""
     flow_side: int = 640
-    """Longest side in pixels, 32 or more, at which motion is measured. A larger value is more exact and slower."""
+    """Longest side in pixels, 32 to 16384, at which motion is measured. A larger value is more exact and slower."""
     flow_window: float = 3.0
     """Standard deviation in those pixels, above 0, of the window in which two frames are compared. A larger value
     ignores finer differences, and follows the edges of what moves less closely."""
@@ -228,7 +168,7 @@ class SynthesisConfig:
     """Difference of two frames without motion over that after it, above 1, below which an area may stand still. A
     larger value is as for `still_motion`."""
     seam_width: int = 2
-    """Pixels, 0 or more, by which an area grows before it is synthesized, so that its seam lies in carried texture. A
+    """Pixels, 0 to 1000, by which an area grows before it is synthesized, so that its seam lies in carried texture. A
     larger value hides seams better and renews more."""
     renewal_change: float = 0.7
     """Change of the networks' prediction since a pixel was synthesized, in standard deviations of the prediction, above
@@ -243,13 +183,13 @@ class SynthesisConfig:
     """Factor, above 1, by which the texture may be stretched or compressed before it is synthesized again. A larger
     value flickers less where things turn or come closer, and shows distorted texture."""
     renewal_rounds: int = 2
-    """Rounds at the coarse scales of what is renewed, 1 or more; half as many at the others. A larger value fits new
+    """Rounds at the coarse scales of what is renewed, 1 to 100; half as many at the others. A larger value fits new
     texture better to what is around it, and is slower."""
     renewal_wait: int = 3
-    """Largest number of frames, 0 or more, for which what can wait waits, so that more is synthesized at once. A larger
+    """Largest number of frames, 0 to 1e6, for which what can wait waits, so that more is synthesized at once. A larger
     value is faster, and shows new content later."""
     narrow_width: int = 9
-    """Width in pixels, 1 or more, below which a new area can wait, and a strip at the border waits without limit. A
+    """Width in pixels, 1 to 100000, below which a new area can wait, and a strip at the border waits without limit. A
     larger value is faster, and shows new content later."""
     cut_share: float = 0.4
     """Share of the pixels, 0 to 1, that no motion explains, above which a cut lies between two frames: a new scene
@@ -261,17 +201,19 @@ class SynthesisConfig:
 
     def problems(self) -> list[str]:
         """Every field out of its range, in one line each: its name, its value and the range."""
-        lines = [
-            self._line(name, f"{lowest} or more")
-            for lowest, names in _AT_LEAST.items()
-            for name in names
-            if not getattr(self, name) >= lowest
-        ]
-        lines += [self._line(name, "a number above 0") for name in _ABOVE_0 if not getattr(self, name) > 0]
+        lines = []
+        for name, (least, most) in WHOLE_NUMBERS.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                lines.append(self._line(name, f"{least} or more" if value < least else f"{most} or less"))
+        for name, largest in ABOVE_0.items():
+            value = getattr(self, name)
+            if not 0 < value <= largest:
+                lines.append(self._line(name, f"{largest:g} or less" if value > largest else "a number above 0"))
         lines += [
-            self._line(name, f"a number from {low:g} to {high:g}")
-            for name, (low, high) in _RANGES.items()
-            if not low <= getattr(self, name) <= high
+            self._line(name, f"a number from {least:g} to {most:g}")
+            for name, (least, most) in INTERVALS.items()
+            if not least <= getattr(self, name) <= most
         ]
         if not 3 <= self.patch_size <= 31 or self.patch_size % 2 == 0:
             lines.append(self._line("patch_size", "an odd number from 3 to 31"))

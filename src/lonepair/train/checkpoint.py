@@ -2,7 +2,8 @@
 
 The header has one entry, `lonepair`: JSON with `format_version`, `method`, `config`, `plan`, `synthesis`, `stage`,
 `settings`, `license`, and `sha256` over all of these and the tensors. It is one entry because safetensors writes
-several in no fixed order, and the same training must give the same file. Reading a model never unpickles anything.
+several in no fixed order, and the same training must give the same file. Reading a model never unpickles anything, and
+checks header and shapes before it creates networks (`validation`, `model_outline`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from lonepair.errors import UserError
+from lonepair.errors import UserError, printable
 from lonepair.media.files import atomic_write, check_file
 from lonepair.methods import get_method
 from lonepair.methods.base import Method
@@ -24,6 +25,8 @@ from lonepair.ops.fingerprint import fingerprint
 from lonepair.ops.noise import seed_global
 from lonepair.patches.config import SynthesisConfig
 from lonepair.train.migration import FORMAT_VERSION, migrate
+from lonepair.train.model_outline import check_finite, check_outline, check_plan, check_table_size, read_outline
+from lonepair.train.validation import MAX_HEADER, check_header, parse_json
 
 SUFFIX = ".safetensors"
 PROGRESS = "progress"
@@ -70,32 +73,38 @@ def save_model(path: str | Path, method: Method, settings: dict[str, Any]) -> Pa
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
-    """The header of a model file. Its format and version are checked, but not the checksum.
+    """The header of a model file. Its format, version, types and sizes are checked, but not the checksum.
 
     Raises:
-        UserError: for a file that is missing, of another kind, or of a later format version.
+        UserError: for a file that is missing, of another kind, of a later format version, or with an invalid header.
     """
     path = Path(path)
     check_file(path, "a .safetensors model that lonepair saved")
     try:
+        check_table_size(path)
         with safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get("lonepair")
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise UserError(
             f"{path}: not a safetensors file, or an incomplete one ({_reason(error)}); give a model that lonepair saved"
         ) from None
     if text is None:
         raise UserError(f"{path}: a safetensors file, but not a lonepair model; give one that `lonepair train` saved")
     try:
-        header: dict[str, Any] = json.loads(text)
+        header = parse_json(text, MAX_HEADER)
         file_version = header["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError) as error:
         raise UserError(f"{path}: its header is invalid ({_reason(error)}); save the model again") from None
-    if not isinstance(file_version, int) or not 1 <= file_version <= FORMAT_VERSION:
+    if type(file_version) is not int or not 1 <= file_version <= FORMAT_VERSION:
         raise UserError(
-            f"{path}: has format version {file_version}, this lonepair reads versions 1 to {FORMAT_VERSION}; "
-            "update lonepair"
+            f"{path}: has format version {printable(file_version, 20)}, this lonepair reads versions 1 to "
+            f"{FORMAT_VERSION}; update lonepair"
         )
+    # After the version: a later format may have other entries.
+    try:
+        check_header(header)
+    except ValueError as error:
+        raise UserError(f"{path}: its header is invalid ({_reason(error)}); save the model again") from None
     return header
 
 
@@ -108,38 +117,49 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
     path = Path(path)
     header = read_header(path)
     try:
+        # Header: names of older formats, then config, plan and tensors, against each other.
+        current, outline = migrate(header, read_outline(path))
+        method_class = get_method(current["method"])
+        config, plan = method_class.config_class.from_flat(current["config"]), Plan.from_dict(current["plan"])
+        synthesis = None if current.get("synthesis") is None else SynthesisConfig(**current["synthesis"])
+        check_plan(plan, current["stage"], config, method_class)
+        check_outline(outline, method_class, config, plan, current["stage"])
+        # Tensors
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         if header["sha256"] != fingerprint(header, tensors):
             raise UserError("its checksum does not match; save or copy it again")
-        # Header: names of older formats, then plan and config.
-        header, tensors = migrate(header, tensors)
-        method_class = get_method(header["method"])
-        plan = Plan.from_dict(header["plan"])
-        if not 0 <= header["stage"] < plan.stages:
-            raise ValueError(f"stage {header['stage']} of {plan.stages}")
-        settings: dict[str, Any] = header["settings"]
+        check_finite(tensors)
         # Networks: a fixed seed initializes them, and the caller's random state is restored afterwards.
         with seed_global(0):
-            method = method_class(method_class.config_class.from_flat(header["config"]), plan)
+            method = method_class(config, plan)
         with seed_global(0):
-            for _ in range(header["stage"] + 1):
+            for _ in range(current["stage"] + 1):
                 method.add_stage()
-        if header.get("synthesis") is not None:
-            method.synthesis = SynthesisConfig(**header["synthesis"])
+        if synthesis is not None:
+            method.synthesis = synthesis
         # Weights.
-        method.load_model_state(tensors)
+        method.load_model_state(migrate(header, tensors)[1])
     # Each cause has its own remedy: a message of ours is repeated, any other error means an invalid file.
     except UserError as error:
-        raise UserError(f"{path}: cannot be used here: {error}") from None
-    except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: cannot be used here: {printable(error, LONGEST_REASON)}") from None
+    except _INVALID as error:
         raise UserError(f"{path}: the model file is invalid ({_reason(error)}); save the model again") from None
     method.nets.eval()
-    return method, settings
+    return method, current["settings"]
+
+
+_INVALID = (
+    *(SafetensorError, OSError, AttributeError, LookupError, TypeError, ValueError, ArithmeticError),
+    *(RuntimeError, AssertionError),
+)
+"""What an invalid header or tensor raises."""
+LONGEST_REASON = 400
+"""Largest number of characters of a message that repeats a text from a file."""
 
 
 def _reason(error: Exception) -> str:
     """The first line of the error's message, 120 characters at most."""
     if isinstance(error, KeyError):
-        return f"no entry {error.args[0]!r}"
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+        return f"no entry {printable(repr(error.args[0]), 60)}"
+    return printable((str(error).splitlines() or [type(error).__name__])[0], 120)

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from lonepair.errors import printable_lines
+
 logger = logging.getLogger("lonepair")
 
 
@@ -62,6 +64,13 @@ class _InfoLevel:
 _INFO_LEVEL = _InfoLevel()
 
 
+class _Lines(logging.Formatter):
+    """Lines that can be shown in a terminal: messages repeat names of files, which may hold its commands."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
+
+
 class _LogFile(logging.FileHandler):
     """log.txt. A full disk stops the training elsewhere, with a message; here it is ignored."""
 
@@ -69,7 +78,7 @@ class _LogFile(logging.FileHandler):
         super().__init__(path, encoding="utf-8", delay=True)
         thread = threading.get_ident()
         self.addFilter(lambda record: record.thread == thread)  # other threads may train at the same time
-        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        self.setFormatter(_Lines("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
 
     def note(self, text: str) -> None:
         """Write a line to the file only."""

@@ -1,0 +1,61 @@
+"""Ranges of the settings of patch synthesis. A model file from elsewhere may hold any value, so each has two bounds."""
+
+WHOLE_NUMBERS = {
+    "guide_transfer_side": (1, 4096),
+    "min_target_side": (1, 16384),
+    "similarity_stride": (1, 1000),
+    "patch_stride": (1, 1000),
+    "rounds": (1, 100),
+    "upscaling_rounds": (1, 100),
+    "completeness_samples": (1, 1_000_000),
+    "propagation_distance": (1, 1000),
+    "search_components": (1, 4096),
+    "search_component_samples": (1, 10_000_000),
+    "copied_region_min_run": (2, 10_000),
+    "replacement_passes": (0, 100),
+    "anchors": (2, 1000),
+    "anchor_interval": (1, 1_000_000),
+    "flow_side": (32, 16384),
+    "seam_width": (0, 1000),
+    "renewal_rounds": (1, 100),
+    "renewal_wait": (0, 1_000_000),
+    "narrow_width": (1, 100_000),
+}
+"""Setting -> its smallest and largest value."""
+ABOVE_0 = {
+    "novelty_threshold": 1e6,
+    "similarity_floor": 1e6,
+    "blend_sigma": 100.0,
+    "completeness": 1e6,
+    "occlusion_threshold": 1e6,
+    "mismatch_threshold": 1e6,
+    "renewal_change": 1e6,
+    "renewal_window": 100.0,
+    "flow_window": 100.0,
+    "still_window": 1.0,
+    "still_motion": 1e6,
+    "guide_sigma": 100.0,
+    "guide_damping": 1e6,
+    "guide_max_energy": 1e6,
+    "edge_threshold": 1e6,
+    "edge_sigma": 100.0,
+    "contrast_sigma": 100.0,
+}
+"""Setting that is above 0 -> its largest value."""
+INTERVALS = {
+    "layout_scale": (0.1, 100.0),
+    "layout_restoration": (0.0, 1.5),
+    "max_scale_ratio": (1.05, 4.0),
+    "final_edges": (0.0, 1.0),
+    "final_edge_scale": (0.0, 1.0),
+    "max_contrast_gain": (1.0, 10.0),
+    "max_contrast_ratio": (1.0, 1e6),
+    "max_carry_gain": (1.0, 4.0),
+    "renewal_energy": (0.0, 1.0),
+    "renewal_stretch": (1.01, 100.0),
+    "cut_share": (0.0, 1.0),
+    "fast_share": (0.0, 1.0),
+    "search_reach": (0.0, 1.0),
+    "still_ratio": (1.001, 10.0),
+}
+"""Setting -> its smallest and largest value."""
