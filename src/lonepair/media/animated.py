@@ -13,7 +13,8 @@ import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
 from lonepair.media.container import ClipInfo, Frame
-from lonepair.media.image import open_image
+from lonepair.media.opening import check_image_file, open_image
+from lonepair.media.tiff import is_tiff
 from lonepair.ops.arrays import from_integers
 
 logger = logging.getLogger("lonepair")
@@ -34,7 +35,11 @@ def is_animated(path: Path) -> bool:
     Raises:
         UserError: The file cannot be read as an image (`image.open_image`).
     """
-    with open_image(path) as image:
+    check_image_file(path)
+    # The pages of a TIFF are no moments, and not all of them are Pillow's.
+    if is_tiff(path):
+        return False
+    with open_image(path, header_only=True) as image:
         return image.format in _FORMATS and getattr(image, "n_frames", 1) > 1
 
 

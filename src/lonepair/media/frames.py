@@ -28,8 +28,8 @@ from lonepair.media.container import (
     open_video,
     start_time,
 )
-from lonepair.media.image import NotAnImageError
 from lonepair.media.numbered import decode_files, frame_files, probe_files
+from lonepair.media.opening import NotAnImageError
 from lonepair.media.sequence import input_pattern
 from lonepair.ops.arrays import from_integers
 
