@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-import lonepair.media.frames as frames_module
 import lonepair.media.numbered as numbered
+import lonepair.media.video as video_module
 from lonepair.errors import UserError
 from lonepair.media.frames import decode
 from lonepair.media.image import write_image
@@ -110,8 +110,8 @@ def test_frames_of_a_video_before_the_in_point_are_not_converted(
     clip = open_source(write_video(tmp_path / "a.mp4"))
     segment = select_range(clip, FrameRange(6, 7))
     converted: list[float] = []
-    from_integers = frames_module.from_integers
-    monkeypatch.setattr(frames_module, "from_integers", lambda array: converted.append(0) or from_integers(array))
+    from_integers = video_module.from_integers
+    monkeypatch.setattr(video_module, "from_integers", lambda array: converted.append(0) or from_integers(array))
     assert len(list(segment.frames())) == 2
     assert len(converted) == 2
 
