@@ -133,9 +133,10 @@ def read_header(path: Path) -> ImageHeader:
         return ImageHeader(size, tiff.channels, 16, is_wide=tiff.is_wide)
     with open_image(path, header_only=True) as image:
         is_gray = image.mode in ("1", "L", "F") or image.mode.startswith("I")
-        swaps_sides = image.getexif().get(ExifTags.Base.Orientation, 1) in _SWAPS_SIDES
+        # Pillow swaps the sides of a TIFF itself.
+        orientation = 1 if image.format == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)
         return ImageHeader(
-            size=(image.width, image.height) if swaps_sides else (image.height, image.width),
+            size=(image.width, image.height) if orientation in _SWAPS_SIDES else (image.height, image.width),
             channels=4 if image.has_transparency_data else 1 if is_gray else 3,
             bits=16 if _has_deep_pixels(image) else 8,
             is_wide=image.mode in ("I", "F"),
