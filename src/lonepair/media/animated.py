@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 from lonepair.media.container import ClipInfo, Frame
 from lonepair.media.image import open_image
 from lonepair.media.integrity import ends_early
+from lonepair.media.limits import check_clip
 from lonepair.ops.arrays import from_integers
 
 logger = logging.getLogger("lonepair")
@@ -39,7 +40,7 @@ def is_animated(path: Path) -> bool:
         UserError: The file cannot be read as an image (`image.open_image`).
     """
     with open_image(path) as image:
-        return image.format in _FORMATS and getattr(image, "n_frames", 1) > 1
+        return image.format in _FORMATS and bool(getattr(image, "is_animated", False))
 
 
 def probe_animated(path: Path) -> ClipInfo:
@@ -47,6 +48,8 @@ def probe_animated(path: Path) -> ClipInfo:
 
     Decodes all frames, because only then it is known whether one of them is transparent.
     """
+    with open_image(path) as image:
+        check_clip(path, (image.height, image.width), getattr(image, "n_frames", 1), None, path.stat().st_size)
     count, seconds, opaque, size = 0, Fraction(0), True, (0, 0)
     for _, duration, picture in _decoded_frames(path, logs=True):
         count += 1
@@ -101,7 +104,7 @@ def animation_end(path: Path) -> Fraction:
 
 
 def save_animated(
-    path: Path, pictures: list[Image.Image], times: list[Fraction], end: Fraction, comment: str = ""
+    path: Path, name: Path, pictures: list[Image.Image], times: list[Fraction], end: Fraction, comment: str = ""
 ) -> None:
     """Write a GIF, WebP or APNG that loops forever.
 
@@ -109,6 +112,7 @@ def save_animated(
 
     Args:
         path: The file; its suffix selects the format.
+        name: Its name in messages.
         pictures: RGB or RGBA pictures of one size.
         times: Start of each picture in seconds, increasing.
         end: When the last picture disappears, in seconds.
@@ -120,7 +124,7 @@ def save_animated(
         pictures = [_binarize_alpha(picture) for picture in pictures]
     # Equal pictures become one before their durations are limited: Pillow would add up the limited ones.
     pictures, times = _without_repeats(pictures, times)
-    durations = _limited(path, _durations(path, times, end, is_gif), suffix)
+    durations = _limited(name, _durations(name, times, end, is_gif), suffix)
     first, rest = pictures[0], pictures[1:]
     if is_gif:
         first.save(path, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, comment=comment.encode())
