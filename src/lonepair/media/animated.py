@@ -13,9 +13,10 @@ import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
 from lonepair.media.container import ClipInfo, Frame
-from lonepair.media.image import open_image
 from lonepair.media.integrity import ends_early
 from lonepair.media.limits import check_clip
+from lonepair.media.opening import check_image_file, open_image
+from lonepair.media.tiff import is_tiff
 from lonepair.ops.arrays import from_integers
 
 logger = logging.getLogger("lonepair")
@@ -39,7 +40,11 @@ def is_animated(path: Path) -> bool:
     Raises:
         UserError: The file cannot be read as an image (`image.open_image`).
     """
-    with open_image(path) as image:
+    check_image_file(path)
+    # The pages of a TIFF are no moments, and not all of them are Pillow's.
+    if is_tiff(path):
+        return False
+    with open_image(path, header_only=True) as image:
         return image.format in _FORMATS and bool(getattr(image, "is_animated", False))
 
 
@@ -47,9 +52,12 @@ def probe_animated(path: Path) -> ClipInfo:
     """Return the properties of the animation `path`.
 
     Decodes all frames, because only then it is known whether one of them is transparent.
+
+    Raises:
+        UserError: The file cannot be read, or its frames exceed the limits (`limits.check_clip`).
     """
-    with open_image(path) as image:
-        check_clip(path, (image.height, image.width), getattr(image, "n_frames", 1), None, path.stat().st_size)
+    with open_image(path, header_only=True) as image:
+        check_clip(path, (image.height, image.width), getattr(image, "n_frames", 1), file_bytes=path.stat().st_size)
     count, seconds, opaque, size = 0, Fraction(0), True, (0, 0)
     for _, duration, picture in _decoded_frames(path, logs=True):
         count += 1

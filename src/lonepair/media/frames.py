@@ -12,9 +12,9 @@ from pathlib import Path
 
 from lonepair.media.animated import animation_end, decode_animated, is_animated, probe_animated
 from lonepair.media.container import DEFAULT_RATE, ClipInfo, Frame
-from lonepair.media.image import NotAnImageError
 from lonepair.media.motion_jpeg import is_motion_jpeg
 from lonepair.media.numbered import clip_files, decode_files, probe_files
+from lonepair.media.opening import NotAnImageError
 from lonepair.media.sequence import input_pattern
 from lonepair.media.video import decode_video, probe_video, video_end, video_times
 

@@ -24,9 +24,10 @@ from lonepair.media.exr import is_exr, other_primaries
 from lonepair.media.files import check_file
 from lonepair.media.fingerprint import hash_files, hash_frames
 from lonepair.media.frames import clip_end, decode, frame_times, is_numbered, probe
-from lonepair.media.image import NotAnImageError, decode_image
+from lonepair.media.image import decode_image
 from lonepair.media.motion_jpeg import is_motion_jpeg
 from lonepair.media.numbered import clip_files
+from lonepair.media.opening import NotAnImageError
 from lonepair.media.values import as_image
 from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.resize import resize_image

@@ -29,7 +29,7 @@ from lonepair.media.container import open_video
 from lonepair.media.exr import SUFFIX as EXR
 from lonepair.media.exr import fit_gain
 from lonepair.media.files import atomic_write, check_output
-from lonepair.media.image import NotAnImageError
+from lonepair.media.opening import NotAnImageError
 from lonepair.media.sequence import check_sequence_output, parse_pattern
 from lonepair.media.sinks import AnimatedSink, FrameSink, SequenceSink, VideoSink
 from lonepair.media.source import Source
