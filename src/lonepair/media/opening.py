@@ -25,6 +25,9 @@ from lonepair.media.tiff import TiffHeader, UnreadableTiffError, is_tiff, read_t
 _File = BinaryIO | io.BufferedReader | io.BytesIO | mmap.mmap
 """What Pillow reads from."""
 
+_AVIF_HEAD_BYTES = 1 << 16
+"""Where the properties of an AVIF are."""
+
 EXPECTED_IMAGE = "an image file such as PNG or JPEG"
 
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", *TIFF_SIGNATURES, b"BM")
@@ -114,7 +117,19 @@ def _open(path: Path, header_only: bool, stack: contextlib.ExitStack) -> Image.I
         return stack.enter_context(_pillow_open(file, ("TIFF",)))
     if not header_only and (repaired := repair_jpeg(path)) is not None:
         file = repaired
-    return stack.enter_context(_pillow_open(file, formats))
+    image = stack.enter_context(_pillow_open(file, formats))
+    if image.format == "AVIF" and "icc_profile" not in image.info:
+        image.info["cicp"] = _avif_code_points(path)
+    return image
+
+
+def _avif_code_points(path: Path) -> bytes:
+    """Return the code points of primaries and transfer in the first box `colr` of an AVIF; empty without one."""
+    with path.open("rb") as file:
+        head = file.read(_AVIF_HEAD_BYTES)
+    place = head.find(b"colrnclx")
+    # Two bytes each: primaries, transfer, matrix.
+    return head[place + 9 : place + 14 : 2] if place >= 0 else b""
 
 
 def _pillow_open(file: _File, formats: tuple[str, ...]) -> Image.Image:
