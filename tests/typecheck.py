@@ -33,12 +33,27 @@ def checked(function: Any = None, *, typechecker: Callable[..., Any] = checker) 
     if not isinstance(function, FunctionType) or inspect.isgeneratorfunction(function):
         return jaxtyped(function, typechecker=typechecker)
 
+    # Most functions are never called in a test process, and to make a check takes longer than to define the function.
+    check: Callable[..., Any] | None = None
+
+    @functools.wraps(function)
+    def checked_at_call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal check
+        if check is None:
+            check = _check_of(function, typechecker)
+        return check(*args, **kwargs)
+
+    return checked_at_call
+
+
+def _check_of(function: FunctionType, typechecker: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with a check of its arguments and its result."""
     # Names that do not exist yet, or for mypy only, are not checked.
     hints = {name: _resolved(hint, function.__globals__) for name, hint in function.__annotations__.items()}
     arrays = [array for hint in hints.values() for array in _arrays(hint)]
     # Sizes that are computed from arguments, like "{count}", are jaxtyping's.
     if any("{" in array.dim_str for array in arrays):
-        return jaxtyped(function, typechecker=typechecker)
+        return jaxtyped(function, typechecker=typechecker)  # type: ignore[no-any-return]
 
     # beartype reads the annotations of the function that it calls; other readers keep those of the source.
     inner = FunctionType(
@@ -53,9 +68,7 @@ def checked(function: Any = None, *, typechecker: Callable[..., Any] = checker) 
         with jaxtyped("context"):  # axes of one name have one size within a call
             return check(*args, **kwargs)
 
-    if arrays:
-        return in_context
-    return functools.update_wrapper(check, function)
+    return in_context if arrays else check  # type: ignore[no-any-return]
 
 
 def _resolved(hint: Any, names: dict[str, Any]) -> Any:

@@ -30,6 +30,12 @@ def has(name: str, setting: str) -> bool:
     return setting in methods.get_method(name).config_class.setting_names()
 
 
+def few_steps(name: str) -> dict[str, int]:
+    """Settings for two steps a stage, or as few as the method takes."""
+    counts = {"steps": 2, "finest_steps": 2, "coarse_steps": 2, "fine_steps": 2}
+    return {setting: count for setting, count in counts.items() if has(name, setting)}
+
+
 def output(model: Model, image: torch.Tensor) -> torch.Tensor:
     """The translation of `image` by a method for pairs, a sample by a method for single images."""
     return model.translate(image).image if "translate" in model.method.uses else model.sample(1)[0]["a"]

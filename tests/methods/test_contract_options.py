@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from method_jobs import assert_same, has, job, output, weights
+from method_jobs import assert_same, few_steps, has, job, output, weights
 
 import lonepair.methods as methods
 from conftest import StopAfter, picture
@@ -33,11 +33,12 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("name", "settings"), OPTIONS, ids=[f"{n}-{'-'.join(map(str, s))}" for n, s in OPTIONS])
 def test_resume_with_option_is_bitwise_equal(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
+    settings = {**few_steps(name), **settings}
     uninterrupted = job(name, **settings).run()
     interrupted = job(name, **settings, checkpoint_minutes=0.0)
     folder = interrupted.folder(tmp_path / "run", False)
     with pytest.raises(Interrupted):
-        interrupted.run(folder, callbacks=[StopAfter(5)])
+        interrupted.run(folder, callbacks=[StopAfter(3)])
     again = job(name, **settings, checkpoint_minutes=0.0)
     resumed = again.run(again.folder(tmp_path / "run", True), resume=True)
     assert_same(weights(uninterrupted), weights(resumed))

@@ -114,14 +114,15 @@ def parse(form: type, name: str, arguments: list[str]) -> Any:
     Raises:
         UserError: one line about what is wrong with the arguments.
     """
-    import tyro
+    from lonepair.commands.parsing import parse_all, parse_mentioned
 
-    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+        return parse_mentioned(form, name, arguments)
+    # tyro prints a box about what is wrong; one line is made from it.
     box = io.StringIO()
     try:
-        # tyro prints a box about what is wrong; one line is made from it.
         with contextlib.redirect_stderr(box):
-            return tyro.cli(form, args=arguments, prog=f"lonepair {name}", config=config)
+            return parse_all(form, name, arguments)
     except SystemExit:
         line = _one_line(box.getvalue(), arguments, form_flags(form))
         raise UserError(f"{line}; `lonepair {name} --help-all` lists all flags") from None

@@ -107,5 +107,5 @@ class Config(SettingChecks):
     @property
     def crop_side(self) -> int:
         """`crop_size`, but at least 2 x min_side; 0 if training uses no crops."""
-        crop_size = self.to_dict().get("crop_size", 0)
+        crop_size: int = getattr(self, "crop_size", 0)
         return max(crop_size, 2 * self.size.min_side) if crop_size else 0

@@ -28,6 +28,10 @@ class Clock:
 
     def __init__(self, method: Method, seconds_before: float, max_seconds: float) -> None:
         self._method = method
+        # They do not change, and `eta` needs them after every step.
+        stages = range(method.plan.stages)
+        self._step_costs = [step_cost(method, stage) for stage in stages]
+        self._stage_costs = [stage_cost(method, stage) for stage in stages]
         self._started = time.monotonic() - seconds_before
         self._max_seconds = max_seconds
         self._saved = time.monotonic()
@@ -43,7 +47,7 @@ class Clock:
         self._steps_before = steps_done
         self._warm = self._stage_started, steps_done
         # The remaining time is divided in proportion to the remaining cost of this stage and of the later ones.
-        done = steps_done * step_cost(self._method, self._method.stage)
+        done = steps_done * self._step_costs[self._method.stage]
         this, later = self._costs()
         share = (this - done) / (this - done + later) if this - done + later else 1.0  # no steps at all
         self._allowed = max(0.0, self._max_seconds - self.seconds()) * share
@@ -63,15 +67,14 @@ class Clock:
 
         Call it after each step: it restarts the measurement after the first `WARM_UP` steps of a stage.
         """
-        method = self._method
+        stage = self._method.stage
         # The measured time of this stage's steps, scaled by the estimated cost of all later ones.
         started, first = self._warm
         per_step = (time.monotonic() - started) / max(1, step - first)
         if step - self._steps_before == WARM_UP:
             self._warm = time.monotonic(), step
-        done = step * step_cost(method, method.stage)
-        to_come = sum(stage_cost(method, stage) for stage in range(method.stage, method.plan.stages)) - done
-        return min(per_step * to_come / step_cost(method, method.stage), max(0.0, self._max_seconds - self.seconds()))
+        to_come = sum(self._stage_costs[stage:]) - step * self._step_costs[stage]
+        return min(per_step * to_come / self._step_costs[stage], max(0.0, self._max_seconds - self.seconds()))
 
     def seconds_since_save(self) -> float:
         """Seconds since the last save."""
@@ -83,7 +86,5 @@ class Clock:
 
     def _costs(self) -> tuple[float, float]:
         """Cost of this stage, and of all later ones together."""
-        first, *later = (
-            stage_cost(self._method, stage) for stage in range(self._method.stage, self._method.plan.stages)
-        )
+        first, *later = self._stage_costs[self._method.stage :]
         return first, sum(later, 0.0)
