@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lonepair.errors import printable
 from lonepair.media.files import natural_order
+from lonepair.train.validation import read_record
 
 
 def numbered_paths(path: Path) -> list[Path]:
@@ -26,18 +27,14 @@ def same_settings(saved: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None where the file is missing, cannot be read or holds no object."""
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
+    return read_record(path)
 
 
 def difference_text(name: str, old: Any, new: Any) -> str:
     """Describe one difference of two settings in words."""
     if name.endswith(".sha256"):
         return f"the content of input {name.split('.')[1]} has changed"
-    return f"{name.removeprefix('config.')} was {old}, is now {new}"
+    return f"{name.removeprefix('config.')} was {printable(old, 100)}, is now {printable(new, 100)}"
 
 
 def differences(prefix: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
