@@ -16,6 +16,10 @@ class UserError(ValueError):
     """A mistake in the user's input; `str(error)` is one line with the problem and the remedy."""
 
 
+class OutOfMemoryError(UserError):
+    """Memory is missing, on the CPU or a GPU; the text says how much, and which setting to lower."""
+
+
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters, with ESC, which starts a terminal's commands, and line breaks
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # line separators, and marks that reverse the order of characters

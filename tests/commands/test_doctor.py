@@ -15,7 +15,8 @@ import torch
 
 from lonepair.commands import doctor
 from lonepair.commands.doctor import Row
-from lonepair.commands.memory import BASE_BYTES, bytes_needed, free_memory
+from lonepair.commands.memory import BASE_BYTES, bytes_needed
+from lonepair.compute.memory import free_memory
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,8 @@ from lonepair.media.files import (
     create_numbered_folder,
     natural_order,
     next_free,
-    publish,
-    staging_folder,
 )
+from lonepair.media.publish import publish, staging_folder
 
 
 def test_failed_atomic_write_leaves_the_old_file_only(tmp_path: Path) -> None:

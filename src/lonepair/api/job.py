@@ -24,6 +24,7 @@ from lonepair.api.checks import check_clip, check_inputs, warm_weights
 from lonepair.api.model import Model
 from lonepair.api.stop import BATCH_STOP, stop_on_ctrl_c
 from lonepair.compute.engine import Engine, choose_engine
+from lonepair.compute.memory import explain_memory
 from lonepair.errors import UserError
 from lonepair.media.sizes import fit_inside, training_size
 from lonepair.media.source import Source, open_source
@@ -35,9 +36,8 @@ from lonepair.ops.fingerprint import fingerprint
 from lonepair.ops.noise import seed_global
 from lonepair.ops.pyramid import pyramid
 from lonepair.ops.resize import resize_image
-from lonepair.train.checkpoint import PROGRESS, save_model
 from lonepair.train.events import Watcher
-from lonepair.train.loop import Diverged, Interrupted, Progress, is_complete, progress_of, train
+from lonepair.train.loop import Diverged, Interrupted, Progress, train
 from lonepair.train.options import Options
 from lonepair.train.previews import Previews
 from lonepair.train.run import RunFolder
@@ -134,14 +134,12 @@ class Job:
             run.check_config(self.settings)
         else:
             run = RunFolder.create(out)
-        try:
-            if not resume:
+            try:
                 run.write_config(self.settings)
-            run.write_environment(self.engine)
-        except UserError:
-            if not resume:
+                run.write_environment(self.engine)
+            except UserError:
                 run.discard()
-            raise
+                raise
         return run
 
     def run(self, folder: RunFolder | None = None, resume: bool = False, callbacks: Sequence[Watcher] = ()) -> Model:
@@ -157,17 +155,36 @@ class Job:
             Diverged: where losses are no longer finite.
             Interrupted: where `stop` was called, or Ctrl-C pressed and there is a folder.
         """
-        with folder.logged() if folder else contextlib.nullcontext():
-            self._log_plan(folder)
-            try:
+        if folder is None:
+            return self._run(None, False, callbacks)
+        with folder.locked(), folder.logged():
+            if resume:
+                folder.prepare(self.settings, self.engine)
+            return self._run(folder, resume, callbacks)
+
+    def _run(self, folder: RunFolder | None, resume: bool, callbacks: Sequence[Watcher]) -> Model:
+        """As `run`, in a folder that this process has for itself."""
+        self._log_plan(folder)
+        try:
+            with explain_memory("reading the inputs", self._memory_remedy):
                 levels = self.levels()
-                if folder:
-                    folder.write_inputs({domain: stages[-1][:1] for domain, stages in levels.items()})
-            except UserError:
-                if folder and not resume:
-                    folder.discard()
-                raise
+            if folder:
+                folder.write_inputs({domain: stages[-1][:1] for domain, stages in levels.items()})
+        except UserError:
+            if folder and not resume:
+                folder.discard()
+            raise
+        with explain_memory("training", self._memory_remedy):
             return self._train(levels, folder, resume, callbacks)
+
+    @property
+    def _memory_remedy(self) -> str:
+        """Which setting to lower where memory is missing."""
+        settings = self.config.to_dict()
+        lower = [
+            f"`{name}` (now {settings[name]})" for name in ("max_side", "crop_size", "width") if settings.get(name)
+        ]
+        return f"lower {', '.join(lower[:-1])} or {lower[-1]}; a run's folder keeps its last checkpoint"
 
     def stop(self) -> None:
         """Stop this training after its current step, or after its first step if it has not begun; from any thread.
@@ -243,13 +260,18 @@ class Job:
         # Networks, new or from the run's state
         method = self.new_method()
         self.engine.move(method.nets)
-        progress = folder.load_state(method, self.engine) if folder and resume else Progress()
+        progress = folder.load(method, self.engine, self.settings) if folder and resume else Progress()
         if resume:
             logger.info("resumes at stage %d after %d steps", max(0, progress.stage) + 1, progress.step)
 
         max_seconds = self.options.max_minutes * 60 or math.inf
         progress.max_seconds = min(progress.max_seconds, max_seconds)
-        watchers = [*callbacks, *self._watchers(folder, levels)]
+        own = self._watchers(folder, levels)
+        watchers = [*callbacks, *own]
+        if resume and progress.stage >= 0 and progress.step == method.schedule(progress.stage).steps:
+            # A kill between the state and the stage's preview leaves that missing or old.
+            for watcher in own:
+                watcher.stage_finished(method)
         batch_stop = BATCH_STOP.get()
         # Without a folder nothing can be saved: Ctrl-C is then a KeyboardInterrupt, as everywhere in Python.
         handles_ctrl_c = folder is not None and batch_stop is None
@@ -300,8 +322,6 @@ class Job:
 
         def save(progress: Progress) -> None:
             if folder is not None:
-                folder.save_state(method, progress)
-                state = {} if is_complete(method, progress) else {PROGRESS: progress_of(method, progress)}
-                save_model(folder.model, method, {**self.settings, **state})
+                folder.save(method, progress, self.settings)
 
         return save

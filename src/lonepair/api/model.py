@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from lonepair.api.uses import UseMethods
 from lonepair.apply.base import Use, check_support
 from lonepair.compute.engine import Engine, choose_engine
+from lonepair.errors import UserError
 from lonepair.media.files import check_output
 from lonepair.methods.base import Method
 from lonepair.train.checkpoint import PROGRESS, SUFFIX, load_model, save_model
+from lonepair.train.run import RunFolder
 
 logger = logging.getLogger("lonepair")
 
@@ -76,10 +78,20 @@ def load(path: str | Path, device: str = "auto", dtype: str = "auto", threads: i
         threads: CPU threads; 0 leaves the number to torch.
 
     Raises:
-        UserError: for a file that is missing, damaged, not a lonepair model, or of a later version.
+        UserError: for a file that is missing, damaged, not a lonepair model, of a later version, or in a run's folder
+            not the model with which that training ended.
     """
     path = Path(path).expanduser()
-    method, settings = load_model(path / MODEL if path.is_dir() else path)
+    file = path / MODEL if path.is_dir() else path
+    try:
+        method, settings = load_model(file)
+        if file.name == MODEL and (problem := RunFolder(file.parent).model_problem()):
+            raise UserError(problem)
+    except UserError as error:
+        # In the folder of a run the state can make the model again.
+        if file.name != MODEL or not RunFolder(file.parent).states.exist:
+            raise
+        raise UserError(f"{error}; `resume` of {file.parent} writes it again") from None
     if position := _unfinished(method, settings):
         text = "%s: its training has not ended (%s), so that pictures are coarser; to finish it, repeat its command "
         logger.warning(text + "with --resume (in Python, resume=True)", path, position)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 from lonepair.api.job import Job
 from lonepair.errors import UserError
-from lonepair.train.checkpoint import read_header
+from lonepair.train.checkpoint import load_model
 from lonepair.train.records import same_settings
 from lonepair.train.run import RunFolder
+
+logger = logging.getLogger("lonepair")
 
 SWAPPED = {"a": "b", "b": "a"}
 
@@ -47,8 +50,12 @@ def find_complete_run(job: Job, folders: Iterable[Path]) -> CompleteRun | None:
     for expected, is_swapped in wanted:
         matching = [run for run in runs if _has_settings(run, expected)]
         for run in sorted(matching, key=_date, reverse=True):
-            if _has_same_result(run, job, is_swapped) and _model_has_settings(run, expected):
+            if not _has_same_result(run, job, is_swapped):
+                continue
+            if _model_has_settings(run, expected):
                 return CompleteRun(run, is_swapped, _date(run))
+            text = "%s: is a complete run, but its model is missing or is not its own; to write it again, stop this "
+            logger.warning(text + "and repeat the command with --resume --run %s", run.path, run.path)
     return None
 
 
@@ -82,8 +89,9 @@ def _has_same_result(run: RunFolder, job: Job, is_swapped: bool) -> bool:
 
 
 def _model_has_settings(run: RunFolder, expected: Mapping[str, Any]) -> bool:
-    """Whether the model file is that of a complete training with these settings."""
+    """Whether the model file is whole, and that of the run's training with these settings."""
     try:
-        return same_settings(read_header(run.model)["settings"], expected)
-    except (UserError, KeyError, TypeError):
+        settings = load_model(run.model)[1]
+    except UserError:
         return False
+    return same_settings(settings, expected) and not run.model_problem()

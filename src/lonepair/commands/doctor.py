@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lonepair.commands.memory import bytes_needed, free_memory
+from lonepair.commands.memory import bytes_needed
+from lonepair.compute.memory import free_memory
 
 Row = tuple[str, str]
 """(label, one line of text)."""

@@ -1,10 +1,6 @@
-"""Memory that a training of the default pair takes, and memory that is free."""
+"""Memory that a training of the default pair takes."""
 
 from __future__ import annotations
-
-import contextlib
-import os
-from pathlib import Path
 
 BASE_BYTES = 700 * 10**6
 """Memory of a training of any size: Python, torch, weights and optimizers of the default pair."""
@@ -25,21 +21,3 @@ def bytes_needed(longest_side: int) -> int:
     """
     features = BYTES_PER_PIXEL * min(longest_side, MAX_FULL_SIDE) ** 2
     return BASE_BYTES + features + BYTES_PER_IMAGE_PIXEL * longest_side**2
-
-
-def free_memory() -> int | None:
-    """Bytes that a program can get without swapping; None where the system does not say.
-
-    A container's limit (cgroup v2) counts if it is lower than the machine's free memory.
-    """
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-        with contextlib.suppress(OSError, ValueError):  # no limit reads "max"
-            limit, used = (int(Path(f"/sys/fs/cgroup/memory.{n}").read_text()) for n in ("max", "current"))
-            free = min(free, max(0, limit - used))
-        return free
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
-        # macOS counts no available pages; all there is, less a third for the system, is a fair estimate.
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 2 // 3
-    return None

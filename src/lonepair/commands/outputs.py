@@ -321,7 +321,7 @@ def write_result(path: Path, overwrite: bool, write: Callable[[Path], object], w
         The paths of the files, that of the first one first. A sequence is written in place, since each of its files is
         complete or absent, and returned as its pattern.
     """
-    from lonepair.media.files import publish, staging_folder
+    from lonepair.media.publish import publish, staging_folder
     from lonepair.media.sequence import parse_pattern
 
     if parse_pattern(path) is not None:

@@ -175,8 +175,8 @@ def _refuse_training_flags(arguments: list[str], config: type, use_flags: set[st
 
 
 def is_model(path: Path) -> bool:
-    """Whether `path` is a model file or the folder of a run that has one."""
-    return path.suffix == ".safetensors" or (path / MODEL).is_file()
+    """Whether `path` is a model file or the folder of a run, which may have lost its model."""
+    return path.suffix == ".safetensors" or (path / MODEL).is_file() or (path / "state" / "state.pt").is_file()
 
 
 # -- the command ------------------------------------------------------------------------------------------------------

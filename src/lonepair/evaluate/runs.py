@@ -19,7 +19,7 @@ from lonepair.methods.single import SingleMethod
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
 from lonepair.train.run import RunFolder
-from lonepair.train.validation import MAX_STAGES, parse_json
+from lonepair.train.validation import MAX_LINE, MAX_STAGES, parse_json
 
 MAX_MEASURED_SIDE = 256
 """Longest side, in pixels, at which outputs are measured that exceed the networks' size."""
@@ -27,8 +27,6 @@ MAX_MEASURED_SIDE = 256
 
 MAX_METRICS = 64_000_000
 """Largest number of bytes of a metrics.jsonl; that of a long training has a few million."""
-MAX_LINE = 10_000
-"""Largest number of characters of one of its lines."""
 
 
 @dataclass(frozen=True)
@@ -154,4 +152,4 @@ def _parse(path: Path, number: int, line: str) -> dict[str, float]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -6,11 +6,13 @@ import contextlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lonepair.errors import UserError
+from lonepair.media.temporary import in_use, temporary_path
 
 _OVERWRITE = "give overwrite=True"
 
@@ -21,20 +23,22 @@ def error_reason(error: OSError) -> str:
 
 
 def check_file(path: Path, expected: str) -> None:
-    """Refuse a path that is not a readable file with content.
+    """Refuse a path that is not a readable regular file with content; a pipe or a device is not opened.
 
     Args:
         path: The file to read.
         expected: What the message asks for instead, such as "an image file".
 
     Raises:
-        UserError: `path` is missing, a folder, empty, or not readable.
+        UserError: `path` is missing, a folder, a pipe, a device, a socket, empty, or not readable.
     """
     try:
         if path.is_dir():
             raise UserError(f"{path}: is a folder; give {expected}")
         if not path.exists():
             raise UserError(f"{path}: no such file; check the name, or give {expected}")
+        if kind := special_kind(path):
+            raise UserError(f"{path}: is {kind}, which has no length; save it as a file, or give {expected}")
         with path.open("rb") as file:
             if not file.read(1):
                 raise UserError(f"{path}: the file is empty (0 bytes); give {expected}")
@@ -42,6 +46,19 @@ def check_file(path: Path, expected: str) -> None:
         raise UserError(
             f"{path}: cannot be read ({error_reason(error)}); check the file and its permissions"
         ) from error
+
+
+def special_kind(path: Path) -> str:
+    """Return what `path` is if that is no regular file or folder, such as "a pipe"; else, and if missing, "".
+
+    Reading one of these can wait for ever, or never end.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    return kinds.get(stat.S_IFMT(mode), "")
 
 
 def check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
@@ -53,7 +70,8 @@ def check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
         overwrite: Accept a file that exists.
 
     Raises:
-        UserError: The suffix is not supported, the folder does not exist, or the file exists and `overwrite` is off.
+        UserError: The suffix is not supported, the folder does not exist, or the file or a link of that name exists
+            and `overwrite` is off.
     """
     try:
         _check_output(path, suffixes, overwrite)
@@ -71,6 +89,10 @@ def _check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
         raise UserError(f"{path}: is a folder; choose the name of a file")
     if path.exists() and not overwrite:
         raise UserError(f"{path}: the file exists already; {_OVERWRITE} to replace it, or another name")
+    if path.is_symlink() and not path.exists() and not overwrite:
+        raise UserError(f"{path}: is a link to a missing file; {_OVERWRITE} to replace it, or another name")
+    if kind := special_kind(path):
+        raise UserError(f"{path}: is {kind}; choose the name of a file")
 
 
 def check_frames_folder(folder: Path, overwrite: bool) -> None:
@@ -112,7 +134,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
     The block writes to a temporary path beside `path`, with the same suffix. When the block ends without an error, the
     temporary file is flushed to the disk and takes the name `path`: a crash at any moment leaves either the old file or
-    the complete new one. An error in the block deletes the temporary file and leaves `path` unchanged.
+    the complete new one. An error in the block deletes the temporary file and leaves `path` unchanged. The new file has
+    the permissions of the old one. Where `path` is a link, the file takes the link's place, and what the link names
+    stays unchanged.
 
     Args:
         path: The file to write.
@@ -125,22 +149,65 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     # In the same folder, because a file can replace another one atomically on one file system only.
-    temporary = path.parent / f".lonepair-{os.urandom(4).hex()}{path.suffix}"
+    temporary = temporary_path(path.parent, path.suffix)
     try:
         # Fails at once where nothing can be written, and applies the user's file mode.
         temporary.open("xb").close()
-        yield temporary
+        with in_use(temporary):
+            yield temporary
         # The content before the name: after a crash the name must not point to an empty file.
         _flush(temporary)
+        keep_mode(path, temporary)
         temporary.replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error_reason(error)}); {_remedy(error, path)}") from error
+        raise UserError(f"{path}: cannot be written ({error_reason(error)}); {write_remedy(error, path)}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     # Flush the new name as well. Some systems cannot open folders.
     with contextlib.suppress(OSError):
         _flush(path.parent)
+
+
+def keep_mode(old: Path, new: Path) -> None:
+    """Give the file `new` the permissions of `old`, if that is a regular file."""
+    with contextlib.suppress(OSError):  # a file system without permissions
+        mode = old.stat().st_mode
+        if stat.S_ISREG(mode):
+            new.chmod(stat.S_IMODE(mode))
+
+
+def give_second_name(file: Path, path: Path) -> None:
+    """Give the content of `file` also the name `path`, in one step; a file that has it is replaced.
+
+    Raises:
+        UserError: `path` cannot be written.
+    """
+    link = temporary_path(path.parent, path.suffix)
+    try:
+        os.link(file, link)
+    except OSError:  # a file system without hard links, such as exFAT
+        with atomic_write(path) as temporary:
+            shutil.copyfile(file, temporary)
+        return
+    try:
+        link.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error_reason(error)}); {write_remedy(error, path)}") from error
+    finally:
+        # Where both names were of the same file already, `replace` leaves them.
+        link.unlink(missing_ok=True)
+
+
+def separate(path: Path) -> None:
+    """Give the file `path` content of its own, if it has several names: lines that are appended go to no other file.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    if path.is_file() and path.stat().st_nlink > 1:
+        with atomic_write(path) as temporary:
+            shutil.copyfile(path, temporary)
 
 
 def _flush(path: Path) -> None:
@@ -152,7 +219,7 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _remedy(error: OSError, path: Path) -> str:
+def write_remedy(error: OSError, path: Path) -> str:
     """Return the remedy for an `error` in writing `path`."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return f"make the folder {path.parent} first"
@@ -196,102 +263,6 @@ def create_numbered_folder(path: Path) -> Path:
         except FileExistsError:  # another process was faster
             continue
         return folder
-
-
-@contextlib.contextmanager
-def staging_folder(parent: Path, destination: Path | None = None) -> Iterator[Path]:
-    """Context with a new hidden folder in `parent`, for the files of one result until `publish` moves them.
-
-    The folder is deleted at the end, whatever happens.
-
-    Args:
-        parent: A folder.
-        destination: The folder to which `publish` moves the files; None: `parent`. Messages of errors name it instead.
-
-    Raises:
-        UserError: The folder cannot be created, or the block raises it.
-    """
-    destination = destination or parent
-    staging = parent / f".lonepair-{os.urandom(4).hex()}"
-    try:
-        staging.mkdir()
-    except OSError as error:
-        raise UserError(
-            f"{destination}: cannot be written ({error_reason(error)}); {_remedy(error, destination / staging.name)}"
-        ) from error
-    try:
-        yield staging
-    except UserError as error:
-        inside, outside = str(staging / "x")[:-1], str(destination / "x")[:-1]
-        raise UserError(str(error).replace(inside, outside)) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def publish(staging: Path, folder: Path, stem: str, overwrite: bool = False) -> list[Path]:
-    """Move all files of a result, complete as they are, from `staging` into `folder`.
-
-    Where a name is taken, all files get the next number behind `stem`: out.png and out-sheet.png become out-2.png and
-    out-2-sheet.png. Taking a name is atomic: of several processes each gets its own number, and no file is lost.
-
-    Args:
-        staging: A folder on the same file system, such as that of `staging_folder`. All names start with `stem`.
-        folder: The folder of the result.
-        stem: Start of all names.
-        overwrite: Replace files of the same names instead.
-
-    Returns:
-        The new paths, shortest name first.
-
-    Raises:
-        UserError: `folder` cannot be written.
-    """
-    files = sorted(staging.iterdir(), key=lambda file: (len(file.name), file.name))
-    number = 1
-    try:
-        while True:
-            start = stem if number == 1 else f"{stem}-{number}"
-            paths = [folder / (start + file.name.removeprefix(stem)) for file in files]
-            if overwrite:
-                for file, path in zip(files, paths, strict=True):
-                    file.replace(path)
-                return paths
-            if _take_names(files, paths):
-                return paths
-            number += 1
-    except OSError as error:
-        raise UserError(
-            f"{folder / files[0].name}: cannot be written ({error_reason(error)}); {_remedy(error, folder / stem)}"
-        ) from error
-
-
-def _take_names(files: Sequence[Path], paths: Sequence[Path]) -> bool:
-    """Give each file its new path; where one is taken, none is moved and the result is False."""
-    new: list[Path] = []
-    for file, path in zip(files, paths, strict=True):
-        try:
-            _link(file, path)
-        except FileExistsError:
-            for other in new:
-                other.unlink()
-            return False
-        new.append(path)
-    return True
-
-
-def _link(file: Path, path: Path) -> None:
-    """Give `file` also the name `path`, in one step that fails with `FileExistsError` where that is taken."""
-    try:
-        os.link(file, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links, such as exFAT: take the name first, then replace the content
-        path.open("xb").close()
-        try:
-            shutil.copyfile(file, path)
-        except BaseException:
-            path.unlink()
-            raise
 
 
 def natural_key(path: str | Path) -> tuple[tuple[int, str], ...]:

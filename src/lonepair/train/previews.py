@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from lonepair.apply.translate import Translate
 from lonepair.compute.engine import Engine
+from lonepair.compute.memory import explain_memory
+from lonepair.errors import UserError
 from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.sizes import fit_inside
@@ -21,6 +24,8 @@ from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 from lonepair.train.events import Report, Watcher
+
+logger = logging.getLogger("lonepair")
 
 PREVIEW_SIDE = 128
 """Longest side in pixels of the translations in a preview: two take about half a second of one core, which is 3 % of a
@@ -66,27 +71,39 @@ class Previews(Watcher):
 
     def stepped(self, method: Method, report: Report) -> None:
         if time.monotonic() - self._last >= self._seconds:
-            self._write(method)
+            self._try_to_write(method)
 
     def stage_finished(self, method: Method) -> None:
-        self._write(method)
+        self._try_to_write(method)
 
-    def _write(self, method: Method) -> None:
-        """Write the preview of the current stage."""
+    def _try_to_write(self, method: Method) -> None:
+        """Write the preview; where that fails, for lack of space or of memory, the training matters more."""
+        path = self._folder / f"stage-{method.stage}.png"
+        try:
+            with explain_memory(str(path), "previews are small, so little is free"):
+                self._write(method, path)
+        except UserError as error:
+            logger.warning("%s; the training continues without it", error)
+            self._last = time.monotonic()
+
+    def _write(self, method: Method, path: Path) -> None:
+        """Write the preview of the current stage to `path`."""
         # The method expects levels up to its newest stage only.
         real = {domain: stages[: method.stage + 1] for domain, stages in self._real.items()}
         # Evaluation mode, as in use: in training mode BatchNorm would include the preview in its running averages.
         modes = {module: module.training for module in method.nets.modules()}
         method.nets.eval()
-        with torch.no_grad():
-            with self._engine.autocast():
-                # The same random images at every preview, so that progress is visible.
-                images = method.preview(real, RandomStream(0, device=self._engine.device))
-            translations = self._translations(method)
-        for module, is_training in modes.items():
-            module.training = is_training
+        try:
+            with torch.no_grad():
+                with self._engine.autocast():
+                    # The same random images at every preview, so that progress is visible.
+                    images = method.preview(real, RandomStream(0, device=self._engine.device))
+                translations = self._translations(method)
+        finally:
+            for module, is_training in modes.items():
+                module.training = is_training
         row = [(label, translations.get(label, image).float().cpu()) for label, image in images]
-        write_image(self._folder / f"stage-{method.stage}.png", contact_sheet([row], cell=CELL), overwrite=True)
+        write_image(path, contact_sheet([row], cell=CELL), overwrite=True)
         self._last = time.monotonic()
 
     def _translations(self, method: Method) -> dict[str, Tensor]:

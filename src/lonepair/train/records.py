@@ -1,16 +1,20 @@
-"""Records of runs: their numbered folders, their JSON files, and how the settings of two trainings differ."""
+"""Records of runs: their numbered folders, the machine, and how the settings of two trainings differ."""
 
 from __future__ import annotations
 
 import glob
+import platform
 import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lonepair.errors import printable
+import torch
+
+from lonepair.compute.engine import Engine
+from lonepair.errors import UserError, printable
 from lonepair.media.files import natural_order
-from lonepair.train.validation import read_record
 
 
 def numbered_paths(path: Path) -> list[Path]:
@@ -25,9 +29,42 @@ def same_settings(saved: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
     return all(name.endswith(".name") for name, _, _ in differences("", dict(saved), dict(current)))
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None where the file is missing, cannot be read or holds no object."""
-    return read_record(path)
+def environment(engine: Engine) -> dict[str, Any]:
+    """Machine and versions, needed to reproduce a result."""
+    packages = ["lonepair", "torch", "numpy", "pillow", "av", "safetensors"]
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "engine": str(engine),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if engine.device.type == "cuda" else None,
+        **{name: version(name) for name in packages},
+    }
+
+
+def check_settings(run: Path, saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Check that the run in the folder `run`, with the settings `saved`, can be continued with `current`.
+
+    Raises:
+        UserError: where they differ. It names the first four differences.
+    """
+    # Other names of settings: the run is of another version, and a list of differences would not help.
+    same_method = saved.get("method") == current.get("method")
+    if same_method and set(saved.get("config") or {}) != set(current.get("config") or {}):
+        raise UserError(
+            f"{run}: another version of lonepair started this run, whose settings have other names, so it "
+            "cannot be resumed; start a new run (its model.safetensors can still be used)"
+        )
+    texts = [
+        difference_text(name, old, new)
+        for name, old, new in differences("", dict(saved), dict(current))
+        if not name.endswith(".name")
+    ]
+    if texts:
+        raise UserError(
+            f"{run}: cannot be resumed with other settings ({'; '.join(texts[:4])}); "
+            "give the same ones, or leave out `resume` to start a new run"
+        )
 
 
 def difference_text(name: str, old: Any, new: Any) -> str:

@@ -25,6 +25,8 @@ MAX_DEPTH = 16
 """Largest depth of nested objects and lists."""
 MAX_STAGES = 256
 """Largest number of stages of a plan."""
+MAX_LINE = 10_000
+"""Largest number of characters of a line of metrics.jsonl."""
 MAX_PICKLE = 4 * 1024 * 1024
 """Largest number of bytes of the list of tensors in a state; that of 1,000 tensors has about 300,000."""
 _MAX_DATE = 40
@@ -67,12 +69,23 @@ def read_record(path: Path, most: int = MAX_RECORD) -> dict[str, Any] | None:
         return None
 
 
+def parse_settings(text: str) -> dict[str, Any]:
+    """The settings of a training, as JSON in a state.
+
+    Raises:
+        ValueError: They are not valid.
+    """
+    settings = parse_json(text, MAX_RECORD)
+    check_setting_types(settings)
+    return settings
+
+
 def read_settings(path: Path) -> dict[str, Any] | None:
     """The settings in a config.json; None where the file is missing, cannot be read, or holds no settings."""
     settings = read_record(path)
     try:
         if settings is not None:
-            check_settings(settings)
+            check_setting_types(settings)
     except ValueError:
         return None
     return settings
@@ -128,10 +141,10 @@ def check_header(header: Mapping[str, Any]) -> None:
             if isinstance(value, dict | list):
                 raise ValueError(f"{name}.{setting} is {_kind(value)} where a plain value is expected")
     _check_plan(header["plan"])
-    check_settings(header["settings"])
+    check_setting_types(header["settings"])
 
 
-def check_settings(settings: Mapping[str, Any]) -> None:
+def check_setting_types(settings: Mapping[str, Any]) -> None:
     """Check the record of a training, which a model file, config.json and the metadata of outputs hold.
 
     Raises:
@@ -213,7 +226,7 @@ def _check_values(value: Any, depth: int) -> None:
             _check_values(part, depth - 1)
     elif isinstance(value, str) and len(value) > MAX_TEXT:
         raise ValueError(f"a text has {len(value)} characters, at most {MAX_TEXT} are read")
-    elif _is_number(value) and not (math.isfinite(value) and (isinstance(value, float) or abs(value) <= MAX_INTEGER)):
+    elif _is_number(value) and not (math.isfinite(value) if isinstance(value, float) else abs(value) <= MAX_INTEGER):
         raise ValueError("a number is too large")
 
 
