@@ -30,6 +30,9 @@ from mutations import VALUES, Mutation, apply, suitable
 from targets import copy_run
 
 MAX_SECONDS = 10.0
+"""Largest number of the processor's seconds for a case."""
+MAX_WAIT = 60.0
+"""Seconds after which a case without an answer hangs, where other processes may take the processor away."""
 MAX_MEGABYTES = 1000
 EXAMPLES = 12
 """Cases of one kind before the next kind follows."""
@@ -42,23 +45,22 @@ class Worker:
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, kind: str, path: Path) -> dict[str, Any]:
-        """What happened in the case: an answer of `worker`, or a crash or hang; with the seconds that it took."""
+        """What happened in the case: an answer of `worker`, or a crash or hang."""
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None
-        started = time.monotonic()
         process.stdin.write(json.dumps({"kind": kind, "path": str(path)}) + "\n")
         process.stdin.flush()
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(MAX_SECONDS):
+            if not selector.select(MAX_WAIT):
                 self.close()
-                return {"outcome": "hang", "text": path.name, "seconds": MAX_SECONDS}
+                return {"outcome": "hang", "text": path.name}
         line = process.stdout.readline()
-        seconds = time.monotonic() - started
         if not line:
-            return {"outcome": "crash", "text": f"the process ended with status {process.wait()}", "seconds": seconds}
-        return {**json.loads(line), "seconds": seconds}
+            return {"outcome": "crash", "text": f"the process ended with status {process.wait()}"}
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def _started(self) -> subprocess.Popen[str]:
         """The process, after its imports."""
@@ -105,6 +107,8 @@ class Search:
         outcome = answer["outcome"]
         if answer.get("megabytes", 0) > MAX_MEGABYTES:
             outcome, answer["text"] = "memory", base.name
+        elif answer.get("seconds", 0) > MAX_SECONDS:
+            outcome, answer["text"] = "slow", base.name
         self.outcomes[kind, outcome] += 1
         if outcome in ("ok", "refused"):
             return
@@ -114,7 +118,7 @@ class Search:
             kept = self.folder / f"failure-{len(self.failures) + 1}-{base.name}"
             kept.write_bytes(data)
             self.failures[signature] = kept
-            size = f"{answer['seconds']:.1f} s, {answer.get('megabytes', 0)} MB"
+            size = f"{answer.get('seconds', MAX_WAIT):.1f} s, {answer.get('megabytes', 0)} MB"
             print(f"{signature}\n    {size}, {kept}\n    {base.name} {mutations}", flush=True)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import sys
+import time
 import traceback
 import warnings
 from pathlib import Path
@@ -57,9 +58,11 @@ def main() -> None:
     for line in sys.stdin:
         case = json.loads(line)
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak
-        before = _memory("VmRSS")
+        before, started = _memory("VmRSS"), time.process_time()
         answer = handle(case["kind"], Path(case["path"]))
-        answers.write(json.dumps({**answer, "megabytes": _memory("VmHWM") - before}) + "\n")
+        # Seconds of the processor: other processes may take it away.
+        cost = {"megabytes": _memory("VmHWM") - before, "seconds": time.process_time() - started}
+        answers.write(json.dumps({**answer, **cost}) + "\n")
         answers.flush()
 
 
