@@ -207,7 +207,7 @@ def _to_rec709(color: Float32[np.ndarray, "c h w"], header: Mapping[str, Any]) -
         matrix = np.linalg.inv(xyz_of_primaries(SRGB_XY)) @ xyz_of_primaries(stated)
     except ValueError:  # primaries that are none
         return color
-    return np.einsum("ij,jhw->ihw", matrix.astype(np.float32), color)
+    return np.asarray(np.einsum("ij,jhw->ihw", matrix.astype(np.float32), color))
 
 
 def read_exr_metadata(path: Path) -> dict[str, str]:
