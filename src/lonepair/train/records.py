@@ -1,4 +1,4 @@
-"""Records of runs: their numbered folders, their JSON files, the machine, and how the settings of two trainings differ."""
+"""Records of runs: their numbered folders, their JSON files, the machine, and how the settings of two runs differ."""
 
 from __future__ import annotations
 
