@@ -21,6 +21,7 @@ from lonepair.api.stop import RECEIVED, interrupt_on_signal
 from lonepair.commands import COMMANDS
 from lonepair.commands.flags import HELP_FLAGS, Flag, form_flags, help_text
 from lonepair.commands.forms import PREFIX
+from lonepair.commands.protect import inputs_protected
 from lonepair.compute.memory import is_out_of_memory, memory_text
 from lonepair.errors import OutOfMemoryError, UserError, name_flags, printable, printable_lines
 from lonepair.media.files import error_reason
@@ -127,7 +128,9 @@ def _dispatch(arguments: list[str]) -> int:
         print(help_text(name, form, "--help-all" in rest))
         return 0
     try:
-        return command.run(parse(form, name, rest))
+        values = parse(form, name, rest)
+        with inputs_protected(values):
+            return command.run(values)
     except UserError as error:
         raise UserError(with_flags(name_flags(str(error), FLAGS), form)) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from lonepair.media.files import check_frames_folder, error_reason, natural_orde
 from lonepair.media.image import decode_image, image_bits, open_image, read_image, write_image
 from lonepair.media.sequence import first_number, input_pattern
 from lonepair.ops.color import match_channels
+
+logger = logging.getLogger("lonepair")
 
 _FRAME_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tga", ".avif", ".jp2", ".exr"}
@@ -137,8 +140,8 @@ def write_frames_folder(
     Args:
         folder: The folder, created if it is missing.
         frames: The frames in order.
-        overwrite: Accept a folder that is not empty. Numbered frames that a longer clip left there are deleted at the
-            end.
+        overwrite: Accept a folder that is not empty. Numbered frames of lonepair's that a longer clip left there are
+            deleted at the end.
         metadata: Texts for each file (`image.write_image`).
         bits: Bits per channel; more than 8 make 16.
 
@@ -161,5 +164,17 @@ def write_frames_folder(
     # Frames of an earlier, longer clip would be read as the end of this one.
     for file in folder.glob("*.png"):
         if re.fullmatch(r"[0-9]{6,}", file.stem) and int(file.stem) >= count:
-            file.unlink()
+            if _is_own(file):
+                file.unlink()
+            else:
+                logger.warning("%s: is a later frame that lonepair did not write, and stays", file)
     return count
+
+
+def _is_own(file: Path) -> bool:
+    """Whether lonepair wrote the PNG `file`."""
+    try:
+        with Image.open(file, formats=["PNG"]) as image:
+            return "lonepair" in image.info
+    except (OSError, ValueError, SyntaxError):
+        return False

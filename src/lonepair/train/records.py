@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import platform
 import re
 from collections.abc import Mapping
@@ -28,15 +27,6 @@ def numbered_paths(path: Path) -> list[Path]:
 def same_settings(saved: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
     """Whether two trainings have the same settings and inputs; names of files do not count, their content does."""
     return all(name.endswith(".name") for name, _, _ in differences("", dict(saved), dict(current)))
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None where the file is missing, cannot be read or holds no object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def environment(engine: Engine) -> dict[str, Any]:

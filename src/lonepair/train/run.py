@@ -39,8 +39,9 @@ from lonepair.train.checkpoint import PROGRESS, read_header, save_model
 from lonepair.train.log import write_log
 from lonepair.train.loop import Progress, is_complete, progress_of
 from lonepair.train.options import Options
-from lonepair.train.records import check_settings, environment, numbered_paths, read_json, same_settings
+from lonepair.train.records import check_settings, environment, numbered_paths, same_settings
 from lonepair.train.state import StateFiles
+from lonepair.train.validation import read_record
 from lonepair.train.verify import check_places, cut_metrics, repair_inputs, repair_model, tidy
 
 logger = logging.getLogger("lonepair")
@@ -143,7 +144,7 @@ class RunFolder:
             tidy(self.path)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written ({error_reason(error)}); check the folder") from error
-        if read_json(self._config) is None:
+        if read_record(self._config) is None:
             logger.warning("%s: is missing or cannot be read; it is written again", self._config)
             self.write_config(settings)
         self.write_environment(engine)
@@ -159,7 +160,7 @@ class RunFolder:
 
     def config(self) -> dict[str, Any] | None:
         """The settings of the run, of config.json, else of the state; None where neither can be read."""
-        if (saved := read_json(self._config)) is not None or not self.states.exist:
+        if (saved := read_record(self._config)) is not None or not self.states.exist:
             return saved
         with contextlib.suppress(UserError, ValueError), self.states.readable() as state:
             settings = json.loads(str(state.get("settings")))
@@ -188,7 +189,7 @@ class RunFolder:
 
     def completion(self) -> dict[str, Any] | None:
         """What `write_completion` wrote; None where the training has not ended, or an older version ran it."""
-        return read_json(self._completion)
+        return read_record(self._completion)
 
     def check_config(self, settings: dict[str, Any]) -> None:
         """Check that the run was started with `settings`.
