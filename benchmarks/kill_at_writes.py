@@ -80,8 +80,11 @@ def in_process(arguments: list[str], log: Path, action: Callable[[int, bool], No
 def writes_of(arguments: list[str], log: Path) -> int:
     """Number of writes of a training, which it makes."""
     counter = log.with_suffix(".count")
-    status = in_process(arguments, log, lambda number, after: counter.write_text(str(number + 1)) and None)
-    if status:
+
+    def count(number: int, after: bool) -> None:
+        counter.write_text(str(number + 1))
+
+    if in_process(arguments, log, count):
         sys.exit(f"the training failed: {log.read_text()[-500:]}")
     return int(counter.read_text())
 

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from run_folders import different_files, inputs_of, random_image, run_to_end, start, tiny_flags
 
@@ -204,7 +205,7 @@ def work(folder: Path) -> None:
 
     torch.set_num_threads(1)
     image, target = folder / "source.png", folder / "target.png"
-    settings = {"stages": 2, "min_side": 14, "max_side": 20, "width": 8, "steps": 2, "finest_steps": 2}
+    settings: dict[str, Any] = {"stages": 2, "min_side": 14, "max_side": 20, "width": 8, "steps": 2, "finest_steps": 2}
     while not (folder / "stop").exists():
         model = lp.fit_pair(image, target, out=folder / "steady", device="cpu", threads=1, **settings)
         model.translate(folder / "clip.mkv").save(folder / "steady.mp4", overwrite=True)

@@ -29,6 +29,8 @@ SMALL = (240, 180)
 """(width, height) of the pictures in the documentation."""
 TINY = (240, 180)
 """(width, height) of the animations in the documentation."""
+BACKGROUNDS = Path("/usr/share/backgrounds")
+"""Where the package lomiri-wallpapers-16.04 installs its photographs."""
 FRAMES, RATE = 48, 16
 """Frames of a clip, and frames per second."""
 
@@ -188,7 +190,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("gallery"), help="folder for inputs, runs and results")
     parser.add_argument("--preset", default="draft")
     parser.add_argument("--inputs-only", action="store_true", help="write the inputs and train nothing")
-    parser.add_argument("--backgrounds", type=Path, default=Path("/usr/share/backgrounds"))
+    parser.add_argument("--backgrounds", type=Path, default=BACKGROUNDS)
     parser.add_argument("--pictures", type=Path, help="folder for small copies of the images in --out")
     arguments = parser.parse_args()
     out: Path = arguments.out

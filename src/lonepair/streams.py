@@ -84,7 +84,7 @@ def patient_streams() -> Iterator[tuple[PatientStream, PatientStream]]:
     _open_standard_files()
     before = sys.stdout, sys.stderr
     patient = PatientStream(sys.stdout), PatientStream(sys.stderr)
-    sys.stdout, sys.stderr = patient  # type: ignore[assignment]
+    sys.stdout, sys.stderr = patient
     try:
         yield patient
     finally:

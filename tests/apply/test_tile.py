@@ -32,6 +32,18 @@ def test_middle_stays_and_the_error_of_the_seam_is_reported(
         assert f"seam in {axis}: {error:+.2f} gray levels" in caplog.text
 
 
+def test_margin_grows_until_no_seam_is_visible(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "lonepair")
+    model = model_of("lonepair-single")
+    ramp = torch.linspace(-1, 1, 40)[:, None].expand(1, 3, 40, 36).contiguous()
+    wide, narrow = model.tile(ramp, axes="y"), model.tile(ramp, axes="y", margin=0.15)
+    errors = [tile.settings["use"]["seam_error_y"] for tile in (wide, narrow)]
+    assert errors[0] < errors[1]
+    assert wide.settings["use"]["margin"] > 0.15
+    texture = torch.rand(1, 3, 40, 36, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert model.tile(texture, axes="y").settings["use"]["margin"] == 0.15
+
+
 @methods_that("tile")
 @pytest.mark.parametrize("size", [(20, 50), (80, 90), (31, 33)])
 def test_tile_has_any_size(name: str, size: tuple[int, int]) -> None:

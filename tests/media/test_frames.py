@@ -52,7 +52,7 @@ def test_file_that_is_no_clip_is_refused(tmp_path: Path) -> None:
         "empty.mp4": (b"", r"the file is empty \(0 bytes\)"),
         "text.mp4": (b"hello\n" * 50, "neither an image nor a video"),
         "text.txt": (b"hello\n" * 50, "neither an image nor a video"),  # FFmpeg would play it
-        "net.m3u8": (b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/a.ts\n", "neither an image nor a video"),
+        "net.m3u8": (b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/a.ts\n", "is a playlist or script"),
     }
     with av.open(str(tmp_path / "sound.wav"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-import lonepair.media.frames as frames_module
 import lonepair.media.numbered as numbered
+import lonepair.media.video as video_module
 from lonepair.errors import UserError
 from lonepair.media.frames import decode
 from lonepair.media.image import write_image
@@ -93,7 +93,9 @@ def test_frames_of_a_sequence_have_the_numbers_of_their_files(tmp_path: Path, mo
     assert isinstance(segment, Segment)
     decoded: list[str] = []
     decode_image = numbered.decode_image
-    monkeypatch.setattr(numbered, "decode_image", lambda path: decoded.append(path.name) or decode_image(path))
+    monkeypatch.setattr(
+        numbered, "decode_image", lambda *values: decoded.append(values[0].name) or decode_image(*values)
+    )
     assert [float(frame.image.mean()) for frame in segment.frames()] == [
         float(flat_frames(7)[number].mean()) for number in (4, 5)
     ]
@@ -110,8 +112,8 @@ def test_frames_of_a_video_before_the_in_point_are_not_converted(
     clip = open_source(write_video(tmp_path / "a.mp4"))
     segment = select_range(clip, FrameRange(6, 7))
     converted: list[float] = []
-    from_integers = frames_module.from_integers
-    monkeypatch.setattr(frames_module, "from_integers", lambda array: converted.append(0) or from_integers(array))
+    from_integers = video_module.from_integers
+    monkeypatch.setattr(video_module, "from_integers", lambda array: converted.append(0) or from_integers(array))
     assert len(list(segment.frames())) == 2
     assert len(converted) == 2
 

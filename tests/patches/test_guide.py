@@ -71,9 +71,24 @@ def test_structure_brings_in_the_edges_of_the_source(channels: int) -> None:
     sharp = {}
     for structure in (0.25, 1.0):
         guide = Guide.fit(small, small, source, transfer, structure, SynthesisConfig())
-        start = guide.start((96, 96), guide.guided((96, 96)))
+        start = guide.start((96, 96), guide.guided((96, 96), source))
         assert start.shape == source.shape
         sharp[structure] = float((start[..., 48] - start[..., 47]).mean())
     enlarged = resize_image(small, (96, 96))
     assert float((enlarged[..., 48] - enlarged[..., 47]).mean()) < sharp[0.25] < sharp[1.0]
     assert sharp[1.0] > 0.9  # of a step of 1.2
+
+
+def test_flat_target_keeps_clear_of_the_sources_grain_below_structure_1() -> None:
+    generator = torch.Generator().manual_seed(0)
+    source = 0.3 * torch.randn(1, 3, 96, 96, generator=generator).clamp(-2, 2)
+    small = resize_image(source, (24, 24))
+    textured = 0.3 * torch.randn(1, 3, 96, 96, generator=generator)
+    transfer = torch.eye(3)
+    energies = {}
+    for name, target in (("flat", torch.zeros(1, 3, 96, 96)), ("textured", textured)):
+        for structure in (0.5, 1.0):
+            guide = Guide.fit(small, torch.zeros_like(small), source, transfer, structure, SynthesisConfig())
+            energies[name, structure] = float(guide.guided((96, 96), target).square().mean())
+    assert energies["flat", 0.5] < 0.01 * energies["textured", 0.5]
+    assert energies["flat", 1.0] == energies["textured", 1.0]

@@ -199,11 +199,12 @@ def stored_picture(height: int, width: int, seed: int) -> torch.Tensor:
     return image
 
 
-@pytest.mark.parametrize("path", sorted(DATA.glob("model-[12]-*.safetensors")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(DATA.glob("model-[123]-*.safetensors")), ids=lambda p: p.stem)
 def test_model_files_of_old_formats_give_the_pictures_stored_beside_them(path: Path) -> None:
     """Written, like the pictures, by the last code of each format; mean difference below 1/255 of white."""
     model = load(path, "cpu", "float32")
-    dials = {"structure": 0.0} if model.method.synthesis else {}
+    # Formats 1 and 2 are older than the dial.
+    dials = {"structure": 0.5 if "model-3" in path.name else 0.0} if model.method.synthesis else {}
     image = (
         model.translate(stored_picture(30, 34, 5), **dials).image
         if "translate" in model.method.uses
@@ -230,7 +231,7 @@ def test_files_of_todays_format_round_trip(name: str, tmp_path: Path) -> None:
     one_step = {"steps": 1} if methods.get_method(name).trains else {}
     model = Job.prepare({d: inputs[d] for d in domains}, name, "standard", tiny(name, **one_step)).run()
     path = model.save(tmp_path / "m.safetensors")
-    assert read_header(path)["format_version"] == FORMAT_VERSION == 3
+    assert read_header(path)["format_version"] == FORMAT_VERSION == 4
     again = load(path, "cpu", "float32")
     assert again.method.config == model.method.config
     for key, tensor in model.method.model_state().items():

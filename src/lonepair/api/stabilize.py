@@ -80,6 +80,6 @@ def _timed(source: Source, styled: Source) -> Clip:
         # The source's values above 1 are not the result's.
         return (replace(frame, gain=None) for frame in source.frames(first))
 
-    clip = Clip(info, frames, source.name)
-    clip.audio_path, clip.audio_start = sound.audio_path, sound.audio_start
+    clip = Clip(info, frames, source.name, end=source.end)
+    clip.audio_path, clip.audio_start, clip.audio_end = sound.audio_path, sound.audio_start, sound.audio_end
     return clip

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from types import FrameType
+from typing import Any
 
 logger = logging.getLogger("lonepair")
 
@@ -34,7 +35,7 @@ def stop_on_signal(stop: threading.Event, unit: str = "step") -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = {}
+    previous: dict[int, Any] = {}
 
     def restore() -> None:
         for number, handler in previous.items():

@@ -335,7 +335,7 @@ class UseMethods(ABC):
         *,
         axes: Literal["x", "y", "xy"] = "xy",
         size: tuple[int, int] | None = None,
-        margin: float = 0.15,
+        margin: float | None = None,
         seed: int = 0,
     ) -> Picture:
         """Make an image that repeats without a visible seam; its middle stays equal.
@@ -347,7 +347,8 @@ class UseMethods(ABC):
             size: Size of the tile, (h, w) in pixels; it shows the middle of the image, and new texture around it where
                 the tile is larger. If omitted, the image's size.
             margin: Width of the synthesized band at each border, as a share of the tile's side, 0.02 to 0.5. A larger
-                value leaves more room to close the seam; at 0.5 the whole tile is new.
+                value leaves more room to close the seam; at 0.5 the whole tile is new. If omitted, the first of 0.15,
+                0.3 and 0.5 whose seams are no stronger than the image's own lines, or the one with the weakest seams.
             seed: Random seed of the layout and the search, 0 to 4294967295. Another seed gives another tile.
 
         Raises:
@@ -360,7 +361,7 @@ class UseMethods(ABC):
         source: object,
         *,
         reverse: bool = False,
-        structure: float = 0.15,
+        structure: float = 0.25,
         texture_size: float | Literal["auto"] = "auto",
         colour: float = 1.0,
         tone: Literal["auto", "keep", "swap"] = "auto",

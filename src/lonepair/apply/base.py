@@ -235,12 +235,12 @@ def _seed_problems(use: Use[Any]) -> list[str]:
 
 
 def number_problems(use: Use[Any], least: float, most: float, *names: str, unit: str = "") -> list[str]:
-    """One message for each of the settings `names` outside [least, most], NaN included."""
+    """One message for each of the settings `names` outside [least, most], NaN included. None is a value left out."""
     limits = f"{least:g} or more" if math.isinf(most) else f"{least:g} to {most:g}"
     return [
-        f"{name} is {getattr(use, name)}: choose {limits}{unit and ' ' + unit}"
-        for name in names
-        if not least <= getattr(use, name) <= most
+        f"{name} is {value}: choose {limits}{unit and ' ' + unit}"
+        for name, value in ((name, getattr(use, name)) for name in names)
+        if value is not None and not least <= value <= most
     ]
 
 

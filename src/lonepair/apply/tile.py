@@ -15,6 +15,9 @@ from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
     from lonepair.metrics import seam
     from lonepair.render import completion, results
     from lonepair.render.results import Picture
@@ -26,7 +29,9 @@ else:
 logger = logging.getLogger("lonepair")
 
 VISIBLE_SEAM = 1.0
-"""Error of a seam, in gray levels, up to which it is as strong as any other line."""
+"""Error of a seam, in gray levels, up to which it is as strong as the image's own lines."""
+MARGINS = (0.15, 0.3, 0.5)
+"""Margins that are tried in turn, until no seam is visible, where the user chooses none."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,10 @@ class Tile(Use["Picture"]):
     size: SizeInput | None = None
     """Size of the tile in pixels; it shows the middle of the image, and new texture around it where the tile is
     larger. If omitted, the image's size."""
-    margin: float = 0.15
+    margin: float | None = None
     """Width of the synthesized band at each border, as a share of the tile's side, 0.02 to 0.5. A larger value leaves
-    more room to close the seam; at 0.5 the whole tile is new."""
+    more room to close the seam; at 0.5 the whole tile is new. If omitted, the first of 0.15, 0.3 and 0.5 whose seams
+    are no stronger than the image's own lines, or the one with the weakest seams."""
     seed: int = 0
     """Random seed of the layout and the search, 0 to 4294967295. Another seed gives another tile."""
 
@@ -55,13 +61,38 @@ class Tile(Use["Picture"]):
 
     def run(self, model: TrainedModel) -> Picture:
         image = completion.training_image(model) if self.image is None else read_still(self.image)
+        # The first margin without a visible seam, else the one whose worst seam is the weakest.
+        tiles = []
+        for margin in MARGINS if self.margin is None else (self.margin,):
+            tiles.append(self._tile(model, image, margin))
+            if tiles[-1].worst_error <= VISIBLE_SEAM:
+                break
+        tile = min(tiles, key=lambda tile: tile.worst_error)
+        # Say how visible the seams are.
+        for axis, error in tile.errors.items():
+            remedy = "" if error <= VISIBLE_SEAM else "; try another seed, or --axes without this axis"
+            logger.info("seam in %s: %+.2f gray levels beyond the image's own lines%s", axis, error, remedy)
+        errors = {f"seam_error_{axis}": error for axis, error in tile.errors.items()}
+        return results.Picture(tile.image, self.metadata(model, margin=tile.margin, **errors))
+
+    def _tile(self, model: TrainedModel, image: Float[Tensor, "1 c h w"], margin: float) -> _Tile:
+        """A tile of `image` with a synthesized band of `margin`, and the errors of its seams as the file has them."""
         wraps = ("y" in self.axes, "x" in self.axes)
         size = self.size or (image.shape[-2], image.shape[-1])
-        source, canvas = completion.centered(image, size, [self.margin * wrap for wrap in wraps])
+        source, canvas = completion.centered(image, size, [margin * wrap for wrap in wraps])
         tile = completion.complete_image(model, canvas, source, self.seed, wraps)
-        # The seams, as the file will have them.
-        errors = {f"seam_error_{axis}": round(seam.seam_error(tile, axis), 2) for axis in self.axes}
-        for axis, error in zip(self.axes, errors.values(), strict=True):
-            remedy = "" if error <= VISIBLE_SEAM else "; try a larger margin or another seed"
-            logger.info("seam in %s: %+.2f gray levels beyond the contrast of other lines%s", axis, error, remedy)
-        return results.Picture(tile, self.metadata(model, **errors))
+        return _Tile(tile, margin, {axis: round(seam.seam_error(tile, axis), 2) for axis in self.axes})
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """One try."""
+
+    image: Float[Tensor, "1 c h w"]
+    margin: float
+    errors: dict[str, float]
+    """Axis -> error of its seam in gray levels."""
+
+    @property
+    def worst_error(self) -> float:
+        return max(self.errors.values())

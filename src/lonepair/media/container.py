@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.errors import UserError
+from lonepair.media.demux import OPTIONS, STILL_CODECS, codec_label, foreign_kind
 from lonepair.media.files import check_file
 
 DEFAULT_RATE = Fraction(25)
@@ -40,6 +41,8 @@ _CONTAINER_BOXES = (b"ftyp", b"moov", b"mdat")
 """Bytes 4 to 8 of MP4 and MOV files."""
 _CONTAINER_MAGIC = (b"RIFF", b"\x1aE\xdf\xa3")
 """Bytes 0 to 4 of AVI files, and of MKV and WebM files."""
+_BUFFER_BYTES = 1 << 18
+"""How much of a file is read at once."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class ClipInfo:
     """Bits per channel: 8, 10, 12 or 16; a half float counts as 16."""
     first_number: int = 0
     """Number of the first frame: that of the file where the clip is numbered files, else 0."""
+    value_range: tuple[float, float] | None = None
+    """Smallest and largest value of all frames, where values have no agreed range (`wide`); else None."""
 
 
 class NotAVideoError(UserError):
@@ -87,39 +92,64 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         path: The file.
 
     Yields:
-        The container and its first video stream that is not a cover image.
+        The container and its picture stream (`_picture_stream`).
 
     Raises:
-        NotAVideoError: FFmpeg does not recognize the file as a video.
-        UserError: The file is missing, empty or a folder, cannot be opened, or holds no video stream.
+        NotAVideoError: FFmpeg does not recognize the file as a video, or may not open files of its kind.
+        UserError: The file is missing, empty or a folder, cannot be opened, or holds no video stream that can be
+            decoded.
     """
     check_file(path, SUPPORTED_INPUTS)
-    not_a_video = f"{path}: is neither an image nor a video that can be read; give {SUPPORTED_INPUTS}"
-    try:
-        # An absolute name is never taken for a URL ("a:b.mp4"), and a playlist may not open network addresses.
-        options = {"protocol_whitelist": "file"}
-        container = av.open(str(path.absolute()), options=options, metadata_errors="replace")
-    except av.FFmpegError as error:
-        # The first bytes tell an incomplete video from a file of another kind.
-        with path.open("rb") as file:
-            head = file.read(12)
-        if head[4:8] in _CONTAINER_BOXES or head[:4] in _CONTAINER_MAGIC:
-            cause = (error.strerror or str(error)).lower()
-            raise UserError(
-                f"{path}: the video cannot be opened ({cause}): the file is cut short or of an unsupported variant; "
-                "give a complete copy, or convert it to MP4"
-            ) from error
-        raise NotAVideoError(not_a_video) from error
-    with container:
-        # FFmpeg plays text files (tty) and single images too. Pillow reads images here.
-        if container.format.name in ("tty", "image2") or container.format.name.endswith("_pipe"):
-            raise NotAVideoError(not_a_video)
-        # Music files have their cover as a video stream of one picture.
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams:
-            content = "holds only sound" if container.streams.audio else "holds no pictures"
-            raise UserError(f"{path}: the file {content}; give {SUPPORTED_INPUTS}")
-        yield container, streams[0]
+    with path.open("rb", buffering=0) as file:
+        try:
+            # FFmpeg receives an open file: a name may be a pattern ("f%d.png") or an address ("a:b.mp4").
+            container = av.open(file, "r", options=OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES)
+        except (av.FFmpegError, ValueError) as error:
+            raise _not_opened(path, error) from error
+        with container:
+            yield container, _picture_stream(path, container)
+
+
+def _not_opened(path: Path, error: Exception) -> UserError:
+    """Return the error for a file that FFmpeg does not open."""
+    if kind := foreign_kind(path):
+        return NotAVideoError(f"{path}: is {kind}")
+    # The first bytes tell an incomplete video from a file of another kind.
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] in _CONTAINER_BOXES or head[:4] in _CONTAINER_MAGIC:
+        cause = str(getattr(error, "strerror", None) or error).lower()
+        return UserError(
+            f"{path}: the video cannot be opened ({cause}): the file is cut short or of an unsupported variant; "
+            "give a complete copy, or convert it to MP4"
+        )
+    return NotAVideoError(_not_a_video(path))
+
+
+def _not_a_video(path: Path) -> str:
+    return f"{path}: is neither an image nor a video that can be read; give {SUPPORTED_INPUTS}"
+
+
+def _picture_stream(path: Path, container: InputContainer) -> VideoStream:
+    """Return the video stream of the clip: no cover picture, of a codec that can be decoded, the default one.
+
+    Raises:
+        UserError: There is none.
+    """
+    # Music files have their cover as a video stream of one picture.
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        content = "holds only sound" if container.streams.audio else "holds no pictures"
+        raise UserError(f"{path}: the file {content}; give {SUPPORTED_INPUTS}")
+    decodable = [s for s in streams if s.codec_context is not None]
+    if not decodable:
+        raise UserError(
+            f"{path}: the video's codec {codec_label(path)!r} is not supported; convert it to H.264 or ProRes"
+        )
+    # A cover picture may lack its mark: then it is a stream of an image codec, or of one frame, beside another stream.
+    others = [s for s in decodable if s.codec_context.codec.canonical_name not in STILL_CODECS and s.frames != 1]
+    candidates = others or [s for s in decodable if s.frames > 1] or decodable
+    return next((s for s in candidates if s.disposition & Disposition.default), candidates[0])
 
 
 def start_time(stream: VideoStream) -> Fraction:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from lonepair.errors import UserError
 from lonepair.media.files import check_file, special_kind
+from lonepair.media.profile import decode_srgb, encode_srgb
 
 SUFFIX = ".exr"
 
@@ -80,19 +81,6 @@ def _openexr(path: Path) -> Any:
         return importlib.import_module("OpenEXR")
     except ImportError:
         raise UserError(f"{path}: .exr files need the OpenEXR package: pip install 'lonepair[exr]'") from None
-
-
-# -- color ------------------------------------------------------------------------------------------------------------
-
-
-def to_srgb(linear: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
-    """Encode linear light in [0, 1] as sRGB in [0, 1] (IEC 61966-2-1)."""
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055)
-
-
-def to_linear(srgb: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
-    """Decode sRGB in [0, 1] to linear light in [0, 1]; the inverse of `to_srgb`."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
 def fit_gain(gain: Float[Tensor, "1 1 h w"] | None, size: tuple[int, int]) -> Float[Tensor, "1 1 h2 w2"] | None:
@@ -160,7 +148,7 @@ def read_exr(path: Path) -> tuple[Float[Tensor, "1 c h w"], Float[Tensor, "1 1 h
     color = color.clip(0, None)
     # The largest channel, where it exceeds 1, is the gain: dividing by it retains the hue.
     gain = np.maximum(color.max(axis=0, keepdims=True), 1)
-    unit = to_srgb(color / gain)
+    unit = encode_srgb(color / gain)
     if alpha is not None and alpha.min() < 1:
         unit = np.concatenate([np.repeat(unit, 3, axis=0) if len(names) == 1 else unit, alpha])
     image = torch.from_numpy(np.ascontiguousarray(unit * 2 - 1, dtype=np.float32))[None]
@@ -244,7 +232,7 @@ def write_exr(
     package = _openexr(path)
     planes = image[0].detach().to("cpu", torch.float32).clamp(-1, 1).add(1).div(2).numpy()
     count = 1 if planes.shape[0] == 1 else 3
-    color = to_linear(planes[:count])
+    color = decode_srgb(planes[:count])
     if gain is not None:
         color = color * gain[0].detach().cpu().numpy()
     names = ["Y"] if count == 1 else ["R", "G", "B"]

@@ -5,17 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from PIL import ExifTags, Image
-
 from lonepair.errors import UserError
 from lonepair.media.container import SUPPORTED_INPUTS, ClipInfo, Frame
-from lonepair.media.exr import exr_channels, is_exr, read_exr_header
 from lonepair.media.files import check_frames_folder, error_reason, natural_order
-from lonepair.media.image import decode_image, image_bits, open_image, read_image, write_image
+from lonepair.media.image import decode_image, read_header, read_image, value_range, write_image
+from lonepair.media.opening import open_image
 from lonepair.media.sequence import first_number, input_pattern
 from lonepair.ops.color import match_channels
 
@@ -24,17 +21,6 @@ logger = logging.getLogger("lonepair")
 _FRAME_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tga", ".avif", ".jp2", ".exr"}
 )
-
-
-@dataclass(frozen=True)
-class _Header:
-    """What the header of an image file tells."""
-
-    size: tuple[int, int]
-    channels: int
-    """1, 3 or 4."""
-    bits: int
-    pixel_aspect: Fraction
 
 
 def frame_files(path: Path) -> list[Path]:
@@ -65,7 +51,7 @@ def probe_files(files: Sequence[Path], rate: Fraction) -> ClipInfo:
     Raises:
         UserError: A file cannot be read as an image, or has another size than the first one.
     """
-    headers = [_header(file) for file in files]
+    headers = [read_header(file) for file in files]
     size = headers[0].size
     for file, header in zip(files, headers, strict=True):
         if header.size != size:
@@ -85,6 +71,7 @@ def probe_files(files: Sequence[Path], rate: Fraction) -> ClipInfo:
         pixel_aspect=headers[0].pixel_aspect,
         bits=max(header.bits for header in headers),
         first_number=first_number(list(files)),
+        value_range=value_range(files),
     )
 
 
@@ -94,19 +81,7 @@ def image_size(file: Path) -> tuple[int, int]:
     Raises:
         UserError: The file cannot be read as an image.
     """
-    return _header(file).size
-
-
-def _header(file: Path) -> _Header:
-    """Read the header of an image file; one with 4 channels may still be opaque everywhere."""
-    if is_exr(file):
-        header = read_exr_header(file)
-        return _Header(header.size, exr_channels(header), 16, header.pixel_aspect)
-    with open_image(file) as image:
-        bits = image_bits(image)  # before the pixels are decoded
-        is_gray = image.mode in ("1", "L", "F") or image.mode.startswith("I")
-        channels = 4 if image.has_transparency_data else 1 if is_gray else 3
-        return _Header(_upright_size(image), channels, bits, Fraction(1))
+    return read_header(file).size
 
 
 def decode_files(files: Sequence[Path], info: ClipInfo, first: int = 0) -> Iterator[Frame]:
@@ -118,14 +93,8 @@ def decode_files(files: Sequence[Path], info: ClipInfo, first: int = 0) -> Itera
         first: Index of the first frame.
     """
     for index, file in enumerate(files[first:], first):
-        content = decode_image(file)
+        content = decode_image(file, info.value_range)
         yield Frame(index / info.rate, match_channels(content.image, info.channels), content.gain)
-
-
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return (h, w) after EXIF orientation, of which 5 to 8 swap the sides."""
-    swaps_sides = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    return (image.width, image.height) if swaps_sides else (image.height, image.width)
 
 
 def write_frames_folder(
@@ -174,7 +143,7 @@ def write_frames_folder(
 def _is_own(file: Path) -> bool:
     """Whether lonepair wrote the PNG `file`."""
     try:
-        with Image.open(file, formats=["PNG"]) as image:
+        with open_image(file) as image:
             return "lonepair" in image.info
-    except (OSError, ValueError, SyntaxError):
+    except UserError:
         return False

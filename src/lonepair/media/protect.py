@@ -26,7 +26,8 @@ _INPUTS: ContextVar[_Inputs] = ContextVar("_INPUTS", default=_NONE)
 @contextlib.contextmanager
 def protected(paths: Iterable[Path]) -> Iterator[None]:
     """Context in which `check_not_input` refuses to replace `paths`: files, and all files in folders."""
-    files, folders = set(), set()
+    files: set[tuple[int, int]] = set()
+    folders: set[tuple[int, int]] = set()
     for path in paths:
         if (identity := _identity(path)) is not None:
             (folders if path.is_dir() else files).add(identity)

@@ -98,7 +98,15 @@ def select_range(source: Source, frames: FrameRange) -> Source:
         )
     if (first, last) == (lowest, highest):
         return source
-    return Segment(source, first - lowest, last - lowest, times[first - lowest])
+    start = times[first - lowest]
+    # The last frame lasts until the next one, the clip's last one as long as in the clip. Without an out point the
+    # sound goes on to its own end.
+    end = None
+    if last < highest:
+        end = times[last - lowest + 1] - start
+    elif frames.last is not None:
+        end = (source.end() or times[-1] + _duration(source)) - start
+    return Segment(source, first - lowest, last - lowest, start, end)
 
 
 def _duration(source: Source) -> Fraction:
@@ -112,7 +120,7 @@ class Segment(Source):
 
     is_clip = True
 
-    def __init__(self, clip: Source, first: int, last: int, start: Fraction) -> None:
+    def __init__(self, clip: Source, first: int, last: int, start: Fraction, end: Fraction | None) -> None:
         """Wrap a part of `clip`.
 
         Args:
@@ -120,6 +128,7 @@ class Segment(Source):
             first: Index of the first frame.
             last: Index of the last frame.
             start: Time of frame `first` in the clip, in seconds.
+            end: When frame `last` disappears, in seconds after `start`; None: at the end of the clip.
         """
         assert 0 <= first <= last, (first, last)
         self.first_number = clip.first_number + first
@@ -133,6 +142,10 @@ class Segment(Source):
         self.bits = clip.bits
         self.audio_path = clip.audio_path
         self.audio_start = clip.audio_start + start
+        self.audio_end = clip.audio_end if end is None else end
+        if end is None and self.audio_end is not None:
+            self.audio_end -= start
+        self._end = end
         self.clip, self.first, self.count, self.start = clip, first, last - first + 1, start
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
@@ -143,6 +156,13 @@ class Segment(Source):
     def times(self) -> list[Fraction]:
         """Return the time of every frame in seconds."""
         return [time - self.start for time in self.clip.times()[self.first : self.first + self.count]]
+
+    def end(self) -> Fraction | None:
+        """Return when the last frame disappears, in seconds; None where the clip does not state it."""
+        if self._end is not None:
+            return self._end
+        end = self.clip.end()
+        return None if end is None else end - self.start
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the clip's fingerprint and the indices of the first and the last frame."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import av.filter
 import numpy as np
+from av.packet import Packet
 from PIL import Image
 from torch import Tensor
 
@@ -51,8 +52,13 @@ class FrameSink(ABC):
         """Append `image` (1, c, h, w) in [-1, 1], shown from `time` seconds on; `gain` as `Frame.gain`."""
 
     @abstractmethod
-    def finish(self, end: Fraction) -> None:
-        """Complete the output. `end` is when the last frame disappears, in seconds."""
+    def finish(self, end: Fraction, sound_end: Fraction | None = None) -> None:
+        """Complete the output.
+
+        Args:
+            end: When the last frame disappears, in seconds.
+            sound_end: When the sound ends, in seconds; None: at its own end.
+        """
 
     @abstractmethod
     def abandon(self) -> None:
@@ -113,6 +119,8 @@ class VideoSink(FrameSink):
         if not codec.is_rgb:
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = _LIMITED_RANGE
+        self._waiting: tuple[av.VideoFrame, int] | None = None
+        self._durations: dict[int, int] = {}
         self._aspect_filter: av.filter.Graph | None = None
         if pixel_aspect != 1:
             context.sample_aspect_ratio = pixel_aspect
@@ -127,18 +135,38 @@ class VideoSink(FrameSink):
             self._audio = AudioTrack(audio_from, self._container, _AUDIO[suffix], encoder, audio_start)
 
     def add(self, image: Tensor, time: Fraction, gain: Tensor | None) -> None:
-        # Encode the frame, then the sound up to its time: players need both close together in the file.
+        # A frame is encoded when the next one tells how long it lasts.
         frame = self._to_frame(match_channels(image, self._channels))
-        frame.pts, frame.time_base = round(time / _TIME_BASE), _TIME_BASE
+        ticks = round(time / _TIME_BASE)
+        frame.pts, frame.time_base = ticks, _TIME_BASE
+        self._encode_waiting(time)
+        self._waiting = frame, ticks
+
+    def _encode_waiting(self, end: Fraction) -> None:
+        """Encode the frame that waits, which lasts until `end` seconds, then the sound up to `end`.
+
+        Players need both close together in the file.
+        """
+        if self._waiting is None:
+            return
+        frame, ticks = self._waiting
+        self._durations[ticks] = round(end / _TIME_BASE) - ticks
         if self._aspect_filter is not None:
             self._aspect_filter.push(frame)
             filtered = self._aspect_filter.pull()
             assert isinstance(filtered, av.VideoFrame)
             frame = filtered
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
+        self._mux(self._stream.encode(frame))
         if self._audio is not None:
-            self._audio.advance(time)
+            self._audio.advance(end)
+
+    def _mux(self, packets: list[Packet[av.VideoStream]]) -> None:
+        """Write packets of the pictures; each states how long its frame lasts."""
+        for packet in packets:
+            duration = self._durations.pop(round((packet.pts or 0) * packet.time_base / _TIME_BASE), None)
+            if duration is not None:
+                packet.duration = round(duration * _TIME_BASE / packet.time_base)
+            self._container.mux(packet)
 
     def _to_frame(self, image: Tensor) -> av.VideoFrame:
         """Convert an image into a frame of the stream's pixel format."""
@@ -154,12 +182,12 @@ class VideoSink(FrameSink):
             interpolation=INTERPOLATION,
         )
 
-    def finish(self, end: Fraction) -> None:
+    def finish(self, end: Fraction, sound_end: Fraction | None = None) -> None:
+        self._encode_waiting(end)
         # None makes the encoder return the packets it holds back.
-        for packet in self._stream.encode(None):
-            self._container.mux(packet)
+        self._mux(self._stream.encode(None))
         if self._audio is not None:
-            self._audio.advance(end)
+            self._audio.advance(sound_end)
             self._audio.close()
         self._container.close()
 
@@ -188,9 +216,9 @@ def _aspect_filter(size: tuple[int, int], pixel_format: str, aspect: Fraction) -
 class AnimatedSink(FrameSink):
     """Collects frames for a GIF, WebP or APNG and writes it at the end, because Pillow needs all durations first."""
 
-    def __init__(self, path: Path, rate: Fraction, comment: str) -> None:
-        """`path` is the file, `rate` the average frames per second, `comment` the text for the file's comment."""
-        self._path, self._rate, self._comment = path, rate, comment
+    def __init__(self, path: Path, comment: str) -> None:
+        """`path` is the file, `comment` the text for the file's comment."""
+        self._path, self._comment = path, comment
         self._pictures: list[Image.Image] = []
         self._times: list[Fraction] = []
 
@@ -198,8 +226,8 @@ class AnimatedSink(FrameSink):
         self._pictures.append(to_pil(match_channels(image, max(3, image.shape[1]))))
         self._times.append(time)
 
-    def finish(self, end: Fraction) -> None:
-        save_animated(self._path, self._pictures, self._times, self._rate, self._comment)
+    def finish(self, end: Fraction, sound_end: Fraction | None = None) -> None:
+        save_animated(self._path, self._pictures, self._times, end, self._comment)
 
     def abandon(self) -> None:
         self._pictures.clear()
@@ -241,7 +269,7 @@ class SequenceSink(FrameSink):
             write_image(path, image, self._metadata, self._overwrite, self._bits)
         self._next += 1
 
-    def finish(self, end: Fraction) -> None:
+    def finish(self, end: Fraction, sound_end: Fraction | None = None) -> None:
         """Nothing is left to do: every file is complete."""
 
     def abandon(self) -> None:

@@ -23,9 +23,10 @@ from lonepair.media.container import DEFAULT_RATE, SUPPORTED_INPUTS, ClipInfo, F
 from lonepair.media.exr import is_exr, other_primaries
 from lonepair.media.files import check_file
 from lonepair.media.fingerprint import hash_files, hash_frames
-from lonepair.media.frames import decode, frame_times, is_numbered, probe
-from lonepair.media.image import NotAnImageError, decode_image
+from lonepair.media.frames import clip_end, decode, frame_times, is_numbered, probe
+from lonepair.media.image import decode_image
 from lonepair.media.numbered import frame_files
+from lonepair.media.opening import NotAnImageError
 from lonepair.media.values import as_image
 from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.resize import resize_image
@@ -61,6 +62,8 @@ class Source(ABC):
     """The video file that holds the sound; None without sound."""
     audio_start: Fraction
     """Seconds of the sound's file, from its first picture on, at which this source starts."""
+    audio_end: Fraction | None
+    """Seconds of this source at which its sound ends; None: where the file's sound ends."""
 
     @abstractmethod
     def frames(self, first: int = 0) -> Iterator[Frame]:
@@ -73,6 +76,10 @@ class Source(ABC):
     @abstractmethod
     def times(self) -> list[Fraction]:
         """Return the time of every frame in seconds; the frames of a video and of numbered files are not decoded."""
+
+    @abstractmethod
+    def end(self) -> Fraction | None:
+        """Return when the last frame disappears, in seconds; None where the source does not state it."""
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -143,7 +150,7 @@ class Still(Source):
         self.bits = bits
         self.first_number = 0
         self.audio_path = None
-        self.audio_start = Fraction(0)
+        self.audio_start, self.audio_end = Fraction(0), None
         self._frame = Frame(Fraction(0), image, gain)
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
@@ -154,6 +161,9 @@ class Still(Source):
     def times(self) -> list[Fraction]:
         """Return [0]."""
         return [self._frame.time]
+
+    def end(self) -> None:
+        """Return None: an image has no end."""
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the file's bytes, or of the pixels where there is no file."""
@@ -167,7 +177,12 @@ class Clip(Source):
     is_clip = True
 
     def __init__(
-        self, info: ClipInfo, frames: Callable[[int], Iterator[Frame]], name: str, path: Path | None = None
+        self,
+        info: ClipInfo,
+        frames: Callable[[int], Iterator[Frame]],
+        name: str,
+        path: Path | None = None,
+        end: Callable[[], Fraction | None] | None = None,
     ) -> None:
         """Wrap a clip.
 
@@ -176,6 +191,7 @@ class Clip(Source):
             frames: Starts a new pass over the frames from the given index on at each call.
             name: Name in messages.
             path: The file, folder or pattern of a sequence that it is read from.
+            end: Returns when the last frame disappears, in seconds, where there is no `path`.
         """
         self.name = name
         self.path = path
@@ -187,9 +203,10 @@ class Clip(Source):
         self.bits = info.bits
         self.first_number = info.first_number
         self.audio_path = path if info.has_audio else None
-        self.audio_start = Fraction(0)
+        self.audio_start, self.audio_end = Fraction(0), None
         self._info = info
         self._frames = frames
+        self._end = end
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """Yield the frames from index `first` on, each at its own time."""
@@ -200,6 +217,12 @@ class Clip(Source):
         if self.path is None:
             return [frame.time for frame in self.frames()]
         return frame_times(self.path, self._info)
+
+    def end(self) -> Fraction | None:
+        """Return when the last frame disappears, in seconds, as the file states it."""
+        if self.path is not None:
+            return clip_end(self.path)
+        return None if self._end is None else self._end()
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the file's bytes, of numbered files in order, or of the pixels without a file."""
@@ -277,7 +300,8 @@ def _open_path(path: Path, rate: Fraction) -> Source:
     info = probe(path, rate)
     if is_numbered(path):
         _warn_of_primaries(frame_files(path)[0])
-    return Clip(info, lambda first: decode(path, rate, info, first), path.name, path)
+    notes: set[str] = set()
+    return Clip(info, lambda first: decode(path, rate, info, first, notes), path.name, path)
 
 
 def _warn_of_primaries(file: Path) -> None:

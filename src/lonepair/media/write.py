@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -29,7 +29,7 @@ from lonepair.media.container import open_video
 from lonepair.media.exr import SUFFIX as EXR
 from lonepair.media.exr import fit_gain
 from lonepair.media.files import atomic_write, check_output
-from lonepair.media.image import NotAnImageError
+from lonepair.media.opening import NotAnImageError
 from lonepair.media.sequence import check_sequence_output, parse_pattern
 from lonepair.media.sinks import AnimatedSink, FrameSink, SequenceSink, VideoSink
 from lonepair.media.source import Source
@@ -76,13 +76,15 @@ class ClipWriter:
         encoding: Encoding | None = None,
         source_bits: int = 8,
         audio_start: Fraction = Fraction(0),
+        end: Callable[[], Fraction | None] | None = None,
+        audio_end: Fraction | None = None,
     ) -> None:
         """Check the output; the file is opened when the block starts.
 
         Args:
             path: The clip to write.
             size: (h, w) of every frame, in pixels.
-            rate: Average frames per second. The last frame lasts 1 / `rate` seconds.
+            rate: Average frames per second.
             audio_from: A video file whose sound is carried over; it may have none.
             metadata: Texts that `read_clip_metadata` returns.
             overwrite: Replace an existing file.
@@ -90,6 +92,9 @@ class ClipWriter:
             encoding: The user's choices; None: none.
             source_bits: Bits per channel of the source, where `encoding` leaves them open.
             audio_start: Seconds of `audio_from`, from its first picture on, at which the clip starts.
+            end: Returns when the last frame disappears, in seconds; None, or where it returns None: 1 / `rate` seconds
+                after it appears. It is called at the end.
+            audio_end: Seconds of the clip at which the sound ends; None: at its own end.
         """
         self.path = Path(path).expanduser()
         self._suffix = self.path.suffix.lower()
@@ -108,6 +113,7 @@ class ClipWriter:
                 self._video = resolve_video(self.path, encoding, source_bits)
         self._size, self._rate, self._pixel_aspect = size, rate, pixel_aspect
         self._audio_from, self._audio_start = audio_from, audio_start
+        self._end, self._sound_end = end, audio_end
         self._metadata, self._overwrite, self._source_bits = dict(metadata or {}), overwrite, source_bits
         self._atomic = atomic_write(self.path) if self._pattern is None else None
         self._temporary = self.path
@@ -125,7 +131,7 @@ class ClipWriter:
         overwrite: bool = False,
         encoding: Encoding | None = None,
     ) -> ClipWriter:
-        """Return a writer for frames made from the clip `source`, with its rate, sound, depth and first number.
+        """Return a writer for frames made from the clip `source`, with its rate, sound, depth, end and first number.
 
         Args:
             source: The clip.
@@ -136,8 +142,10 @@ class ClipWriter:
         if encoding.start_number is None and parse_pattern(Path(path)) is not None:
             encoding = replace(encoding, start_number=source.first_number)
         return cls(
-            *(path, size, source.rate, source.audio_path, metadata, overwrite, source.pixel_aspect),
-            *(encoding, source.bits, source.audio_start),
+            *(path, size, source.rate, source.audio_path, metadata, overwrite),
+            # A size that was asked for has square pixels.
+            source.pixel_aspect if size == source.size else Fraction(1),
+            *(encoding, source.bits, source.audio_start, source.end, source.audio_end),
         )
 
     @property
@@ -193,7 +201,7 @@ class ClipWriter:
                 logger.info("%s: %s files have no sound", self.path.name, self._suffix)
             if self._pixel_aspect != 1:
                 logger.info("%s: %s files have square pixels; the clip looks stretched", self.path.name, self._suffix)
-            return AnimatedSink(self._temporary, self._rate, comment)
+            return AnimatedSink(self._temporary, comment)
         self._log_losses(self._video, channels)
         audio = (self._audio_from, self._audio_start, self._pixel_aspect)
         return VideoSink(self._temporary, self._size, self._rate, channels, self._video, comment, *audio)
@@ -222,7 +230,10 @@ class ClipWriter:
                 with self._user_errors():
                     if self._sink is None or self._last_time is None:
                         raise UserError(f"{self.path}: the clip has no frames, so there is nothing to write")
-                    self._sink.finish(self._last_time + 1 / self._rate)
+                    end = self._end() if self._end is not None else None
+                    # A source may end before its last frame's time where it states a wrong length.
+                    end = end if end is not None and end > self._last_time else self._last_time + 1 / self._rate
+                    self._sink.finish(end, self._sound_end)
             except BaseException:
                 self._discard()
                 raise

@@ -52,6 +52,10 @@ class SynthesisConfig:
     """Longest side in pixels, 1 to 4096. Shapes of the source that are finer than a pixel at this size take the
     target's colors by one map for the image, larger shapes by the local fit. A larger value keeps fewer of the details
     that the networks ignore, such as the features of a face."""
+    guide_max_energy: float = 2.0
+    """Largest energy of those finer shapes, above 0, as a multiple of the target's texture in areas of the same color.
+    From `structure` 0.5 to 1 ever more of what exceeds it stays. A larger value shows more of the source's fine shapes
+    where the target is flat."""
     edge_threshold: float = 0.3
     """Energy of the source's edges, as a multiple of the target's own texture, above 0, at which half of an edge is
     restored. A larger value leaves more of the texture and keeps fewer edges."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-DEFAULT_STRUCTURE = 0.15
+DEFAULT_STRUCTURE = 0.25
 """The value of `structure` that was best over the pairs of docs/results/dials.md."""
 MIN_TEXTURE_SIZE, MAX_TEXTURE_SIZE = 0.05, 20.0
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lonepair.ops.blur import gaussian_blur, reduce_by
 from lonepair.ops.resize import resize_image
+from lonepair.patches.color_energy import ColorEnergy, cell_means
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.windows import Window
 
@@ -136,6 +137,8 @@ class Guide:
     """Colors of the source to those of the target, with the sign of the tone (`color_transfer`, `tone_sign`)."""
     transfer_side: float
     """Shapes finer than this, in pixels on the longest side, follow `transfer`; larger ones the local map."""
+    max_energy: float
+    """Largest energy of the source's fine band, as a multiple of the target's at the same color."""
 
     def crop(self, window: Window) -> Guide:
         """The guide of a part of the image."""
@@ -165,18 +168,32 @@ class Guide:
             config: Settings of the fit.
         """
         affine = fit_affine_map(network_input, prediction, config.guide_sigma, config.guide_damping)
-        return Guide(prediction, source, structure, affine, transfer, config.guide_transfer_side)
+        return Guide(
+            prediction, source, structure, affine, transfer, config.guide_transfer_side, config.guide_max_energy
+        )
 
-    def guided(self, size: tuple[int, int]) -> Float[Tensor, "1 c h3 w3"]:
+    def guided(self, size: tuple[int, int], target: Float[Tensor, "1 c h4 w4"]) -> Float[Tensor, "1 c h3 w3"]:
         """The target's colors with the source's edges at (h, w) `size`, in [-1, 1].
 
         The networks ignore much that is fine, such as a face's features, and the local map with them. So the fine band
-        of the source takes the map of all colors instead.
+        of the source takes the map of all colors instead. Where it is stronger than the target is in areas of the same
+        color, the surplus is removed, from `structure` 0.5 to 1 ever less of it: white paper keeps clear of the
+        source's grain.
+
+        Args:
+            target: The target at the scale of `size`.
         """
         source = resize_image(self.source, size)
-        fine = source - reduce_by(source, self.transfer_side / max(size))
+        reduction = self.transfer_side / max(size)
+        fine = source - reduce_by(source, reduction)
         mapped = torch.einsum("ij,bjhw->bihw", self.transfer, fine)
-        return (self.affine.apply(source - fine) + mapped).clamp(-1, 1)
+        coarse = self.affine.apply(source - fine)
+        if reduction < 1 and self.structure < 1:
+            allowed = self.max_energy * ColorEnergy.of(target, reduction).at(cell_means(coarse, reduction))
+            energy = cell_means(mapped.square().sum(1, keepdim=True), reduction)
+            gain = (allowed / energy.clamp(min=1e-8)).clamp(max=1) ** min(0.5, 1 - self.structure)
+            mapped = mapped * F.interpolate(gain, size, mode="bilinear", align_corners=False)
+        return (coarse + mapped).clamp(-1, 1)
 
     def start(self, size: tuple[int, int], guided: Float[Tensor, "1 c h3 w3"]) -> Float[Tensor, "1 c h3 w3"]:
         """The image that synthesis starts from at (h, w) `size`: the prediction, from `structure` 0.5 on the guide.

@@ -36,6 +36,7 @@ ABOVE_0 = {
     "still_motion": 1e6,
     "guide_sigma": 100.0,
     "guide_damping": 1e6,
+    "guide_max_energy": 1e6,
     "edge_threshold": 1e6,
     "edge_sigma": 100.0,
     "contrast_sigma": 100.0,

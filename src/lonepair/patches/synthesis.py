@@ -160,7 +160,7 @@ class Synthesizer:
             # The target, the image that is kept to, and the current image at this scale.
             texture = self._texture(target_size, cached=number in (0, len(scales) - 1) or self._caches_all_scales)
             lattice = Lattice(image_size, c.patch_size, c.patch_stride)
-            start, guided = self._start(prediction, guide, image_size)
+            start, guided = self._start(prediction, guide, image_size, texture.image)
             restoration = Restoration.of(start, guided, texture.image, similarity, layout_size, guide, c)
             image = resize_image(image, image_size) if number else start
             # An enlarged image is blurred: the first round searches among patches that are as blurred.
@@ -194,8 +194,10 @@ class Synthesizer:
         The last result is cached, because the windows of a frame share it.
         """
         if self._last_similarity is None or self._last_similarity[0] is not prediction:
-            start = reduce_and_enlarge(self._start(prediction, guide, image_size)[0], self._layout_size(prediction))
-            self._last_similarity = prediction, self._texture(target_size, cached=True).similarity_map(start)
+            texture = self._texture(target_size, cached=True)
+            start = self._start(prediction, guide, image_size, texture.image)[0]
+            start = reduce_and_enlarge(start, self._layout_size(prediction))
+            self._last_similarity = prediction, texture.similarity_map(start)
         return self._last_similarity[1]
 
     def _finish(self, texture: Texture, lattice: Lattice, matches: Tensor, restoration: Restoration) -> Tensor:
@@ -206,12 +208,16 @@ class Synthesizer:
         return restoration.draw_edges(image).clamp(-1, 1)
 
     def _start(
-        self, prediction: Tensor, guide: Guide | None, size: tuple[int, int]
+        self, prediction: Tensor, guide: Guide | None, size: tuple[int, int], target: Tensor
     ) -> tuple[Float[Tensor, "1 c h w"], Float[Tensor, "1 c h w"] | None]:
-        """At (h, w) `size`, the image that is kept to, and the guided one if there is one."""
+        """At (h, w) `size`, the image that is kept to, and the guided one if there is one.
+
+        Args:
+            target: The target at that scale.
+        """
         if guide is None or guide.structure == 0:
             return resize_image(prediction, size), None
-        guided = guide.guided(size)
+        guided = guide.guided(size, target)
         return guide.start(size, guided), guided
 
     def covering_windows(

@@ -1,7 +1,7 @@
 """Conversion of model files of older formats to the current one; the only module that knows old names.
 
 Format 1 (until 2026-11-26) has other names for settings and for some networks. Format 2 has settings of patch synthesis
-for clips whose frames were matched again rather than carried.
+for clips whose frames were matched again rather than carried. Format 3 has no limit of the source's fine shapes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """The current format, which `save_model` writes. Files of this format and of all earlier ones can be read."""
 
 _SETTINGS_OF_1 = {
@@ -94,6 +94,9 @@ _REMOVED_SYNTHESIS = frozenset(
 )
 """Settings of patch synthesis of format 2 that no longer exist."""
 
+_NO_LIMIT = 1e6
+"""A `guide_max_energy` that no image exceeds: of files older than the setting."""
+
 _TENSORS_OF_1: dict[str, dict[str, str]] = {
     "consingan": {"anchor": "reconstruction_input"},
     "singan": {"anchor": "reconstruction_noise"},
@@ -128,6 +131,11 @@ def migrate(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[st
         if synthesis is not None:
             synthesis = {name: value for name, value in synthesis.items() if name not in _REMOVED_SYNTHESIS}
         header = {**header, "format_version": 3, "synthesis": synthesis}
+    if header["format_version"] == 3:
+        synthesis = header.get("synthesis")
+        if synthesis is not None:
+            synthesis = {**synthesis, "guide_max_energy": _NO_LIMIT}
+        header = {**header, "format_version": 4, "synthesis": synthesis}
     return header, tensors
 
 
