@@ -45,7 +45,7 @@ def is_animated(path: Path) -> bool:
     if is_tiff(path):
         return False
     with open_image(path, header_only=True) as image:
-        return image.format in _FORMATS and getattr(image, "n_frames", 1) > 1
+        return image.format in _FORMATS and bool(getattr(image, "is_animated", False))
 
 
 def probe_animated(path: Path) -> ClipInfo:
@@ -112,7 +112,7 @@ def animation_end(path: Path) -> Fraction:
 
 
 def save_animated(
-    path: Path, pictures: list[Image.Image], times: list[Fraction], end: Fraction, comment: str = ""
+    path: Path, name: Path, pictures: list[Image.Image], times: list[Fraction], end: Fraction, comment: str = ""
 ) -> None:
     """Write a GIF, WebP or APNG that loops forever.
 
@@ -120,6 +120,7 @@ def save_animated(
 
     Args:
         path: The file; its suffix selects the format.
+        name: Its name in messages.
         pictures: RGB or RGBA pictures of one size.
         times: Start of each picture in seconds, increasing.
         end: When the last picture disappears, in seconds.
@@ -131,7 +132,7 @@ def save_animated(
         pictures = [_binarize_alpha(picture) for picture in pictures]
     # Equal pictures become one before their durations are limited: Pillow would add up the limited ones.
     pictures, times = _without_repeats(pictures, times)
-    durations = _limited(path, _durations(path, times, end, is_gif), suffix)
+    durations = _limited(name, _durations(name, times, end, is_gif), suffix)
     first, rest = pictures[0], pictures[1:]
     if is_gif:
         first.save(path, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, comment=comment.encode())

@@ -19,6 +19,7 @@ from torch import Tensor
 from lonepair.errors import UserError
 from lonepair.media.demux import OPTIONS, STILL_CODECS, codec_label, foreign_kind
 from lonepair.media.files import check_file
+from lonepair.media.motion_jpeg import is_motion_jpeg
 
 DEFAULT_RATE = Fraction(25)
 """Frames per second of clips that do not state a rate: folders of frames, tensors, files without times."""
@@ -103,7 +104,11 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     with path.open("rb", buffering=0) as file:
         try:
             # FFmpeg receives an open file: a name may be a pattern ("f%d.png") or an address ("a:b.mp4").
-            container = av.open(file, "r", options=OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES)
+            # FFmpeg takes raw Motion JPEG for its first picture.
+            kind = "mjpeg" if is_motion_jpeg(path) else None
+            container = av.open(
+                file, "r", format=kind, options=OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES
+            )
         except (av.FFmpegError, ValueError) as error:
             raise _not_opened(path, error) from error
         with container:

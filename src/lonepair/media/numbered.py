@@ -12,12 +12,15 @@ from lonepair.errors import UserError
 from lonepair.media.container import SUPPORTED_INPUTS, ClipInfo, Frame
 from lonepair.media.files import check_frames_folder, error_reason, natural_order
 from lonepair.media.image import decode_image, read_header, read_image, value_range, write_image
+from lonepair.media.limits import check_clip
 from lonepair.media.opening import open_image
 from lonepair.media.sequence import first_number, input_pattern
+from lonepair.media.series import choose_frames
 from lonepair.ops.color import match_channels
 
 logger = logging.getLogger("lonepair")
 
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 _FRAME_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tga", ".avif", ".jp2", ".exr"}
 )
@@ -43,6 +46,40 @@ def frame_files(path: Path) -> list[Path]:
     return natural_order(files)
 
 
+def clip_files(path: Path, logs: bool = False) -> list[Path]:
+    """Return the files of the frames of a clip in order: of a sequence all, of a folder one for each number.
+
+    Args:
+        path: A folder, or the pattern of a sequence.
+        logs: Log which files of the folder are no frames.
+
+    Raises:
+        UserError: As `frame_files`, or several files have one number and nothing tells which are the frames.
+    """
+    files = frame_files(path)
+    if input_pattern(path):
+        return files
+    frames, left_out = choose_frames(path, files)
+    if logs and left_out:
+        text = "%s: %s left out, because other files have the same number: %s"
+        logger.warning(text, path, _count_of(left_out), _shorten([file.name for file in left_out]))
+    if logs:
+        others = [f.name for f in path.iterdir() if f.is_file() and f not in set(files) and not f.name.startswith(".")]
+        if others := [name for name in others if name.lower() not in _SYSTEM_FILES]:
+            logger.info("%s: files of other kinds are left out: %s", path, _shorten(sorted(others)))
+    return frames
+
+
+def _count_of(files: Sequence[Path]) -> str:
+    return "1 image is" if len(files) == 1 else f"{len(files)} images are"
+
+
+def _shorten(names: Sequence[str], most: int = 4) -> str:
+    """Return the first names, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f", and {rest} more" if rest > 0 else "")
+
+
 def probe_files(files: Sequence[Path], rate: Fraction) -> ClipInfo:
     """Return the properties of a clip whose frames are `files`, shown at `rate` frames per second.
 
@@ -59,6 +96,7 @@ def probe_files(files: Sequence[Path], rate: Fraction) -> ClipInfo:
             raise UserError(
                 f"{file}: is {w}x{h} pixels but {files[0].name} is {first_w}x{first_h}; give frames of one size"
             )
+    check_clip(files[0].parent, size, len(files))
     # An alpha channel may be opaque everywhere. Only the pixels tell, so decode files until one is transparent.
     may_be_transparent = [file for file, header in zip(files, headers, strict=True) if header.channels == 4]
     is_transparent = any(read_image(file).shape[1] == 4 for file in may_be_transparent)
