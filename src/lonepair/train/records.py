@@ -1,4 +1,4 @@
-"""Records of runs: their numbered folders, their JSON files, the machine, and how the settings of two runs differ."""
+"""Records of runs: their numbered folders, the machine, and how the settings of two trainings differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from lonepair.compute.engine import Engine
-from lonepair.errors import UserError
+from lonepair.errors import UserError, printable
 from lonepair.media.files import natural_order
 
 
@@ -71,7 +71,7 @@ def difference_text(name: str, old: Any, new: Any) -> str:
     """Describe one difference of two settings in words."""
     if name.endswith(".sha256"):
         return f"the content of input {name.split('.')[1]} has changed"
-    return f"{name.removeprefix('config.')} was {old}, is now {new}"
+    return f"{name.removeprefix('config.')} was {printable(old, 100)}, is now {printable(new, 100)}"
 
 
 def differences(prefix: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
