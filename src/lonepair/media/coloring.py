@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
+from lonepair.media import tone
 from lonepair.media.profile import (
     ColorSpace,
     icc_channels,
@@ -24,9 +25,8 @@ from lonepair.media.profile import (
 
 logger = logging.getLogger("lonepair")
 
-_PQ, _HLG = 16, 18
-"""Transfer characteristics of HDR (ITU-T H.273)."""
 _UNSPECIFIED = 2
+"""Code point of ITU-T H.273."""
 
 
 def convert_colors(values: np.ndarray, info: Mapping[Any, Any], name: str) -> np.ndarray:
@@ -41,6 +41,12 @@ def convert_colors(values: np.ndarray, info: Mapping[Any, Any], name: str) -> np
     Returns:
         The array itself where it is sRGB already; else float32 in [0, 1], of the same shape.
     """
+    cicp = info.get("cicp") or (_UNSPECIFIED, _UNSPECIFIED)
+    tags = tone.ColorTags(transfer=cicp[1], primaries=cicp[0])
+    if tags.is_hdr:
+        logger.info("%s: %s", name, tags.describe())
+        deep = np.rint(as_unit(values) * 65535).astype(np.uint16)
+        return as_unit(tone.to_srgb(deep.repeat(3 // deep.shape[2], axis=2), tags))[..., : values.shape[2]]
     space = _space(info, name)
     if space is None or space.is_srgb():
         return values
@@ -58,12 +64,6 @@ def _space(info: Mapping[Any, Any], name: str) -> ColorSpace | None:
     """Return the color space that `info` states; None for sRGB, also where nothing is stated."""
     if cicp := info.get("cicp"):
         primaries, transfer = cicp[0], cicp[1]
-        if transfer in (_PQ, _HLG):
-            logger.warning(
-                "%s: its HDR colors (%s) are read as SDR and look pale; save it as SDR for right colors",
-                *(name, "PQ" if transfer == _PQ else "HLG"),
-            )
-            return None
         if (primaries, transfer) != (_UNSPECIFIED, _UNSPECIFIED):
             return space_of_code_points(primaries, transfer)
     if icc := info.get("icc_profile"):

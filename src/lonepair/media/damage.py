@@ -136,33 +136,34 @@ def _has_all_pixels(data: bytes) -> bool:
 
 # -- formats without compression --------------------------------------------------------------------------------------
 
-_RAW_FORMATS = ("BMP", "DIB", "PPM", "TGA", "TIFF", "SGI", "DDS")
 
-
-def warn_of_zero_rows(path: Path, image: Image.Image) -> None:
+def warn_of_zero_rows(path: Path, pixels: np.ndarray, has_last_row_first: bool = False) -> None:
     """Log a warning where the data of an uncompressed image breaks off amid a row, and only zeros follow.
 
     Args:
         path: The file.
-        image: The decoded image.
+        pixels: (h, w) or (h, w, c), as they are stored.
+        has_last_row_first: Whether the format may store the last row first.
     """
-    if image.format not in _RAW_FORMATS or _zeros_at_end(path) < 2 * image.width // 8:
+    if _zeros_at_end(path) < _MAX_ZEROS:
         return
-    pixels = np.asarray(image)
-    if image.format in ("BMP", "DIB", "TGA"):  # the last row comes first
-        pixels = pixels[::-1]
-    h, w = pixels.shape[:2]
-    is_set = (pixels != 0).reshape(h, w, -1).any(axis=2)
+    is_set = (pixels != 0).reshape(*pixels.shape[:2], -1).any(axis=2)
+    orders = (is_set, is_set[::-1]) if has_last_row_first else (is_set,)
+    if any(_breaks_off(order) for order in orders):
+        logger.warning("%s: its pixels break off amid a row, and zeros follow; give a complete copy", path)
+
+
+def _breaks_off(is_set: np.ndarray) -> bool:
+    """Return whether pixels in the order of the file break off amid a row; `is_set` (h, w): those that are not 0.
+
+    A black area may end a picture, too: but there the row above is black at the same place.
+    """
     rows = np.flatnonzero(is_set.any(axis=1))
-    row = int(rows[-1]) if len(rows) else 0
-    first_zero = int(np.flatnonzero(is_set[row])[-1]) + 1 if len(rows) else 0
-    # A black area also ends in zeros: but the row above it is black at the same place.
-    lost = is_set[row - 1, first_zero:] if row > 0 else is_set[:0, 0]
-    if h - row > 2 and lost.size and lost.mean() > 0.5:
-        logger.warning(
-            "%s: the pixels break off in row %d of %d, and zeros follow; give a complete copy if they are not black",
-            *(path, row + 1, h),
-        )
+    if not len(rows) or rows[-1] == 0 or len(is_set) - rows[-1] <= 2:
+        return False
+    row = int(rows[-1])
+    lost = is_set[row - 1, int(np.flatnonzero(is_set[row])[-1]) + 1 :]
+    return bool(lost.size and lost.mean() > 0.5)
 
 
 def _damaged(path: Path, problem: str) -> UserError:

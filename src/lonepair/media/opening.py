@@ -25,6 +25,9 @@ from lonepair.media.tiff import TiffHeader, UnreadableTiffError, is_tiff, read_t
 _File = BinaryIO | io.BufferedReader | io.BytesIO | mmap.mmap
 """What Pillow reads from."""
 
+_AVIF_HEAD_BYTES = 1 << 16
+"""Where the properties of an AVIF are."""
+
 EXPECTED_IMAGE = "an image file such as PNG or JPEG"
 
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", *TIFF_SIGNATURES, b"BM")
@@ -114,7 +117,30 @@ def _open(path: Path, header_only: bool, stack: contextlib.ExitStack) -> Image.I
         return stack.enter_context(_pillow_open(file, ("TIFF",)))
     if not header_only and (repaired := repair_jpeg(path)) is not None:
         file = repaired
-    return stack.enter_context(_pillow_open(file, formats))
+    image = stack.enter_context(_pillow_open(file, formats))
+    if image.format == "AVIF" and "icc_profile" not in image.info:
+        image.info["cicp"] = _avif_code_points(path)
+    return image
+
+
+def states_more_than_8_bits(path: Path) -> bool:
+    """Return whether the header of an AVIF or JPEG 2000 file states more than 8 bits per channel."""
+    with path.open("rb") as file:
+        head = file.read(_AVIF_HEAD_BYTES)
+    # AV1 configuration: marker, profile and level, flags. JPEG 2000: height, width, channels, bits less 1.
+    avif, jp2 = head.find(b"av1C"), head.find(b"ihdr")
+    if avif >= 0 and len(head) > avif + 6:
+        return bool(head[avif + 6] & 0x40)
+    return 0 <= jp2 < len(head) - 14 and 8 <= head[jp2 + 14] & 0x7F < 0x7F
+
+
+def _avif_code_points(path: Path) -> bytes:
+    """Return the code points of primaries and transfer in the first box `colr` of an AVIF; empty without one."""
+    with path.open("rb") as file:
+        head = file.read(_AVIF_HEAD_BYTES)
+    place = head.find(b"colrnclx")
+    # Two bytes each: primaries, transfer, matrix.
+    return head[place + 9 : place + 14 : 2] if place >= 0 else b""
 
 
 def _pillow_open(file: _File, formats: tuple[str, ...]) -> Image.Image:

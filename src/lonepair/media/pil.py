@@ -28,9 +28,9 @@ def from_pil(image: Image.Image, name: str, value_range: tuple[float, float] | N
     Raises:
         UserError: The mode is not supported, or the values are not finite.
     """
+    image.load()
     # An unreadable EXIF block does not prevent reading the pixels.
     with contextlib.suppress(ValueError, TypeError, KeyError, SyntaxError):
-        image.load()
         image = ImageOps.exif_transpose(image)
     # Grey with more than 8 bits keeps its depth; all other modes become 8-bit L, RGB or RGBA.
     if image.mode.startswith("I") or image.mode == "F":
