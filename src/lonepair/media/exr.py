@@ -25,7 +25,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.files import check_file
+from lonepair.media.files import check_file, special_kind
 from lonepair.media.profile import decode_srgb, encode_srgb
 
 SUFFIX = ".exr"
@@ -57,6 +57,8 @@ class ExrHeader:
 
 def is_exr(path: Path) -> bool:
     """Return whether the file `path` starts as an OpenEXR file does."""
+    if special_kind(path):  # a pipe would wait for a writer
+        return False
     try:
         with path.open("rb") as file:
             return file.read(len(_MAGIC)) == _MAGIC
