@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 from contest import run_benchmark, table
-from made_clips import DETAIL, Layer, MadeClip, Place, back_and_forth, shift
+from moving_layers import DETAIL, Layer, MadeClip, Place, back_and_forth, shift
 from torch import Tensor
 
 import lonepair as lp

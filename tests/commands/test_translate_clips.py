@@ -58,7 +58,7 @@ def test_a_folder_of_six_frames_is_decoded_once(here: Path, pair_run: Path, monk
         write_image(f"shots/{index}.png", picture(20, 24, seed=index))
     decoded = []
     decode_image = numbered.decode_image
-    monkeypatch.setattr(numbered, "decode_image", lambda path: decoded.append(path) or decode_image(path))
+    monkeypatch.setattr(numbered, "decode_image", lambda *values: decoded.append(values[0]) or decode_image(*values))
     assert main(["translate", "shots", str(pair_run), "--no-synthesize", "--save-frames", "frames"]) == 0
     assert len(decoded) == 6
     assert len(list_files("frames")) == 6

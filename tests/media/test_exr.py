@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from lonepair.errors import UserError
-from lonepair.media.exr import fit_gain, to_linear, to_srgb
+from lonepair.media.exr import fit_gain
 from lonepair.media.frames import probe
 from lonepair.media.image import decode_image, read_image, read_metadata, write_image
+from lonepair.media.profile import decode_srgb, encode_srgb
 from lonepair.media.source import open_source
 
 OpenEXR = pytest.importorskip("OpenEXR")
@@ -40,9 +41,9 @@ def random_half(*shape: int, scale: float = 1.0, seed: int = 0) -> np.ndarray:
 
 def test_srgb_curve_is_that_of_the_standard_and_its_inverse() -> None:
     linear = np.linspace(0, 1, 1000, dtype=np.float32)
-    assert np.abs(to_linear(to_srgb(linear)) - linear).max() < 1e-6
+    assert np.abs(decode_srgb(encode_srgb(linear)) - linear).max() < 1e-6
     # 18 % grey is 0.461, and the two pieces meet at the published threshold.
-    assert to_srgb(np.array([0.18, 0.0031308, 1.0], np.float32)) == pytest.approx([0.4613, 0.04045, 1.0], abs=1e-4)
+    assert encode_srgb(np.array([0.18, 0.0031308, 1.0], np.float32)) == pytest.approx([0.4613, 0.04045, 1.0], abs=1e-4)
 
 
 def test_values_above_1_survive_a_round_trip_bit_for_bit(tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_values_above_1_survive_a_round_trip_bit_for_bit(tmp_path: Path) -> None
 def test_a_highlight_retains_its_hue_and_a_dark_image_has_no_gain(tmp_path: Path) -> None:
     planes = {name: np.full((4, 4), value, np.float16) for name, value in zip("RGB", (8, 4, 2), strict=True)}
     content = decode_image(write_planes(tmp_path / "a.exr", planes))
-    expected = to_srgb(np.array([1, 0.5, 0.25], np.float32)) * 2 - 1
+    expected = encode_srgb(np.array([1, 0.5, 0.25], np.float32)) * 2 - 1
     assert content.image[0, :, 0, 0].numpy() == pytest.approx(expected, abs=1e-6)
     assert content.gain is not None
     assert content.gain.unique().tolist() == [8]
@@ -78,7 +79,7 @@ def test_alpha_is_premultiplied_in_the_file_and_straight_in_memory(tmp_path: Pat
     image = torch.cat([torch.full((1, 3, 4, 6), 0.5), torch.linspace(-1, 1, 6).expand(1, 1, 4, 6)], dim=1)
     write_image(tmp_path / "a.exr", image)
     planes = read_planes(tmp_path / "a.exr")
-    color = to_linear(np.array([0.75], np.float32))
+    color = decode_srgb(np.array([0.75], np.float32))
     assert np.allclose(planes["G"][0], color * np.linspace(0, 1, 6), atol=1e-3)
     again = read_image(tmp_path / "a.exr")
     assert again.shape == (1, 4, 4, 6)
@@ -106,7 +107,7 @@ def test_the_display_window_is_the_frame(tmp_path: Path) -> None:
     path = write_planes(tmp_path / "a.exr", dict.fromkeys("RGB", plane), pixelAspectRatio=2.0, **windows)
     image = read_image(path)
     assert image.shape == (1, 3, 6, 10)
-    unit = to_linear((image[0, 0].numpy() + 1) / 2)
+    unit = decode_srgb((image[0, 0].numpy() + 1) / 2)
     assert np.allclose(unit[1:5, :6], np.arange(2, 8) / 8, atol=1e-6)
     assert unit[0].max() == unit[5].max() == unit[:, 6:].max() == 0
     (tmp_path / "f").mkdir()
@@ -130,15 +131,19 @@ def test_a_file_that_cannot_be_used_is_refused_by_name(tmp_path: Path, capsys: p
     assert capsys.readouterr().out == ""
 
 
-def test_other_primaries_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_primaries_are_converted_with_a_message(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     planes = {name: random_half(4, 4) for name in "RGB"}
     aces = (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767)
     rec709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
-    with caplog.at_level(logging.WARNING, logger="lonepair"):
+    planes["G"] = planes["B"] = planes["R"]  # grey, which all primaries share
+    with caplog.at_level(logging.INFO, logger="lonepair"):
         open_source(write_planes(tmp_path / "rec709.exr", planes, chromaticities=rec709))
         assert not caplog.text
         open_source(write_planes(tmp_path / "aces.exr", planes, chromaticities=aces))
-    assert "aces.exr: states other primaries than Rec. 709" in caplog.text
+    assert "aces.exr: its primaries, which are not those of Rec. 709, are converted" in caplog.text
+    same, red = read_image(tmp_path / "rec709.exr"), {**planes, "G": 0 * planes["R"], "B": 0 * planes["R"]}
+    assert torch.allclose(read_image(tmp_path / "aces.exr"), same, atol=2e-3)
+    assert not torch.allclose(read_image(write_planes(tmp_path / "red.exr", red, chromaticities=aces)), same, atol=0.1)
 
 
 def test_without_the_package_one_line_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

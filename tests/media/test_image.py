@@ -87,8 +87,8 @@ def unreadable_file(folder: Path, kind: str) -> Path:
         ("folder", "is a folder"),
         ("empty", r"the file is empty \(0 bytes\); give an image file such as PNG or JPEG"),
         ("text", "is not an image that can be read"),
-        ("cut", r"the image cannot be decoded \(.*truncated.*cut short or of an unsupported variant"),
-        ("stump", r"the image cannot be decoded \(its header is not understood\)"),
+        ("cut", r"the PNG file is damaged or cut short \(chunk IDAT is not complete\)"),
+        ("stump", r"the PNG file is damaged or cut short \(its end is missing\)"),
     ],
 )
 def test_unreadable_file_is_named_in_one_line(tmp_path: Path, kind: str, says: str) -> None:
@@ -99,8 +99,8 @@ def test_unreadable_file_is_named_in_one_line(tmp_path: Path, kind: str, says: s
 
 def test_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_image(tmp_path / "big.png", random_image(40, 40, 1))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(UserError, match=r"big\.png: the image is larger than"):
+    monkeypatch.setattr("lonepair.media.limits.MAX_PIXELS", 100)
+    with pytest.raises(UserError, match=r"big\.png: has 40x40 pixels"):
         read_image(tmp_path / "big.png")
 
 

@@ -36,6 +36,7 @@ def test_input_beyond_a_limit_is_refused_unless_limits_are_lifted(
 
 
 def test_ordinary_inputs_are_within_all_limits() -> None:
+    assert limits.limits_apply()
     limits.check_clip("a.mp4", (1080, 1920), 20_000, 700, 10_000_000)
     limits.check_clip("a.gif", (400, 400), 300, 12, 2_000)  # a still picture, shown for a while
     limits.check_clip("a.mkv", (1080, 1920), None)

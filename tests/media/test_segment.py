@@ -93,7 +93,9 @@ def test_frames_of_a_sequence_have_the_numbers_of_their_files(tmp_path: Path, mo
     assert isinstance(segment, Segment)
     decoded: list[str] = []
     decode_image = numbered.decode_image
-    monkeypatch.setattr(numbered, "decode_image", lambda path: decoded.append(path.name) or decode_image(path))
+    monkeypatch.setattr(
+        numbered, "decode_image", lambda *values: decoded.append(values[0].name) or decode_image(*values)
+    )
     assert [float(frame.image.mean()) for frame in segment.frames()] == [
         float(flat_frames(7)[number].mean()) for number in (4, 5)
     ]

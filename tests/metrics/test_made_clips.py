@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -17,14 +16,9 @@ pytest.importorskip("skimage", reason="the photographs are those of scikit-image
 
 
 def made_clips() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "made_clips.py"
-    spec = importlib.util.spec_from_file_location("made_clips", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["made_clips"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+        return importlib.import_module("made_clips")
 
 
 MADE = made_clips()

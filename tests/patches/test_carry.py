@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from conftest import picture
-from lonepair.patches.carry import TextureCarrier, gradient_energy
+from lonepair.patches.carry import TextureCarrier, anchor_count, gradient_energy
 
 H, W = 48, 64
 COARSE = (12, 16)
@@ -106,3 +106,19 @@ def test_stretch_tells_how_far_the_texture_is_distorted() -> None:
     columns = torch.arange(W).expand(1, 1, H, W) - W / 2
     zoom = torch.cat([-0.5 * columns, torch.zeros(1, 1, H, W)], 1)
     assert 1.8 < float(carrier.carry(zoom).stretch.median()) < 2.2
+
+
+def test_large_frames_have_fewer_anchors() -> None:
+    assert anchor_count((1080, 1920), 3, 12, 400) == 12
+    assert anchor_count((2160, 3840), 3, 12, 400) == 4
+    assert anchor_count((8640, 15360), 3, 12, 400) == 2
+
+
+def test_anchors_take_memory_when_they_are_used() -> None:
+    carrier = _carrier(_texture(), slots=6, interval=1)
+    assert int(carrier.state()["allocated"]) == 2
+    carried = carrier.carry(_flow(0, 0))
+    is_new = torch.zeros(1, 1, H, W, dtype=torch.bool)
+    is_new[..., :20] = True
+    carrier.renew(carried.image, carried.prediction, carried.energy, is_new)
+    assert int(carrier.state()["allocated"]) == 3

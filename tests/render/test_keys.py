@@ -104,8 +104,8 @@ def test_a_blend_of_textures_keeps_their_contrast() -> None:
     one, other = (gaussian_blur(noise, 1.0) / 3 for noise in noises)
     half = torch.full((1, 1, 48, 48), 0.5)
     assert float(torch.lerp(one, other, half).std() / one.std()) < 0.75
-    assert float(blend_textures(one, other, half).std() / one.std()) > 0.85
-    assert torch.allclose(blend_textures(one, other, half * 0), one, atol=1e-3)
+    assert float(blend_textures(one, other, half, 1.5).std() / one.std()) > 0.85
+    assert torch.allclose(blend_textures(one, other, half * 0, 1.5), one, atol=1e-3)
 
 
 def test_tensors_on_disk_are_exact_and_those_of_images_small() -> None:

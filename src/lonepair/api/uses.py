@@ -375,6 +375,7 @@ class UseMethods(ABC):
         carry: Literal["auto", "on", "off"] = "auto",
         keys: object | None = None,
         passes: Literal[1, 2] = 1,
+        transparency: Literal["keep", "drop"] = "keep",
         seed: int = 0,
     ) -> Translation:
         """Translate an image or a clip into the style of the target that the model was trained on.
@@ -416,6 +417,8 @@ class UseMethods(ABC):
                 beginning. Files, or a mapping of frame numbers to paths, PIL images, arrays or tensors.
             passes: 2: carry a clip's frames forward and backward, and blend both. It takes at least twice as long, and
                 a render that stops starts again.
+            transparency: keep: where the target is opaque, the output has the transparency of the source; drop: a
+                transparent source is shown over white. A transparent target's own transparency is part of its style.
             seed: Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise.
 
         Raises:
@@ -439,6 +442,7 @@ class UseMethods(ABC):
                 carry=carry,
                 keys=keys,
                 passes=passes,
+                transparency=transparency,
                 seed=seed,
             )
         )

@@ -93,6 +93,9 @@ class Translate(Use["Translation"]):
     passes: Literal[1, 2] = 1
     """2: carry a clip's frames forward and backward, and blend both. It takes at least twice as long, and a render that
     stops starts again."""
+    transparency: Literal["keep", "drop"] = "keep"
+    """keep: where the target is opaque, the output has the transparency of the source; drop: a transparent source is
+    shown over white. A transparent target's own transparency is part of its style."""
     seed: int = 0
     """Random seed of the noise, 0 to 4294967295. Frames that are carried have no noise."""
 
@@ -183,6 +186,7 @@ class Translate(Use["Translation"]):
             synthesis,
             opened.is_clip and self._carries(synthesis is not None),
             self.dials,
+            keeps_alpha=self.transparency == "keep",
         )
 
     def _carries(self, has_synthesis: bool) -> bool:

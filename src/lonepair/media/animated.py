@@ -13,8 +13,10 @@ import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
 from lonepair.media.container import ClipInfo, Frame
-from lonepair.media.image import open_image
 from lonepair.media.integrity import ends_early
+from lonepair.media.limits import check_clip
+from lonepair.media.opening import check_image_file, open_image
+from lonepair.media.tiff import is_tiff
 from lonepair.ops.arrays import from_integers
 
 logger = logging.getLogger("lonepair")
@@ -28,8 +30,10 @@ _UNSET_SECONDS = Fraction(1, 10)
 _GIF_MIN_MS = 20
 """Browsers slow down GIF frames that are shorter than this to 100 ms."""
 
-_LONGEST_MS = {".gif": 655_350, ".webp": 0xFFFFFF, ".png": 65_535, ".apng": 65_535}
-"""Longest duration of a frame that a format stores: 16 bits of 1/100 s, 24 bits of ms, 16 bits of ms (by Pillow)."""
+_LONGEST_MS = {".gif": 655_350, ".webp": 0xFFFFFF, ".png": 65_535_000, ".apng": 65_535_000}
+"""Longest duration of a frame that a format stores: 16 bits of 1/100 s, 24 bits of ms, 16 bits of s."""
+_APNG_STEPS = ((65_535, 1), (655_350, 10), (6_553_500, 100), (65_535_000, 1000))
+"""APNG stores a fraction of two 16-bit numbers: up to these milliseconds, durations are multiples of these steps."""
 
 
 def is_animated(path: Path) -> bool:
@@ -38,15 +42,24 @@ def is_animated(path: Path) -> bool:
     Raises:
         UserError: The file cannot be read as an image (`image.open_image`).
     """
-    with open_image(path) as image:
-        return image.format in _FORMATS and getattr(image, "n_frames", 1) > 1
+    check_image_file(path)
+    # The pages of a TIFF are no moments, and not all of them are Pillow's.
+    if is_tiff(path):
+        return False
+    with open_image(path, header_only=True) as image:
+        return image.format in _FORMATS and bool(getattr(image, "is_animated", False))
 
 
 def probe_animated(path: Path) -> ClipInfo:
     """Return the properties of the animation `path`.
 
     Decodes all frames, because only then it is known whether one of them is transparent.
+
+    Raises:
+        UserError: The file cannot be read, or its frames exceed the limits (`limits.check_clip`).
     """
+    with open_image(path, header_only=True) as image:
+        check_clip(path, (image.height, image.width), getattr(image, "n_frames", 1), file_bytes=path.stat().st_size)
     count, seconds, opaque, size = 0, Fraction(0), True, (0, 0)
     for _, duration, picture in _decoded_frames(path, logs=True):
         count += 1
@@ -101,7 +114,7 @@ def animation_end(path: Path) -> Fraction:
 
 
 def save_animated(
-    path: Path, pictures: list[Image.Image], times: list[Fraction], end: Fraction, comment: str = ""
+    path: Path, name: Path, pictures: list[Image.Image], times: list[Fraction], end: Fraction, comment: str = ""
 ) -> None:
     """Write a GIF, WebP or APNG that loops forever.
 
@@ -109,6 +122,7 @@ def save_animated(
 
     Args:
         path: The file; its suffix selects the format.
+        name: Its name in messages.
         pictures: RGB or RGBA pictures of one size.
         times: Start of each picture in seconds, increasing.
         end: When the last picture disappears, in seconds.
@@ -120,7 +134,7 @@ def save_animated(
         pictures = [_binarize_alpha(picture) for picture in pictures]
     # Equal pictures become one before their durations are limited: Pillow would add up the limited ones.
     pictures, times = _without_repeats(pictures, times)
-    durations = _limited(path, _durations(path, times, end, is_gif), suffix)
+    durations = _limited(name, _durations(name, times, end, is_gif), suffix)
     first, rest = pictures[0], pictures[1:]
     if is_gif:
         first.save(path, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, comment=comment.encode())
@@ -168,7 +182,11 @@ def _limited(path: Path, durations: list[int], suffix: str) -> list[int]:
             "%s: a frame lasts %.0f s, %s files hold %.0f s at most and show it that long; write .mp4 for all of it",
             *(path, max(durations) / 1000, suffix, longest / 1000),
         )
-    return [min(duration, longest) for duration in durations]
+    durations = [min(duration, longest) for duration in durations]
+    if suffix in (".png", ".apng"):
+        steps = [next(step for most, step in _APNG_STEPS if duration <= most) for duration in durations]
+        durations = [duration // step * step for duration, step in zip(durations, steps, strict=True)]
+    return durations
 
 
 def _binarize_alpha(picture: Image.Image) -> Image.Image:

@@ -149,10 +149,12 @@ def _copy_packets(
 
 def _readable_packets(container: InputContainer, source: AudioStream) -> Iterator[_Packet]:
     """Yield the packets of `source` up to the end of the file, or to the first place that cannot be read."""
+    is_pcm = source.codec_context.name.startswith("pcm")
     packets = container.demux(source)
+    # A packet of zeros, which a power loss leaves, is silence in PCM only.
     with contextlib.suppress(av.FFmpegError):
         for packet in packets:
-            if not packet.is_corrupt:
+            if not packet.is_corrupt and (is_pcm or not packet.size or any(bytes(packet))):
                 yield packet
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,7 @@ from torch import Tensor
 from lonepair.errors import UserError
 from lonepair.media.demux import OPTIONS, STILL_CODECS, codec_label, foreign_kind
 from lonepair.media.files import check_file
+from lonepair.media.motion_jpeg import is_motion_jpeg
 
 DEFAULT_RATE = Fraction(25)
 """Frames per second of clips that do not state a rate: folders of frames, tensors, files without times."""
@@ -76,6 +78,16 @@ class ClipInfo:
     """Bits per channel: 8, 10, 12 or 16; a half float counts as 16."""
     first_number: int = 0
     """Number of the first frame: that of the file where the clip is numbered files, else 0."""
+    value_range: tuple[float, float] | None = None
+    """Smallest and largest value of all frames, where values have no agreed range (`wide`); else None."""
+
+
+class _Nameless:
+    """An open file without the attribute `name`, which PyAV would pass to FFmpeg."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        """Wrap `file`."""
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 class NotAVideoError(UserError):
@@ -100,8 +112,12 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     check_file(path, SUPPORTED_INPUTS)
     with path.open("rb", buffering=0) as file:
         try:
-            # FFmpeg receives an open file: a name may be a pattern ("f%d.png") or an address ("a:b.mp4").
-            container = av.open(file, "r", options=OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES)
+            # FFmpeg receives an open file without a name: it could be a pattern ("f%d.png") or an address ("a:b.mp4").
+            # FFmpeg takes raw Motion JPEG for its first picture.
+            kind = "mjpeg" if is_motion_jpeg(path) else None
+            container = av.open(
+                _Nameless(file), "r", format=kind, options=OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES
+            )
         except (av.FFmpegError, ValueError) as error:
             raise _not_opened(path, error) from error
         with container:

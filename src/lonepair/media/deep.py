@@ -1,16 +1,13 @@
-"""16-bit PNG and TIFF through FFmpeg: Pillow has no 16-bit color."""
+"""Writes 16-bit PNG and TIFF through FFmpeg: Pillow has no 16-bit color. `deep_read` reads them."""
 
 from __future__ import annotations
 
-import contextlib
 import io
 from collections.abc import Mapping
 from fractions import Fraction
-from pathlib import Path
 
 import av
-import numpy as np
-from jaxtyping import Float, UInt16
+from jaxtyping import Float
 from PIL import PngImagePlugin
 from torch import Tensor
 
@@ -26,21 +23,6 @@ _PNG_FORMATS = {1: "gray16be", 3: "rgb48be", 4: "rgba64be"}
 
 _PNG_HEADER_BYTES = 33
 """The signature and the chunk IHDR, which must be the first one. Texts follow it."""
-
-
-def read_deep(path: Path, channels: int) -> UInt16[np.ndarray, "h w c"] | None:
-    """Read the first picture of a 16-bit color file.
-
-    Args:
-        path: The file.
-        channels: 3 or 4.
-
-    Returns:
-        The pixels; None where FFmpeg cannot decode the file.
-    """
-    with contextlib.suppress(av.FFmpegError, StopIteration, IndexError), av.open(str(path.absolute())) as container:
-        return next(container.decode(video=0)).to_ndarray(format=_FORMATS[channels])
-    return None
 
 
 def encode_deep(image: Float[Tensor, "1 c h w"], suffix: str, texts: Mapping[str, str]) -> bytes:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from lonepair.media.animated import animation_end, decode_animated, is_animated, probe_animated
 from lonepair.media.container import DEFAULT_RATE, ClipInfo, Frame
-from lonepair.media.image import NotAnImageError
-from lonepair.media.numbered import decode_files, frame_files, probe_files
+from lonepair.media.motion_jpeg import is_motion_jpeg
+from lonepair.media.numbered import clip_files, decode_files, probe_files
+from lonepair.media.opening import NotAnImageError
 from lonepair.media.sequence import input_pattern
 from lonepair.media.video import decode_video, probe_video, video_end, video_times
 
@@ -30,7 +31,7 @@ def probe(path: str | Path, rate: Fraction = DEFAULT_RATE) -> ClipInfo:
     """
     path = Path(path).expanduser()
     if is_numbered(path):
-        return probe_files(frame_files(path), rate)
+        return probe_files(clip_files(path, logs=True), rate)
     if _is_image_file(path):
         return probe_animated(path)
     return probe_video(path)
@@ -53,14 +54,14 @@ def decode(
         info: The result of `probe`, if the caller has it. It saves one pass over numbered files and animations.
         first: Index of the first frame to yield. Numbered files before it are not opened; those of a video are
             decoded, since later frames depend on them, but not converted.
-        notes: What of the clip is logged already; messages are added to it, and logged once.
+        notes: Files whose damage is logged already; each is logged once.
 
     Raises:
         UserError: As `probe`, or an image of a folder cannot be read.
     """
     path = Path(path).expanduser()
     if is_numbered(path):
-        files = frame_files(path)
+        files = clip_files(path)
         yield from decode_files(files, info or probe_files(files, rate), first)
     elif _is_image_file(path):
         yield from islice(decode_animated(path, (info or probe_animated(path)).channels), first, None)
@@ -109,6 +110,8 @@ def is_numbered(path: Path) -> bool:
 
 def _is_image_file(path: Path) -> bool:
     """Return whether Pillow reads `path`; its content decides, not its name."""
+    if is_motion_jpeg(path):
+        return False
     try:
         is_animated(path)
     except NotAnImageError:

@@ -5,22 +5,35 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 from jaxtyping import Float
-from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin
 from torch import Tensor
 
-from lonepair.errors import UserError
-from lonepair.media.deep import DEEP_SUFFIXES, encode_deep, read_deep
+from lonepair.media.damage import warn_of_zero_rows
+from lonepair.media.deep import DEEP_SUFFIXES, encode_deep
+from lonepair.media.deep_read import deep_tiff_range, read_deep_png, read_deep_tiff
 from lonepair.media.exr import SUFFIX as EXR
-from lonepair.media.exr import check_exr_support, is_exr, read_exr, read_exr_metadata, write_exr
-from lonepair.media.files import atomic_write, check_file, check_output
+from lonepair.media.exr import (
+    check_exr_support,
+    exr_channels,
+    is_exr,
+    read_exr,
+    read_exr_header,
+    read_exr_metadata,
+    write_exr,
+)
+from lonepair.media.files import atomic_write, check_output
+from lonepair.media.opening import check_image_file, open_image, states_more_than_8_bits
 from lonepair.media.pil import from_pil
-from lonepair.ops.arrays import from_integers, to_pil
+from lonepair.media.tiff import TiffHeader, UnreadableTiffError, is_tiff, read_tiff_header
+from lonepair.media.wide import finite_range
+from lonepair.ops.arrays import to_pil
 from lonepair.ops.color import match_channels
 
 logger = logging.getLogger("lonepair")
@@ -28,15 +41,11 @@ logger = logging.getLogger("lonepair")
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", EXR)
 """Suffixes that `write_image` supports."""
 
-_EXPECTED = "an image file such as PNG or JPEG"
-_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
-"""First bytes of the common formats: a file that has them is an image, even if it cannot be opened."""
-_HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"msf1")
-"""Bytes 8 to 12 of HEIC files, whose bytes 4 to 8 are `ftyp`."""
+_RAW_FORMATS = ("BMP", "DIB", "PPM", "TGA", "TIFF")
+"""Pillow's names of formats that may be without compression."""
 
-
-class NotAnImageError(UserError):
-    """Pillow does not recognize the file as an image. It may be a video."""
+_SWAPS_SIDES = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
 
 
 @dataclass(frozen=True)
@@ -51,64 +60,20 @@ class DecodedImage:
     """Of an EXR file whose values exceed 1: the factor, in linear light, by which they do (`exr.read_exr`)."""
 
 
-@contextlib.contextmanager
-def open_image(path: Path) -> Iterator[Image.Image]:
-    """Open an image file with Pillow for the block, and turn Pillow's errors, also the block's, into `UserError`.
+@dataclass(frozen=True)
+class ImageHeader:
+    """What the header of an image file tells."""
 
-    Args:
-        path: The file.
-
-    Yields:
-        The image, not yet decoded.
-
-    Raises:
-        NotAnImageError: Pillow does not recognize the format.
-        UserError: The file is missing, empty or a folder, cannot be decoded, exceeds Pillow's limit of pixels (a
-            decompression bomb), or has no pixels.
-    """
-    check_file(path, _EXPECTED)
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd tags and of large images. Only errors matter here.
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                if image.format == "MPEG":  # Pillow recognizes this video format but cannot decode it
-                    raise NotAnImageError(f"{path}: is a video, not an image")
-                if 0 in image.size:
-                    raise UserError(f"{path}: the image has no pixels ({image.width}x{image.height}); give another")
-                yield image
-    except UserError:
-        raise
-    except UnidentifiedImageError as error:
-        raise _unidentified(path) from error
-    except Image.DecompressionBombError as error:
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        raise UserError(f"{path}: the image is larger than {limit / 1e6:.0f} megapixels; make it smaller") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, ArithmeticError, KeyError) as error:
-        # Pillow's decoders raise different errors for data they cannot decode; these are the observed ones.
-        raise _undecodable(path, error) from error
-
-
-def _unidentified(path: Path) -> UserError:
-    """Return the error for a file that Pillow does not recognize."""
-    # Name the kind of file, where its first bytes tell: the remedy depends on it.
-    with path.open("rb") as file:
-        head = file.read(16)
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-        return UserError(f"{path}: HEIC photos cannot be read; save it as PNG or JPEG first")
-    # RIFF holds both WebP and AVI.
-    if head.startswith(_MAGIC) and (head[:4] != b"RIFF" or head[8:12] == b"WEBP"):
-        return _undecodable(path, "its header is not understood")
-    return NotAnImageError(f"{path}: is not an image that can be read; give {_EXPECTED}")
-
-
-def _undecodable(path: Path, cause: Exception | str) -> UserError:
-    """Return the error for an image file whose data cannot be decoded because of `cause`."""
-    text = " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
-    return UserError(
-        f"{path}: the image cannot be decoded ({text}): it is cut short or of an unsupported variant; "
-        "give a complete copy, or save it as PNG"
-    )
+    size: tuple[int, int]
+    """(h, w) in pixels, after the orientation that the file states."""
+    channels: int
+    """1, 3 or 4. One with 4 channels may still be opaque everywhere."""
+    bits: int
+    """Bits per channel: 8, or 16 for any more."""
+    pixel_aspect: Fraction = Fraction(1)
+    """Width of a pixel over its height."""
+    is_wide: bool = False
+    """Whether the values have no agreed range (`wide`)."""
 
 
 def read_image(path: str | Path) -> Float[Tensor, "1 c h w"]:
@@ -133,41 +98,104 @@ def read_image(path: str | Path) -> Float[Tensor, "1 c h w"]:
     return decode_image(Path(path).expanduser()).image
 
 
-def decode_image(path: Path) -> DecodedImage:
-    """Read an image file as `read_image` does, with its depth and the gain of an EXR file."""
+def decode_image(path: Path, value_range: tuple[float, float] | None = None) -> DecodedImage:
+    """Read an image file as `read_image` does, with its depth and the gain of an EXR file.
+
+    Args:
+        path: The file.
+        value_range: Of a frame whose values have no agreed range: the smallest and the largest one of its clip
+            (`value_range`). None: those of the image.
+    """
     if is_exr(path):
         tensor, gain = read_exr(path)
         return DecodedImage(tensor, 16, gain)
+    check_image_file(path)
+    if header := _deep_tiff_header(path):
+        deep = read_deep_tiff(path, header, value_range)
+        if deep is not None:
+            return DecodedImage(drop_opaque_alpha(deep), 16)
     with open_image(path) as image:
-        bits = image_bits(image)
-        deep = _read_deep(path, image) if bits > 8 else None
-        tensor = deep if deep is not None else from_pil(image, str(path))
-    return DecodedImage(drop_opaque_alpha(tensor), bits)
+        bits = 16 if header or _has_deep_pixels(image) else 8
+        deep = read_deep_png(path, image) if bits > 8 and image.format == "PNG" else None
+        if deep is None:
+            deep = from_pil(image, str(path), value_range)
+            if image.format in _RAW_FORMATS:
+                warn_of_zero_rows(path, np.asarray(image), image.format in ("BMP", "DIB", "TGA"))
+            elif image.format in ("AVIF", "JPEG2000") and states_more_than_8_bits(path):
+                logger.warning("%s: its colors have more than 8 bits, of which 8 are read", path)
+            if bits > 8 and image.format == "PPM" and image.mode == "RGB":
+                logger.warning("%s: 16-bit colour is read as 8-bit", path)
+    return DecodedImage(drop_opaque_alpha(deep), bits)
 
 
-def image_bits(image: Image.Image) -> int:
-    """Return the bits per channel of a file that Pillow has opened: 8, or 16 for any more."""
-    if image.mode.startswith("I") or image.mode == "F":
-        return 16
-    # Pillow opens 16-bit color as 8-bit color. Only the name of the file's own layout tells.
-    return 16 if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())) else 8
+def read_header(path: Path) -> ImageHeader:
+    """Read the header of an image file; its pixels are not decoded.
 
-
-def _read_deep(path: Path, image: Image.Image) -> Float[Tensor, "1 c h w"] | None:
-    """Read a 16-bit RGB or RGBA file, of which Pillow keeps only the upper 8 bits.
-
-    Returns:
-        The image at full precision; None where only Pillow can read it.
+    Raises:
+        UserError: The file cannot be read as an image.
     """
-    if image.mode not in ("RGB", "RGBA", "LA"):
+    if is_exr(path):
+        exr = read_exr_header(path)
+        return ImageHeader(exr.size, exr_channels(exr), 16, exr.pixel_aspect)
+    check_image_file(path)
+    if tiff := _deep_tiff_header(path):
+        h, w = tiff.size
+        size = (w, h) if tiff.orientation in _SWAPS_SIDES else (h, w)
+        return ImageHeader(size, tiff.channels, 16, is_wide=tiff.is_wide)
+    with open_image(path, header_only=True) as image:
+        is_gray = image.mode in ("1", "L", "F") or image.mode.startswith("I")
+        # Pillow swaps the sides of a TIFF itself.
+        orientation = 1 if image.format == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)
+        return ImageHeader(
+            size=(image.width, image.height) if orientation in _SWAPS_SIDES else (image.height, image.width),
+            channels=4 if image.has_transparency_data else 1 if is_gray else 3,
+            bits=16 if _has_deep_pixels(image) else 8,
+            is_wide=image.mode in ("I", "F"),
+        )
+
+
+def value_range(files: Sequence[Path]) -> tuple[float, float] | None:
+    """Return the smallest and the largest value of all frames of a clip; None where values have an agreed range.
+
+    Decodes the files, where the first one has such values.
+
+    Raises:
+        UserError: A file cannot be read as an image, or has values that are not finite.
+    """
+    if not read_header(files[0]).is_wide:
         return None
-    # FFmpeg ignores the EXIF orientation, so only upright images take this way.
-    is_upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
-    array = read_deep(path, 3 if image.mode == "RGB" else 4) if is_upright else None
-    if array is None or array.shape[:2] != (image.height, image.width):
-        logger.warning("%s: 16-bit colour is read as 8-bit", path)
+    ranges = []
+    for file in files:
+        if header := _deep_tiff_header(file):
+            own = deep_tiff_range(file, header)
+        else:
+            with open_image(file) as image:
+                own = finite_range(np.asarray(image), str(file)) if image.mode in ("I", "F") else None
+        if own is not None:
+            ranges.append(own)
+    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
+
+
+def _deep_tiff_header(path: Path) -> TiffHeader | None:
+    """Return the header of a TIFF that Pillow does not read rightly; None for any other file."""
+    if not is_tiff(path):
         return None
-    return from_integers(array)
+    try:
+        header = read_tiff_header(path)
+    except UnreadableTiffError:
+        return None  # Pillow opens some files that tifffile does not, or refuses it with its own message
+    return header if header.is_deep else None
+
+
+def _has_deep_pixels(image: Image.Image) -> bool:
+    """Return whether a file that Pillow has opened has more than 8 bits per channel."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return True
+    # Pillow opens 16-bit color as 8-bit color. Only the name of the file's own layout tells, of PPM the largest value.
+    arguments = [tile[3] for tile in getattr(image, "tile", ())]
+    if image.format == "PPM":
+        return any(isinstance(each, tuple) and isinstance(each[-1], int) and each[-1] > 255 for each in arguments)
+    return any(";16" in str(each) for each in arguments)
 
 
 def drop_opaque_alpha(image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:

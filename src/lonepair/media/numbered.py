@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from PIL import ExifTags, Image
-
 from lonepair.errors import UserError
 from lonepair.media.container import SUPPORTED_INPUTS, ClipInfo, Frame
-from lonepair.media.exr import exr_channels, is_exr, read_exr_header
 from lonepair.media.files import check_frames_folder, error_reason, natural_order
-from lonepair.media.image import decode_image, image_bits, open_image, read_image, write_image
+from lonepair.media.image import decode_image, read_header, read_image, value_range, write_image
+from lonepair.media.limits import check_clip
+from lonepair.media.opening import open_image
 from lonepair.media.sequence import first_number, input_pattern
+from lonepair.media.series import choose_frames
 from lonepair.ops.color import match_channels
 
+logger = logging.getLogger("lonepair")
+
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 _FRAME_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tga", ".avif", ".jp2", ".exr"}
 )
-
-
-@dataclass(frozen=True)
-class _Header:
-    """What the header of an image file tells."""
-
-    size: tuple[int, int]
-    channels: int
-    """1, 3 or 4."""
-    bits: int
-    pixel_aspect: Fraction
 
 
 def frame_files(path: Path) -> list[Path]:
@@ -54,6 +46,40 @@ def frame_files(path: Path) -> list[Path]:
     return natural_order(files)
 
 
+def clip_files(path: Path, logs: bool = False) -> list[Path]:
+    """Return the files of the frames of a clip in order: of a sequence all, of a folder one for each number.
+
+    Args:
+        path: A folder, or the pattern of a sequence.
+        logs: Log which files of the folder are no frames.
+
+    Raises:
+        UserError: As `frame_files`, or several files have one number and nothing tells which are the frames.
+    """
+    files = frame_files(path)
+    if input_pattern(path):
+        return files
+    frames, left_out = choose_frames(path, files)
+    if logs and left_out:
+        text = "%s: %s left out, because other files have the same number: %s"
+        logger.warning(text, path, _count_of(left_out), _shorten([file.name for file in left_out]))
+    if logs:
+        others = [f.name for f in path.iterdir() if f.is_file() and f not in set(files) and not f.name.startswith(".")]
+        if others := [name for name in others if name.lower() not in _SYSTEM_FILES]:
+            logger.info("%s: files of other kinds are left out: %s", path, _shorten(sorted(others)))
+    return frames
+
+
+def _count_of(files: Sequence[Path]) -> str:
+    return "1 image is" if len(files) == 1 else f"{len(files)} images are"
+
+
+def _shorten(names: Sequence[str], most: int = 4) -> str:
+    """Return the first names, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f", and {rest} more" if rest > 0 else "")
+
+
 def probe_files(files: Sequence[Path], rate: Fraction) -> ClipInfo:
     """Return the properties of a clip whose frames are `files`, shown at `rate` frames per second.
 
@@ -62,7 +88,7 @@ def probe_files(files: Sequence[Path], rate: Fraction) -> ClipInfo:
     Raises:
         UserError: A file cannot be read as an image, or has another size than the first one.
     """
-    headers = [_header(file) for file in files]
+    headers = [read_header(file) for file in files]
     size = headers[0].size
     for file, header in zip(files, headers, strict=True):
         if header.size != size:
@@ -70,6 +96,7 @@ def probe_files(files: Sequence[Path], rate: Fraction) -> ClipInfo:
             raise UserError(
                 f"{file}: is {w}x{h} pixels but {files[0].name} is {first_w}x{first_h}; give frames of one size"
             )
+    check_clip(files[0].parent, size, len(files))
     # An alpha channel may be opaque everywhere. Only the pixels tell, so decode files until one is transparent.
     may_be_transparent = [file for file, header in zip(files, headers, strict=True) if header.channels == 4]
     is_transparent = any(read_image(file).shape[1] == 4 for file in may_be_transparent)
@@ -82,6 +109,7 @@ def probe_files(files: Sequence[Path], rate: Fraction) -> ClipInfo:
         pixel_aspect=headers[0].pixel_aspect,
         bits=max(header.bits for header in headers),
         first_number=first_number(list(files)),
+        value_range=value_range(files),
     )
 
 
@@ -91,19 +119,7 @@ def image_size(file: Path) -> tuple[int, int]:
     Raises:
         UserError: The file cannot be read as an image.
     """
-    return _header(file).size
-
-
-def _header(file: Path) -> _Header:
-    """Read the header of an image file; one with 4 channels may still be opaque everywhere."""
-    if is_exr(file):
-        header = read_exr_header(file)
-        return _Header(header.size, exr_channels(header), 16, header.pixel_aspect)
-    with open_image(file) as image:
-        bits = image_bits(image)  # before the pixels are decoded
-        is_gray = image.mode in ("1", "L", "F") or image.mode.startswith("I")
-        channels = 4 if image.has_transparency_data else 1 if is_gray else 3
-        return _Header(_upright_size(image), channels, bits, Fraction(1))
+    return read_header(file).size
 
 
 def decode_files(files: Sequence[Path], info: ClipInfo, first: int = 0) -> Iterator[Frame]:
@@ -115,14 +131,8 @@ def decode_files(files: Sequence[Path], info: ClipInfo, first: int = 0) -> Itera
         first: Index of the first frame.
     """
     for index, file in enumerate(files[first:], first):
-        content = decode_image(file)
+        content = decode_image(file, info.value_range)
         yield Frame(index / info.rate, match_channels(content.image, info.channels), content.gain)
-
-
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return (h, w) after EXIF orientation, of which 5 to 8 swap the sides."""
-    swaps_sides = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    return (image.width, image.height) if swaps_sides else (image.height, image.width)
 
 
 def write_frames_folder(
@@ -137,8 +147,8 @@ def write_frames_folder(
     Args:
         folder: The folder, created if it is missing.
         frames: The frames in order.
-        overwrite: Accept a folder that is not empty. Numbered frames that a longer clip left there are deleted at the
-            end.
+        overwrite: Accept a folder that is not empty. Numbered frames of lonepair's that a longer clip left there are
+            deleted at the end.
         metadata: Texts for each file (`image.write_image`).
         bits: Bits per channel; more than 8 make 16.
 
@@ -161,5 +171,17 @@ def write_frames_folder(
     # Frames of an earlier, longer clip would be read as the end of this one.
     for file in folder.glob("*.png"):
         if re.fullmatch(r"[0-9]{6,}", file.stem) and int(file.stem) >= count:
-            file.unlink()
+            if _is_own(file):
+                file.unlink()
+            else:
+                logger.warning("%s: is a later frame that lonepair did not write, and stays", file)
     return count
+
+
+def _is_own(file: Path) -> bool:
+    """Whether lonepair wrote the PNG `file`."""
+    try:
+        with open_image(file) as image:
+            return "lonepair" in image.info
+    except UserError:
+        return False

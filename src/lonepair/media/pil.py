@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 
 import numpy as np
 import torch
@@ -13,66 +11,69 @@ from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
 from lonepair.errors import UserError
+from lonepair.media.coloring import apply_tables, as_unit, convert_colors
+from lonepair.media.wide import to_unit
 from lonepair.ops.arrays import from_integers
 
-logger = logging.getLogger("lonepair")
 
-
-def from_pil(image: Image.Image, name: str) -> Float[Tensor, "1 c h w"]:
+def from_pil(image: Image.Image, name: str, value_range: tuple[float, float] | None = None) -> Float[Tensor, "1 c h w"]:
     """Convert a Pillow image of any mode into a tensor in [-1, 1]; messages call it `name`.
+
+    Args:
+        image: The image.
+        name: Its name in messages.
+        value_range: Smallest and largest value of the clip, of which it is a frame, where values have no agreed range
+            (`wide.to_unit`); None: those of the image.
 
     Raises:
         UserError: The mode is not supported, or the values are not finite.
     """
+    image.load()
     # An unreadable EXIF block does not prevent reading the pixels.
     with contextlib.suppress(ValueError, TypeError, KeyError, SyntaxError):
-        image.load()
         image = ImageOps.exif_transpose(image)
     # Grey with more than 8 bits keeps its depth; all other modes become 8-bit L, RGB or RGBA.
     if image.mode.startswith("I") or image.mode == "F":
-        return _from_wide(image, name)
-    image = _to_srgb(image)
+        return _from_wide(image, name, value_range)
     if image.mode in ("LA", "La", "PA", "RGBa", "RGBA") or image.has_transparency_data:
         mode = "RGBA"
     else:
         mode = "L" if image.mode in ("1", "L") else "RGB"
     try:
-        converted = image if image.mode == mode else image.convert(mode)
+        image = apply_tables(image.convert(mode) if image.mode in ("P", "PA") else image, name)
+        array = np.asarray(image if image.mode == mode else image.convert(mode))
     except (ValueError, ImageCms.PyCMSError) as error:
         raise UserError(f"{name}: images of mode {image.mode} are not supported; save it as RGB or grey") from error
-    return from_integers(np.asarray(converted))
+    array = array[..., None] if array.ndim == 2 else array
+    return join(convert_colors(array[..., :3], image.info, name), array[..., 3:] if mode == "RGBA" else None)
 
 
-def _from_wide(image: Image.Image, name: str) -> Float[Tensor, "1 1 h w"]:
+def _from_wide(image: Image.Image, name: str, value_range: tuple[float, float] | None) -> Float[Tensor, "1 c h w"]:
     """Convert grey of 16 or 32 bits, integer or floating point."""
-    array = np.asarray(image)
-    if image.mode.startswith("I;16"):
-        return from_integers(array.astype(np.uint16))
-    if not np.isfinite(array).all():
-        raise UserError(f"{name}: the image holds values that are not finite (NaN or infinity); replace them first")
-    values = array.astype(np.float64)
-    low, high = float(values.min()), float(values.max())
-    # Values within the usual range of the type keep their meaning. Others (counts, physical units) are stretched.
-    if not (low >= 0 and high <= (1 if image.mode == "F" else 65535)):
-        logger.info("%s: grey values %g to %g are stretched to black..white", name, low, high)
-    else:
-        low, high = 0.0, 1.0 if image.mode == "F" else 65535.0
-    unit = (values - low) / ((high - low) or 1)
-    return torch.from_numpy((unit * 2 - 1).astype(np.float32))[None, None]
+    array = np.asarray(image)[..., None]
+    if not image.mode.startswith("I;16"):
+        return join(convert_colors(to_unit(array, name, value_range), image.info, name))
+    array = array.astype(np.uint16)
+    key = image.info.get("transparency")
+    alpha = np.where(array == key, 0, 65535).astype(np.uint16) if isinstance(key, int) else None
+    return join(convert_colors(array, image.info, name), alpha)
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """Convert `image` from its embedded colour profile to sRGB; unchanged where it has none or is sRGB already."""
-    icc = image.info.get("icc_profile")
-    if not icc or image.mode not in ("RGB", "RGBA", "CMYK"):
-        return image
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        if "srgb" in ImageCms.getProfileDescription(profile).lower():
-            return image
-        mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        # Without a readable profile the values are taken as sRGB, as most viewers do.
-        return image
-    return image if converted is None else converted
+def join(color: np.ndarray, alpha: np.ndarray | None = None) -> Float[Tensor, "1 c h w"]:
+    """Return pixels as a tensor in [-1, 1].
+
+    Args:
+        color: (h, w, 1) or (h, w, 3): uint8 or uint16, or float32 in [0, 1].
+        alpha: (h, w, 1) of one of these types; with it grey becomes RGB.
+    """
+    if alpha is None:
+        return _to_tensor(color)
+    rgb = _to_tensor(color.repeat(3, axis=2) if color.shape[2] == 1 else color)
+    return torch.cat([rgb, _to_tensor(alpha)], dim=1)
+
+
+def _to_tensor(array: np.ndarray) -> Float[Tensor, "1 c h w"]:
+    if array.dtype in (np.uint8, np.uint16):
+        return from_integers(array)
+    unit = np.ascontiguousarray(np.moveaxis(as_unit(array), 2, 0)[None])
+    return torch.from_numpy(unit * np.float32(2) - np.float32(1))

@@ -42,7 +42,7 @@ class SequencePattern:
         Raises:
             UserError: The folder is missing or cannot be read.
         """
-        name = re.compile(re.escape(self.prefix) + r"(\d+)" + re.escape(self.suffix))
+        name = re.compile(re.escape(self.prefix) + r"(-?\d+)" + re.escape(self.suffix))
         try:
             matches = [match for file in self.folder.iterdir() if (match := name.fullmatch(file.name))]
         except FileNotFoundError:

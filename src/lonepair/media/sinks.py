@@ -121,6 +121,8 @@ class VideoSink(FrameSink):
             context.color_range = _LIMITED_RANGE
         self._waiting: tuple[av.VideoFrame, int] | None = None
         self._durations: dict[int, int] = {}
+        self._start: tuple[Fraction, Fraction] | None = None
+        self._adds_durations = suffix in (".mp4", ".m4v", ".mov")
         self._aspect_filter: av.filter.Graph | None = None
         if pixel_aspect != 1:
             context.sample_aspect_ratio = pixel_aspect
@@ -160,12 +162,20 @@ class VideoSink(FrameSink):
         if self._audio is not None:
             self._audio.advance(end)
 
-    def _mux(self, packets: list[Packet[av.VideoStream]]) -> None:
-        """Write packets of the pictures; each states how long its frame lasts."""
-        for packet in packets:
+    def _mux(self, packets: list[Packet[av.VideoStream]], end: Fraction | None = None) -> None:
+        """Write packets of the pictures; each states how long its frame lasts. `end` is given with the last ones."""
+        for index, packet in enumerate(packets):
+            unit = Fraction(packet.time_base)
+            if self._start is None:
+                self._start = (packet.pts or 0) * unit, (packet.dts or 0) * unit
             duration = self._durations.pop(round((packet.pts or 0) * packet.time_base / _TIME_BASE), None)
             if duration is not None:
                 packet.duration = round(duration * _TIME_BASE / packet.time_base)
+            # MP4 adds the durations up in the order of decoding: the last one makes their sum right.
+            if end is not None and index == len(packets) - 1 and self._adds_durations:
+                first_time, first_dts = self._start
+                rest = end - first_time - ((packet.dts or 0) * unit - first_dts)
+                packet.duration = max(packet.duration or 0, round(rest / unit))
             self._container.mux(packet)
 
     def _to_frame(self, image: Tensor) -> av.VideoFrame:
@@ -185,7 +195,7 @@ class VideoSink(FrameSink):
     def finish(self, end: Fraction, sound_end: Fraction | None = None) -> None:
         self._encode_waiting(end)
         # None makes the encoder return the packets it holds back.
-        self._mux(self._stream.encode(None))
+        self._mux(self._stream.encode(None), end)
         if self._audio is not None:
             self._audio.advance(sound_end)
             self._audio.close()
@@ -216,9 +226,9 @@ def _aspect_filter(size: tuple[int, int], pixel_format: str, aspect: Fraction) -
 class AnimatedSink(FrameSink):
     """Collects frames for a GIF, WebP or APNG and writes it at the end, because Pillow needs all durations first."""
 
-    def __init__(self, path: Path, comment: str) -> None:
-        """`path` is the file, `comment` the text for the file's comment."""
-        self._path, self._comment = path, comment
+    def __init__(self, path: Path, name: Path, comment: str) -> None:
+        """`path` is the file, `name` its name in messages, `comment` the text for the file's comment."""
+        self._path, self._name, self._comment = path, name, comment
         self._pictures: list[Image.Image] = []
         self._times: list[Fraction] = []
 
@@ -227,7 +237,7 @@ class AnimatedSink(FrameSink):
         self._times.append(time)
 
     def finish(self, end: Fraction, sound_end: Fraction | None = None) -> None:
-        save_animated(self._path, self._pictures, self._times, end, self._comment)
+        save_animated(self._path, self._name, self._pictures, self._times, end, self._comment)
 
     def abandon(self) -> None:
         self._pictures.clear()

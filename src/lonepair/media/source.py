@@ -24,8 +24,10 @@ from lonepair.media.exr import is_exr, other_primaries
 from lonepair.media.files import check_file
 from lonepair.media.fingerprint import hash_files, hash_frames
 from lonepair.media.frames import clip_end, decode, frame_times, is_numbered, probe
-from lonepair.media.image import NotAnImageError, decode_image
-from lonepair.media.numbered import frame_files
+from lonepair.media.image import decode_image
+from lonepair.media.motion_jpeg import is_motion_jpeg
+from lonepair.media.numbered import clip_files
+from lonepair.media.opening import NotAnImageError
 from lonepair.media.values import as_image
 from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.resize import resize_image
@@ -227,7 +229,7 @@ class Clip(Source):
         """Return the SHA-256 of the file's bytes, of numbered files in order, or of the pixels without a file."""
         if self.path is None:
             return hash_frames(self.frames())
-        return hash_files(frame_files(self.path) if is_numbered(self.path) else [self.path])
+        return hash_files(clip_files(self.path) if is_numbered(self.path) else [self.path])
 
 
 def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
@@ -290,23 +292,23 @@ def _open_path(path: Path, rate: Fraction) -> Source:
     if not is_numbered(path):
         check_file(path, SUPPORTED_INPUTS)
         try:
-            if is_exr(path) or not is_animated(path):
+            if not is_motion_jpeg(path) and (is_exr(path) or not is_animated(path)):
                 content = decode_image(path)
-                _warn_of_primaries(path)
+                _log_primaries(path)
                 return Still(content.image, path.name, path, content.bits, content.gain)
         except NotAnImageError:
             pass  # `probe` opens videos and refuses files of unknown kinds
     info = probe(path, rate)
     if is_numbered(path):
-        _warn_of_primaries(frame_files(path)[0])
+        _log_primaries(clip_files(path)[0])
     notes: set[str] = set()
     return Clip(info, lambda first: decode(path, rate, info, first, notes), path.name, path)
 
 
-def _warn_of_primaries(file: Path) -> None:
-    """Log where an EXR file states primaries that are not converted."""
+def _log_primaries(file: Path) -> None:
+    """Log where the primaries of an EXR file are converted."""
     if is_exr(file) and other_primaries(file):
-        logger.warning("%s: states other primaries than Rec. 709; its values are taken as Rec. 709 (sRGB)", file)
+        logger.info("%s: its primaries, which are not those of Rec. 709, are converted to sRGB", file)
 
 
 def _frame_at(values: np.ndarray | Tensor, index: int) -> Float[Tensor, "1 c h w"]:

@@ -20,6 +20,7 @@ from lonepair.media.audio import has_sound
 from lonepair.media.container import DEFAULT_RATE, PIXEL_ASPECT_TAG, ClipInfo, Frame, open_video, start_time
 from lonepair.media.deinterlace import deinterlace, stated_parity
 from lonepair.media.integrity import ends_early
+from lonepair.media.limits import check_clip
 from lonepair.media.pixels import PictureFormat, picture_format, to_array
 from lonepair.ops.arrays import from_integers
 
@@ -61,6 +62,7 @@ def probe_video(path: Path) -> ClipInfo:
         UserError: The file cannot be opened, or no frame can be decoded.
     """
     with open_video(path) as (container, stream):
+        _check_limits(path, container, stream)
         report = _Report()
         frames = _video_frames(container, stream, report)
         for frame in deinterlace(frames, _parity(stream)):
@@ -70,7 +72,7 @@ def probe_video(path: Path) -> ClipInfo:
             return ClipInfo(
                 size=(array.shape[0], array.shape[1]),
                 rate=_rate(stream),
-                frame_count=stream.frames or None,
+                frame_count=_frame_count(container, stream),
                 has_audio=has_sound(container),
                 channels=1 if array.ndim == 2 else array.shape[2],
                 pixel_aspect=_pixel_aspect(stream, layout),
@@ -85,7 +87,7 @@ def decode_video(path: Path, first: int, notes: set[str]) -> Iterator[Frame]:
     Args:
         path: The file.
         first: Index of the first frame to yield.
-        notes: What is logged already; it is logged once.
+        notes: Files whose damage is logged already; this one is added.
 
     Raises:
         UserError: As `probe_video`.
@@ -106,8 +108,9 @@ def decode_video(path: Path, first: int, notes: set[str]) -> Iterator[Frame]:
         if not count:
             raise _no_frames(path)
         damage = _damage(path, container, stream, report, count)
-    if damage and damage not in notes:
-        notes.add(damage)
+    # Another pass may count other frames as damaged, since several threads decode.
+    if damage and str(path) not in notes:
+        notes.add(str(path))
         logger.warning("%s", damage)
 
 
@@ -134,15 +137,18 @@ def video_end(path: Path) -> Fraction | None:
     The last packet states how long its frame lasts, else the stream states when it ends.
     """
     with open_video(path) as (container, stream):
-        last, duration, unit = None, 0, Fraction(stream.time_base or 0)
+        last, duration, unit, count = None, 0, Fraction(stream.time_base or 0), 0
         for packet in _packets(container, stream):
+            count += bool(packet.size)
             if packet.size and not packet.is_discard and packet.pts is not None and (last is None or packet.pts > last):
                 last, duration = packet.pts, packet.duration or 0
         if last is None:
             return None
-        if not duration and stream.duration:
-            duration = max(0, (stream.start_time or 0) + stream.duration - last)
-        return (last + duration) * unit - start_time(stream) if duration else None
+        # A packet's duration in MP4 is that to the next one in the order of decoding; the track's is that of all.
+        is_complete = count == len(getattr(stream, "index_entries", ())) and "mov" in container.format.name
+        if stream.duration and (is_complete or not duration):
+            duration = max(duration if not is_complete else 0, (stream.start_time or 0) + stream.duration - last)
+        return (last + duration) * unit - start_time(stream) if duration > 0 else None
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
@@ -213,10 +219,29 @@ def _stated_end(container: InputContainer, stream: VideoStream) -> Fraction | No
     return None
 
 
+def _check_limits(path: Path, container: InputContainer, stream: VideoStream) -> None:
+    """Refuse a clip whose header states more work than the limits allow."""
+    seconds = (container.duration or 0) / av.time_base
+    count = stream.frames or round(seconds * _rate(stream))
+    check_clip(path, (stream.codec_context.height, stream.codec_context.width), count, seconds, path.stat().st_size)
+
+
 def _log_conversions(path: Path, stream: VideoStream, layout: PictureFormat) -> None:
     """Log how the pictures of a clip are converted, where that is more than a change of format."""
     if layout.colors.needs_conversion:
         logger.warning("%s: %s", path, layout.colors.describe())
+
+
+def _frame_count(container: InputContainer, stream: VideoStream) -> int | None:
+    """Return the number of frames that are shown, None where the file does not state it exactly."""
+    if not stream.frames:
+        return None
+    entries = list(getattr(stream, "index_entries", ()))
+    kinds = container.format.name.split(",")
+    # An edit list hides frames; AVI counts packets without content, too.
+    if "mov" in kinds and entries:
+        return sum(not entry.is_discard for entry in entries)
+    return None if "avi" in kinds and len(entries) != stream.frames else stream.frames
 
 
 def _parity(stream: VideoStream) -> str | None:

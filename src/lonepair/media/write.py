@@ -29,7 +29,7 @@ from lonepair.media.container import open_video
 from lonepair.media.exr import SUFFIX as EXR
 from lonepair.media.exr import fit_gain
 from lonepair.media.files import atomic_write, check_output
-from lonepair.media.image import NotAnImageError
+from lonepair.media.opening import NotAnImageError
 from lonepair.media.sequence import check_sequence_output, parse_pattern
 from lonepair.media.sinks import AnimatedSink, FrameSink, SequenceSink, VideoSink
 from lonepair.media.source import Source
@@ -201,7 +201,7 @@ class ClipWriter:
                 logger.info("%s: %s files have no sound", self.path.name, self._suffix)
             if self._pixel_aspect != 1:
                 logger.info("%s: %s files have square pixels; the clip looks stretched", self.path.name, self._suffix)
-            return AnimatedSink(self._temporary, comment)
+            return AnimatedSink(self._temporary, self.path, comment)
         self._log_losses(self._video, channels)
         audio = (self._audio_from, self._audio_start, self._pixel_aspect)
         return VideoSink(self._temporary, self._size, self._rate, channels, self._video, comment, *audio)

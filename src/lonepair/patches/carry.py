@@ -30,6 +30,29 @@ def gradient_energy(image: Float[Tensor, "1 c h w"], size: tuple[int, int]) -> F
     return gaussian_blur(F.interpolate(down + across, size, mode="area"), 1.5)
 
 
+def hold_energy(
+    image: Float[Tensor, "1 c h w"], energy: Float[Tensor, "1 1 h2 w2"], lowest: float, highest: float
+) -> tuple[Float[Tensor, "1 c h w"], Float[Tensor, "1 1 h2 w2"]]:
+    """`image` with its fine band amplified so that its gradients have `energy`, and the energy that they had before.
+
+    Args:
+        image: In [-1, 1].
+        energy: The energy to hold, as `gradient_energy` measures it.
+        lowest: Smallest factor of the fine band.
+        highest: Largest factor.
+    """
+    size = (energy.shape[-2], energy.shape[-1])
+    # With the energies s of the smooth band, f of the fine one and c between both, a gain g on the fine band gives
+    # s + g²·f + 2·g·c.
+    smooth = gaussian_blur(image, 1.0)
+    own, s, f = (gradient_energy(value, size) for value in (image, smooth, image - smooth))
+    f = f + _FLOOR
+    c = (own - s - f) / 2
+    gain = (((c.square() + f * (energy - s)).clamp(min=0).sqrt() - c) / f).clamp(lowest, highest)
+    gain = F.interpolate(gain, image.shape[-2:], mode="bilinear")
+    return (smooth + gain * (image - smooth)).clamp(-1, 1), own
+
+
 @dataclass(frozen=True)
 class Carried:
     """A frame that consists of carried pixels alone."""
@@ -46,6 +69,12 @@ class Carried:
     """Largest factor, 1 or more, by which the texture is stretched or compressed in any direction."""
 
 
+def anchor_count(size: tuple[int, int], channels: int, limit: int, megabytes: int) -> int:
+    """The number of anchors of (h, w) `size`, 2 to `limit`, that take at most `megabytes` MB."""
+    h, w = size
+    return max(2, min(limit, int(megabytes * 1e6 / (4 * channels * (h + 2 * _PAD) * w))))
+
+
 class TextureCarrier:
     """The anchors of a scene, and for each pixel of its newest frame the position in its anchor.
 
@@ -59,6 +88,7 @@ class TextureCarrier:
         slots: int,
         interval: int,
         max_gain: float,
+        allocated: int = 2,
     ) -> None:
         """
         Args:
@@ -67,13 +97,14 @@ class TextureCarrier:
             slots: Largest number of anchors, 2 or more. More lose less sharpness and take more memory.
             interval: Frames after which new pixels get an anchor of their own.
             max_gain: Largest factor by which fine texture is amplified to hold its energy.
+            allocated: Number of anchors that have memory at first.
         """
         h, w = image.shape[-2:]
         self._size, self._coarse_size = (h, w), (prediction.shape[-2], prediction.shape[-1])
         self._interval, self._max_gain, self._frames = interval, max_gain, 0
         coarse = torch.cat([prediction, gradient_energy(image, self._coarse_size)], 1)
-        self._images = image.new_zeros(1, image.shape[1], slots, h + 2 * _PAD, w)
-        self._coarse = image.new_zeros(1, coarse.shape[1], slots, *self._coarse_size)
+        self._images = image.new_zeros(1, image.shape[1], allocated, h + 2 * _PAD, w)
+        self._coarse = image.new_zeros(1, coarse.shape[1], allocated, *self._coarse_size)
         self.slot: Int[Tensor, "h w"] = torch.ones(h, w, dtype=torch.long, device=image.device)
         """The anchor of each pixel."""
         self.offset: Float[Tensor, "2 h w"] = image.new_zeros(2, h, w)
@@ -95,6 +126,7 @@ class TextureCarrier:
         stored = [number if count else -1 for number, count in zip(self._stored, counts, strict=True)]
         state = {
             "frames": torch.tensor(self._frames),
+            "allocated": torch.tensor(self._images.shape[2]),
             "stored": torch.tensor([self._frames, *stored[1:]]),
             "slot": self.slot.to(torch.int16),
             "offset": self.offset,
@@ -111,7 +143,9 @@ class TextureCarrier:
     def from_state(cls, state: Mapping[str, Tensor], slots: int, interval: int, max_gain: float) -> TextureCarrier:
         """The carrier whose `state` this is; the other arguments are those of its constructor."""
         newest = state["newest.image"]
-        carrier = cls(newest[:, :, _PAD:-_PAD], state["newest.coarse"][:, :-1], slots, interval, max_gain)
+        # Positions are rounded as the number of anchors in memory decides.
+        allocated = int(state["allocated"])
+        carrier = cls(newest[:, :, _PAD:-_PAD], state["newest.coarse"][:, :-1], slots, interval, max_gain, allocated)
         carrier._frames, carrier._stored = int(state["frames"]), state["stored"].tolist()
         carrier.slot, carrier.offset = state["slot"].long(), state["offset"]
         carrier._images[:, :, 0], carrier._coarse[:, :, 0] = newest, state["newest.coarse"]
@@ -141,16 +175,10 @@ class TextureCarrier:
         offset = offset * flow.new_tensor([columns / w, rows / h])[:, None, None]
         coarse = self._read(self._coarse, slot, offset, "bilinear", 0)
         prediction, energy = coarse[:, :-1], coarse[:, -1:]
-        # Hold the energy that the interpolation lost, by a gain g on the fine band alone: with the energies s of the
-        # smooth band, f of the fine one and c between both, s + g²·f + 2·g·c is the energy to hold.
-        smooth = gaussian_blur(image, 1.0)
-        own, s, f = (gradient_energy(value, self._coarse_size) for value in (image, smooth, image - smooth))
-        loss, f = (own + _FLOOR) / (energy + _FLOOR), f + _FLOOR
-        c = (own - s - f) / 2
-        gain = ((c.square() + f * (energy - s)).clamp(min=0).sqrt() - c) / f
-        gain = gain.clamp(1 / self._max_gain, self._max_gain)
-        image = smooth + F.interpolate(gain, self._size, mode="bilinear") * (image - smooth)
-        return Carried(image.clamp(-1, 1), prediction, energy, loss, _stretch(slot, offset))
+        # Hold the energy that the interpolation lost.
+        image, own = hold_energy(image, energy, 1 / self._max_gain, self._max_gain)
+        loss = (own + _FLOOR) / (energy + _FLOOR)
+        return Carried(image, prediction, energy, loss, _stretch(slot, offset))
 
     @property
     def is_beyond_border(self) -> Bool[Tensor, "1 1 h w"]:
@@ -184,7 +212,7 @@ class TextureCarrier:
 
     def _add_anchor(self, image: Tensor) -> None:
         """Make the newest frame the anchor of its new pixels, and of those whose anchor holds the fewest."""
-        slots = self._images.shape[2]
+        slots = len(self._stored)
         counts = torch.bincount(self.slot.flatten(), minlength=slots)
         if 1000 * int(counts[0]) < self.slot.numel():
             return
@@ -192,6 +220,11 @@ class TextureCarrier:
         self.slot = torch.where(self.slot == 0, slot, self.slot)
         # The pixels of the anchor that is given up are read from this frame, too.
         self.offset = self.offset * (self.slot != slot)
+        # Memory is taken when it is needed: a short clip has few anchors.
+        if slot >= self._images.shape[2]:
+            self._images, self._coarse = (
+                torch.cat([values, values[:, :, :1]], 2) for values in (self._images, self._coarse)
+            )
         for values in (self._images, self._coarse):
             values[:, :, slot] = values[:, :, 0]
         self._stored[slot] = self._frames

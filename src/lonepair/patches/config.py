@@ -141,6 +141,21 @@ class SynthesisConfig:
     max_carry_gain: float = 2.5
     """Largest factor, 1 to 4, by which the fine texture of carried pixels is amplified to hold its contrast. 1: not at
     all, which leaves them softer."""
+    anchor_megabytes: int = 400
+    """Memory in MB, 1 to 1e6, that `anchors` take at most, though two are kept. It limits frames above 2K. A larger
+    value holds more sharpness in long clips of large frames."""
+    max_blend_gain: float = 1.5
+    """Largest factor, 1 to 4, by which the fine texture is amplified where the passes forward and backward are blended,
+    as the mean of two textures is softer. A larger value is sharper, and shows both textures more."""
+    synthesized_weight: float = 0.01
+    """Weight, 1e-6 to 1, of pixels that the pass forward has synthesized, beside 1 of a keyframe's; its square is that
+    of the pass backward. A larger value lets new texture show beside a keyframe's."""
+    dial_iterations: int = 8
+    """Number of iterations, 1 to 100, that compute the frame which the dials turn into a keyframe. A larger value is
+    more exact and slower."""
+    change_side: int = 80
+    """Longest side in pixels, 1 to 16384, at which a change of a stylized clip is told from its flicker
+    (`lonepair stabilize`). A larger value follows finer changes, and takes more flicker for change."""
     flow_side: int = 640
     """Longest side in pixels, 32 to 16384, at which motion is measured. A larger value is more exact and slower."""
     flow_window: float = 3.0

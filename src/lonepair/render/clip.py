@@ -19,7 +19,7 @@ from lonepair.compute.engine import Engine
 from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.flow import warp
 from lonepair.ops.resize import resize_image
-from lonepair.patches.carry import Carried, TextureCarrier, gradient_energy
+from lonepair.patches.carry import Carried, TextureCarrier, anchor_count, gradient_energy
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.windows import Window
 from lonepair.render.motion import Motion
@@ -122,7 +122,8 @@ class SceneRenderer:
         device, config = pipeline.engine.device, pipeline.settings
         on_device = {name: tensor.to(device) for name, tensor in state.items()}
         own = {name.removeprefix("carrier."): tensor for name, tensor in on_device.items() if "." in name}
-        scene._carrier = TextureCarrier.from_state(own, config.anchors, config.anchor_interval, config.max_carry_gain)
+        slots = len(own["stored"])
+        scene._carrier = TextureCarrier.from_state(own, slots, config.anchor_interval, config.max_carry_gain)
         scene._waits, scene._waiting = int(state["waits"]), on_device.get("waiting")
         scene._prediction = pipeline.predict(first, None)
         return scene
@@ -141,9 +142,9 @@ class SceneRenderer:
             image = pipeline.synthesize(self._prediction) if self._first is None else self._first
             if pipeline.carries:
                 mean = pipeline.mean_prediction(self._prediction)
-                self._carrier = TextureCarrier(
-                    image, mean, config.anchors, config.anchor_interval, config.max_carry_gain
-                )
+                size, channels = (image.shape[-2], image.shape[-1]), image.shape[1]
+                slots = anchor_count(size, channels, config.anchors, config.anchor_megabytes)
+                self._carrier = TextureCarrier(image, mean, slots, config.anchor_interval, config.max_carry_gain)
             return SynthesizedFrame(image, torch.ones_like(image[:, :1], dtype=torch.bool))
         # Carry all pixels. The networks run only where something may be synthesized.
         carried = self._carrier.carry(motion.flow.to(pipeline.engine.device))

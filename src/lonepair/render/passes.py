@@ -22,7 +22,7 @@ from lonepair.media.store import TensorStore
 from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.color import match_channels
 from lonepair.ops.flow import warp
-from lonepair.patches.carry import gradient_energy
+from lonepair.patches.carry import gradient_energy, hold_energy
 from lonepair.render.clip import Pipeline, SceneStart, SynthesizedFrame
 from lonepair.render.sequence import FrameStep, motion_between, render_sequence
 
@@ -32,13 +32,6 @@ RawFrame = tuple[Frame, Tensor | None]
 """A frame of the source and what is beside it."""
 Finished = tuple[int, FrameStep, SynthesizedFrame]
 """Number of a frame, the frame, and its result."""
-
-_INVALID = (1e-2, 1e-4)
-"""Weights of synthesized pixels of the pass forward and backward, beside 1 of a key's: where both have synthesized,
-one texture shows and not two."""
-_DIAL_ITERATIONS = 8
-_MAX_GAIN = 1.5
-"""Largest factor by which the fine texture of a blend is amplified, as the mean of two textures is softer."""
 
 
 @dataclass
@@ -158,9 +151,11 @@ class TwoWayRenderer:
     def _blend(self, forward: Tensor, valid: Tensor, number: int, position: float) -> Float[Tensor, "1 c h w"]:
         """Frame `number` from both passes, at `position`, 0 to 1, between the first and the last frame of its chunk."""
         backward, other_valid = self._backward(number)
-        one = (1 - position) * (gaussian_blur(valid, 1.0) + _INVALID[0])
-        other = position * (gaussian_blur(other_valid, 1.0) + _INVALID[1])
-        return blend_textures(forward, backward, other / (one + other))
+        config = self.pipeline.settings
+        # Two weights: where both passes have synthesized, one texture shows and not two.
+        one = (1 - position) * (gaussian_blur(valid, 1.0) + config.synthesized_weight)
+        other = position * (gaussian_blur(other_valid, 1.0) + config.synthesized_weight**2)
+        return blend_textures(forward, backward, other / (one + other), config.max_blend_gain)
 
     # -- frames on disk -----------------------------------------------------------------------------------------------
 
@@ -224,24 +219,24 @@ def _before_dials(
     channels = pipeline.mean_prediction(pipeline.predict(source, scene)).shape[1]
     key = pipeline.engine.to_device(match_channels(key, channels))
     image = key
-    for _ in range(_DIAL_ITERATIONS):
+    for _ in range(pipeline.settings.dial_iterations):
         output = pipeline.engine.to_device(match_channels(pipeline.output(source, image), channels))
         image = (image + key - output).clamp(-1, 1)
     return image
 
 
 def blend_textures(
-    one: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w"], weight: Float[Tensor, "1 1 h w"]
+    one: Float[Tensor, "1 c h w"],
+    other: Float[Tensor, "1 c h w"],
+    weight: Float[Tensor, "1 1 h w"],
+    max_gain: float,
 ) -> Float[Tensor, "1 c h w"]:
     """`one` where `weight` is 0, `other` where it is 1, and between both a mean with the contrast of its parts.
 
-    The mean of two different textures is softer than each. Its fine band is amplified, by 1.5 at most.
+    The mean of two different textures is softer than each. Its fine band is amplified, by `max_gain` at most.
     """
     image = torch.lerp(one, other, weight)
     size = (max(1, image.shape[-2] // 4), max(1, image.shape[-1] // 4))
-    smooth = gaussian_blur(image, 1.0)
-    energies = [gradient_energy(value, size) for value in (one, other, image, image - smooth)]
+    energies = [gradient_energy(value, size) for value in (one, other)]
     expected = torch.lerp(energies[0], energies[1], F.interpolate(weight, size, mode="area"))
-    gain = (1 + (expected - energies[2]) / (energies[3] + 1e-5)).clamp(1, _MAX_GAIN**2).sqrt()
-    gain = F.interpolate(gain, image.shape[-2:], mode="bilinear")
-    return (smooth + gain * (image - smooth)).clamp(-1, 1)
+    return hold_energy(image, expected, 1.0, max_gain)[0]

@@ -25,6 +25,7 @@ from lonepair.patches.guide import Guide, fit_affine_map, source_transfer, tone_
 from lonepair.patches.steps import SharedScales, Steps, run_in_step
 from lonepair.patches.synthesis import Synthesizer
 from lonepair.patches.windows import Window
+from lonepair.render.masks import has_transparency
 from lonepair.render.results import output_image
 from lonepair.render.synthesizers import synthesizer_for
 
@@ -48,6 +49,8 @@ class FrameSource:
     """Where the translation shows, 0 to 1, at the output's size; None: everywhere."""
     moving: Float[Tensor, "1 c3 h2 w2"] | None = None
     """At the output's size on the CPU, to measure motion; None where nothing is carried from frame to frame."""
+    alpha: Float[Tensor, "1 1 h2 w2"] | None = None
+    """The source's alpha at the output's size, on the device, in [-1, 1]; None where the output does not take it."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ class FramePipeline:
     """How the source and the target are mixed; `structure` and `texture_size` act in patch synthesis."""
     shared_scales: SharedScales | None = None
     """Scales of patch synthesis that pipelines of several styles share; None: this pipeline's own."""
+    keeps_alpha: bool = True
+    """Whether the output has the source's alpha where the target has none; else such a source is shown over white."""
     _noise: dict[tuple[int, int], list[Tensor]] = field(default_factory=dict, repr=False, compare=False)
     """Noise by size of the network input. All frames share it, so that the texture that depends on it does not
     flicker."""
@@ -116,9 +121,19 @@ class FramePipeline:
             for value, is_needed in ((matched, needs_image), (image, shows_source))
         )
         moving = resize_image(image, self.size) if self.carries else None
+        takes_alpha = self.keeps_alpha and image.shape[1] == 4 and not self._target_has_alpha
+        alpha = self.engine.to_device(resize_image(image[:, 3:], self.size)) if takes_alpha else None
         return FrameSource(
-            network_input, large, original, None if mask is None else self.engine.to_device(mask), moving
+            network_input, large, original, None if mask is None else self.engine.to_device(mask), moving, alpha
         )
+
+    @cached_property
+    def _target_has_alpha(self) -> bool:
+        """Whether the target's transparency is part of the style. A model that does not store its target has it."""
+        exemplar = self.method.exemplar(self.domain)
+        if self.method.plan.channels < 4 or exemplar is None:
+            return self.method.plan.channels == 4
+        return has_transparency(exemplar())
 
     def network_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) at which the networks take a frame of (h, w) `size`."""
@@ -262,7 +277,7 @@ class FramePipeline:
         """SHA-256 of what the frames depend on, besides the source and the mask: networks, settings and rounding."""
         method, synthesis = self.method, self.synthesis
         networks = {"method": method.name, "config": method.config.to_dict(), "plan": method.plan.to_dict()}
-        settings = [self.domain, self.start_stage, self.size, self.seed, self.carries]
+        settings = [self.domain, self.start_stage, self.size, self.seed, self.carries, self.keeps_alpha]
         mixture = [asdict(self.dials), None if self.shared_scales is None else asdict(self.shared_scales)]
         header = {
             **networks,
@@ -290,6 +305,9 @@ class FramePipeline:
             image, original = (match_channels(value, channels) for value in (image.clamp(-1, 1), source.original))
             weight = self.dials.opacity * (1.0 if source.mask is None else source.mask)
             image = original + weight * (image - original)
+        if source.alpha is not None:
+            color = image[:, :3] if image.shape[1] == 4 else match_channels(image, 3)
+            image = torch.cat([color, source.alpha], dim=1)
         return output_image(image)
 
     def _color_difference(self, image: Tensor, source: FrameSource) -> Float[Tensor, "1 c h w"]:

@@ -23,11 +23,6 @@ from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.windows import Window
 from lonepair.render.results import output_image
 
-COARSE_SIDE = 80
-"""Longest side in pixels of the coarse picture, in which a change of the stylized clip is told from its flicker."""
-COARSE_BLUR = 2.0
-"""Standard deviation in pixels of its blur: flicker of a texture averages out."""
-
 
 @dataclass(frozen=True)
 class StyledFrame:
@@ -108,10 +103,11 @@ class StyledPipeline:
 
     def predict(self, source: StyledFrame, before: StyledPrediction | None) -> StyledPrediction:
         """The coarse picture of the stylized frame."""
-        coarse = source.image
-        if max(self.size) > COARSE_SIDE:
-            coarse = resize_image(coarse, fit_inside(self.size, COARSE_SIDE))
-        return StyledPrediction(source, gaussian_blur(coarse, COARSE_BLUR))
+        coarse, side = source.image, self.settings.change_side
+        if max(self.size) > side:
+            coarse = resize_image(coarse, fit_inside(self.size, side))
+        # Flicker of a texture averages out.
+        return StyledPrediction(source, gaussian_blur(coarse, self.settings.renewal_window))
 
     def mean_prediction(self, prediction: StyledPrediction) -> Float[Tensor, "1 c h w"]:
         """The coarse picture."""
