@@ -22,7 +22,7 @@ FETCH_EVERY = 10
 """Number of steps after which losses are copied to the host, checked and reported: a GPU should not wait for it."""
 MAX_LOSS = 1e4
 """Absolute value of a loss above which a training counts as diverged."""
-MAX_WEIGHT = 4.0
+MAX_WEIGHT = 3.0
 """Root mean square of a weight tensor above which a training counts as diverged. Trained ones stay near 1 or below;
 with a learning rate of 0.9 losses stay finite, and the picture is gone."""
 MAX_AMPLITUDE = 100.0
@@ -211,7 +211,7 @@ def _check_weights(method: Method, progress: Progress) -> None:
     # Of the networks that make pictures; single values, such as the last bias, may be larger.
     used = method.model_state().keys()
     for name, parameter in method.nets.named_parameters():
-        if name in used and parameter.numel() >= 16:
+        if name in used and parameter.numel() >= 8:
             size = float(parameter.float().square().mean().sqrt())
             if size > MAX_WEIGHT:
                 raise _diverged(progress, f"{name} has grown to {size:.3g}, trained weights stay near 1")
