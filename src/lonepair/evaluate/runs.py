@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lonepair.api.model import Model, load
 from lonepair.errors import UserError
-from lonepair.media.files import error_reason
+from lonepair.media.files import error_reason, special_kind
 from lonepair.media.image import read_image
 from lonepair.media.sizes import fit_inside
 from lonepair.methods.single import SingleMethod
@@ -128,6 +128,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
     """
     if not path.exists():
         return []
+    if kind := special_kind(path):
+        raise UserError(f"{path}: is {kind}; resume the run, or give another one")
     try:
         if path.stat().st_size > MAX_METRICS:
             raise UserError(f"{path}: has more than {MAX_METRICS // 10**6} MB; delete lines from its start")

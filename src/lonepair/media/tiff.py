@@ -49,7 +49,7 @@ _MAX_PAGES = 1000
 
 _ERRORS = (
     *(ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, OSError, EOFError),
-    NotImplementedError,
+    *(NotImplementedError, ImportError),
 )
 """What tifffile and its codecs raise for data that they cannot read."""
 
@@ -141,7 +141,7 @@ def _open(path: Path) -> Iterator[TiffFile]:
         raise
     except _ERRORS as error:
         text = " ".join(str(error).split())[:120]
-        if "imagecodecs" in text:
+        if "imagecodecs" in text or isinstance(error, ImportError):
             raise MissingCodecError(
                 f"{path}: its compression needs a package: pip install 'lonepair[tiff]', or save it uncompressed"
             ) from error

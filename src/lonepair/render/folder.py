@@ -32,7 +32,9 @@ from torch import Tensor
 
 from lonepair.errors import UserError
 from lonepair.media.files import atomic_write, error_reason
+from lonepair.media.lock import FileLock
 from lonepair.media.source import Source
+from lonepair.media.temporary import remove_all
 from lonepair.ops.arrays import from_integers, to_uint8, to_uint16
 from lonepair.render.clip import Pipeline
 from lonepair.render.run import Companions
@@ -71,7 +73,7 @@ class RenderFolder:
         self.start: SequenceState | None = None
         """Where the render continues, once it is open; None: at its beginning."""
         self._preferred, self._after_each = path, after_each
-        self._lock: IO[bytes] | None = None
+        self._lock: FileLock | None = None
         self._file: IO[bytes] | None = None
         self._key, self._kept, self._count, self._saved = "", 0, 0, 0
         self._shape: tuple[int, ...] = (0, 0, 0)
@@ -96,18 +98,30 @@ class RenderFolder:
             for number in count(1):
                 name = self._preferred.name + ("" if number == 1 else f"-{number}")
                 self.path = self._preferred.with_name(name)
-                self.path.mkdir(exist_ok=True)
-                self._lock = _locked(self.path / "lock")
-                if self._lock is not None:
+                if not self.path.is_symlink() and self._take():
                     break
-            # Unfinished files of a process that was killed.
-            for file in self.path.glob(".lonepair-*"):
-                shutil.rmtree(file) if file.is_dir() else file.unlink()
+            # Unfinished files of a process that was killed, and names of files that belong to others.
+            remove_all(self.path)
+            for file in self.path.iterdir():
+                if file.is_symlink() or (not file.is_dir() and (not file.is_file() or file.stat().st_nlink > 1)):
+                    file.unlink()
         except OSError as error:
             raise UserError(
                 f"{self.path}: cannot be written ({error_reason(error)}); choose another place for the output"
             ) from error
         return self
+
+    def _take(self) -> bool:
+        """Create and lock the folder `path`; False where another process has it."""
+        while True:
+            self.path.mkdir(exist_ok=True)
+            lock = FileLock(self.path / "lock")
+            try:
+                is_taken = lock.take()
+            except FileNotFoundError:  # its last process has just deleted it
+                continue
+            self._lock = lock if is_taken else None
+            return is_taken
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -119,7 +133,7 @@ class RenderFolder:
         if not is_kept:
             shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
         if not is_kept and sys.platform == "win32":
             shutil.rmtree(self.path, ignore_errors=True)
         if is_kept and kind is KeyboardInterrupt and not str(error):
@@ -309,21 +323,3 @@ def _check_header(header: dict[str, Any]) -> None:
     for name in header["anchors"]:
         if not re.fullmatch(r"anchor-[0-9]+-[0-9]+\.safetensors", name):
             raise ValueError("it names a file that is no anchor")
-
-
-def _locked(path: Path) -> IO[bytes] | None:
-    """The file `path`, locked until it is closed or the process ends; None where another process has locked it."""
-    file = path.open("ab")
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file

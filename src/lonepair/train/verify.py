@@ -24,7 +24,7 @@ logger = logging.getLogger("lonepair")
 
 FOLDERS = ("state", "previews", "inputs", "tensorboard")
 """Folders in that of a run."""
-_GROWING = ("log.txt", "metrics.jsonl")
+_GROWING = ("log.txt", "metrics.jsonl", "state/lock")
 """Files that are written in place."""
 
 
