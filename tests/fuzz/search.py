@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import selectors
 import subprocess
@@ -31,8 +32,8 @@ from targets import copy_run
 
 MAX_SECONDS = 10.0
 """Largest number of the processor's seconds for a case."""
-MAX_WAIT = 60.0
-"""Seconds after which a case without an answer hangs, where other processes may take the processor away."""
+MAX_WAIT = 300.0
+"""Seconds after which a case hangs that does not use the processor; other processes may take that away."""
 MAX_MEGABYTES = 1000
 EXAMPLES = 12
 """Cases of one kind before the next kind follows."""
@@ -53,9 +54,12 @@ class Worker:
         process.stdin.flush()
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(MAX_WAIT):
-                self.close()
-                return {"outcome": "hang", "text": path.name}
+            begin, before = time.monotonic(), processor_seconds(process.pid)
+            while not selector.select(1.0):
+                busy = processor_seconds(process.pid) - before
+                if busy > MAX_SECONDS or time.monotonic() - begin > MAX_WAIT:
+                    self.close()
+                    return {"outcome": "hang", "text": path.name, "seconds": busy}
         line = process.stdout.readline()
         if not line:
             return {"outcome": "crash", "text": f"the process ended with status {process.wait()}"}
@@ -78,6 +82,15 @@ class Worker:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def processor_seconds(process: int) -> float:
+    """Seconds for which a process has used the processor; 0 where it has ended."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass

@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import sys
 import time
@@ -182,11 +183,12 @@ class RenderFolder:
             return None, {}
         try:
             header, tensors = _read_tensors(self._state_file)
+            _check_header(header)
             for name in header["anchors"]:
                 tensors |= _read_tensors(self.path / name)[1]
             if self._frames_file.stat().st_size < header["bytes"]:
                 raise OSError("frames are missing")
-        except (SafetensorError, OSError, ValueError, KeyError) as error:
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             logger.warning("%s: an earlier render cannot be read (%s); it starts again", self.path, error)
             return None, {}
         return header, tensors
@@ -304,3 +306,20 @@ def _read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     with safe_open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         return json.loads((file.metadata() or {})["render"]), tensors
+
+
+def _check_header(header: dict[str, Any]) -> None:
+    """Check the types of a state's header, and that it names no file outside its folder.
+
+    Raises:
+        ValueError: It is not as `RenderFolder` writes it.
+        KeyError: An entry is missing.
+    """
+    numbers = [header[name] for name in ("count", "scene_start", "frames", "bytes")] + header["shape"]
+    if not all(type(number) is int and 0 <= number < 2**53 for number in numbers) or not isinstance(header["key"], str):
+        raise ValueError("its header is invalid")
+    if header["bytes"] not in [header["frames"] * math.prod(header["shape"]) * size for size in (1, 2)]:
+        raise ValueError("its number of bytes is not that of its frames")
+    for name in header["anchors"]:
+        if not re.fullmatch(r"anchor-[0-9]+-[0-9]+\.safetensors", name):
+            raise ValueError("it names a file that is no anchor")
