@@ -3,6 +3,7 @@
 #   make demo    set up, then translate a clip of coins into galaxies
 #   make test    set up, then run ruff, mypy and the test suite
 #   make docs    set up, then build the documentation site into docs/_build
+#   make fuzz    set up, then search for files that no reader survives, for MINUTES=1
 #   make dist    set up, then build the source distribution and the wheel into dist
 #
 # On Linux without an NVIDIA GPU, PyTorch's CPU build saves several GB of download. pytorch.org ("Get started", CPU)
@@ -24,7 +25,7 @@ STAMP := $(VENV)/installed
 DOCS_STAMP := $(VENV)/installed-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint docs dist clean
+.PHONY: help env demo test fuzz lint docs dist clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -57,6 +58,11 @@ lint: env
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+MINUTES ?= 1
+
+fuzz: env
+	$(BIN)/python tests/fuzz/search.py --minutes $(MINUTES)
 
 # A warning is an error: a link that leads nowhere, a page that no menu lists, a block of code that cannot be read.
 docs: $(DOCS_STAMP)

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "lonepair"
 
 LAYERS = (
-    ("errors", "lazy"),
+    ("errors", "lazy", "streams"),
     ("ops",),
     ("compute",),
     ("media", "losses", "patches"),

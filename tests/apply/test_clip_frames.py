@@ -32,9 +32,14 @@ def test_a_translated_clip_is_decoded_once(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "in").mkdir()
     for index in range(6):
         write_image(tmp_path / "in" / f"{index}.png", picture(*SIZE).roll(index, 3))
-    decoded = []
+    decoded: list[Path] = []
     decode_image = numbered.decode_image
-    monkeypatch.setattr(numbered, "decode_image", lambda file: decoded.append(file) or decode_image(file))  # type: ignore[func-returns-value]
+
+    def counted(file: Path, *options: object) -> object:
+        decoded.append(file)
+        return decode_image(file, *options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(numbered, "decode_image", counted)
     monkeypatch.chdir(tmp_path)
     options = ["-o", "out.mkv", "--save-frames", "frames", "--device", "cpu"]
     assert main(["translate", "in", "model.safetensors", *options]) == 0

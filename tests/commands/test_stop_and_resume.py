@@ -28,8 +28,10 @@ def contents(folder: str | Path) -> dict[str, bytes]:
     return {name: Path(folder, name).read_bytes() for name in list_files(folder)}
 
 
-def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, times: int = 1) -> None:
-    """Send Ctrl-C, `times` in a row, after `step` steps of the training."""
+def interrupt_at(
+    monkeypatch: pytest.MonkeyPatch, step: int, times: int = 1, number: signal.Signals = signal.SIGINT
+) -> None:
+    """Send the signal `number`, `times` in a row, after `step` steps of the training."""
     count = 0
     original = MetricsFile.stepped
 
@@ -39,7 +41,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, times: int = 1) -> 
         original(self, method, report)
         if count == step:
             for _ in range(times):
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(number)
                 time.sleep(0.01)  # two pending signals count as one
 
     monkeypatch.setattr(MetricsFile, "stepped", stepped)
@@ -67,6 +69,32 @@ def test_a_run_resumed_after_ctrl_c_is_bitwise_equal(
     assert Path("my/model.safetensors").read_bytes() == (pair_run / "model.safetensors").read_bytes()
     assert {"a-as-b.png", "a-as-b-sheet.png"} <= list_files()
     assert not Path("my-2").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_save_as_ctrl_c_does(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        interrupt_at(monkeypatch, 1, number=number)
+        assert main(["train", *tiny_flags(), "a.png", "b.png", "--run", "my"]) == 128 + number
+        output = capsys.readouterr().err
+        assert "stopping after this step; a second signal quits at once" in output
+        assert output.splitlines()[-1].startswith(
+            "lonepair: stopped; the same command with --resume --run my continues"
+        )
+        with RunFolder(Path("my")).states.readable() as state:
+            assert (state["stage"], state["step"]) == (0, 2)
+        assert signal.getsignal(number) == signal.SIG_DFL
+        signal.signal(number, signal.SIG_IGN)  # as under nohup
+        monkeypatch.undo()
+        monkeypatch.chdir(here)
+        interrupt_at(monkeypatch, 2, number=number)
+        assert main(["train", *tiny_flags(), "a.png", "b.png", "--run", "my", "--resume"]) == 0
+    finally:
+        signal.signal(number, before)
 
 
 def test_ctrl_c_twice_quits_at_once(

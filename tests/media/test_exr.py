@@ -131,15 +131,19 @@ def test_a_file_that_cannot_be_used_is_refused_by_name(tmp_path: Path, capsys: p
     assert capsys.readouterr().out == ""
 
 
-def test_other_primaries_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_primaries_are_converted_with_a_message(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     planes = {name: random_half(4, 4) for name in "RGB"}
     aces = (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767)
     rec709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
-    with caplog.at_level(logging.WARNING, logger="lonepair"):
+    planes["G"] = planes["B"] = planes["R"]  # grey, which all primaries share
+    with caplog.at_level(logging.INFO, logger="lonepair"):
         open_source(write_planes(tmp_path / "rec709.exr", planes, chromaticities=rec709))
         assert not caplog.text
         open_source(write_planes(tmp_path / "aces.exr", planes, chromaticities=aces))
-    assert "aces.exr: states other primaries than Rec. 709" in caplog.text
+    assert "aces.exr: its primaries, which are not those of Rec. 709, are converted" in caplog.text
+    same, red = read_image(tmp_path / "rec709.exr"), {**planes, "G": 0 * planes["R"], "B": 0 * planes["R"]}
+    assert torch.allclose(read_image(tmp_path / "aces.exr"), same, atol=2e-3)
+    assert not torch.allclose(read_image(write_planes(tmp_path / "red.exr", red, chromaticities=aces)), same, atol=0.1)
 
 
 def test_without_the_package_one_line_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_animation_has_times_alpha_and_no_default_image(tmp_path: Path) -> None:
 
 def test_frames_folder_round_trip_and_checks(tmp_path: Path) -> None:
     frames = [Frame(Fraction(index, 25), gradient_frame(8, 6, 3, index)) for index in range(11)]
-    assert write_frames_folder(tmp_path / "f", iter(frames)) == 11
+    assert write_frames_folder(tmp_path / "f", iter(frames), metadata={"lonepair": "{}"}) == 11
     assert (tmp_path / "f" / "000010.png").exists()
     (tmp_path / "f" / "notes.txt").write_text("no frame")
     (tmp_path / "f" / ".hidden.png").write_text("no frame")

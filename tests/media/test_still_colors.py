@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
 from lonepair.media.image import read_image
-from lonepair.media.profile import SRGB_XY, decode_srgb, encode_srgb, space_of_icc, xyz_of_primaries
+from lonepair.media.profile import SRGB_XY, decode_srgb, encode_srgb, lab_to_srgb, space_of_icc, xyz_of_primaries
 from lonepair.ops.arrays import to_uint16
 from media_samples import random_pixels, write_png16
 
@@ -143,3 +144,13 @@ def test_hdr_png_is_tone_mapped_and_says_so(tmp_path: Path, caplog: pytest.LogCa
 def test_srgb_curves_are_inverse() -> None:
     codes = np.linspace(0, 1, 99, dtype=np.float32)
     assert np.allclose(encode_srgb(decode_srgb(codes)), codes, atol=1e-6)
+
+
+def test_16_bit_lab_is_read_by_its_definition(tmp_path: Path) -> None:
+    # Red, grey and white of sRGB under D50.
+    lab = np.array([[[54.29, 80.80, 69.89], [50.0, 0.0, 0.0], [100.0, 0.0, 0.0]]], np.float32)
+    expected = np.array([[[1, 0, 0], [0.4663, 0.4663, 0.4663], [1, 1, 1]]])
+    assert np.abs(lab_to_srgb(lab) - expected).max() < 5e-3
+    stored = np.rint(lab * [65535 / 100, 256, 256]).astype(np.int64).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="cielab")
+    assert np.abs(levels(tmp_path / "a.tif") - expected).max() < 5e-3

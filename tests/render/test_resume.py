@@ -118,12 +118,32 @@ def test_a_kill_loses_the_frames_since_the_last_state_only(tmp_path: Path, caplo
     # A frame that is written in part, and a state that is not complete.
     with (folder / "frames.raw").open("ab") as file:
         file.write(b"\1" * 100)
-    (folder / ".lonepair-0123.safetensors").write_bytes(b"\1")
+    (folder / ".lonepair-999999-0123abcd.safetensors").write_bytes(b"\1")
     with caplog.at_level("INFO", "lonepair"):
         translation().save(out)
     assert "stopped after 5 frames; it continues there" in caplog.text
     assert out.read_bytes() == whole.read_bytes()
     assert not folder.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links")
+def test_links_in_the_folder_are_not_written_through(tmp_path: Path) -> None:
+    out, whole = tmp_path / "out.mkv", translation().save(tmp_path / "whole.mkv")
+    folder = RenderFolder.beside(out).path
+    lose_render(folder, out, 3)
+    for name, link in (("frames.raw", os.link), ("state.safetensors", os.symlink)):
+        (folder / name).rename(tmp_path / name)
+        link(tmp_path / name, folder / name)
+    before = [(tmp_path / name).read_bytes() for name in ("frames.raw", "state.safetensors")]
+    translation().save(out)
+    assert out.read_bytes() == whole.read_bytes()
+    assert before == [(tmp_path / name).read_bytes() for name in ("frames.raw", "state.safetensors")]
+    # The folder itself: another name is taken.
+    (tmp_path / "mine").mkdir()
+    folder.symlink_to(tmp_path / "mine")
+    with RenderFolder.beside(out) as render:
+        assert render.path.name == ".out.mkv.render-2"
+    assert list((tmp_path / "mine").iterdir()) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork a process")

@@ -220,6 +220,7 @@ def test_tricks_with_the_tensor_table_are_refused_in_one_line(make: Callable[[by
         ('{"a": Infinity}', "holds Infinity"),
         ('{"a": 1e999}', "too large"),
         ('{"a": 99999999999999999999}', "too large"),
+        ('{"a": ' + "9" * 400 + "}", "too large"),
         ('{"a": {"b": 1, "b": 1}}', "two entries of one name"),
         ("[1]", "holds a list where an object is expected"),
         ("[" * 100_000, "nested too deeply"),

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from lonepair.api.model import Model
-from lonepair.api.stop import BATCH_STOP, stop_on_ctrl_c
+from lonepair.api.stop import BATCH_STOP, stop_on_signal
 from lonepair.train.loop import Interrupted
 
 MAX_CONCURRENT = 8
@@ -43,7 +43,7 @@ def fit_many(fits: Sequence[Callable[[], Model]]) -> list[Model | Exception]:
         except Exception as error:
             return error
 
-    with stop_on_ctrl_c(stop):
+    with stop_on_signal(stop):
         # A context for each training, as `BATCH_STOP` must not reach the caller's later trainings.
         if not torch.cuda.is_available() or len(fits) < 2:
             return [contextvars.copy_context().run(run, fit) for fit in fits]

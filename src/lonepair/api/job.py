@@ -22,7 +22,7 @@ from torch import Tensor
 import lonepair.methods as methods
 from lonepair.api.checks import check_clip, check_inputs, warm_weights
 from lonepair.api.model import Model
-from lonepair.api.stop import BATCH_STOP, stop_on_ctrl_c
+from lonepair.api.stop import BATCH_STOP, stop_on_signal
 from lonepair.compute.engine import Engine, choose_engine
 from lonepair.compute.memory import explain_memory
 from lonepair.errors import UserError
@@ -274,9 +274,9 @@ class Job:
                 watcher.stage_finished(method)
         batch_stop = BATCH_STOP.get()
         # Without a folder nothing can be saved: Ctrl-C is then a KeyboardInterrupt, as everywhere in Python.
-        handles_ctrl_c = folder is not None and batch_stop is None
+        handles_signals = folder is not None and batch_stop is None
         try:
-            with stop_on_ctrl_c(self._stop) if handles_ctrl_c else contextlib.nullcontext():
+            with stop_on_signal(self._stop) if handles_signals else contextlib.nullcontext():
                 train(
                     method,
                     levels,

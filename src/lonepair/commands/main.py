@@ -9,6 +9,7 @@ import contextlib
 import io
 import logging
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
@@ -16,11 +17,15 @@ from difflib import get_close_matches
 from importlib.metadata import version
 from typing import Any
 
+from lonepair.api.stop import RECEIVED, interrupt_on_signal
 from lonepair.commands import COMMANDS
 from lonepair.commands.flags import HELP_FLAGS, Flag, form_flags, help_text
 from lonepair.commands.forms import PREFIX
-from lonepair.errors import UserError, name_flags, printable, printable_lines
+from lonepair.commands.protect import inputs_protected
+from lonepair.compute.memory import is_out_of_memory, memory_text
+from lonepair.errors import OutOfMemoryError, UserError, name_flags, printable, printable_lines
 from lonepair.media.files import error_reason
+from lonepair.streams import patient_streams
 
 logger = logging.getLogger("lonepair")
 
@@ -43,35 +48,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` names.
 
     Returns:
-        The exit status: 0, 1 for an unexpected error, 2 for a user's mistake, 130 when interrupted.
+        The exit status: 0, 1 for an unexpected error or where stdout could not be written, 2 for a user's mistake, 128
+        plus the signal's number where one stopped it: 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
-    with _messages():
+    with patient_streams() as (out, _), _messages(), interrupt_on_signal():
         try:
-            return _dispatch(arguments)
-        except UserError as error:
-            if debug:
-                traceback.print_exc()
-            print(f"lonepair: {printable(name_flags(str(error), FLAGS))}", file=sys.stderr)
-            return 2
+            status = _run(arguments, debug)
         except KeyboardInterrupt as stop:
             print(f"lonepair: {str(stop) or 'interrupted'}", file=sys.stderr)
-            return 130
-        except BrokenPipeError:
-            return 0
-        except OSError as error:  # one that no nearer function explains: a name that is too long, a missing disk
-            if debug:
-                traceback.print_exc()
+            status = 128 + (RECEIVED[-1] if RECEIVED else signal.SIGINT)
+        out.flush()
+        if out.is_broken and out.error is not None:
+            print(f"lonepair: stdout cannot be written ({error_reason(out.error)})", file=sys.stderr)
+            status = status or 1
+    return status
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    """Run a command; an error is printed as a line."""
+    try:
+        return _dispatch(arguments)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        if isinstance(error, UserError) and not is_out_of_memory(error):
+            print(f"lonepair: {printable(name_flags(str(error), FLAGS))}", file=sys.stderr)
+            return 2
+        if is_out_of_memory(error):
+            print(f"lonepair: {printable(_memory_line(error, arguments))}", file=sys.stderr)
+            return 2
+        if isinstance(error, OSError):  # that no nearer function explains: a name that is too long, a missing disk
             where = f"{printable(error.filename)}: " if error.filename else ""
             print(f"lonepair: {where}{error_reason(error)}; check names, permissions and free space", file=sys.stderr)
             return 2
-        except Exception as error:
-            if debug:
-                raise
-            print(f"lonepair: {_unexpected(error)}", file=sys.stderr)
-            return 1
+        if debug:
+            raise
+        print(f"lonepair: {_unexpected(error)}", file=sys.stderr)
+        return 1
+
+
+def _memory_line(error: Exception, arguments: list[str]) -> str:
+    """One line about an error of memory, with a flag of the command to lower."""
+    if isinstance(error, OutOfMemoryError):
+        return name_flags(str(error), FLAGS)
+    flags = {flag.name for flag in form_flags(COMMANDS[arguments[0]].form(arguments[1:]))}
+    lower = " or ".join(flag for flag in ("--size", "--max-side", "--count", "--crop-size") if flag in flags)
+    return memory_text(error, arguments[0], f"lower {lower}" if lower else "close other programs")
 
 
 def _unexpected(error: Exception) -> str:
@@ -103,7 +128,9 @@ def _dispatch(arguments: list[str]) -> int:
         print(help_text(name, form, "--help-all" in rest))
         return 0
     try:
-        return command.run(parse(form, name, rest))
+        values = parse(form, name, rest)
+        with inputs_protected(values):
+            return command.run(values)
     except UserError as error:
         raise UserError(with_flags(name_flags(str(error), FLAGS), form)) from error
 

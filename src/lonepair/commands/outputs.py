@@ -281,7 +281,8 @@ def write_translation(
     """
     from tqdm.auto import tqdm
 
-    from lonepair.api.stop import stop_on_ctrl_c
+    from lonepair.api.stop import stop_on_signal
+    from lonepair.compute.memory import explain_memory
     from lonepair.render.folder import RenderFolder
 
     bar = {"desc": name, "total": translation.source.frame_count, "file": sys.stderr}
@@ -297,7 +298,8 @@ def write_translation(
     if not translation.source.is_clip:
         return write_result(path, overwrite, write)
     stop = threading.Event()
-    with stop_on_ctrl_c(stop, "frame"), RenderFolder.beside(path) as folder:
+    remedy = "lower `size`; the same command continues after the frames that are kept"
+    with stop_on_signal(stop, "frame"), explain_memory(name, remedy), RenderFolder.beside(path) as folder:
         return write_result(path, overwrite, partial(write, folder=folder, stop=stop), folder.path)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +12,21 @@ from torch import Tensor
 
 from lonepair.api.model import Model, load
 from lonepair.errors import UserError
-from lonepair.media.files import error_reason
+from lonepair.media.files import error_reason, special_kind
 from lonepair.media.image import read_image
 from lonepair.media.sizes import fit_inside
 from lonepair.methods.single import SingleMethod
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
 from lonepair.train.run import RunFolder
+from lonepair.train.validation import MAX_LINE, MAX_STAGES, parse_json
 
 MAX_MEASURED_SIDE = 256
 """Longest side, in pixels, at which outputs are measured that exceed the networks' size."""
+
+
+MAX_METRICS = 64_000_000
+"""Largest number of bytes of a metrics.jsonl; that of a long training has a few million."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,11 @@ def read_history(path: Path) -> list[dict[str, float]]:
     """
     if not path.exists():
         return []
+    if kind := special_kind(path):
+        raise UserError(f"{path}: is {kind}; resume the run, or give another one")
     try:
+        if path.stat().st_size > MAX_METRICS:
+            raise UserError(f"{path}: has more than {MAX_METRICS // 10**6} MB; delete lines from its start")
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error_reason(error)}); check its permissions") from error
@@ -135,11 +142,11 @@ def read_history(path: Path) -> list[dict[str, float]]:
 def _parse(path: Path, number: int, line: str) -> dict[str, float]:
     """Parse the line with the given number, counted from 1."""
     try:
-        values = json.loads(line)
+        values: dict[str, Any] = parse_json(line, MAX_LINE)
     except ValueError:
-        values = None
-    required = {"stage", "step", "seconds"}
-    if not isinstance(values, dict) or not required <= set(values) or not all(map(_is_number, values.values())):
+        values = {}
+    is_report = {"stage", "step", "seconds"} <= set(values) and all(map(_is_number, values.values()))
+    if not is_report or not 0 <= values["stage"] < MAX_STAGES:
         raise UserError(
             f"{path}: line {number} is not an object of numbers with stage, step and seconds; delete that line"
         )
@@ -147,4 +154,4 @@ def _parse(path: Path, number: int, line: str) -> dict[str, float]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool)

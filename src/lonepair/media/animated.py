@@ -30,8 +30,10 @@ _UNSET_SECONDS = Fraction(1, 10)
 _GIF_MIN_MS = 20
 """Browsers slow down GIF frames that are shorter than this to 100 ms."""
 
-_LONGEST_MS = {".gif": 655_350, ".webp": 0xFFFFFF, ".png": 65_535, ".apng": 65_535}
-"""Longest duration of a frame that a format stores: 16 bits of 1/100 s, 24 bits of ms, 16 bits of ms (by Pillow)."""
+_LONGEST_MS = {".gif": 655_350, ".webp": 0xFFFFFF, ".png": 65_535_000, ".apng": 65_535_000}
+"""Longest duration of a frame that a format stores: 16 bits of 1/100 s, 24 bits of ms, 16 bits of s."""
+_APNG_STEPS = ((65_535, 1), (655_350, 10), (6_553_500, 100), (65_535_000, 1000))
+"""APNG stores a fraction of two 16-bit numbers: up to these milliseconds, durations are multiples of these steps."""
 
 
 def is_animated(path: Path) -> bool:
@@ -180,7 +182,11 @@ def _limited(path: Path, durations: list[int], suffix: str) -> list[int]:
             "%s: a frame lasts %.0f s, %s files hold %.0f s at most and show it that long; write .mp4 for all of it",
             *(path, max(durations) / 1000, suffix, longest / 1000),
         )
-    return [min(duration, longest) for duration in durations]
+    durations = [min(duration, longest) for duration in durations]
+    if suffix in (".png", ".apng"):
+        steps = [next(step for most, step in _APNG_STEPS if duration <= most) for duration in durations]
+        durations = [duration // step * step for duration, step in zip(durations, steps, strict=True)]
+    return durations
 
 
 def _binarize_alpha(picture: Image.Image) -> Image.Image:

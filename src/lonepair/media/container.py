@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -81,6 +82,14 @@ class ClipInfo:
     """Smallest and largest value of all frames, where values have no agreed range (`wide`); else None."""
 
 
+class _Nameless:
+    """An open file without the attribute `name`, which PyAV would pass to FFmpeg."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        """Wrap `file`."""
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
 class NotAVideoError(UserError):
     """FFmpeg does not recognize the file as a video."""
 
@@ -103,11 +112,11 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     check_file(path, SUPPORTED_INPUTS)
     with path.open("rb", buffering=0) as file:
         try:
-            # FFmpeg receives an open file: a name may be a pattern ("f%d.png") or an address ("a:b.mp4").
+            # FFmpeg receives an open file without a name: it could be a pattern ("f%d.png") or an address ("a:b.mp4").
             # FFmpeg takes raw Motion JPEG for its first picture.
             kind = "mjpeg" if is_motion_jpeg(path) else None
             container = av.open(
-                file, "r", format=kind, options=OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES
+                _Nameless(file), "r", format=kind, options=OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES
             )
         except (av.FFmpegError, ValueError) as error:
             raise _not_opened(path, error) from error

@@ -136,22 +136,19 @@ def _has_all_pixels(data: bytes) -> bool:
 
 # -- formats without compression --------------------------------------------------------------------------------------
 
-_RAW_FORMATS = ("BMP", "DIB", "PPM", "TGA", "TIFF", "SGI", "DDS")
 
-
-def warn_of_zero_rows(path: Path, image: Image.Image) -> None:
+def warn_of_zero_rows(path: Path, pixels: np.ndarray, has_last_row_first: bool = False) -> None:
     """Log a warning where the data of an uncompressed image breaks off amid a row, and only zeros follow.
 
     Args:
         path: The file.
-        image: The decoded image.
+        pixels: (h, w) or (h, w, c), as they are stored.
+        has_last_row_first: Whether the format may store the last row first.
     """
-    if image.format not in _RAW_FORMATS or _zeros_at_end(path) < 2 * image.width // 8:
+    if _zeros_at_end(path) < _MAX_ZEROS:
         return
-    pixels = np.asarray(image)
     is_set = (pixels != 0).reshape(*pixels.shape[:2], -1).any(axis=2)
-    # Some files store the last row first.
-    orders = (is_set, is_set[::-1]) if image.format in ("BMP", "DIB", "TGA") else (is_set,)
+    orders = (is_set, is_set[::-1]) if has_last_row_first else (is_set,)
     if any(_breaks_off(order) for order in orders):
         logger.warning("%s: its pixels break off amid a row, and zeros follow; give a complete copy", path)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lonepair.errors import UserError
 from lonepair.media.coloring import as_unit, convert_colors, has_tables
+from lonepair.media.damage import warn_of_zero_rows
 from lonepair.media.opening import open_image
 from lonepair.media.pil import join
 from lonepair.media.png import read_png
@@ -128,6 +129,8 @@ def read_deep_tiff(
         _fall_back(path, header, error)
         return None
     _check_against_pillow(path, header, array)
+    if not (header.is_tiled or header.is_planar):
+        warn_of_zero_rows(path, array)
     color, alpha = _split(array, header, str(path), value_range)
     if header.photometric != LAB:
         color = convert_colors(color, {"icc_profile": header.icc} if header.icc else {}, str(path))

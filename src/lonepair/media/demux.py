@@ -30,14 +30,7 @@ _PLAYLIST = re.compile(
 _SOUND = re.compile(
     rb"RIFF....WAVE|RF64....WAVE|ID3|fLaC|FORM....AIF|\xff[\xf1\xf9\xfa\xfb]|#!AMR|MThd|wvpk|MAC ", re.S
 )
-_KINDS = (
-    (re.compile(rb"....ftypcrx ", re.S), "a raw camera file (CR3); develop it, and save it as TIFF or PNG"),
-    (re.compile(rb"....ftyp(heic|heix|hevc|mif1|msf1)", re.S), "a HEIC picture; save it as PNG or JPEG first"),
-    (re.compile(rb"....ftypavi[fs]", re.S), "an AVIF picture that cannot be decoded; save it as PNG or JPEG first"),
-    (re.compile(rb"....JXL |\xff\x0a", re.S), "a JPEG XL picture; save it as PNG or JPEG first"),
-    (re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"), "a PostScript or EPS file; save it as PNG first"),
-    (re.compile(rb"%PDF"), "a PDF file; save the page as PNG first"),
-    (re.compile(rb"\s*(<\?xml.*)?<svg", re.S), "an SVG drawing; save it as PNG first"),
+_KINDS = (  # images are named by `kinds`
     (re.compile(rb"....REDV?|....RED[12]", re.S), "a RED camera file (R3D); convert it to MP4 or ProRes"),
     (re.compile(rb"[FC]WS\x01?"), "a Flash file (SWF); convert it to MP4"),
     (re.compile(rb"PK\x03\x04"), "a ZIP archive; unpack it first"),

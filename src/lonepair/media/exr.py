@@ -25,16 +25,13 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.files import check_file
-from lonepair.media.profile import decode_srgb, encode_srgb
+from lonepair.media.files import check_file, special_kind
+from lonepair.media.profile import SRGB_XY, decode_srgb, encode_srgb, xyz_of_primaries
 
 SUFFIX = ".exr"
 
 _MAGIC = b"\x76\x2f\x31\x01"
 """First bytes of every OpenEXR file."""
-
-_REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
-"""x and y of red, green, blue and white of Rec. 709 and sRGB, which hold where a file states none."""
 
 _HALF_MAX = 65504.0
 """Largest half float."""
@@ -57,6 +54,8 @@ class ExrHeader:
 
 def is_exr(path: Path) -> bool:
     """Return whether the file `path` starts as an OpenEXR file does."""
+    if special_kind(path):  # a pipe would wait for a writer
+        return False
     try:
         with path.open("rb") as file:
             return file.read(len(_MAGIC)) == _MAGIC
@@ -143,7 +142,7 @@ def read_exr(path: Path) -> tuple[Float[Tensor, "1 c h w"], Float[Tensor, "1 1 h
     if alpha is not None:
         alpha = alpha.clip(0, 1)
         color = np.divide(color, alpha, out=np.zeros_like(color), where=alpha > 0)
-    color = color.clip(0, None)
+    color = _to_rec709(color, header).clip(0, None)
     # The largest channel, where it exceeds 1, is the gain: dividing by it retains the hue.
     gain = np.maximum(color.max(axis=0, keepdims=True), 1)
     unit = encode_srgb(color / gain)
@@ -190,8 +189,27 @@ def _in_display_window(plane: np.ndarray, header: Mapping[str, Any]) -> Float32[
 
 def other_primaries(path: Path) -> bool:
     """Return whether the OpenEXR file `path` states primaries other than those of Rec. 709, such as ACES."""
-    stated = _open(path, header_only=True).header().get("chromaticities")
-    return stated is not None and not np.allclose(np.ravel(stated), _REC709, atol=2e-3)
+    return _other_primaries(_open(path, header_only=True).header()) is not None
+
+
+def _other_primaries(header: Mapping[str, Any]) -> tuple[float, ...] | None:
+    """Return x and y of red, green, blue and white where they are not those of Rec. 709."""
+    stated = header.get("chromaticities")
+    if stated is None or np.allclose(np.ravel(stated), SRGB_XY, atol=2e-3):
+        return None
+    return tuple(float(value) for value in np.ravel(stated))
+
+
+def _to_rec709(color: Float32[np.ndarray, "c h w"], header: Mapping[str, Any]) -> Float32[np.ndarray, "c h w"]:
+    """Convert linear RGB of the primaries that the file states into that of Rec. 709."""
+    stated = _other_primaries(header)
+    if stated is None or len(color) != 3:
+        return color
+    try:
+        matrix = np.linalg.inv(xyz_of_primaries(SRGB_XY)) @ xyz_of_primaries(stated)
+    except ValueError:  # primaries that are none
+        return color
+    return np.asarray(np.einsum("ij,jhw->ihw", matrix.astype(np.float32), color))
 
 
 def read_exr_metadata(path: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lonepair.errors import UserError
+from lonepair.media.protect import check_not_input
 from lonepair.media.temporary import in_use, temporary_path
 
 _OVERWRITE = "give overwrite=True"
@@ -93,6 +94,7 @@ def _check_output(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:
         raise UserError(f"{path}: is a link to a missing file; {_OVERWRITE} to replace it, or another name")
     if kind := special_kind(path):
         raise UserError(f"{path}: is {kind}; choose the name of a file")
+    check_not_input(path)
 
 
 def check_frames_folder(folder: Path, overwrite: bool) -> None:
@@ -145,9 +147,11 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         The temporary path.
 
     Raises:
-        UserError: The folder is missing or not writable, the disk is full, or the block raises another `OSError`.
+        UserError: The folder is missing or not writable, the disk is full, the block raises another `OSError`, or
+            `path` is an input of the running command.
     """
     path = Path(path)
+    check_not_input(path)
     # In the same folder, because a file can replace another one atomically on one file system only.
     temporary = temporary_path(path.parent, path.suffix)
     try:

@@ -54,7 +54,7 @@ def decode(
         info: The result of `probe`, if the caller has it. It saves one pass over numbered files and animations.
         first: Index of the first frame to yield. Numbered files before it are not opened; those of a video are
             decoded, since later frames depend on them, but not converted.
-        notes: What of the clip is logged already; messages are added to it, and logged once.
+        notes: Files whose damage is logged already; each is logged once.
 
     Raises:
         UserError: As `probe`, or an image of a folder cannot be read.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,15 +29,20 @@ from lonepair.media.exr import (
     write_exr,
 )
 from lonepair.media.files import atomic_write, check_output
-from lonepair.media.opening import check_image_file, open_image
+from lonepair.media.opening import check_image_file, open_image, states_more_than_8_bits
 from lonepair.media.pil import from_pil
 from lonepair.media.tiff import TiffHeader, UnreadableTiffError, is_tiff, read_tiff_header
 from lonepair.media.wide import finite_range
 from lonepair.ops.arrays import to_pil
 from lonepair.ops.color import match_channels
 
+logger = logging.getLogger("lonepair")
+
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", EXR)
 """Suffixes that `write_image` supports."""
+
+_RAW_FORMATS = ("BMP", "DIB", "PPM", "TGA", "TIFF")
+"""Pillow's names of formats that may be without compression."""
 
 _SWAPS_SIDES = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
@@ -113,7 +119,12 @@ def decode_image(path: Path, value_range: tuple[float, float] | None = None) -> 
         deep = read_deep_png(path, image) if bits > 8 and image.format == "PNG" else None
         if deep is None:
             deep = from_pil(image, str(path), value_range)
-            warn_of_zero_rows(path, image)
+            if image.format in _RAW_FORMATS:
+                warn_of_zero_rows(path, np.asarray(image), image.format in ("BMP", "DIB", "TGA"))
+            elif image.format in ("AVIF", "JPEG2000") and states_more_than_8_bits(path):
+                logger.warning("%s: its colors have more than 8 bits, of which 8 are read", path)
+            if bits > 8 and image.format == "PPM" and image.mode == "RGB":
+                logger.warning("%s: 16-bit colour is read as 8-bit", path)
     return DecodedImage(drop_opaque_alpha(deep), bits)
 
 
@@ -180,8 +191,11 @@ def _has_deep_pixels(image: Image.Image) -> bool:
     """Return whether a file that Pillow has opened has more than 8 bits per channel."""
     if image.mode.startswith("I") or image.mode == "F":
         return True
-    # Pillow opens 16-bit color as 8-bit color. Only the name of the file's own layout tells.
-    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    # Pillow opens 16-bit color as 8-bit color. Only the name of the file's own layout tells, of PPM the largest value.
+    arguments = [tile[3] for tile in getattr(image, "tile", ())]
+    if image.format == "PPM":
+        return any(isinstance(each, tuple) and isinstance(each[-1], int) and each[-1] > 255 for each in arguments)
+    return any(";16" in str(each) for each in arguments)
 
 
 def drop_opaque_alpha(image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:

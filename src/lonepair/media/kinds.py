@@ -48,6 +48,7 @@ _KINDS = (
         "a Windows metafile (EMF)",
         _AS_PNG,
     ),
+    (rb"PF\s", "a color PFM image", "convert it to OpenEXR, or to TIFF of floating point"),
     (rb"#\?R(ADIANCE|GBE)", "a Radiance HDR image", "convert it to OpenEXR"),
     (rb"SDPX|XPDS|\x80\x2a\x5f\xd7", "a DPX or Cineon image", f"{_AS_DEEP_PNG}, or to OpenEXR"),
     (rb".{128}DICM", "a DICOM image", _AS_DEEP_PNG),

@@ -45,6 +45,14 @@ class FileLock:
             if error.errno in _HELD:
                 os.close(descriptor)
                 return False
+        # The one before may have deleted its folder between both calls: that lock is nobody's.
+        try:
+            is_own = os.path.samestat(self.path.stat(), os.fstat(descriptor))
+        except FileNotFoundError:
+            is_own = False
+        if not is_own:
+            os.close(descriptor)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
         self._descriptor = descriptor
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         self._write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}))

@@ -13,6 +13,7 @@ from lonepair.media.container import SUPPORTED_INPUTS, ClipInfo, Frame
 from lonepair.media.files import check_frames_folder, error_reason, natural_order
 from lonepair.media.image import decode_image, read_header, read_image, value_range, write_image
 from lonepair.media.limits import check_clip
+from lonepair.media.opening import open_image
 from lonepair.media.sequence import first_number, input_pattern
 from lonepair.media.series import choose_frames
 from lonepair.ops.color import match_channels
@@ -146,8 +147,8 @@ def write_frames_folder(
     Args:
         folder: The folder, created if it is missing.
         frames: The frames in order.
-        overwrite: Accept a folder that is not empty. Numbered frames that a longer clip left there are deleted at the
-            end.
+        overwrite: Accept a folder that is not empty. Numbered frames of lonepair's that a longer clip left there are
+            deleted at the end.
         metadata: Texts for each file (`image.write_image`).
         bits: Bits per channel; more than 8 make 16.
 
@@ -170,5 +171,17 @@ def write_frames_folder(
     # Frames of an earlier, longer clip would be read as the end of this one.
     for file in folder.glob("*.png"):
         if re.fullmatch(r"[0-9]{6,}", file.stem) and int(file.stem) >= count:
-            file.unlink()
+            if _is_own(file):
+                file.unlink()
+            else:
+                logger.warning("%s: is a later frame that lonepair did not write, and stays", file)
     return count
+
+
+def _is_own(file: Path) -> bool:
+    """Whether lonepair wrote the PNG `file`."""
+    try:
+        with open_image(file) as image:
+            return "lonepair" in image.info
+    except UserError:
+        return False

@@ -89,7 +89,8 @@ def xyz_of_primaries(xy: tuple[float, ...]) -> np.ndarray:
     Raises:
         ValueError: The primaries span no color space.
     """
-    if min(xy[1::2]) <= 0:
+    # The primaries of ACES are no real colors: y of its blue is negative.
+    if min(map(abs, xy[1::2])) < 1e-6 or xy[7] < 0:
         raise ValueError(f"primaries {xy}")
     columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in zip(xy[0::2], xy[1::2], strict=True)]).T
     try:

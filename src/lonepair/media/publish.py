@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lonepair.errors import UserError
 from lonepair.media.files import error_reason, keep_mode, write_remedy
+from lonepair.media.protect import check_not_input
 from lonepair.media.temporary import in_use, remove_left_over, temporary_path
 
 
@@ -60,7 +61,7 @@ def publish(staging: Path, folder: Path, stem: str, overwrite: bool = False) -> 
         The new paths, shortest name first.
 
     Raises:
-        UserError: `folder` cannot be written.
+        UserError: `folder` cannot be written, or a file to replace is an input.
     """
     files = sorted(staging.iterdir(), key=lambda file: (len(file.name), file.name))
     number = 1
@@ -69,6 +70,8 @@ def publish(staging: Path, folder: Path, stem: str, overwrite: bool = False) -> 
             start = stem if number == 1 else f"{stem}-{number}"
             paths = [folder / (start + file.name.removeprefix(stem)) for file in files]
             if overwrite:
+                for path in paths:
+                    check_not_input(path)
                 for file, path in zip(files, paths, strict=True):
                     keep_mode(path, file)
                     file.replace(path)

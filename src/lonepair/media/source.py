@@ -294,21 +294,21 @@ def _open_path(path: Path, rate: Fraction) -> Source:
         try:
             if not is_motion_jpeg(path) and (is_exr(path) or not is_animated(path)):
                 content = decode_image(path)
-                _warn_of_primaries(path)
+                _log_primaries(path)
                 return Still(content.image, path.name, path, content.bits, content.gain)
         except NotAnImageError:
             pass  # `probe` opens videos and refuses files of unknown kinds
     info = probe(path, rate)
     if is_numbered(path):
-        _warn_of_primaries(clip_files(path)[0])
+        _log_primaries(clip_files(path)[0])
     notes: set[str] = set()
     return Clip(info, lambda first: decode(path, rate, info, first, notes), path.name, path)
 
 
-def _warn_of_primaries(file: Path) -> None:
-    """Log where an EXR file states primaries that are not converted."""
+def _log_primaries(file: Path) -> None:
+    """Log where the primaries of an EXR file are converted."""
     if is_exr(file) and other_primaries(file):
-        logger.warning("%s: states other primaries than Rec. 709; its values are taken as Rec. 709 (sRGB)", file)
+        logger.info("%s: its primaries, which are not those of Rec. 709, are converted to sRGB", file)
 
 
 def _frame_at(values: np.ndarray | Tensor, index: int) -> Float[Tensor, "1 c h w"]:

@@ -49,7 +49,7 @@ _MAX_PAGES = 1000
 
 _ERRORS = (
     *(ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, OSError, EOFError),
-    NotImplementedError,
+    *(NotImplementedError, ImportError),
 )
 """What tifffile and its codecs raise for data that they cannot read."""
 
@@ -79,6 +79,8 @@ class TiffHeader:
     """1 to 8, as in EXIF."""
     icc: bytes | None
     is_big_endian: bool
+    is_big_tiff: bool
+    is_tiled: bool
     is_planar: bool
     """Whether each channel is stored by itself."""
     segments: tuple[tuple[int, int], ...]
@@ -87,7 +89,8 @@ class TiffHeader:
     @property
     def is_deep(self) -> bool:
         """Whether `read_tiff` reads the page; else it is Pillow's."""
-        return self.bits > 8 or self.kind == "f"
+        is_unknown_to_pillow = self.is_big_tiff and self.is_big_endian and self.photometric in COLOR_SAMPLES
+        return self.bits > 8 or self.kind == "f" or is_unknown_to_pillow
 
     @property
     def is_wide(self) -> bool:
@@ -120,7 +123,7 @@ def read_tiff_header(path: Path) -> TiffHeader:
         check_pixels(path, header.size)
     end = path.stat().st_size
     if any(offset + length > end for offset, length in header.segments):
-        raise _damaged(path, f"its pixels reach beyond the end of the file at {end} bytes")
+        raise UserError(f"{path}: the TIFF file is cut short: its pixels reach beyond its end; give a complete copy")
     return header
 
 
@@ -138,7 +141,7 @@ def _open(path: Path) -> Iterator[TiffFile]:
         raise
     except _ERRORS as error:
         text = " ".join(str(error).split())[:120]
-        if "imagecodecs" in text:
+        if "imagecodecs" in text or isinstance(error, ImportError):
             raise MissingCodecError(
                 f"{path}: its compression needs a package: pip install 'lonepair[tiff]', or save it uncompressed"
             ) from error
@@ -186,6 +189,8 @@ def _header(page: TiffPage, file: TiffFile) -> TiffHeader:
         orientation=int(orientation.value) if orientation is not None and orientation.value in range(1, 9) else 1,
         icc=page.iccprofile,
         is_big_endian=file.byteorder == ">",
+        is_big_tiff=file.is_bigtiff,
+        is_tiled=page.is_tiled,
         is_planar=int(page.planarconfig or 1) == 2 and page.samplesperpixel > 1,
         segments=tuple(zip(page.dataoffsets, page.databytecounts, strict=False)),
     )

@@ -72,7 +72,7 @@ def probe_video(path: Path) -> ClipInfo:
             return ClipInfo(
                 size=(array.shape[0], array.shape[1]),
                 rate=_rate(stream),
-                frame_count=stream.frames or None,
+                frame_count=_frame_count(container, stream),
                 has_audio=has_sound(container),
                 channels=1 if array.ndim == 2 else array.shape[2],
                 pixel_aspect=_pixel_aspect(stream, layout),
@@ -87,7 +87,7 @@ def decode_video(path: Path, first: int, notes: set[str]) -> Iterator[Frame]:
     Args:
         path: The file.
         first: Index of the first frame to yield.
-        notes: What is logged already; it is logged once.
+        notes: Files whose damage is logged already; this one is added.
 
     Raises:
         UserError: As `probe_video`.
@@ -108,8 +108,9 @@ def decode_video(path: Path, first: int, notes: set[str]) -> Iterator[Frame]:
         if not count:
             raise _no_frames(path)
         damage = _damage(path, container, stream, report, count)
-    if damage and damage not in notes:
-        notes.add(damage)
+    # Another pass may count other frames as damaged, since several threads decode.
+    if damage and str(path) not in notes:
+        notes.add(str(path))
         logger.warning("%s", damage)
 
 
@@ -229,6 +230,18 @@ def _log_conversions(path: Path, stream: VideoStream, layout: PictureFormat) -> 
     """Log how the pictures of a clip are converted, where that is more than a change of format."""
     if layout.colors.needs_conversion:
         logger.warning("%s: %s", path, layout.colors.describe())
+
+
+def _frame_count(container: InputContainer, stream: VideoStream) -> int | None:
+    """Return the number of frames that are shown, None where the file does not state it exactly."""
+    if not stream.frames:
+        return None
+    entries = list(getattr(stream, "index_entries", ()))
+    kinds = container.format.name.split(",")
+    # An edit list hides frames; AVI counts packets without content, too.
+    if "mov" in kinds and entries:
+        return sum(not entry.is_discard for entry in entries)
+    return None if "avi" in kinds and len(entries) != stream.frames else stream.frames
 
 
 def _parity(stream: VideoStream) -> str | None:

@@ -158,7 +158,8 @@ class SinGAN(StagewiseMethod, SingleMethod):
 
     def add_stage(self) -> None:
         self.stage += 1
-        if self.stage == 0:
+        # Without memory, as in the check of a model file, there is nothing to draw.
+        if self.stage == 0 and not self.reconstruction_noise.is_meta:
             self.reconstruction_noise.copy_(torch.randn(self.reconstruction_noise.shape))
         self.generator.add_stage(self._new_stage(["d"], padding=0, norm="batch"), residual=True)
 

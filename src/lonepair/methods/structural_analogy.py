@@ -128,7 +128,8 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
         self.stage += 1
         residual = self.stage < self.plan.stages - self.config.replacing_stages
         for domain in self.domains:
-            if self.stage == 0:
+            # Without memory, as in the check of a model file, there is nothing to draw.
+            if self.stage == 0 and not self.reconstruction_noise(domain).is_meta:
                 self.reconstruction_noise(domain).copy_(torch.randn(self.reconstruction_noise(domain).shape))
             self.generator(domain).add_stage(self._new_stage([f"d_{domain}"], padding=1, norm="instance"), residual)
 

@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import sys
 import time
@@ -31,7 +32,9 @@ from torch import Tensor
 
 from lonepair.errors import UserError
 from lonepair.media.files import atomic_write, error_reason
+from lonepair.media.lock import FileLock
 from lonepair.media.source import Source
+from lonepair.media.temporary import remove_all
 from lonepair.ops.arrays import from_integers, to_uint8, to_uint16
 from lonepair.render.clip import Pipeline
 from lonepair.render.run import Companions
@@ -70,7 +73,7 @@ class RenderFolder:
         self.start: SequenceState | None = None
         """Where the render continues, once it is open; None: at its beginning."""
         self._preferred, self._after_each = path, after_each
-        self._lock: IO[bytes] | None = None
+        self._lock: FileLock | None = None
         self._file: IO[bytes] | None = None
         self._key, self._kept, self._count, self._saved = "", 0, 0, 0
         self._shape: tuple[int, ...] = (0, 0, 0)
@@ -95,18 +98,30 @@ class RenderFolder:
             for number in count(1):
                 name = self._preferred.name + ("" if number == 1 else f"-{number}")
                 self.path = self._preferred.with_name(name)
-                self.path.mkdir(exist_ok=True)
-                self._lock = _locked(self.path / "lock")
-                if self._lock is not None:
+                if not self.path.is_symlink() and self._take():
                     break
-            # Unfinished files of a process that was killed.
-            for file in self.path.glob(".lonepair-*"):
-                shutil.rmtree(file) if file.is_dir() else file.unlink()
+            # Unfinished files of a process that was killed, and names of files that belong to others.
+            remove_all(self.path)
+            for file in self.path.iterdir():
+                if file.is_symlink() or (not file.is_dir() and (not file.is_file() or file.stat().st_nlink > 1)):
+                    file.unlink()
         except OSError as error:
             raise UserError(
                 f"{self.path}: cannot be written ({error_reason(error)}); choose another place for the output"
             ) from error
         return self
+
+    def _take(self) -> bool:
+        """Create and lock the folder `path`; False where another process has it."""
+        while True:
+            self.path.mkdir(exist_ok=True)
+            lock = FileLock(self.path / "lock")
+            try:
+                is_taken = lock.take()
+            except FileNotFoundError:  # its last process has just deleted it
+                continue
+            self._lock = lock if is_taken else None
+            return is_taken
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -118,7 +133,7 @@ class RenderFolder:
         if not is_kept:
             shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
         if not is_kept and sys.platform == "win32":
             shutil.rmtree(self.path, ignore_errors=True)
         if is_kept and kind is KeyboardInterrupt and not str(error):
@@ -168,11 +183,12 @@ class RenderFolder:
             return None, {}
         try:
             header, tensors = _read_tensors(self._state_file)
+            _check_header(header)
             for name in header["anchors"]:
                 tensors |= _read_tensors(self.path / name)[1]
             if self._frames_file.stat().st_size < header["bytes"]:
                 raise OSError("frames are missing")
-        except (SafetensorError, OSError, ValueError, KeyError) as error:
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             logger.warning("%s: an earlier render cannot be read (%s); it starts again", self.path, error)
             return None, {}
         return header, tensors
@@ -292,19 +308,18 @@ def _read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return json.loads((file.metadata() or {})["render"]), tensors
 
 
-def _locked(path: Path) -> IO[bytes] | None:
-    """The file `path`, locked until it is closed or the process ends; None where another process has locked it."""
-    file = path.open("ab")
-    try:
-        if sys.platform == "win32":
-            import msvcrt
+def _check_header(header: dict[str, Any]) -> None:
+    """Check the types of a state's header, and that it names no file outside its folder.
 
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
+    Raises:
+        ValueError: It is not as `RenderFolder` writes it.
+        KeyError: An entry is missing.
+    """
+    numbers = [header[name] for name in ("count", "scene_start", "frames", "bytes")] + header["shape"]
+    if not all(type(number) is int and 0 <= number < 2**53 for number in numbers) or not isinstance(header["key"], str):
+        raise ValueError("its header is invalid")
+    if header["bytes"] not in [header["frames"] * math.prod(header["shape"]) * size for size in (1, 2)]:
+        raise ValueError("its number of bytes is not that of its frames")
+    for name in header["anchors"]:
+        if not re.fullmatch(r"anchor-[0-9]+-[0-9]+\.safetensors", name):
+            raise ValueError("it names a file that is no anchor")

@@ -22,6 +22,7 @@ from lonepair.media.exr import fit_gain
 from lonepair.media.image import WRITABLE as IMAGE_SUFFIXES
 from lonepair.media.image import check_image_output, write_image
 from lonepair.media.numbered import write_frames_folder
+from lonepair.media.protect import check_not_input, protected
 from lonepair.media.segment import Segment
 from lonepair.media.sequence import parse_pattern
 from lonepair.media.sheet import contact_sheet
@@ -256,6 +257,9 @@ class Translation:
         """
         path, encoding = Path(path).expanduser(), encoding or Encoding()
         metadata = self.metadata
+        if self.source.path is not None:
+            with protected([self.source.path]):
+                check_not_input(path)
         if self.source.is_clip:
             with contextlib.nullcontext(folder) if folder is not None else RenderFolder.beside(path) as render:
                 self._save_clip(path, overwrite, frames_folder, progress, encoding, render, stop)

@@ -137,6 +137,8 @@ def load_model(path: str | Path) -> tuple[Method, dict[str, Any]]:
             for _ in range(current["stage"] + 1):
                 method.add_stage()
         if synthesis is not None:
+            if method.synthesis is None:
+                raise ValueError("it has settings of patch synthesis, its method has none")
             method.synthesis = synthesis
         # Weights.
         method.load_model_state(migrate(header, tensors)[1])

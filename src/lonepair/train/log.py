@@ -75,7 +75,7 @@ class _LogFile(logging.FileHandler):
     """log.txt. A full disk stops the training elsewhere, with a message; here it is ignored."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, encoding="utf-8", delay=True)
+        super().__init__(path, encoding="utf-8", delay=True, errors="backslashreplace")
         thread = threading.get_ident()
         self.addFilter(lambda record: record.thread == thread)  # other threads may train at the same time
         self.setFormatter(_Lines("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))

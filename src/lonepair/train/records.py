@@ -1,9 +1,8 @@
-"""Records of runs: numbered folders, JSON files, the machine, and how the settings of two trainings differ."""
+"""Records of runs: their numbered folders, the machine, and how the settings of two trainings differ."""
 
 from __future__ import annotations
 
 import glob
-import json
 import platform
 import re
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from lonepair.compute.engine import Engine
-from lonepair.errors import UserError
+from lonepair.errors import UserError, printable
 from lonepair.media.files import natural_order
 
 
@@ -28,15 +27,6 @@ def numbered_paths(path: Path) -> list[Path]:
 def same_settings(saved: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
     """Whether two trainings have the same settings and inputs; names of files do not count, their content does."""
     return all(name.endswith(".name") for name, _, _ in differences("", dict(saved), dict(current)))
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None where the file is missing, cannot be read or holds no object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def environment(engine: Engine) -> dict[str, Any]:
@@ -81,7 +71,7 @@ def difference_text(name: str, old: Any, new: Any) -> str:
     """Describe one difference of two settings in words."""
     if name.endswith(".sha256"):
         return f"the content of input {name.split('.')[1]} has changed"
-    return f"{name.removeprefix('config.')} was {old}, is now {new}"
+    return f"{name.removeprefix('config.')} was {printable(old, 100)}, is now {printable(new, 100)}"
 
 
 def differences(prefix: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:

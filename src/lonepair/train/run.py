@@ -38,9 +38,12 @@ from lonepair.ops.noise import seed_global
 from lonepair.train.checkpoint import PROGRESS, read_header, save_model
 from lonepair.train.log import write_log
 from lonepair.train.loop import Progress, is_complete, progress_of
+from lonepair.train.model_outline import check_finite
 from lonepair.train.options import Options
-from lonepair.train.records import check_settings, environment, numbered_paths, read_json, same_settings
+from lonepair.train.records import check_settings, environment, numbered_paths, same_settings
+from lonepair.train.resume_checks import check_optimizers, check_progress
 from lonepair.train.state import StateFiles
+from lonepair.train.validation import parse_settings, read_completion, read_settings
 from lonepair.train.verify import check_places, cut_metrics, repair_inputs, repair_model, tidy
 
 logger = logging.getLogger("lonepair")
@@ -143,7 +146,7 @@ class RunFolder:
             tidy(self.path)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written ({error_reason(error)}); check the folder") from error
-        if read_json(self._config) is None:
+        if read_settings(self._config) is None:
             logger.warning("%s: is missing or cannot be read; it is written again", self._config)
             self.write_config(settings)
         self.write_environment(engine)
@@ -159,11 +162,10 @@ class RunFolder:
 
     def config(self) -> dict[str, Any] | None:
         """The settings of the run, of config.json, else of the state; None where neither can be read."""
-        if (saved := read_json(self._config)) is not None or not self.states.exist:
+        if (saved := read_settings(self._config)) is not None or not self.states.exist:
             return saved
         with contextlib.suppress(UserError, ValueError), self.states.readable() as state:
-            settings = json.loads(str(state.get("settings")))
-            return settings if isinstance(settings, dict) else None
+            return parse_settings(str(state.get("settings")))
         return None
 
     def write_completion(self, progress: Progress, options: Options, inputs: Mapping[str, str]) -> None:
@@ -188,7 +190,7 @@ class RunFolder:
 
     def completion(self) -> dict[str, Any] | None:
         """What `write_completion` wrote; None where the training has not ended, or an older version ran it."""
-        return read_json(self._completion)
+        return read_completion(self._completion)
 
     def check_config(self, settings: dict[str, Any]) -> None:
         """Check that the run was started with `settings`.
@@ -279,11 +281,14 @@ class RunFolder:
             cut_metrics(self.metrics, 0)
             return Progress()
         with self.states.restored() as state:
+            check_progress(state, method)
             with seed_global(0):  # initial values are overwritten; torch's global state is restored
                 for _ in range(state["stage"] + 1):
                     method.add_stage()
             # Critics included, unlike a model file.
             method.nets.load_state_dict(state["nets"])
+            check_finite(method.nets.state_dict())
+            check_optimizers(state["optimizers"], method, engine)
             limit = state.get("max_seconds", math.inf)  # older versions did not save it
             progress = Progress(state["stage"], state["step"], state["seconds"], state["optimizers"], limit)
             metrics_bytes = int(state["metrics_bytes"])

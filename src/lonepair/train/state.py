@@ -23,6 +23,7 @@ import torch
 from lonepair.compute.memory import is_out_of_memory
 from lonepair.errors import UserError
 from lonepair.media.files import atomic_write, give_second_name
+from lonepair.train.validation import check_archive
 
 logger = logging.getLogger("lonepair")
 
@@ -126,12 +127,14 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError("it is missing" if not os.path.lexists(path) else "it is no regular file")
+    check_archive(path)
     with zipfile.ZipFile(path) as archive:  # torch does not check the checksums
         if archive.testzip() is not None:
             raise ValueError("its checksum does not match")
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     for name, kind in _ENTRIES.items():
-        if not isinstance(state, dict) or not isinstance(state.get(name), kind):
+        # Python counts True as an integer.
+        if not isinstance(state, dict) or type(state.get(name)) is bool or not isinstance(state.get(name), kind):
             raise ValueError(f"its entry {name} is missing or of another type")
     return state
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ MAX_DEPTH = 16
 """Largest depth of nested objects and lists."""
 MAX_STAGES = 256
 """Largest number of stages of a plan."""
+MAX_LINE = 10_000
+"""Largest number of characters of a line of metrics.jsonl."""
+MAX_PICKLE = 4 * 1024 * 1024
+"""Largest number of bytes of the list of tensors in a state; that of 1,000 tensors has about 300,000."""
+_MAX_DATE = 40
 MAX_INTEGER = 2**53
 """Largest integer: those that every reader of JSON represents exactly."""
 
@@ -63,6 +69,61 @@ def read_record(path: Path, most: int = MAX_RECORD) -> dict[str, Any] | None:
         return None
 
 
+def parse_settings(text: str) -> dict[str, Any]:
+    """The settings of a training, as JSON in a state.
+
+    Raises:
+        ValueError: They are not valid.
+    """
+    settings = parse_json(text, MAX_RECORD)
+    check_setting_types(settings)
+    return settings
+
+
+def read_settings(path: Path) -> dict[str, Any] | None:
+    """The settings in a config.json; None where the file is missing, cannot be read, or holds no settings."""
+    settings = read_record(path)
+    try:
+        if settings is not None:
+            check_setting_types(settings)
+    except ValueError:
+        return None
+    return settings
+
+
+def read_completion(path: Path) -> dict[str, Any] | None:
+    """The record in a completion.json; None where the file is missing, cannot be read, or holds no such record."""
+    record = read_record(path)
+    if record is None or not isinstance(record.get("date", ""), str) or len(record.get("date", "")) > _MAX_DATE:
+        return None
+    return record
+
+
+def check_archive(path: Path) -> None:
+    """Check the archive of a state, before anything in it is unpacked.
+
+    torch stores tensors uncompressed. A compressed entry may be thousands of times as large as the file, and entries
+    that share bytes may, too.
+
+    Raises:
+        ValueError: An entry is compressed, or the entries are larger than the file.
+        zipfile.BadZipFile: It is no archive.
+    """
+    with path.open("rb") as file:
+        # torch reads any other start as a format of its own, without an archive's sizes and checksums.
+        if file.read(4) != b"PK\x03\x04":
+            raise zipfile.BadZipFile("it does not start as an archive")
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size for entry in entries):
+        raise ValueError("it has compressed entries")
+    if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise ValueError("its entries are larger than the file")
+    # The rest are tensors. Python reads this entry, value by value.
+    if any(entry.file_size > MAX_PICKLE for entry in entries if entry.filename.endswith(".pkl")):
+        raise ValueError(f"its list of tensors has more than {MAX_PICKLE} bytes")
+
+
 def check_header(header: Mapping[str, Any]) -> None:
     """Check the types and sizes of the entries of a model file's header, of any format version.
 
@@ -80,10 +141,10 @@ def check_header(header: Mapping[str, Any]) -> None:
             if isinstance(value, dict | list):
                 raise ValueError(f"{name}.{setting} is {_kind(value)} where a plain value is expected")
     _check_plan(header["plan"])
-    check_settings(header["settings"])
+    check_setting_types(header["settings"])
 
 
-def check_settings(settings: Mapping[str, Any]) -> None:
+def check_setting_types(settings: Mapping[str, Any]) -> None:
     """Check the record of a training, which a model file, config.json and the metadata of outputs hold.
 
     Raises:
@@ -165,7 +226,7 @@ def _check_values(value: Any, depth: int) -> None:
             _check_values(part, depth - 1)
     elif isinstance(value, str) and len(value) > MAX_TEXT:
         raise ValueError(f"a text has {len(value)} characters, at most {MAX_TEXT} are read")
-    elif _is_number(value) and not (math.isfinite(value) and (isinstance(value, float) or abs(value) <= MAX_INTEGER)):
+    elif _is_number(value) and not (math.isfinite(value) if isinstance(value, float) else abs(value) <= MAX_INTEGER):
         raise ValueError("a number is too large")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -19,12 +18,13 @@ from lonepair.media.image import read_image, write_image
 from lonepair.media.temporary import remove_all
 from lonepair.methods.base import Method
 from lonepair.train.checkpoint import PROGRESS, load_model, save_model
+from lonepair.train.validation import MAX_LINE, parse_json
 
 logger = logging.getLogger("lonepair")
 
 FOLDERS = ("state", "previews", "inputs", "tensorboard")
 """Folders in that of a run."""
-_GROWING = ("log.txt", "metrics.jsonl")
+_GROWING = ("log.txt", "metrics.jsonl", "state/lock")
 """Files that are written in place."""
 
 
@@ -140,10 +140,10 @@ def cut_metrics(path: Path, size: int) -> None:
 
 def _is_report(line: bytes) -> bool:
     try:
-        value = json.loads(line)
+        value = parse_json(line, MAX_LINE)
     except ValueError:
         return False
-    return line.endswith(b"\n") and isinstance(value, dict) and {"stage", "step"} <= value.keys()
+    return line.endswith(b"\n") and {"stage", "step"} <= value.keys()
 
 
 def repair_model(path: Path, method: Method, settings: dict[str, Any]) -> None:

@@ -8,13 +8,14 @@ import logging
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from tqdm.auto import tqdm
 
 from lonepair.errors import UserError
 from lonepair.media.files import error_reason
 from lonepair.methods.base import Method
+from lonepair.streams import PatientStream
 from lonepair.train.clock import WARM_UP
 from lonepair.train.events import Report, Watcher
 
@@ -30,13 +31,14 @@ class ProgressBar(Watcher):
 
     def stage_started(self, method: Method) -> None:
         self._close()
+        stream = sys.stderr if isinstance(sys.stderr, PatientStream) else PatientStream(sys.stderr)
         sizes = " and ".join(f"{stages[-1][1]}x{stages[-1][0]}" for stages in method.sizes.values())
         self._bar = tqdm(
             desc=f"stage {method.stage + 1}/{method.plan.stages} ({sizes})",
-            file=sys.stderr,
+            file=stream,
             dynamic_ncols=True,
             leave=True,
-            mininterval=0.1 if sys.stderr.isatty() else 10.0,  # a log file needs fewer lines
+            mininterval=0.1 if stream.isatty() else 10.0,  # a log file needs fewer lines
             bar_format="{desc} {bar:20} {n_fmt}/{total_fmt}{postfix}",
         )
 
@@ -114,7 +116,7 @@ class MetricsFile(Watcher):
         losses = {name: round(value, 6) for name, value in report.losses.items()}
         try:
             if self._file is None:
-                self._file = self._path.open("a")
+                self._file = self._path.open("a", encoding="utf-8")
             self._file.write(json.dumps({**line, **losses}) + "\n")
             # On disk before the state is saved: a resumed run cuts the file to the length that the state records.
             self._file.flush()
@@ -138,13 +140,27 @@ class TensorBoard(Watcher):
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise UserError("`tensorboard` needs a package: pip install tensorboard") from None
-        self._writer: Any = SummaryWriter(str(folder))
+        self._folder, self._writer = folder, cast(Any, SummaryWriter(str(folder)))
 
     def stepped(self, method: Method, report: Report) -> None:
         # Steps count through all stages, since TensorBoard has one axis.
         before = sum(method.schedule(stage).steps for stage in range(report.stage))
-        for name, value in (report.losses or {}).items():
-            self._writer.add_scalar(name, value, before + report.step)
+        if self._writer is None:
+            return
+        try:
+            for name, value in (report.losses or {}).items():
+                self._writer.add_scalar(name, value, before + report.step)
+        except OSError as error:
+            self._give_up(error)
 
     def finished(self) -> None:
-        self._writer.close()
+        if self._writer is not None:
+            try:
+                self._writer.close()
+            except OSError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Go on without events: metrics.jsonl has the same numbers."""
+        logger.warning("%s: cannot be written (%s); the training continues without it", self._folder, error)
+        self._writer = None
