@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import tyro
@@ -52,8 +53,12 @@ def _reduce(form: type, words: set[str], defaults: Any = None) -> type:
         elif default is dataclasses.MISSING:
             fields.append((part.name, hint, dataclasses.field()))
         elif _flags(part.name, hint) & words or tyro.conf.Positional in getattr(hint, "__metadata__", ()):
-            fields.append((part.name, hint, dataclasses.field(default_factory=lambda value=default: value)))
+            fields.append((part.name, hint, dataclasses.field(default_factory=partial(_same, default))))
     return dataclasses.make_dataclass(form.__name__, fields, frozen=True, kw_only=True)
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _flags(name: str, hint: Any) -> set[str]:
