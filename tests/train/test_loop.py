@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 import lonepair.methods as methods
-from conftest import StopAfter, picture
+from conftest import StopAfter, picture, tiny
+from lonepair.api.job import Job
 from lonepair.api.model import load
 from lonepair.methods.base import Method
 from lonepair.methods.types import StepInputs
@@ -72,6 +73,22 @@ def test_divergence_leaves_the_last_good_state(kind: str, tmp_path: Path, monkey
     resumed = new_job(stages=3).run(folder, resume=True)
     for name, tensor in uninterrupted.method.nets.state_dict().items():
         assert torch.equal(tensor, resumed.method.nets.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "message"),
+    [
+        (methods.DEFAULT, {"lr": 0.9, "steps": 60, "finest_steps": 60}, r"has grown to .*halve the learning rates"),
+        ("singan", {"noise_scale": 1e6}, r"amplitude of the noise is .*lower the noise"),
+    ],
+    ids=["learning rate", "noise"],
+)
+def test_divergence_with_finite_losses_is_noticed(method: str, settings: dict[str, float], message: str) -> None:
+    inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
+    domains = methods.get_method(method).domains
+    job = Job.prepare({name: inputs[name] for name in domains}, method, "standard", tiny(method, **settings))
+    with pytest.raises(Diverged, match=message):
+        job.run()
 
 
 def test_divergence_before_any_save_names_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

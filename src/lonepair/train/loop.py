@@ -22,11 +22,16 @@ FETCH_EVERY = 10
 """Number of steps after which losses are copied to the host, checked and reported: a GPU should not wait for it."""
 MAX_LOSS = 1e4
 """Absolute value of a loss above which a training counts as diverged."""
+MAX_WEIGHT = 3.0
+"""Root mean square of a weight tensor above which a training counts as diverged. Trained ones stay near 1 or below;
+with a learning rate of 0.9 losses stay finite, and the picture is gone."""
+MAX_AMPLITUDE = 100.0
+"""Amplitude of a stage's noise above which a training counts as diverged: images lie in [-1, 1]."""
 _DIVERGED_REMEDY = "halve the learning rates (lr, lr_g, lr_d), change the seed, or compute in dtype float32"
 
 
 class Diverged(UserError):  # noqa: N818 - an event rather than a mistake
-    """The losses or weights are not finite, or the losses have exploded."""
+    """Losses or weights are not finite, or have grown so far that the picture is gone."""
 
 
 class Interrupted(Exception):  # noqa: N818 - an event rather than an error
@@ -78,8 +83,8 @@ def train(
         warm: Name in `method.nets` -> initial value of a new stage's parameters and buffers, where shapes agree.
 
     Raises:
-        Diverged: where losses or weights are not finite, or a loss exceeds `MAX_LOSS`. `save` has then stored the
-            last good state.
+        Diverged: where losses or weights are not finite, or exceed `MAX_LOSS`, `MAX_WEIGHT` or `MAX_AMPLITUDE`. `save`
+            has then stored the last good state.
         Interrupted: where `should_stop` returned True.
     """
     clock = Clock(method, progress.seconds, max_seconds)
@@ -117,7 +122,7 @@ def train(
                     progress.step = schedule.steps
                 if must_save:
                     # First, so that the last file holds a good state.
-                    _check_finite(method, progress)
+                    _check_weights(method, progress)
                     progress.optimizers = steps.state()
                     save(progress)
                     clock.saved()
@@ -190,16 +195,27 @@ def _fetch_losses(losses: Mapping[str, Tensor], progress: Progress) -> dict[str,
 
 
 @torch.no_grad()
-def _check_finite(method: Method, progress: Progress) -> None:
-    """Refuse to save weights that are not finite: finite losses can have infinite gradients.
+def _check_weights(method: Method, progress: Progress) -> None:
+    """Refuse to save weights that make no picture, although their losses are finite.
 
     Raises:
-        Diverged: where a weight is not finite.
+        Diverged: where a weight is not finite, where weights have grown beyond `MAX_WEIGHT`, or a noise beyond
+            `MAX_AMPLITUDE`.
     """
     for name, tensor in method.nets.state_dict().items():
         if not tensor.isfinite().all():
             raise _diverged(progress, f"{name} is not finite")
+        if name.endswith("amplitudes") and (largest := float(tensor.abs().max())) > MAX_AMPLITUDE:
+            what = f"the amplitude of the noise is {largest:.3g}, images lie in [-1, 1]"
+            raise _diverged(progress, what, "lower the noise (noise_scale, noise_amplitude)")
+    # Of the networks that make pictures; single values, such as the last bias, may be larger.
+    used = method.model_state().keys()
+    for name, parameter in method.nets.named_parameters():
+        if name in used and parameter.numel() >= 8:
+            size = float(parameter.float().square().mean().sqrt())
+            if size > MAX_WEIGHT:
+                raise _diverged(progress, f"{name} has grown to {size:.3g}, trained weights stay near 1")
 
 
-def _diverged(progress: Progress, what: str) -> Diverged:
-    return Diverged(f"training diverged at stage {progress.stage}, step {progress.step}: {what}; {_DIVERGED_REMEDY}")
+def _diverged(progress: Progress, what: str, remedy: str = _DIVERGED_REMEDY) -> Diverged:
+    return Diverged(f"training diverged at stage {progress.stage}, step {progress.step}: {what}; {remedy}")
