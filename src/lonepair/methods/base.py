@@ -34,6 +34,8 @@ class Method(ABC):
 
     The whole state of a method is in the parameters and buffers of `nets`. The names and shapes in `nets` depend only
     on the config, the plan and the number of `add_stage` calls, so that model files and interrupted runs can be loaded.
+    Before a model file is loaded, `__init__` and `add_stage` also run on torch's meta device, to compare names and
+    shapes with the file: they read no value of a tensor.
     A subclass may set the class attributes that have a default here, and override the functions whose docstring says
     so; it overrides no other implemented function.
     """
