@@ -187,6 +187,16 @@ STATE = "runs/a-to-b/state/state.pt"
 """The state of the run in the material."""
 
 
+def only_state(make: Callable[[], object]) -> Callable[[], object]:
+    """Deletes the state before the newest, to which a run would return, and calls `make`."""
+
+    def make_both() -> None:
+        Path(STATE).with_name("previous.pt").unlink()
+        make()
+
+    return make_both
+
+
 def pickled_state() -> None:
     """Write a state file with correct checksums that runs a command when it is unpickled."""
     torch.save({"stage": Malicious()}, STATE)
