@@ -25,11 +25,11 @@ import lonepair as lp
 from lonepair.commands.doctor import cpu_name
 from lonepair.evaluate import Run, open_run
 from lonepair.evaluate.measure import translation_metrics
-from lonepair.media.files import atomic_write, check_writable
-from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
+from lonepair.media.stills.image import write_image
 from lonepair.render.pipeline import DIRECTIONS
 from lonepair.render.synthesizers import synthesizer_for
+from lonepair.storage.files import atomic_write, check_writable
 
 TRAINED: dict[str, dict[str, float]] = {
     "full": {},

@@ -32,13 +32,13 @@ from lonepair.apply.translate import Translate
 from lonepair.commands.doctor import cpu_name
 from lonepair.evaluate import open_run
 from lonepair.evaluate.clips import OUTPUT, ClipReport, KnownMotion, at_output_scale, measure_clip
-from lonepair.media.files import atomic_write
-from lonepair.media.image import read_image, write_image
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.sizes import fit_inside
 from lonepair.media.source import open_source
+from lonepair.media.stills.image import read_image, write_image
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
+from lonepair.storage.files import atomic_write
 
 COLUMNS = (
     *("look", "structure", "swim", "swim10", "swim_moving", "door", "flicker_ratio", "warp_error", "warp_error10"),

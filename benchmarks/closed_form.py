@@ -20,8 +20,8 @@ from torch import Tensor
 
 import lonepair as lp
 from lonepair.evaluate.measure import translation_metrics
-from lonepair.media.image import read_image, write_image
 from lonepair.media.sizes import fit_inside
+from lonepair.media.stills.image import read_image, write_image
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
 

@@ -22,11 +22,11 @@ import lonepair as lp
 import lonepair.methods as methods
 from lonepair.commands.doctor import cpu_name
 from lonepair.evaluate import Run, open_run
-from lonepair.media.files import check_writable
-from lonepair.media.image import read_image
 from lonepair.media.sizes import fit_inside
+from lonepair.media.stills.image import read_image
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
+from lonepair.storage.files import check_writable
 from lonepair.train.loop import Diverged, Interrupted
 
 T = TypeVar("T")

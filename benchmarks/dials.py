@@ -23,14 +23,14 @@ from torch import Tensor
 import lonepair as lp
 from lonepair.commands.doctor import cpu_name
 from lonepair.evaluate import Run, open_run
-from lonepair.media.files import atomic_write
-from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
+from lonepair.media.stills.image import write_image
 from lonepair.metrics import copying, look, structure
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.dials import Dials
 from lonepair.render.pipeline import DIRECTIONS
+from lonepair.storage.files import atomic_write
 
 ROWS: dict[str, tuple[Any, ...]] = {
     "structure": (0.0, 0.25, 0.5, 0.75, 1.0),

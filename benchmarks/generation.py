@@ -32,11 +32,11 @@ from torch import Tensor
 
 import lonepair as lp
 from lonepair.evaluate.definitions import format_value
-from lonepair.media.files import atomic_write
-from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
+from lonepair.media.stills.image import write_image
 from lonepair.metrics import copy_map, diversity, look_distance
 from lonepair.ops.resize import resize_image
+from lonepair.storage.files import atomic_write
 
 IMAGES = ("angkorwat", "colusseum", "marinabaysands", "sigd16_5", "sigd16_8", "stonehenge")
 METRICS = ("look_distance", "diversity", "copying")

@@ -26,7 +26,7 @@ from run_folders import different_files, inputs_of, random_image, tiny_flags
 
 import lonepair.methods as methods
 from lonepair.commands.main import main as lonepair
-from lonepair.media.image import write_image
+from lonepair.media.stills.image import write_image
 
 HEADER = """\
 # Kill at every write: all files equal

@@ -27,8 +27,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from lonepair.media.image import read_image
-from lonepair.media.write import ClipWriter
+from lonepair.media.clips.write import ClipWriter
+from lonepair.media.stills.image import read_image
 from lonepair.ops.resize import resize_image
 from lonepair.render.folder import RenderFolder
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from lonepair.media.image import write_image
+from lonepair.media.stills.image import write_image
 
 HEADER = """\
 # Kill and resume: equal bit for bit

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from moving_layers import DETAIL, RATE, Layer, MadeClip, Matrix, Place, back_and_forth, disc, photo, posts, shift
 
-from lonepair.media.image import write_image
+from lonepair.media.clips.write import ClipWriter
 from lonepair.media.sheet import contact_sheet
-from lonepair.media.write import ClipWriter
+from lonepair.media.stills.image import write_image
 
 
 def _shot(

@@ -28,7 +28,7 @@ from torch import Tensor
 
 import lonepair as lp
 from lonepair.evaluate.clips import OUTPUT, at_output_scale
-from lonepair.media.image import read_image
+from lonepair.media.stills.image import read_image
 from lonepair.metrics.clip import measure_steps
 from lonepair.metrics.copying import copying
 from lonepair.metrics.motion import SourceStep, source_steps

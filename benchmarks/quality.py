@@ -37,10 +37,10 @@ from lonepair.evaluate import ReportSection
 from lonepair.evaluate.clips import OUTPUT
 from lonepair.evaluate.definitions import format_value
 from lonepair.evaluate.measure import PUBLISHED, measure_direction
-from lonepair.media.files import atomic_write
-from lonepair.media.image import read_image, write_image
 from lonepair.media.sheet import contact_sheet
+from lonepair.media.stills.image import read_image, write_image
 from lonepair.render.pipeline import DIRECTIONS
+from lonepair.storage.files import atomic_write
 
 PAIRS = ("eggs/bowls", "plant/logs", "letter_s/mosaic", "bricks/cracked", "glyph_r/glyph_s")
 METRICS = ("look", "structure", "copying")

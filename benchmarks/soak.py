@@ -31,8 +31,8 @@ from typing import Any
 from run_folders import different_files, inputs_of, random_image, run_to_end, start, tiny_flags
 
 import lonepair.methods as methods
-from lonepair.media.image import write_image
-from lonepair.media.write import ClipWriter
+from lonepair.media.clips.write import ClipWriter
+from lonepair.media.stills.image import write_image
 
 HEADER = """\
 # Soak: an hour of trainings, translations, kills, full disks and second writers

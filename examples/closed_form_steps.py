@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from lonepair.media.image import read_image, write_image
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.sizes import fit_inside
+from lonepair.media.stills.image import read_image, write_image
 from lonepair.methods.closed_form import (
     ClosedFormConfig,
     alpha_at,

@@ -17,8 +17,8 @@ from PIL import Image
 
 import lonepair as lp
 import lonepair.methods as methods
-from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
+from lonepair.media.stills.image import write_image
 from lonepair.media.values import as_image
 from lonepair.metrics import psnr, ssim
 from lonepair.ops.resize import resize_image

@@ -10,7 +10,7 @@ from pathlib import Path
 import lonepair.methods as methods
 from conftest import picture
 from lonepair.commands.main import main
-from lonepair.media.write import ClipWriter
+from lonepair.media.clips.write import ClipWriter
 
 TINY_FLAGS = shlex.split(
     "--stages 2 --min-side 14 --max-side 20 --width 8 --steps 3 --finest-steps 3 --device cpu --dtype float32 "

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import lonepair.methods as methods
-from lonepair.media.image import write_image
+from lonepair.media.stills.image import write_image
 from lonepair.methods.base import Method
 from lonepair.ops.noise import RandomStream
 from lonepair.train.events import Report, Watcher

@@ -24,7 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from conftest import picture
-from lonepair.media.image import write_image
+from lonepair.media.stills.image import write_image
 from lonepair.train.checkpoint import fingerprint
 
 # -- images, clips and folders ----------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ import av
 import numpy as np
 import torch
 
+from lonepair.media.clips.write import ClipWriter
 from lonepair.media.values import as_image
-from lonepair.media.write import ClipWriter
 from lonepair.ops.arrays import from_integers
 
 TIMES = [Fraction(0), Fraction(1, 25), Fraction(1, 10), Fraction(1, 5), Fraction(1, 2)]

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "lonepair"
 
 LAYERS = (
     ("errors", "lazy", "streams"),
-    ("ops",),
+    ("ops", "storage"),
     ("compute",),
     ("media", "losses", "patches"),
     ("metrics", "nets"),

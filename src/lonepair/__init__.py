@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lonepair.api.model import Model, load
     from lonepair.api.regions import translate_regions
     from lonepair.api.stabilize import stabilize
-    from lonepair.media.codecs import Encoding
+    from lonepair.media.clips.codecs import Encoding
     from lonepair.methods import get_method
     from lonepair.methods import names as method_names
     from lonepair.patches.config import SynthesisConfig
@@ -54,7 +54,7 @@ __all__ = [
 _MODULES = {
     "Animation": "lonepair.render.animation",
     "Diverged": "lonepair.train.loop",
-    "Encoding": "lonepair.media.codecs",
+    "Encoding": "lonepair.media.clips.codecs",
     "Interrupted": "lonepair.train.loop",
     "Job": "lonepair.api.job",
     "Model": "lonepair.api.model",

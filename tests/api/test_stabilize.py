@@ -11,8 +11,8 @@ from torch import Tensor
 
 import lonepair as lp
 from lonepair.commands.main import main
-from lonepair.media.image import read_image, write_image
 from lonepair.media.source import open_source
+from lonepair.media.stills.image import read_image, write_image
 from lonepair.ops.blur import gaussian_blur
 
 

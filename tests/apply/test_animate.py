@@ -12,7 +12,7 @@ from torch import Tensor
 
 from conftest import picture
 from lonepair.errors import UserError
-from lonepair.media.container import Frame
+from lonepair.media.clips.container import Frame
 from lonepair.media.source import open_source
 from lonepair.render.animation import closed_walk, random_walk, walk_spread
 from tiny_models import methods_that, model_of

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-import lonepair.media.numbered as numbered
+import lonepair.media.clips.numbered as numbered
 from conftest import picture
 from lonepair.commands.main import main
 from lonepair.errors import UserError
-from lonepair.media.container import Frame
-from lonepair.media.image import write_image
+from lonepair.media.clips.container import Frame
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.source import open_source
+from lonepair.media.stills.image import write_image
 from lonepair.patches.config import SynthesisConfig
 from lonepair.render.thumbnails import Thumbnails
 from lonepair.render.translation import FrameTrace

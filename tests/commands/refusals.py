@@ -24,7 +24,7 @@ from command_line import tiny_flags, write_clip
 from conftest import picture
 from lonepair.commands.main import main
 from lonepair.commands.train import method_for_inputs
-from lonepair.media.image import write_image
+from lonepair.media.stills.image import write_image
 from lonepair.methods import DEFAULT, names
 
 

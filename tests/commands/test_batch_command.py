@@ -9,10 +9,10 @@ import pytest
 from command_line import list_files
 from conftest import picture
 from lonepair.commands.main import main
-from lonepair.media.files import natural_order
-from lonepair.media.folder import folder_kind
-from lonepair.media.frames import probe
-from lonepair.media.image import read_image, write_image
+from lonepair.media.clips.folder import folder_kind
+from lonepair.media.clips.frames import probe
+from lonepair.media.stills.image import read_image, write_image
+from lonepair.storage.files import natural_order
 
 
 def write_photos(folder: str, sizes: dict[str, tuple[int, int]]) -> None:

@@ -11,8 +11,8 @@ import torch
 
 from lonepair.commands import demo
 from lonepair.errors import UserError
-from lonepair.media.frames import decode, probe
-from lonepair.media.image import read_image
+from lonepair.media.clips.frames import decode, probe
+from lonepair.media.stills.image import read_image
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from conftest import StopAfter, picture
 from lonepair.api.model import load
 from lonepair.commands.advice import proposals
 from lonepair.commands.main import main
-from lonepair.media.image import write_image
+from lonepair.media.stills.image import write_image
 from lonepair.train.loop import Interrupted
 from tiny_runs import new_job
 

@@ -12,7 +12,7 @@ from command_line import list_files, translate
 from conftest import picture
 from lonepair.commands.main import main
 from lonepair.commands.outputs import input_name, model_name, plain_name, write_result
-from lonepair.media.image import read_image, write_image
+from lonepair.media.stills.image import read_image, write_image
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from command_line import list_files, write_clip
 from conftest import picture
 from fresh_python import heavy_modules
 from lonepair.commands.main import main
-from lonepair.media.image import read_image, write_image
+from lonepair.media.stills.image import read_image, write_image
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from command_line import list_files, tiny_flags
 from conftest import picture
 from lonepair.commands.main import main
-from lonepair.media.image import write_image
+from lonepair.media.stills.image import write_image
 
 
 def make_frames(folder: str, count: int = 2) -> None:

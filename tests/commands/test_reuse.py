@@ -12,7 +12,7 @@ import lonepair.methods as methods
 from command_line import tiny_flags, translate
 from conftest import picture
 from lonepair.commands.main import main
-from lonepair.media.image import read_image, write_image
+from lonepair.media.stills.image import read_image, write_image
 
 
 @pytest.fixture

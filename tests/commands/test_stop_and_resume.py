@@ -15,7 +15,7 @@ import pytest
 
 from command_line import list_files, tiny_flags, translate
 from lonepair.commands.main import main
-from lonepair.media.image import read_image
+from lonepair.media.stills.image import read_image
 from lonepair.methods.base import Method
 from lonepair.train.checkpoint import load_model
 from lonepair.train.events import Report

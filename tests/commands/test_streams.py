@@ -11,7 +11,7 @@ import pytest
 
 from command_line import tiny_flags
 from lonepair.commands.main import main
-from lonepair.media.image import read_image
+from lonepair.media.stills.image import read_image
 from lonepair.streams import PatientStream
 
 

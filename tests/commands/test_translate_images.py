@@ -13,7 +13,7 @@ from PIL import Image
 from command_line import list_files, translate
 from conftest import picture
 from lonepair.commands.main import main
-from lonepair.media.image import read_image, read_metadata
+from lonepair.media.stills.image import read_image, read_metadata
 from lonepair.train.checkpoint import load_model
 
 

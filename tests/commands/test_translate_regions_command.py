@@ -10,7 +10,7 @@ import torch
 from command_line import list_files, translate
 from conftest import picture
 from lonepair.commands.main import main
-from lonepair.media.image import read_image, write_image
+from lonepair.media.stills.image import read_image, write_image
 
 H, W = 24, 20
 USE_FLAGS = ["--device", "cpu"]

@@ -11,8 +11,8 @@ import torch
 from command_line import list_files
 from conftest import picture
 from lonepair.commands.main import main
-from lonepair.media.frames import probe
-from lonepair.media.image import decode_image, write_image
+from lonepair.media.clips.frames import probe
+from lonepair.media.stills.image import decode_image, write_image
 from media_samples import write_png16
 
 

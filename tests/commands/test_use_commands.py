@@ -12,9 +12,9 @@ import lonepair.methods as methods
 from command_line import list_files, tiny_flags
 from conftest import picture
 from lonepair.commands.main import main
-from lonepair.media.frames import decode
-from lonepair.media.image import read_image, read_metadata, write_image
-from lonepair.media.write import read_clip_metadata
+from lonepair.media.clips.frames import decode
+from lonepair.media.clips.write import read_clip_metadata
+from lonepair.media.stills.image import read_image, read_metadata, write_image
 from lonepair.train.checkpoint import load_model
 
 

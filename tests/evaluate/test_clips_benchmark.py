@@ -14,8 +14,8 @@ import torch
 
 from conftest import picture
 from lonepair.errors import UserError
-from lonepair.media.image import read_image, write_image
-from lonepair.media.write import ClipWriter
+from lonepair.media.clips.write import ClipWriter
+from lonepair.media.stills.image import read_image, write_image
 
 pytest.importorskip("skimage", reason="the photographs are those of scikit-image")
 

@@ -23,9 +23,9 @@ from lonepair.commands.main import main
 from lonepair.evaluate import Run, open_run
 from lonepair.evaluate.curves import loss_charts
 from lonepair.evaluate.measure import overlay_copies
-from lonepair.media.image import read_image, write_image
+from lonepair.media.clips.write import ClipWriter
 from lonepair.media.source import open_source
-from lonepair.media.write import ClipWriter
+from lonepair.media.stills.image import read_image, write_image
 from lonepair.metrics import clip_metrics, copying, diversity, look, look_distance, psnr, sifid, ssim, structure
 from lonepair.ops.resize import resize
 from lonepair.render.sampling import reconstruction

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 import lonepair.methods as methods
 from conftest import picture, tiny
 from lonepair.api.job import Job
-from lonepair.media.exr import write_exr
+from lonepair.media.stills.exr import write_exr
 from lonepair.train.checkpoint import save_model
 from media_samples import random_pixels, write_png16, write_video
 

@@ -18,8 +18,8 @@ from lonepair.commands.about import Info, run_info
 from lonepair.errors import UserError
 from lonepair.evaluate.curves import loss_charts
 from lonepair.evaluate.runs import open_run
-from lonepair.media.image import read_image, read_metadata
 from lonepair.media.source import open_source
+from lonepair.media.stills.image import read_image, read_metadata
 
 MAX_FRAMES = 40
 

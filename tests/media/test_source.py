@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from lonepair.errors import UserError
-from lonepair.media.image import write_image
 from lonepair.media.source import Clip, Still, open_source
+from lonepair.media.stills.image import write_image
 from lonepair.ops.arrays import to_pil
 from media_samples import flat_frames, write_clip
 

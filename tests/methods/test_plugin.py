@@ -11,7 +11,7 @@ import pytest
 
 from conftest import picture
 from lonepair.errors import UserError
-from lonepair.media.image import write_image
+from lonepair.media.stills.image import write_image
 from lonepair.methods import ATTRIBUTES, check_class
 from lonepair.methods.base import Method
 from lonepair.methods.singan import SinGAN

@@ -12,8 +12,8 @@ from torch import Tensor
 import lonepair as lp
 from conftest import picture
 from lonepair.commands.main import main
-from lonepair.media.image import read_image, write_image
 from lonepair.media.source import open_source
+from lonepair.media.stills.image import read_image, write_image
 from lonepair.media.store import TensorStore
 from lonepair.ops.blur import gaussian_blur
 from lonepair.render.keys import key_number

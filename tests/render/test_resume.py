@@ -21,7 +21,7 @@ from torch import Tensor
 import lonepair.render.folder as folder_module
 from conftest import picture
 from lonepair.errors import UserError
-from lonepair.media.container import Frame
+from lonepair.media.clips.container import Frame
 from lonepair.render.folder import RenderFolder
 from lonepair.render.run import FrameRun
 from lonepair.render.sequence import SequenceState

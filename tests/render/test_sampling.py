@@ -12,7 +12,7 @@ from torch import Tensor
 
 import lonepair.methods as methods
 from lonepair.errors import UserError
-from lonepair.media.image import read_image, read_metadata
+from lonepair.media.stills.image import read_image, read_metadata
 from lonepair.methods.single import SingleMethod
 from lonepair.ops.noise import RandomStream
 from lonepair.render.sampling import reconstruction

@@ -18,7 +18,7 @@ from corrupt_files import Malicious, rewrite_model
 from lonepair.api.job import Job
 from lonepair.api.model import load
 from lonepair.errors import UserError
-from lonepair.media.image import read_image
+from lonepair.media.stills.image import read_image
 from lonepair.methods.base import Method
 from lonepair.train import checkpoint
 from lonepair.train.checkpoint import FORMAT_VERSION, load_model, read_header, save_model

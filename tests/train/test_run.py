@@ -15,8 +15,8 @@ from conftest import TINY, picture
 from corrupt_files import Malicious
 from lonepair.api.job import Job
 from lonepair.errors import UserError
-from lonepair.media.files import atomic_write
-from lonepair.media.image import write_image
+from lonepair.media.stills.image import write_image
+from lonepair.storage.files import atomic_write
 from lonepair.train.run import RunFolder
 from tiny_runs import new_job, reported_steps, resume, stopped_run
 

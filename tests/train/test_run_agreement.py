@@ -14,8 +14,8 @@ import pytest
 from conftest import StopAfter
 from lonepair.api.model import load
 from lonepair.errors import UserError
-from lonepair.media.image import read_image
-from lonepair.media.lock import FileLock
+from lonepair.media.stills.image import read_image
+from lonepair.storage.lock import FileLock
 from lonepair.train.loop import Interrupted
 from lonepair.train.run import RunFolder
 from tiny_runs import new_job, reported_steps, resume, stopped_run

@@ -11,8 +11,8 @@ from lonepair.api.uses import UseMethods
 from lonepair.apply.base import Use, check_support
 from lonepair.compute.engine import Engine, choose_engine
 from lonepair.errors import UserError
-from lonepair.media.files import check_output
 from lonepair.methods.base import Method
+from lonepair.storage.files import check_output
 from lonepair.train.checkpoint import PROGRESS, SUFFIX, load_model, save_model
 from lonepair.train.run import RunFolder
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lonepair.compute.engine import choose_engine
 from lonepair.errors import UserError
-from lonepair.media.container import ClipInfo, Frame
+from lonepair.media.clips.container import ClipInfo, Frame
 from lonepair.media.source import Clip, Source, open_source
 from lonepair.patches.config import SynthesisConfig
 from lonepair.render.styled import StyledFrames, StyledPipeline

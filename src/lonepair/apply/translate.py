@@ -17,7 +17,8 @@ from lonepair.patches.dials import (
 from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
-    from lonepair.media import segment, sheet, sizes, source
+    from lonepair.media import sheet, sizes, source
+    from lonepair.media.clips import segment
     from lonepair.media.source import Source
     from lonepair.render import frame_masks, pipeline, results, synthesizers, translation
     from lonepair.render import keys as render_keys
@@ -31,7 +32,7 @@ else:
     render_keys = lazy("lonepair.render.keys")
     pipeline = lazy("lonepair.render.pipeline")
     results = lazy("lonepair.render.results")
-    segment = lazy("lonepair.media.segment")
+    segment = lazy("lonepair.media.clips.segment")
     sheet = lazy("lonepair.media.sheet")
     sizes = lazy("lonepair.media.sizes")
     synthesizers = lazy("lonepair.render.synthesizers")

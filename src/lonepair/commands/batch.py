@@ -14,7 +14,7 @@ from lonepair.commands.forms import Compute, model_file, parse_size
 from lonepair.commands.outputs import input_name, model_name, new_folder, plain_name, write_result, write_translation
 from lonepair.commands.use import filled_use
 from lonepair.errors import UserError
-from lonepair.media.files import check_writable, next_free
+from lonepair.storage.files import check_writable, next_free
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +41,7 @@ def batch_files(sources: Sequence[Path], is_batch: bool) -> list[Path] | None:
     Raises:
         UserError: A folder holds no image.
     """
-    from lonepair.media.folder import folder_kind
+    from lonepair.media.clips.folder import folder_kind
 
     if len(sources) > 1:
         return list(sources)
@@ -179,8 +179,8 @@ def _translate_file(model: Model, file: Path, stem: Path, values: Any) -> tuple[
 
 def _write_sheet(path: Path, rows: list[list[tuple[str, Tensor]]], overwrite: bool) -> None:
     """Write a contact sheet with two sources and their translations in a row."""
-    from lonepair.media.image import write_image
     from lonepair.media.sheet import contact_sheet
+    from lonepair.media.stills.image import write_image
 
     pairs = [sum(rows[i : i + 2], []) for i in range(0, len(rows), 2)]  # noqa: RUF017 - two short lists
     sheet = contact_sheet(pairs, cell=CELL)

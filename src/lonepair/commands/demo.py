@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from lonepair.media import image, values, write
+    from lonepair.media import values
+    from lonepair.media.clips import write
+    from lonepair.media.stills import image
 else:
     Image = lazy("PIL.Image")
-    image = lazy("lonepair.media.image")
+    image = lazy("lonepair.media.stills.image")
     values = lazy("lonepair.media.values")
-    write = lazy("lonepair.media.write")
+    write = lazy("lonepair.media.clips.write")
 
 logger = logging.getLogger("lonepair")
 

@@ -96,7 +96,7 @@ def _options(values: Eval) -> EvaluationOptions:
         UserError: a file cannot be used.
     """
     from lonepair.evaluate import EvaluationOptions
-    from lonepair.media.image import read_image
+    from lonepair.media.stills.image import read_image
     from lonepair.metrics.sifid import check_weights
 
     weights = None if values.weights is None else values.weights.expanduser()

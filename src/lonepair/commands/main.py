@@ -24,7 +24,7 @@ from lonepair.commands.forms import PREFIX
 from lonepair.commands.protect import inputs_protected
 from lonepair.compute.memory import is_out_of_memory, memory_text
 from lonepair.errors import OutOfMemoryError, UserError, name_flags, printable, printable_lines
-from lonepair.media.files import error_reason
+from lonepair.storage.files import error_reason
 from lonepair.streams import patient_streams
 
 logger = logging.getLogger("lonepair")

@@ -39,7 +39,7 @@ def plain_name(text: str) -> str:
 
 def input_name(path: Path) -> str:
     """The name of an input in the names of outputs: without the folder, the suffix, and the number of a sequence."""
-    from lonepair.media.sequence import stem
+    from lonepair.media.clips.sequence import stem
 
     path = path.expanduser()
     return plain_name(path.resolve().name if path.is_dir() else stem(path))
@@ -53,7 +53,7 @@ def model_name(settings: Mapping[str, Any], path: Path, domain: str | None = Non
         path: The model file, or the folder of the run.
         domain: "a" or "b"; None: all domains, as in "coins-to-galaxies".
     """
-    from lonepair.media.sequence import stem
+    from lonepair.media.clips.sequence import stem
 
     inputs = settings.get("inputs") or {}
     domains = [name for name in ("a", "b") if name in inputs] if domain is None else [domain]
@@ -85,8 +85,8 @@ class EncodingFlags:
     """Number of the first file of a sequence such as out.%04d.exr. If omitted, that of the source, else 0."""
 
     def encoding(self) -> Any:
-        """The same as a `lonepair.media.codecs.Encoding`."""
-        from lonepair.media.codecs import Encoding
+        """The same as a `lonepair.media.clips.codecs.Encoding`."""
+        from lonepair.media.clips.codecs import Encoding
 
         return Encoding(self.codec, self.crf, self.bits, self.start_number)
 
@@ -105,13 +105,13 @@ class ImageOutput:
 
     def check(self) -> None:
         """Check that the file can be written, before anything is computed."""
-        from lonepair.media.image import WRITABLE
+        from lonepair.media.stills.image import WRITABLE
 
         output_path(self.out, "x.png", WRITABLE, self.overwrite)
 
     def path(self, name: str) -> Path:
         """The file; `name` is that of the result if the user gave none."""
-        from lonepair.media.image import WRITABLE
+        from lonepair.media.stills.image import WRITABLE
 
         return output_path(self.out, f"{name}.png", WRITABLE, self.overwrite)
 
@@ -175,7 +175,7 @@ def output_path(out: Path | None, default: str, suffixes: Sequence[str], overwri
     Raises:
         UserError: It cannot be written, or the user's file exists and `overwrite` is off.
     """
-    from lonepair.media.files import check_output, check_writable
+    from lonepair.storage.files import check_output, check_writable
 
     if out is not None:
         out = out.expanduser()
@@ -199,9 +199,9 @@ def clip_path(out: Path | None, default: str, overwrite: bool) -> Path:
     Raises:
         UserError: It cannot be written, or exists and `overwrite` is off.
     """
-    from lonepair.media.files import check_writable
-    from lonepair.media.sequence import check_sequence_output, parse_pattern
-    from lonepair.media.write import WRITABLE
+    from lonepair.media.clips.sequence import check_sequence_output, parse_pattern
+    from lonepair.media.clips.write import WRITABLE
+    from lonepair.storage.files import check_writable
 
     pattern = None if out is None else parse_pattern(out.expanduser())
     if pattern is None:
@@ -219,7 +219,7 @@ def check_clip(path: Path, flags: EncodingFlags, overwrite: bool) -> None:
     """
     from fractions import Fraction
 
-    from lonepair.media.write import ClipWriter
+    from lonepair.media.clips.write import ClipWriter
 
     ClipWriter(path, (64, 64), Fraction(25), overwrite=overwrite, encoding=flags.encoding())
 
@@ -230,7 +230,7 @@ def check_folder(out: Path | None, overwrite: bool) -> None:
     Raises:
         UserError: It cannot be written, or holds files and `overwrite` is off.
     """
-    from lonepair.media.files import check_frames_folder, check_writable
+    from lonepair.storage.files import check_frames_folder, check_writable
 
     if out is None:
         check_writable(Path())
@@ -245,7 +245,7 @@ def new_folder(out: Path | None, name: str, overwrite: bool) -> Path:
     Raises:
         UserError: It cannot be created.
     """
-    from lonepair.media.files import create_numbered_folder, error_reason
+    from lonepair.storage.files import create_numbered_folder, error_reason
 
     folder = Path(name) if out is None else out.expanduser()
     try:
@@ -323,8 +323,8 @@ def write_result(path: Path, overwrite: bool, write: Callable[[Path], object], w
         The paths of the files, that of the first one first. A sequence is written in place, since each of its files is
         complete or absent, and returned as its pattern.
     """
-    from lonepair.media.publish import publish, staging_folder
-    from lonepair.media.sequence import parse_pattern
+    from lonepair.media.clips.sequence import parse_pattern
+    from lonepair.storage.publish import publish, staging_folder
 
     if parse_pattern(path) is not None:
         write(path)

@@ -54,9 +54,9 @@ def run_preview(source_path: Path, target_path: Path, values: Any) -> int:
         UserError: for inputs that cannot be read, and a file that cannot be written.
     """
     from lonepair.api.fit import fit_pair
-    from lonepair.media.image import WRITABLE
     from lonepair.media.sizes import fit_inside
     from lonepair.media.source import open_source
+    from lonepair.media.stills.image import WRITABLE
 
     # Inputs and output, before any work.
     start, options, reverse = time.monotonic(), values.options, values.translation.reverse

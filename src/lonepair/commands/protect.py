@@ -38,7 +38,7 @@ def inputs_protected(values: Any) -> Iterator[None]:
     if not any(name not in OUTPUTS for name, _ in paths):
         yield
         return
-    from lonepair.media.protect import check_not_input, check_not_input_folder, protected
+    from lonepair.storage.protect import check_not_input, check_not_input_folder, protected
 
     inputs = [file for name, path in paths if name not in OUTPUTS for file in _files(path)]
     with protected(inputs):
@@ -58,7 +58,7 @@ def inputs_protected(values: Any) -> Iterator[None]:
 
 def _files(path: Path) -> list[Path]:
     """The files that an input names: itself, those of a sequence, and the model in the folder of a run."""
-    from lonepair.media.sequence import input_pattern
+    from lonepair.media.clips.sequence import input_pattern
 
     if pattern := input_pattern(path):
         return list(pattern.files().values())
@@ -67,7 +67,7 @@ def _files(path: Path) -> list[Path]:
 
 def _written_beside(path: Path) -> list[Path]:
     """The output `path`, or all files of a sequence, and its contact sheet."""
-    from lonepair.media.sequence import parse_pattern, stem
+    from lonepair.media.clips.sequence import parse_pattern, stem
 
     pattern = parse_pattern(path)
     sheet = path.with_name(f"{stem(path)}-sheet.png")

@@ -72,8 +72,8 @@ def run_regions(source_path: Path, target_paths: Sequence[Path], values: Any, is
     """
     from lonepair.api.regions import check_regions, translate_regions
     from lonepair.commands.translate import check_dials, check_files, check_synthesis, sheet_path
-    from lonepair.media.image import write_image
     from lonepair.media.source import open_source
+    from lonepair.media.stills.image import write_image
     from lonepair.render.frame_masks import RegionMasks
 
     # Everything that can fail is checked before the training.

@@ -55,8 +55,8 @@ class Stabilize:
 def run_stabilize(values: Stabilize) -> int:
     """Write the clip without its flicker, and print the file's name."""
     from lonepair.api.stabilize import check_strength, stabilize
-    from lonepair.media.files import check_frames_folder
-    from lonepair.media.write import ClipWriter
+    from lonepair.media.clips.write import ClipWriter
+    from lonepair.storage.files import check_frames_folder
 
     # Flags and files, before the clips are opened.
     output = values.output

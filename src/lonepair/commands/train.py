@@ -204,7 +204,7 @@ def run_text(run: CompleteRun) -> str:
 
 def print_plan(values: Any, job: Job, inputs: Mapping[str, Path], run: CompleteRun | None, outputs: list[Path]) -> None:
     """Print what a form's command would read, train and write. The names of outputs are those that are free now."""
-    from lonepair.media.files import next_free
+    from lonepair.storage.files import next_free
 
     print_inputs(job.sources.values())
     if run is not None:

@@ -313,10 +313,10 @@ def check_files(output: TranslateOutput, size: str, source: Source, stem: str) -
         source: What is translated.
         stem: Name of the file without suffix if the user gave none.
     """
-    from lonepair.media.codecs import resolve_image_bits
-    from lonepair.media.files import check_frames_folder, check_output
-    from lonepair.media.image import WRITABLE
-    from lonepair.media.write import ClipWriter
+    from lonepair.media.clips.codecs import resolve_image_bits
+    from lonepair.media.clips.write import ClipWriter
+    from lonepair.media.stills.image import WRITABLE
+    from lonepair.storage.files import check_frames_folder, check_output
 
     parse_size(size, source.size)
     if output.save_frames is not None and not source.is_clip:
@@ -340,7 +340,7 @@ def check_files(output: TranslateOutput, size: str, source: Source, stem: str) -
 
 def sheet_path(out: Path) -> Path:
     """The contact sheet's name beside the output `out`."""
-    from lonepair.media.sequence import stem
+    from lonepair.media.clips.sequence import stem
 
     return out.with_name(f"{stem(out)}-sheet.png")
 
@@ -359,7 +359,7 @@ def _write(
         reverse: Whether to translate from the model's b to its a.
         style: The image that the contact sheet shows beside the source.
     """
-    from lonepair.media.image import write_image
+    from lonepair.media.stills.image import write_image
 
     output: TranslateOutput = values.output
     changes: dict[str, Any] = {"source": source, "seed": seed, "reverse": reverse}

@@ -246,7 +246,7 @@ def write_samples(samples: Samples, output: FolderOutput, name: str) -> Path:
     Returns:
         The folder.
     """
-    from lonepair.media.image import write_image
+    from lonepair.media.stills.image import write_image
 
     folder = output.folder(name)
     samples.save(folder, output.overwrite)

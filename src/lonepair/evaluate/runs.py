@@ -12,12 +12,12 @@ from torch import Tensor
 
 from lonepair.api.model import Model, load
 from lonepair.errors import UserError
-from lonepair.media.files import error_reason, special_kind
-from lonepair.media.image import read_image
 from lonepair.media.sizes import fit_inside
+from lonepair.media.stills.image import read_image
 from lonepair.methods.single import SingleMethod
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image
+from lonepair.storage.files import error_reason, special_kind
 from lonepair.train.run import RunFolder
 from lonepair.train.validation import MAX_LINE, MAX_STAGES, parse_json
 

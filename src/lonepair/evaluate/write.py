@@ -15,8 +15,8 @@ from lonepair.evaluate.definitions import format_value, metric_columns
 from lonepair.evaluate.measure import EvaluationOptions, ReportSection
 from lonepair.evaluate.page import page
 from lonepair.evaluate.runs import Run
-from lonepair.media.files import atomic_write, error_reason
-from lonepair.media.image import write_image
+from lonepair.media.stills.image import write_image
+from lonepair.storage.files import atomic_write, error_reason
 
 
 def text_table(run: Run, sections: Sequence[ReportSection]) -> str:

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from lonepair.media.container import Frame
-from lonepair.media.files import check_file
+from lonepair.media.clips.container import Frame
+from lonepair.storage.files import check_file
 
 _CHUNK_BYTES = 1 << 20
 

@@ -18,19 +18,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.animated import is_animated
-from lonepair.media.container import DEFAULT_RATE, SUPPORTED_INPUTS, ClipInfo, Frame
-from lonepair.media.exr import is_exr, other_primaries
-from lonepair.media.files import check_file
+from lonepair.media.clips.animated import is_animated
+from lonepair.media.clips.container import DEFAULT_RATE, SUPPORTED_INPUTS, ClipInfo, Frame
+from lonepair.media.clips.frames import clip_end, decode, frame_times, is_numbered, probe
+from lonepair.media.clips.motion_jpeg import is_motion_jpeg
+from lonepair.media.clips.numbered import clip_files
 from lonepair.media.fingerprint import hash_files, hash_frames
-from lonepair.media.frames import clip_end, decode, frame_times, is_numbered, probe
-from lonepair.media.image import decode_image
-from lonepair.media.motion_jpeg import is_motion_jpeg
-from lonepair.media.numbered import clip_files
-from lonepair.media.opening import NotAnImageError
+from lonepair.media.stills.exr import is_exr, other_primaries
+from lonepair.media.stills.image import decode_image
+from lonepair.media.stills.opening import NotAnImageError
 from lonepair.media.values import as_image
 from lonepair.ops.color import common_channels, match_channels
 from lonepair.ops.resize import resize_image
+from lonepair.storage.files import check_file
 
 logger = logging.getLogger("lonepair")
 

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.image import drop_opaque_alpha, read_image
-from lonepair.media.pil import from_pil
+from lonepair.media.stills.image import drop_opaque_alpha, read_image
+from lonepair.media.stills.pil import from_pil
 from lonepair.ops.arrays import from_integers
 from lonepair.ops.color import CHANNELS
 

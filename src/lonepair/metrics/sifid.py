@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.files import check_file
+from lonepair.storage.files import check_file
 
 STEM_LAYERS = (
     ("Conv2d_1a_3x3", (32, 3, 3, 3), 2, 0),

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from lonepair.compute.engine import Engine
-from lonepair.media.codecs import Encoding
-from lonepair.media.container import Frame
-from lonepair.media.write import ClipWriter
+from lonepair.media.clips.codecs import Encoding
+from lonepair.media.clips.container import Frame
+from lonepair.media.clips.write import ClipWriter
 from lonepair.methods.single import SingleMethod
 from lonepair.methods.types import Size
 from lonepair.ops.noise import RandomStream

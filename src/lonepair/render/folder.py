@@ -31,14 +31,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.files import atomic_write, error_reason
-from lonepair.media.lock import FileLock
 from lonepair.media.source import Source
-from lonepair.media.temporary import remove_all
 from lonepair.ops.arrays import from_integers, to_uint8, to_uint16
 from lonepair.render.clip import Pipeline
 from lonepair.render.run import Companions
 from lonepair.render.sequence import SequenceState
+from lonepair.storage.files import atomic_write, error_reason
+from lonepair.storage.lock import FileLock
+from lonepair.storage.temporary import remove_all
 
 logger = logging.getLogger("lonepair")
 

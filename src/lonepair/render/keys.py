@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.segment import Segment
+from lonepair.media.clips.segment import Segment
 from lonepair.media.source import Source, open_source
 from lonepair.ops.resize import resize_image
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.image import read_image
+from lonepair.media.stills.image import read_image
 from lonepair.media.values import as_image
 from lonepair.ops.color import match_channels
 from lonepair.ops.resize import resize_image

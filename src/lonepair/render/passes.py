@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.media.container import Frame
+from lonepair.media.clips.container import Frame
 from lonepair.media.store import TensorStore
 from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.color import match_channels

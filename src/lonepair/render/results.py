@@ -13,10 +13,10 @@ from typing import Any, overload
 from jaxtyping import Float
 from torch import Tensor
 
-from lonepair.media.files import check_output, check_writable
-from lonepair.media.image import WRITABLE, write_image
 from lonepair.media.sheet import contact_sheet
+from lonepair.media.stills.image import WRITABLE, write_image
 from lonepair.ops.arrays import to_pil
+from lonepair.storage.files import check_output, check_writable
 
 
 def metadata_of(settings: Mapping[str, Any]) -> dict[str, str]:

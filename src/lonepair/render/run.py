@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.container import Frame
+from lonepair.media.clips.container import Frame
 from lonepair.media.source import Source
 from lonepair.render.clip import Pipeline, SceneRenderer
 from lonepair.render.passes import TwoWayRenderer

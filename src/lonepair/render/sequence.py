@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lonepair.media.container import Frame
+from lonepair.media.clips.container import Frame
 from lonepair.render.clip import Pipeline, SceneRenderer, SceneStart, SynthesizedFrame
 from lonepair.render.motion import Motion, measure_motion
 

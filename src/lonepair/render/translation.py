@@ -16,19 +16,18 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.codecs import Encoding, resolve_image_bits
-from lonepair.media.container import Frame
-from lonepair.media.exr import fit_gain
-from lonepair.media.image import WRITABLE as IMAGE_SUFFIXES
-from lonepair.media.image import check_image_output, write_image
-from lonepair.media.numbered import write_frames_folder
-from lonepair.media.protect import check_not_input, protected
-from lonepair.media.segment import Segment
-from lonepair.media.sequence import parse_pattern
+from lonepair.media.clips.codecs import Encoding, resolve_image_bits
+from lonepair.media.clips.container import Frame
+from lonepair.media.clips.numbered import write_frames_folder
+from lonepair.media.clips.segment import Segment
+from lonepair.media.clips.sequence import parse_pattern
+from lonepair.media.clips.write import WRITABLE as CLIP_SUFFIXES
+from lonepair.media.clips.write import ClipWriter
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.source import Source
-from lonepair.media.write import WRITABLE as CLIP_SUFFIXES
-from lonepair.media.write import ClipWriter
+from lonepair.media.stills.exr import fit_gain
+from lonepair.media.stills.image import WRITABLE as IMAGE_SUFFIXES
+from lonepair.media.stills.image import check_image_output, write_image
 from lonepair.ops.arrays import to_pil
 from lonepair.ops.color import match_channels
 from lonepair.render.clip import Pipeline
@@ -38,6 +37,7 @@ from lonepair.render.results import metadata_of, png_bytes
 from lonepair.render.run import Companions, FrameRun
 from lonepair.render.sequence import FinishedFrame, SequenceState
 from lonepair.render.thumbnails import Thumbnails
+from lonepair.storage.protect import check_not_input, protected
 
 MOMENTS = 4
 """Frames of a clip on its contact sheet."""

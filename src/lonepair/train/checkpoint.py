@@ -17,13 +17,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from lonepair.errors import UserError, printable
-from lonepair.media.files import atomic_write, check_file
 from lonepair.methods import get_method
 from lonepair.methods.base import Method
 from lonepair.methods.types import Plan
 from lonepair.ops.fingerprint import fingerprint
 from lonepair.ops.noise import seed_global
 from lonepair.patches.config import SynthesisConfig
+from lonepair.storage.files import atomic_write, check_file
 from lonepair.train.migration import FORMAT_VERSION, migrate
 from lonepair.train.model_outline import check_finite, check_outline, check_plan, check_table_size, read_outline
 from lonepair.train.validation import MAX_HEADER, check_header, parse_json

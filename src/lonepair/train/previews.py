@@ -16,9 +16,9 @@ from lonepair.apply.translate import Translate
 from lonepair.compute.engine import Engine
 from lonepair.compute.memory import explain_memory
 from lonepair.errors import UserError
-from lonepair.media.image import write_image
 from lonepair.media.sheet import contact_sheet
 from lonepair.media.sizes import fit_inside
+from lonepair.media.stills.image import write_image
 from lonepair.methods.base import Method
 from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.ops.noise import RandomStream

@@ -14,7 +14,7 @@ import torch
 
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError, printable
-from lonepair.media.files import natural_order
+from lonepair.storage.files import natural_order
 
 
 def numbered_paths(path: Path) -> list[Path]:

@@ -30,11 +30,11 @@ from torch import Tensor
 
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
-from lonepair.media.files import atomic_write, create_numbered_folder, error_reason
-from lonepair.media.lock import FileLock
-from lonepair.media.temporary import PREFIX
 from lonepair.methods.base import Method
 from lonepair.ops.noise import seed_global
+from lonepair.storage.files import atomic_write, create_numbered_folder, error_reason
+from lonepair.storage.lock import FileLock
+from lonepair.storage.temporary import PREFIX
 from lonepair.train.checkpoint import PROGRESS, read_header, save_model
 from lonepair.train.log import write_log
 from lonepair.train.loop import Progress, is_complete, progress_of

@@ -22,7 +22,7 @@ import torch
 
 from lonepair.compute.memory import is_out_of_memory
 from lonepair.errors import UserError
-from lonepair.media.files import atomic_write, give_second_name
+from lonepair.storage.files import atomic_write, give_second_name
 from lonepair.train.validation import check_archive
 
 logger = logging.getLogger("lonepair")

@@ -13,10 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.files import atomic_write, separate, special_kind
-from lonepair.media.image import read_image, write_image
-from lonepair.media.temporary import remove_all
+from lonepair.media.stills.image import read_image, write_image
 from lonepair.methods.base import Method
+from lonepair.storage.files import atomic_write, separate, special_kind
+from lonepair.storage.temporary import remove_all
 from lonepair.train.checkpoint import PROGRESS, load_model, save_model
 from lonepair.train.validation import MAX_LINE, parse_json
 

@@ -13,8 +13,8 @@ from typing import IO, Any, cast
 from tqdm.auto import tqdm
 
 from lonepair.errors import UserError
-from lonepair.media.files import error_reason
 from lonepair.methods.base import Method
+from lonepair.storage.files import error_reason
 from lonepair.streams import PatientStream
 from lonepair.train.clock import WARM_UP
 from lonepair.train.events import Report, Watcher

@@ -1,0 +1,1 @@
+"""Clips: videos, animated images and folders of frames, read and written."""

@@ -1,0 +1,1 @@
+"""Still images: which are read, and how their pixels become sRGB."""
