@@ -33,11 +33,6 @@ def test_translate_writes_an_image_a_sheet_and_a_run(here: Path, capsys: pytest.
     run = {"completion.json", "config.json", "environment.json", "log.txt", "metrics.jsonl", "model.safetensors"}
     run |= {"state/state.pt", "state/previous.pt", "state/lock"}
     run |= {"previews/stage-0.png", "previews/stage-1.png", "inputs/a.png", "inputs/b.png"}
-        "previews/stage-0.png",
-        "previews/stage-1.png",
-        "inputs/a.png",
-        "inputs/b.png",
-    }
     assert list_files("runs/a-to-b") == run
     outputs = {"a-as-b.png", "a-as-b-sheet.png"}
     assert list_files() == {"a.png", "b.png"} | outputs | {f"runs/a-to-b/{name}" for name in run}
