@@ -24,6 +24,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import torch
+from run_folders import run_to_end, start
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -83,24 +84,10 @@ def finished_frames(folder: Path, size: tuple[int, int]) -> int:
     return file.stat().st_size // (3 * size[0] * size[1]) if file.exists() else 0
 
 
-def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start `lonepair translate` with these arguments; its output is appended to the file `log`."""
-    with log.open("ab") as file:
-        return subprocess.Popen([sys.executable, "-m", "lonepair", "translate", *arguments], stdout=file, stderr=file)
-
-
-def run_to_end(arguments: list[str], log: Path) -> float:
-    """Run `lonepair translate` and return its seconds; exit if it fails."""
-    begin = time.monotonic()
-    if start(arguments, log).wait() != 0:
-        sys.exit(f"the render failed: {log.read_text()[-500:]}")
-    return time.monotonic() - begin
-
-
 def run_and_kill(arguments: list[str], folder: Path, log: Path, seconds: float, size: tuple[int, int]) -> Kill | None:
     """Run `lonepair translate` and kill it `seconds` after its first new frame; None if it ends before."""
     earlier = newest_state(folder)
-    process = start(arguments, log)
+    process = start("translate", arguments, log)
     while process.poll() is None and finished_frames(folder, size) <= earlier:
         time.sleep(0.01)
     try:
@@ -138,7 +125,7 @@ def main() -> int:
                 writer.write(image, Fraction(index, 25))
         # The uninterrupted render, whose time says when to kill the other one.
         arguments = [str(clip), str(args.model), "--device", "cpu", *flags]
-        seconds = run_to_end([*arguments, "-o", str(whole)], log)
+        seconds = run_to_end("translate", [*arguments, "-o", str(whole)], log)
         kills = []
         for _ in range(args.kills):
             moment = rng.uniform(0.1, 0.9) * seconds / args.kills
@@ -147,7 +134,7 @@ def main() -> int:
                 break
             kills.append(kill)
         if not killed.exists():
-            run_to_end([*arguments, "-o", str(killed)], log)
+            run_to_end("translate", [*arguments, "-o", str(killed)], log)
 
         # The report.
         words = [clip.name, args.model.name, "--device", "cpu", *flags, "-o", "OUT.mp4"]

@@ -10,7 +10,6 @@ networks or the optimizers differ.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import shlex
 import subprocess
@@ -20,9 +19,8 @@ import time
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-import torch
+from run_folders import differences, random_image, read_reports, read_state, run_to_end, start
 
 from lonepair.media.stills.image import write_image
 
@@ -50,49 +48,13 @@ class Kill:
     """The last checkpoint, from which the next training resumes."""
 
 
-def random_image(height: int, width: int, seed: int) -> torch.Tensor:
-    """Smooth random colors, (1, 3, h, w) in [-1, 1]."""
-    coarse = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-    return torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(-1, 1)
-
-
-def read_state(run: Path) -> dict[str, Any]:
-    """The run's last checkpoint; stage -1, step 0 where there is none."""
-    file = run / "state" / "state.pt"
-    if not file.exists():
-        return {"stage": -1, "step": 0}
-    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    return state
-
-
-def read_reports(run: Path) -> list[tuple[int, int]]:
-    """(stage, step) of every complete line of metrics.jsonl."""
-    file = run / "metrics.jsonl"
-    lines = file.read_text().split("\n")[:-1] if file.exists() else []
-    return [(row["stage"], row["step"]) for row in map(json.loads, lines)]
-
-
-def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start `lonepair train` with these arguments; its output is appended to the file `log`."""
-    with log.open("ab") as file:
-        return subprocess.Popen([sys.executable, "-m", "lonepair", "train", *arguments], stdout=file, stderr=file)
-
-
-def run_to_end(arguments: list[str], log: Path) -> float:
-    """Run `lonepair train` and return its seconds; exit if it fails."""
-    start_time = time.monotonic()
-    if start(arguments, log).wait() != 0:
-        sys.exit(f"the training failed: {log.read_text()[-500:]}")
-    return time.monotonic() - start_time
-
-
 def run_and_kill(arguments: list[str], run: Path, log: Path, seconds: float) -> Kill | None:
     """Run `lonepair train` and kill it after `seconds` of training; None if it ends before.
 
     The time counts from the first new report, since the start of Python and torch takes seconds.
     """
     earlier_reports = read_reports(run)
-    process = start(arguments, log)
+    process = start("train", arguments, log)
     while process.poll() is None and read_reports(run) == earlier_reports:
         time.sleep(0.01)
     try:
@@ -104,21 +66,6 @@ def run_and_kill(arguments: list[str], run: Path, log: Path, seconds: float) -> 
         state = read_state(run)
         return Kill(seconds, stage, step, state["stage"], state["step"])
     return None
-
-
-def differences(one: Any, other: Any, name: str = "") -> list[str]:
-    """Names of the entries that are not bitwise equal in two nested states."""
-    if isinstance(one, torch.Tensor):
-        is_alike = one.dtype == other.dtype and one.shape == other.shape
-        return [] if is_alike and one.numpy().tobytes() == other.numpy().tobytes() else [name]
-    if isinstance(one, dict):
-        keys = one.keys() | other.keys()
-        return [d for key in sorted(keys, key=str) for d in differences(one.get(key), other.get(key), f"{name}.{key}")]
-    if isinstance(one, list | tuple):
-        if len(one) != len(other):
-            return [name]
-        return [d for i, (a, b) in enumerate(zip(one, other, strict=True)) for d in differences(a, b, f"{name}[{i}]")]
-    return [] if one == other else [name]
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
@@ -189,7 +136,7 @@ def run_with_kills(arguments: list[str], run: Path, log: Path, moments: list[flo
         if kill is None:
             break
         kills.append(kill)
-    run_to_end([*arguments, "--run", str(run), *(["--resume"] if kills else [])], log)
+    run_to_end("train", [*arguments, "--run", str(run), *(["--resume"] if kills else [])], log)
     return kills
 
 
@@ -248,7 +195,7 @@ def main() -> int:
 
         # The uninterrupted run, whose training time says when to kill the other one.
         uninterrupted, killed = folder / "uninterrupted", folder / "killed"
-        command_seconds = run_to_end([*arguments, "--run", str(uninterrupted)], folder / "uninterrupted.txt")
+        command_seconds = run_to_end("train", [*arguments, "--run", str(uninterrupted)], folder / "uninterrupted.txt")
         training_seconds = read_state(uninterrupted)["seconds"]
         moments = sorted(rng.uniform(0.05, 0.95) * training_seconds for _ in range(args.kills))
         kills = run_with_kills(arguments, killed, folder / "killed.txt", moments)

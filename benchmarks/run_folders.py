@@ -25,7 +25,7 @@ def tiny_flags(method: str) -> list[str]:
     import lonepair.methods as methods
 
     known = methods.get_method(method).config_class.setting_names()
-    pairs = [(flag, value) for flag, value in zip(TINY[::2], TINY[1::2], strict=True)]
+    pairs = zip(TINY[::2], TINY[1::2], strict=True)
     flags = [word for flag, value in pairs if flag[2:].replace("-", "_") in known for word in (flag, value)]
     return ["--method", method, *flags, "--device", "cpu", "--threads", "1", "--checkpoint-minutes", "0"]
 

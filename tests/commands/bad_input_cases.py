@@ -144,7 +144,8 @@ CASES = [
     Case("size too large", f"{AB} --size 99999", "--size 99999: both sides"),
     Case("TensorBoard that is not installed", f"{AB} --tensorboard", "pip install", environment=without_tensorboard),
     # outputs
-    Case("output exists", f"{AB} -o a.png", "a.png: the file exists already; give --overwrite"),
+    Case("output exists", f"{AB} -o o.png", "o.png: the file exists already; give", write_file("o.png", b"mine")),
+    Case("output is an input", f"{AB} -o a.png", "a.png: is an input, which no output replaces"),
     Case("contact sheet exists", f"{AB} -o o.png", "o-sheet.png: the file exists", write_file("o-sheet.png", b"mine")),
     Case("output of unknown kind", f"{AB} -o out.xyz", "use one of .png"),
     Case("image suffix for a clip", "lonepair translate clip.mp4 b.png -o out.jpg", "use one of .mp4"),

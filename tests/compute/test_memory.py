@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import pytest
 import torch
 
+from command_line import tiny_flags
 from lonepair.commands.main import main
 from lonepair.compute.memory import asked_bytes, explain_memory, free_memory, is_out_of_memory
 from lonepair.errors import OutOfMemoryError, UserError
@@ -53,15 +55,17 @@ def test_a_real_allocation_is_recognized_and_other_errors_are_not() -> None:
     assert (free_memory() or 2**20) > 0
 
 
-def test_a_training_without_memory_names_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = new_job()
-
+def test_a_train_command_without_memory_names_its_flags(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def losses(self: Method, *arguments: object) -> None:
         raise RuntimeError(CPU)
 
-    monkeypatch.setattr(job.method_class, "losses", losses)
-    with pytest.raises(OutOfMemoryError, match=r"4000.0 GB asked for, .* free\); lower `max_side` \(now 20\)"):
-        job.run()
+    monkeypatch.setattr(new_job().method_class, "losses", losses)
+    assert main(["train", *tiny_flags(), "a.png", "b.png"]) == 2
+    output = capsys.readouterr().err.splitlines()[-1]
+    assert output.startswith("lonepair: training: out of memory (4000.0 GB asked for, ")
+    assert "lower --max-side (now 20), --crop-size (now 256) or --width (now 8); a run's folder" in output
 
 
 def test_a_command_without_memory_ends_with_one_line(

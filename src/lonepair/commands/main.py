@@ -132,7 +132,8 @@ def _dispatch(arguments: list[str]) -> int:
         with inputs_protected(values):
             return command.run(values)
     except UserError as error:
-        raise UserError(with_flags(name_flags(str(error), FLAGS), form)) from error
+        kind = OutOfMemoryError if isinstance(error, OutOfMemoryError) else UserError
+        raise kind(with_flags(name_flags(str(error), FLAGS), form)) from error
 
 
 def parse(form: type, name: str, arguments: list[str]) -> Any:
