@@ -1,6 +1,7 @@
 """Shapes in signatures are enforced under the test run, and only there (see `addopts` in pyproject.toml).
 
-With a package alone, jaxtyping's pytest flag silently checks nothing; this test is what notices.
+With a package alone, jaxtyping's pytest flag silently checks nothing; this test is what notices. It calls functions
+that no other test calls hundreds of times: of those later calls only a part is checked (`typecheck`).
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ import torch
 from jaxtyping import Float, TypeCheckError
 from torch import Tensor
 
-from lonepair.losses import mean_squared_error
-from lonepair.ops.resize import resize
-from typecheck import checked
+from lonepair.metrics import psnr
+from lonepair.metrics.seam import seam_error
+from typecheck import ALL_CHECKED, ONE_CHECKED_IN, checked
 
 
 def test_a_wrong_number_of_axes_is_refused() -> None:
     with pytest.raises(TypeCheckError):
-        resize(torch.zeros(3, 8, 8), (4, 4))
+        seam_error(torch.zeros(3, 8, 8), "x")
 
 
 def test_a_wrong_type_of_numbers_is_refused() -> None:
     with pytest.raises(TypeCheckError):
-        resize(torch.zeros(1, 3, 8, 8, dtype=torch.int64), (4, 4))
+        seam_error(torch.zeros(1, 3, 8, 8, dtype=torch.int64), "x")
 
 
 def test_axes_of_one_name_must_agree() -> None:
     with pytest.raises(TypeCheckError):
-        mean_squared_error(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))
+        psnr(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))
 
 
 @checked
@@ -78,3 +79,19 @@ def test_sizes_that_arguments_give_are_checked() -> None:
     assert first_rows(IMAGE, 3).shape == (1, 3, 3, 8)
     with pytest.raises(TypeCheckError, match="return"):
         first_rows(IMAGE, 5)
+
+
+def test_a_function_that_is_called_often_is_still_checked_in_part() -> None:
+    @checked
+    def size(image: Float[Tensor, "b c h w"]) -> int:
+        return image.ndim
+
+    for _ in range(ALL_CHECKED):
+        assert size(torch.zeros(1, 3, 4, 4)) == 4
+    refused = 0
+    for _ in range(2 * ONE_CHECKED_IN):
+        try:
+            size(torch.zeros(3, 4, 4))
+        except TypeCheckError:
+            refused += 1
+    assert refused == 2

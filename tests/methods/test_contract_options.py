@@ -15,18 +15,14 @@ from lonepair.api.model import load
 from lonepair.train.loop import Interrupted
 
 OPTIONS = [
-    *[(n, {"as_released": True}) for n in methods.names() if has(n, "as_released")],
+    *[(n, {"as_released": True}) for n in methods.names() if has(n, "as_released") and n != "structural-analogy"],
     *[(n, {"task": task}) for n in ("singan", "consingan") for task in ("generation", "animation")],
-    *[("consingan", {"task": task}) for task in ("retargeting", "harmonization", "editing")],
-    ("consingan", {"normalization": "instance"}),
-    ("consingan", {"normalization": "batch", "pyramid_rule": "geometric"}),
-    ("structural-analogy", {"square": True}),
-    ("structural-analogy", {"lambda_self": 1.0}),
+    ("consingan", {"task": "retargeting", "normalization": "instance"}),
+    ("consingan", {"task": "harmonization"}),
+    ("consingan", {"task": "editing", "normalization": "batch", "pyramid_rule": "geometric"}),
+    ("structural-analogy", {"square": True, "luminance_levels": 4, "start_stage": 0}),
     ("structural-analogy", {"lambda_self": 1.0, "as_released": True}),
-    ("structural-analogy", {"luminance_levels": 4}),
-    ("structural-analogy", {"start_stage": 0}),
-    ("representative", {"cycle_channels": "colour"}),
-    ("representative", {"border_padding": "reflect", "window_fraction": 1.0}),
+    ("representative", {"cycle_channels": "colour", "border_padding": "reflect", "window_fraction": 1.0}),
     ("representative", {"pyramid_rule": "geometric", "start_stage": -1, "critic_steps": 2}),
 ]
 
