@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from torch import Tensor
 import lonepair.methods as methods
 from conftest import StopAfter, picture, tiny
 from lonepair.api.job import Job
-from lonepair.api.model import load
+from lonepair.api.model import Model, load
 from lonepair.methods.base import Method
 from lonepair.methods.types import StepInputs
 from lonepair.train.loop import Diverged, Interrupted
@@ -39,6 +40,12 @@ def corrupt_losses(monkeypatch: pytest.MonkeyPatch, updates: int, corrupt: Calla
         return values
 
     monkeypatch.setattr(method, "losses", losses)
+
+
+@functools.cache
+def uninterrupted() -> Model:
+    """The model of a training of three stages. Do not change it."""
+    return new_job(stages=3).run()
 
 
 CORRUPTIONS = {
@@ -69,9 +76,8 @@ def test_divergence_leaves_the_last_good_state(kind: str, tmp_path: Path, monkey
     assert "ended by Diverged: training diverged" in folder.log.read_text()
 
     # It can be resumed, and the end is that of an uninterrupted training.
-    uninterrupted = new_job(stages=3).run()
     resumed = new_job(stages=3).run(folder, resume=True)
-    for name, tensor in uninterrupted.method.nets.state_dict().items():
+    for name, tensor in uninterrupted().method.nets.state_dict().items():
         assert torch.equal(tensor, resumed.method.nets.state_dict()[name]), name
 
 
