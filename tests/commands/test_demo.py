@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from lonepair.commands import demo
+from lonepair.commands.protect import inputs_protected
 from lonepair.errors import UserError
 from lonepair.media.clips.frames import decode, probe
 from lonepair.media.stills.image import read_image
+from lonepair.storage.protect import check_not_input
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +86,11 @@ def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file"):
         demo.demo_inputs(tmp_path / "file")
+
+
+def test_a_second_demo_may_replace_the_files_of_the_first(tmp_path: Path) -> None:
+    output = tmp_path / "translated.mp4"
+    output.write_bytes(b"of the first demo")
+    with inputs_protected(demo.Demo(folder=tmp_path)):
+        check_not_input(output)
+    assert output.read_bytes() == b"of the first demo"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-OUTPUTS = frozenset({"out", "save_frames", "run", "model_out"})
+OUTPUTS = frozenset({"out", "save_frames", "run", "model_out", "folder"})
 """Fields of forms that name what is written."""
 
 
