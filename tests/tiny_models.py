@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import lonepair.methods as methods
 from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.api.model import Model
+from lonepair.train.checkpoint import save_model
 
 SIZE = (24, 20)
 OTHER = (30, 37)
@@ -31,3 +34,15 @@ def model_of(name: str, channels: int = 3) -> Model:
 
 def methods_that(use: str) -> Any:
     return pytest.mark.parametrize("name", [n for n in methods.names() if use in methods.get_method(n).uses])
+
+
+def untrained(name: str, path: Path) -> Path:
+    """A model file of the method `name` with all its stages, without a training."""
+    inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
+    domains = methods.get_method(name).domains
+    job = Job.prepare({d: inputs[d] for d in domains}, name, "standard", {**tiny(name), "seed": 3})
+    with torch.random.fork_rng(devices=[]):
+        method = job.method_class(job.config, job.plan)
+        for _ in range(method.plan.stages):
+            method.add_stage()
+    return save_model(path, method, job.settings)

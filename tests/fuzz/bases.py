@@ -10,30 +10,19 @@ from pathlib import Path
 import av
 import numpy as np
 import tifffile
-import torch
 from PIL import Image, ImageCms
 
 import lonepair.methods as methods
 from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.media.stills.exr import write_exr
-from lonepair.train.checkpoint import save_model
 from media_samples import random_pixels, write_png16, write_video
+from tiny_models import untrained
 
 
 def make_models(folder: Path) -> list[Path]:
     """An untrained model file of each method."""
-    inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
-    paths = []
-    for name in methods.names():
-        domains = methods.get_method(name).domains
-        job = Job.prepare({d: inputs[d] for d in domains}, name, "standard", {**tiny(name), "seed": 3})
-        with torch.random.fork_rng(devices=[]):
-            method = job.method_class(job.config, job.plan)
-            for _ in range(method.plan.stages):
-                method.add_stage()
-        paths.append(save_model(folder / f"{name}.safetensors", method, job.settings))
-    return paths
+    return [untrained(name, folder / f"{name}.safetensors") for name in methods.names()]
 
 
 def run_job() -> Job:

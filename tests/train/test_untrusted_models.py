@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import lonepair.methods as methods
-from conftest import picture, tiny
+from conftest import picture
 from corrupt_files import rewrite_model
 from lonepair.api.job import Job
 from lonepair.commands.about import Info, run_info
@@ -21,21 +21,10 @@ from lonepair.commands.main import main
 from lonepair.errors import UserError
 from lonepair.ops.fingerprint import fingerprint
 from lonepair.train import checkpoint
-from lonepair.train.checkpoint import load_model, read_header, save_model
+from lonepair.train.checkpoint import load_model, read_header
 from lonepair.train.model_outline import check_outline
 from lonepair.train.validation import MAX_SETTINGS, parse_json
-
-
-def untrained(name: str, path: Path) -> Path:
-    """A model file of the method `name` with all its stages, without a training."""
-    inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}
-    domains = methods.get_method(name).domains
-    job = Job.prepare({d: inputs[d] for d in domains}, name, "standard", {**tiny(name), "seed": 3})
-    with torch.random.fork_rng(devices=[]):
-        method = job.method_class(job.config, job.plan)
-        for _ in range(method.plan.stages):
-            method.add_stage()
-    return save_model(path, method, job.settings)
+from tiny_models import untrained
 
 
 @pytest.fixture(scope="module")

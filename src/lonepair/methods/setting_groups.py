@@ -11,7 +11,7 @@ from typing import Literal
 
 Normalization = Literal["none", "batch", "instance"]
 
-# Upper bounds of what decides the size of networks: a model file from elsewhere may hold any number.
+# Upper bounds of the settings that decide the size of networks: a model file from elsewhere may hold any number.
 MAX_SIDE = 4096
 """Longest side of a training image, in pixels."""
 MAX_WIDTH = 1024

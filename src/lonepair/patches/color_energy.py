@@ -31,7 +31,7 @@ class ColorEnergy:
 
     @staticmethod
     def of(image: Float[Tensor, "1 c h w"], reduction: float) -> ColorEnergy:
-        """The energy of what is finer than cells of 1 / `reduction` pixels a side.
+        """The energy of shapes that are finer than cells of 1 / `reduction` pixels a side.
 
         The energy is the mean of the squared values, added over the channels.
         """

@@ -54,7 +54,7 @@ class SynthesisConfig:
     that the networks ignore, such as the features of a face."""
     guide_max_energy: float = 2.0
     """Largest energy of those finer shapes, above 0, as a multiple of the target's texture in areas of the same color.
-    From `structure` 0.5 to 1 ever more of what exceeds it stays. A larger value shows more of the source's fine shapes
+    From `structure` 0.5 to 1 more and more of the surplus stays. A larger value shows more of the source's fine shapes
     where the target is flat."""
     edge_threshold: float = 0.3
     """Energy of the source's edges, as a multiple of the target's own texture, above 0, at which half of an edge is
@@ -154,7 +154,7 @@ class SynthesisConfig:
     """Number of iterations, 1 to 100, that compute the frame which the dials turn into a keyframe. A larger value is
     more exact and slower."""
     change_side: int = 80
-    """Longest side in pixels, 1 to 16384, at which a change of a stylized clip is told from its flicker
+    """Longest side in pixels, 1 to 16384, at which a change of a stylized clip is separated from its flicker
     (`lonepair stabilize`). A larger value follows finer changes, and takes more flicker for change."""
     flow_side: int = 640
     """Longest side in pixels, 32 to 16384, at which motion is measured. A larger value is more exact and slower."""
@@ -198,7 +198,7 @@ class SynthesisConfig:
     """Factor, above 1, by which the texture may be stretched or compressed before it is synthesized again. A larger
     value flickers less where things turn or come closer, and shows distorted texture."""
     renewal_rounds: int = 2
-    """Rounds at the coarse scales of what is renewed, 1 to 100; half as many at the others. A larger value fits new
+    """Rounds at the coarse scales of renewed areas, 1 to 100; half as many at the others. A larger value fits new
     texture better to what is around it, and is slower."""
     renewal_wait: int = 3
     """Largest number of frames, 0 to 1e6, for which what can wait waits, so that more is synthesized at once. A larger

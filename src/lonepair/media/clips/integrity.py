@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO
 
 _TAIL_BYTES = 64
-"""A file whose last bytes, so many, are zeros was not written to its end, where its format never ends so."""
+"""Number of bytes at the end of a file. If all are zeros, the file was not written to its end, unless its format may
+end in zeros."""
 
 _PADDING_BOXES = (b"free", b"skip", b"wide", b"mdat")
 """MP4 boxes that may end with zeros: padding, and media such as silence."""
