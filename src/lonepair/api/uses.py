@@ -400,8 +400,8 @@ class UseMethods(ABC):
                 from 0 and of numbered files those of their names, or 1.5s:4s, in seconds. Either end may be left out;
                 one number is one frame. The frames are those that the translation of the whole clip has there. If
                 omitted, the whole clip.
-            size: Size of the output, (h, w) in pixels. A size of another aspect stretches the image. If omitted, the
-                source's own.
+            size: Size of the output, (h, w) in pixels. Its pixels are square. A size of another aspect stretches the
+                image. If omitted, the source's own.
             start_stage: Stage at which each frame enters, from 0 (coarsest); -1 is the last. 0 changes large shapes, a
                 larger value finer texture only. If omitted, the stage that the method was trained for.
             synthesize: Replace patches of the prediction by patches of the target: sharper and slower. Has no effect
