@@ -12,6 +12,7 @@ import tyro
 
 import lonepair.methods as methods
 from lonepair.commands.forms import SizeFlag, model_file, parse_size
+from lonepair.commands.roles import PathRole
 from lonepair.errors import printable
 from lonepair.methods.base import Method
 from lonepair.patches.config import SynthesisConfig
@@ -21,7 +22,7 @@ from lonepair.patches.config import SynthesisConfig
 class Info:
     """Show the contents of a model; without a model, a method's parameter counts at its defaults."""
 
-    model: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[MODEL]")] = None
+    model: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[MODEL]"), PathRole.INPUT] = None
     """A model.safetensors, or the folder of a run."""
     method: str = methods.DEFAULT
     """Without a MODEL: the method to describe."""
