@@ -74,6 +74,7 @@ class ConSinGAN(SingleMethod):
     """A growing generator G and a patch critic D."""
 
     name = "consingan"
+    default_dtype = "float32"
     optional_inputs = ("composite",)
     inference_nets = ("g", "reconstruction_input")
     uses = frozenset({"sample", "sample_stage_sheet", "animate", "edit", "harmonize", "paint", "refine"})
@@ -196,7 +197,7 @@ class ConSinGAN(SingleMethod):
         if player == "critic":
             return self._critic_losses(inputs.fakes.detach(), inputs)
         if callable(inputs.fakes):
-            return {"adv_rec": inputs.fakes()}
+            return dict(inputs.fakes())
         c, sizes = self.config, self.visible_sizes("a", inputs)
         # L_adv + lambda_rec * L_rec, with L_rec = |G(x_0) - x_n|^2 (sec. 3.1).
         adversarial = -self.critic(inputs.fakes).mean()
@@ -204,8 +205,9 @@ class ConSinGAN(SingleMethod):
         rec = c.lambda_rec * losses.mean_squared_error(reconstruction, nets.crop_image(sizes, inputs.real["a"][-1]))
         if c.as_released:
             parameters = [p for _, stage in self.generator.parameters_by_stage(c.trained_stages) for p in stage]
-            inputs.fakes = losses.linearize(adversarial + rec, parameters)
-            return {"adv_rec": inputs.fakes()}
+            stored_adv, stored_rec = (losses.linearize(term, parameters) for term in (adversarial, rec))
+            inputs.fakes = lambda: {"adv": stored_adv(), "rec": stored_rec()}
+            return dict(inputs.fakes())
         return {"adv": adversarial, "rec": rec}
 
     def _critic_losses(self, fake: Tensor, inputs: StepInputs) -> dict[str, Tensor]:
