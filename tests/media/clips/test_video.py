@@ -78,52 +78,6 @@ def test_display_matrix_is_applied_with_its_mirrors(tmp_path: Path, name: str) -
         assert (shown[b * p + d * q - top, a * p + c * q - left] == stored[q, p]).all()
 
 
-@pytest.mark.parametrize(("parity", "is_marked"), [("top", True), ("bottom", True), ("none", False)])
-def test_interlaced_frames_are_deinterlaced(tmp_path: Path, parity: str, is_marked: bool) -> None:
-    path = tmp_path / "a.mp4"
-    params = {"top": "tff=1", "bottom": "bff=1", "none": ""}[parity]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "4", "x264-params": params})
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for index in range(4):
-            # A white bar moves between the two fields of each frame.
-            array = np.zeros((48, 64, 3), np.uint8)
-            array[::2, 8 * index : 8 * index + 8] = 255
-            array[1::2, 8 * index + 16 : 8 * index + 24] = 255
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(array)))
-        container.mux(stream.encode())
-    frames = list(decode(path))
-    assert [frame.time for frame in frames] == [Fraction(index, 25) for index in range(4)]
-    rows = to_uint8(frames[1].image)[8:40].astype(int)
-    combs = np.abs(np.diff(rows, axis=0)).mean()
-    assert combs < 12 if is_marked else combs > 40
-
-
-def field_clip(path: Path, order: str, count: int = 12) -> Path:
-    """Write a clip of a moving grating; the frames of `order` "tff" and "bff" hold two moments, and nothing says so."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "gray"
-        y, x = np.mgrid[:64, :96]
-        for index in range(count):
-            late = {"tff": y % 2, "bff": 1 - y % 2, "": 0 * y}[order] / 2
-            grating = np.sin((x + 0.3 * y - 5 * (index + late)) / 5) + 0.3 * np.sin(x / 2.5 + y / 9)
-            array = (128 + 90 * grating).clip(0, 255).astype(np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(array, "gray")))
-        container.mux(stream.encode())
-    return path
-
-
-@pytest.mark.parametrize("order", ["tff", "bff", ""])
-def test_fields_that_nothing_marks_are_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture, order: str) -> None:
-    clip = open_source(field_clip(tmp_path / "a.mkv", order))
-    frames = [to_uint8(frame.image)[..., 0].astype(int) for frame in clip.frames()]
-    assert caplog.text.count("its frames look interlaced") == (order != "")
-    # Rows differ by the slope of the grating, not by half of its motion.
-    combs = [np.abs(2 * frame[1:-1] - frame[:-2] - frame[2:]).mean() for frame in frames]
-    assert max(combs[1:-1]) < 12
-
-
 @pytest.mark.parametrize(("suffix", "codec"), [("y4m", "wrapped_avframe"), ("mpg", "mpeg2video")])
 def test_cut_files_without_a_stated_length_are_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str, codec: str

@@ -113,6 +113,7 @@ def _read_ppm(path: Path, image: Image.Image) -> UInt16[np.ndarray, "h w 3"] | N
     """Read the pixels of a color PPM of 16 bits; None where they are not complete."""
     assert isinstance(image, ImageFile.ImageFile)
     decoder, _, offset, arguments = image.tile[0]
+    assert isinstance(arguments, tuple)
     count = image.width * image.height * 3
     if decoder == "ppm_plain":
         with path.open("rb") as file:
