@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, ImageOption, Use, number_problems, read_still
+from lonepair.apply.base import ImageInput, ImageOption, Use, number_problems, read_still, read_still_and_bits
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
@@ -56,7 +56,7 @@ class Edit(Use["Picture"]):
     def run(self, model: TrainedModel) -> Picture:
         still.advise_preset(self.name, model)
         start_stage = still.start_stage_for(self.name, model, self.start_stage)
-        edited = read_still(self.image)
+        edited, bits = read_still_and_bits(self.image)
         size = (edited.shape[-2], edited.shape[-1])
         original = None if self.original is None else read_still(self.original)
         if self.mask is not None:
@@ -70,4 +70,4 @@ class Edit(Use["Picture"]):
         prediction = still.translate_still(model, edited, start_stage, self.seed)
         outside = edited if original is None else resize.resize_image(original, size)
         blended = masks.blend(prediction, outside, masks.soften_for_edit(mask, self.dilate, self.feather))
-        return results.Picture(blended, self.metadata(model, start_stage=start_stage))
+        return results.Picture(blended, self.metadata(model, start_stage=start_stage), bits)

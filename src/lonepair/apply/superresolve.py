@@ -7,7 +7,7 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lonepair.apply.base import ImageInput, Use, read_still
+from lonepair.apply.base import ImageInput, Use, read_still_and_bits
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
@@ -63,12 +63,12 @@ class Superresolve(Use["Picture"]):
 
     def run(self, model: TrainedModel) -> Picture:
         training = sampling.reconstruction(model.method, model.engine)
-        image = training if self.image is None else read_still(self.image)
+        image, bits = (training, 8) if self.image is None else read_still_and_bits(self.image)
         check_size(image, self.factor)
         still.advise_preset(self.name, model)
         if self.image is not None:
             warn_of_other_texture(image, training)
-        return results.Picture(enlarge(model, image, self.factor, self.seed), self.metadata(model))
+        return results.Picture(enlarge(model, image, self.factor, self.seed), self.metadata(model), bits)
 
 
 def check_size(image: Tensor, factor: float) -> None:

@@ -81,7 +81,8 @@ class Compute:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device to compute on; auto uses a GPU where one is available."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of convolutions; auto uses bfloat16 where the hardware supports it, else float32."""
+    """Precision of convolutions; auto uses float32 for published methods, as their authors did, and for others bfloat16
+    where the hardware supports it."""
     threads: int = 0
     """Number of CPU threads; 0 uses torch's default, one for each core."""
 

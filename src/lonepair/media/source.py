@@ -264,7 +264,13 @@ def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
         value = value[0]
     if isinstance(value, Tensor) and value.ndim == 4 and value.shape[0] != 1:
         return _clip_from_images([_frame_at(value, index) for index in range(value.shape[0])], name, rate)
-    return Still(as_image(value), name)
+    return Still(as_image(value), name, bits=_bits_of(value))
+
+
+def _bits_of(value: object) -> int:
+    """Bits per channel of an image that a program holds; floating-point values count as 8."""
+    has_16 = str(getattr(value, "dtype", "")).endswith("uint16") or str(getattr(value, "mode", "")).startswith("I")
+    return 16 if has_16 else 8
 
 
 def _clip_from_list(values: Sequence[object]) -> Clip:

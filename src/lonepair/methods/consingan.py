@@ -77,6 +77,7 @@ class ConSinGAN(SingleMethod):
     """A growing generator G and a patch critic D."""
 
     name = "consingan"
+    default_dtype = "float32"
     optional_inputs = ("composite",)
     inference_nets = ("g", "reconstruction_input")
     uses = frozenset({"sample", "sample_stage_sheet", "animate", "edit", "harmonize", "paint", "refine"})

@@ -28,6 +28,9 @@ Our departures:
 - A step computes crops of windows larger than 181 x 181 pixels (`crop_size`).
 - A pair keeps its two sizes and aspects: one list of scale factors serves both images, and the gradient penalty
   interpolates between crops of images of unequal size. The published pair systems stretch both images to a square.
+
+The preset `thesis` is the thesis to the letter: only the last departure remains. docs/explanation/thesis.md says how
+each equation is read.
 """
 
 from __future__ import annotations
@@ -64,6 +67,7 @@ class Representative(PairMethod):
     """Two growing generators G_a, G_b and two patch critics D_a, D_b."""
 
     name = "representative"
+    default_dtype = "float32"
     inference_nets = ("g_a", "g_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
@@ -94,7 +98,11 @@ class Representative(PairMethod):
                 config.border_padding,
             )
             self.nets[f"d_{domain}"] = nets.PatchCritic(
-                plan.channels, config.width, config.critic_blocks, config.leaky_slope
+                plan.channels,
+                config.width,
+                config.critic_blocks,
+                config.leaky_slope,
+                activates_scores=config.activates_scores,
             )
 
     @classmethod

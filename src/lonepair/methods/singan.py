@@ -84,6 +84,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
     """A pyramid of generators G_0 (coarsest) to G_n, and the critic D_n of the newest stage."""
 
     name = "singan"
+    default_dtype = "float32"
     inference_nets = ("g", "reconstruction_noise")
     uses = frozenset(
         {"sample", "sample_stage_sheet", "animate", "edit", "harmonize", "paint", "refine", "superresolve"}
