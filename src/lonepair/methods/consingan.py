@@ -31,8 +31,7 @@ Our departures:
 - A training may have several images or the frames of a clip. Each is reconstructed from its own coarsest level.
 - The fixed feature maps come from a fixed seed; the released code saves them. Above 1024 x 1024 pixels they are zero.
 - A step computes crops of images with more than 362 x 362 pixels (`crop_size`), which `full` does not reach.
-- Normalization uses the image's own statistics. BatchNorm computes the same when it trains on one image, and the
-  released code, which never switches to evaluation mode, does so in use, too.
+- Normalization uses the image's own statistics, as BatchNorm in training mode, which the released code never leaves.
 - The flat rectangles of harmonization are 15 to 60 pixels long for 120 pixels at stage 0, else in proportion.
 """
 
