@@ -22,6 +22,9 @@ class SingleMethod(Method):
     coarsest_start_uses: frozenset[str] = frozenset()
     """Uses for which the generator is trained to receive an image at stage 0. A method with a training for such a use
     sets it."""
+    walk_start: float = 0.05
+    """Share of random noise in the first maps of an animation's walk, 0 to 1, as SinGAN has it. A method with another
+    share sets it."""
 
     @abstractmethod
     def noise_maps(self, sizes: Sequence[Size], rng: RandomStream) -> list[Tensor]:
