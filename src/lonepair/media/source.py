@@ -5,6 +5,7 @@ No other module distinguishes images from clips when it opens an input.
 
 from __future__ import annotations
 
+import copy
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -85,6 +86,21 @@ class Source(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of the content, without the name. Resuming a run compares it."""
+
+    @final
+    @property
+    def display_size(self) -> tuple[int, int]:
+        """(h, w) in square pixels at which the frames are shown: anamorphic ones are stretched."""
+        h, w = self.size
+        aspect = self.pixel_aspect
+        return (h, max(1, round(w * aspect))) if aspect >= 1 else (max(1, round(h / aspect)), w)
+
+    @final
+    def with_square_pixels(self) -> Source:
+        """Return the same source with square pixels: what is made from it has a size that was asked for."""
+        result = copy.copy(self)
+        result.pixel_aspect = Fraction(1)
+        return result
 
     @final
     def training_frames(
