@@ -100,6 +100,10 @@ def _open(path: Path, header_only: bool, stack: contextlib.ExitStack) -> Image.I
         png = read_png(path, header_only)
         image = stack.enter_context(_pillow_open(png.data, ("PNG",)))
         image.info["exif"] = png.exif
+        # Pillow scales grey of 2 and 4 bits to 8, and not the grey that is transparent.
+        key, levels = image.info.get("transparency"), {";2": 85, ";4": 17}
+        if image.mode == "L" and isinstance(key, int) and image.tile:
+            image.info["transparency"] = key * levels.get(str(image.tile[0][3])[-2:], 1)
         if png.icc is not None:
             image.info["icc_profile"] = png.icc
         if png.cicp is not None:
