@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "lonepair"
 
 LAYERS = (
-    ("errors", "lazy", "streams"),
+    ("citations", "errors", "lazy", "streams"),
     ("ops", "storage"),
     ("compute",),
     ("media", "losses", "patches"),

@@ -11,10 +11,12 @@ from typing import Annotated, Any
 import tyro
 
 import lonepair.methods as methods
+from lonepair.apply.base import field_docs
 from lonepair.commands.forms import SizeFlag, model_file, parse_size
 from lonepair.commands.roles import PathRole
 from lonepair.errors import printable
 from lonepair.methods.base import Method
+from lonepair.methods.config import Config
 from lonepair.patches.config import SynthesisConfig
 
 
@@ -49,6 +51,8 @@ def run_info(values: Info) -> int:
     for name in ("method", "preset", "seed"):
         if name in settings:
             print(f"{name:12} {printable(settings[name])}")
+    if notes := _preset_notes(type(method.config)):
+        print(f"{'presets':12} {notes}")
     for domain, source in settings.get("inputs", {}).items():
         print(f"{'input ' + printable(domain):12} {printable(source['name'])}")
     print(f"{'supports':12} {', '.join(sorted(method.uses))}")
@@ -119,4 +123,11 @@ def run_methods(_: Methods) -> int:
         print(f"  learns from: {inputs}")
         print(f"  supports: {', '.join(sorted(method.uses))}")
         print(f"  presets: {', '.join(method.config_class.presets)}")
+        if notes := _preset_notes(method.config_class):
+            print(f"    {notes}")
     return 0
+
+
+def _preset_notes(config_class: type[Config]) -> str:
+    """What the presets of a method are: the docstring under `presets`, in one line, if any."""
+    return field_docs(config_class).get("presets", "").replace("`", "")  # type: ignore[arg-type]

@@ -40,6 +40,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lonepair import citations
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.methods.consingan_config import ConSinGANConfig
@@ -83,12 +84,7 @@ class ConSinGAN(SingleMethod):
     walk_start = 0.01
     accepts_several = True
     config_class = ConSinGANConfig
-    citation = """@inproceedings{hinz2021improved,
-  author    = {Hinz, Tobias and Fisher, Matthew and Wang, Oliver and Wermter, Stefan},
-  title     = {Improved Techniques for Training Single-Image {GAN}s},
-  booktitle = {Winter Conference on Applications of Computer Vision (WACV)},
-  year      = {2021}
-}"""
+    citation = citations.entries()["hinz2021improved"]
 
     config: ConSinGANConfig
 

@@ -38,6 +38,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lonepair import citations
 from lonepair.lazy import lazy
 from lonepair.methods.growing import calibration_frames, generator_groups, generator_parameter_counts, step_work
 from lonepair.methods.pair import OTHER, PairMethod
@@ -72,11 +73,7 @@ class Representative(PairMethod):
     uses = frozenset({"sample", "translate"})
     accepts_several = True
     config_class = RepresentativeConfig
-    citation = """@misc{ly_representative,
-  author = {Ly, Phi Long},
-  title  = {Multi-scale learning a {GAN} from a single representative},
-  note   = {Thesis slides},
-}"""
+    citation = citations.entries()["ly_representative"]
 
     config: RepresentativeConfig
 

@@ -43,6 +43,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lonepair import citations
 from lonepair.lazy import lazy
 from lonepair.methods.singan_config import SinGANConfig
 from lonepair.methods.single import SingleMethod
@@ -91,12 +92,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
     )
     accepts_several = False
     config_class = SinGANConfig
-    citation = """@inproceedings{shaham2019singan,
-  author    = {Rott Shaham, Tamar and Dekel, Tali and Michaeli, Tomer},
-  title     = {{SinGAN}: Learning a Generative Model from a Single Natural Image},
-  booktitle = {International Conference on Computer Vision (ICCV)},
-  year      = {2019}
-}"""
+    citation = citations.entries()["rottshaham2019singan"]
 
     config: SinGANConfig
 

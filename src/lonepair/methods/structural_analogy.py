@@ -36,6 +36,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lonepair import citations
 from lonepair.lazy import lazy
 from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.methods.stagewise import StagewiseMethod, run_stages, upsample
@@ -85,12 +86,7 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
     uses = frozenset({"sample", "translate"})
     accepts_several = True
     config_class = StructuralAnalogyConfig
-    citation = """@article{benaim2021structural,
-  author  = {Benaim, Sagie and Mokady, Ron and Bermano, Amit and Cohen-Or, Daniel and Wolf, Lior},
-  title   = {Structural Analogy from a Single Image Pair},
-  journal = {Computer Graphics Forum},
-  year    = {2021}
-}"""
+    citation = citations.entries()["benaim2021structural"]
 
     config: StructuralAnalogyConfig
 
