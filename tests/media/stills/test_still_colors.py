@@ -152,7 +152,8 @@ def test_hlg_and_p3_of_stills_follow_their_formulas(tmp_path: Path) -> None:
     # Display P3 with the curve of sRGB, in code points.
     pixels = random_pixels(6, 8, 3)
     write_png(tmp_path / "p3.png", (6, 8), 8, 2, pixels.reshape(6, -1), {b"cICP": bytes((12, 13, 0, 1))})
-    linear = decode_srgb((pixels / 255).astype(np.float32)) @ xyz_of_primaries(P3_XY).T @ np.linalg.inv(xyz_of_primaries(SRGB_XY)).T
+    to_srgb = np.linalg.inv(xyz_of_primaries(SRGB_XY)) @ xyz_of_primaries(P3_XY)
+    linear = decode_srgb((pixels / 255).astype(np.float32)) @ to_srgb.T
     assert np.abs(levels(tmp_path / "p3.png") - encode_srgb(linear.clip(0, 1).astype(np.float32))).max() < 2e-3
     # HLG of 75 percent is reference white, 203 of 1000 cd/m2 (BT.2408): the knee of BT.2390 lowers it.
     greys = np.round(np.array([0, 0.25, 0.5, 0.75, 1]) * 65535).astype(np.uint16)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, Literal, cast
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from lonepair.errors import UserError
 from lonepair.media.limits import check_pixels
@@ -136,7 +136,7 @@ def _avif_code_points(path: Path) -> bytes:
     return head[place + 9 : place + 14 : 2] if place >= 0 else b""
 
 
-def _pillow_open(file: _File, formats: tuple[str, ...]) -> Image.Image:
+def _pillow_open(file: _File, formats: tuple[str, ...]) -> ImageFile.ImageFile:
     """Open a file with Pillow, without Pillow's own limit of pixels."""
     with _PILLOW_LIMIT:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
