@@ -33,6 +33,16 @@ class SingleMethod(Method):
         Maps of several images, concatenated along dimension 0, give a batch.
         """
 
+    def sample_maps(self, sizes: Sequence[Size], rng: RandomStream, layout_warp: float | None = None) -> list[Tensor]:
+        """The maps from which `render` generates a random image; `noise_maps` unless a method has others.
+
+        Args:
+            sizes: (h, w) at every stage.
+            rng: Random numbers of the image.
+            layout_warp: The setting of patch synthesis of this name, for methods that have it; None: the method's own.
+        """
+        return self.noise_maps(sizes, rng)
+
     @abstractmethod
     def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
         """The maps from which `render` reconstructs the training image (SinGAN, sec. 2.2: z*), resized to `sizes`."""
@@ -52,7 +62,7 @@ class SingleMethod(Method):
 
     @final
     def sample(self, sizes: Mapping[str, Sequence[Size]], rng: RandomStream) -> dict[str, Tensor]:
-        return {"a": self.render(self.noise_maps(sizes["a"], rng), sizes["a"])}
+        return {"a": self.render(self.sample_maps(sizes["a"], rng), sizes["a"])}
 
     @final
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:
