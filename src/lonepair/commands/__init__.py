@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lonepair.apply.base import Use, uses
-from lonepair.commands import about, completion, demo, doctor, evaluate, stabilize, train, translate
+from lonepair.commands import about, batch, completion, demo, doctor, evaluate, stabilize, train, translate
 from lonepair.commands.forms import Command as Command
 from lonepair.commands.forms import with_method
 from lonepair.commands.use import run_sample, run_use, sample_form, use_form
@@ -36,6 +36,9 @@ COMMANDS = {
         "take the flicker out of a stylized clip, without a model",
         lambda _: stabilize.Stabilize,
         stabilize.run_stabilize,
+    ),
+    "batch": Command(
+        "train and translate many pairs or clips, here or on a cluster", lambda _: batch.Batch, batch.run_batch
     ),
     "eval": Command("measure runs, in numbers and pictures", lambda _: evaluate.Eval, evaluate.run_eval),
     "info": Command("show a model's contents and parameter counts", lambda _: about.Info, about.run_info),
