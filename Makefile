@@ -2,6 +2,7 @@
 #
 #   make demo    set up, then translate a clip of coins into galaxies
 #   make test    set up, then run ruff, mypy and the test suite
+#   make test-cluster    set up with Ray, then test batches on a local cluster
 #   make docs    set up, then build the documentation site into docs/_build
 #   make fuzz    set up, then search for files that no reader survives, for MINUTES=1
 #   make dist    set up, then build the source distribution and the wheel into dist
@@ -25,7 +26,7 @@ STAMP := $(VENV)/installed
 DOCS_STAMP := $(VENV)/installed-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test fuzz lint docs dist clean
+.PHONY: help env demo test test-cluster fuzz lint docs dist clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,6 +54,11 @@ demo: env
 
 test: lint
 	$(BIN)/python -m pytest -n auto
+
+# Ray is large and takes long to start.
+test-cluster: env
+	$(PIP) $(addprefix --extra-index-url ,$(TORCH_INDEX)) -e '.[cluster,dev]'
+	$(BIN)/python -m pytest -n0 -s tests/cluster
 
 lint: env
 	$(BIN)/ruff check

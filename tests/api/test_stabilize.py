@@ -12,7 +12,7 @@ from torch import Tensor
 import lonepair as lp
 from lonepair.commands.main import main
 from lonepair.media.source import open_source
-from lonepair.media.stills.image import read_image, write_image
+from lonepair.media.stills.image import decode_image, read_image, write_image
 from lonepair.ops.blur import gaussian_blur
 
 
@@ -87,3 +87,35 @@ def test_command_writes_a_clip_of_the_size_of_the_stylized_one(
     Path("styled/2.png").unlink()
     assert main(["stabilize", "in", "styled"]) == 2
     assert "styled has 2 frames, in has 3" in capsys.readouterr().err
+
+
+def test_flat_paint_is_carried_and_not_renewed() -> None:
+    """Edges of a cartoon move through cells of the coarse picture, which is no change of it."""
+    scene = torch.full((1, 3, 96, 146), -0.5)
+    scene[..., 40:60] = 0.9
+    scene[:, 0, 50:] = 0.8
+    styled = torch.cat([scene[..., 2 * index : 2 * index + 128] for index in range(9)])
+    shares: list[float] = []
+    steady = lp.stabilize(moving_clip(9), styled)
+    for _ in steady.frames(trace=lambda frame: shares.append(float(frame.is_new[..., 8:-8, 8:96].float().mean()))):
+        pass
+    assert max(shares[1:]) == 0
+
+
+def test_values_above_1_are_those_of_the_stylized_clip_and_steady(tmp_path: Path) -> None:
+    pytest.importorskip("OpenEXR")
+    gains, folder = [6.0, 9.0, 4.0], tmp_path / "styled"
+    folder.mkdir()
+    for index, (gain, frame) in enumerate(zip(gains, noise(48, 64, 1).expand(3, -1, -1, -1).split(1), strict=True)):
+        values = torch.ones(1, 1, 48, 64)
+        values[..., 10:30, 10:30] = gain
+        write_image(folder / f"{index}.exr", frame.clamp(min=0), gain=values)
+    still = moving_clip(1).expand(3, -1, -1, -1)
+    lp.stabilize(still, folder).save(tmp_path / "out.%04d.exr")
+    expected = decode_image(folder / "0.exr").gain
+    assert expected is not None
+    for index in range(3):
+        gain = decode_image(tmp_path / f"out.{index:04}.exr").gain
+        assert gain is not None
+        assert torch.allclose(gain[..., 14:26, 14:26], expected[..., 14:26, 14:26], rtol=0.03)
+        assert float(gain[..., 35:, 35:].max()) == pytest.approx(1, abs=0.02)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
+import lonepair as lp
 from conftest import picture
 from lonepair.errors import UserError
+from lonepair.media.stills.image import decode_image
+from lonepair.ops.arrays import from_integers
 from tiny_models import OTHER, methods_that, model_of
 
 
@@ -58,3 +64,14 @@ def test_hole_in_a_texture_gets_its_colors(name: str) -> None:
 def test_mask_without_hole_or_surroundings_is_refused(mask: torch.Tensor, message: str) -> None:
     with pytest.raises(UserError, match=message):
         model_of("lonepair-single").inpaint(picture(*OTHER), mask.contiguous())
+
+
+@pytest.mark.parametrize(("name", "bits", "encoding"), [("deep.png", 16, None), ("deep.tif", 8, lp.Encoding(bits=8))])
+def test_a_16_bit_image_stays_one(tmp_path: Path, name: str, bits: int, encoding: lp.Encoding | None) -> None:
+    """Outside the hole bit by bit, unless fewer bits are asked for."""
+    deep = np.random.default_rng(0).integers(0, 65536, (*OTHER, 3)).astype(np.uint16)
+    result = model_of("lonepair-single").inpaint(deep, hole())
+    content = decode_image(result.save(tmp_path / name, encoding=encoding))
+    assert content.bits == bits
+    if bits == 16:
+        assert torch.equal(content.image[..., :8, :], from_integers(deep)[..., :8, :])

@@ -122,3 +122,17 @@ def test_anchors_take_memory_when_they_are_used() -> None:
     is_new[..., :20] = True
     carrier.renew(carried.image, carried.prediction, carried.energy, is_new)
     assert int(carrier.state()["allocated"]) == 3
+
+
+def test_flat_paint_does_not_count_as_worn() -> None:
+    """Beside the edges of flat shapes, too, wherever they move by fractions of a pixel."""
+    paint = torch.full((1, 3, H, W), -0.5)
+    paint[..., 30:] = 0.5
+    paint[:, :1, 20:] = 0.9
+    carrier = _carrier(paint)
+    losses = []
+    for _ in range(12):
+        carried = carrier.carry(_flow(0.3, -0.2))
+        losses.append(carried.loss[..., 3:, :-2].min())
+        carrier.renew(carried.image, carried.prediction, carried.energy, torch.zeros(1, 1, H, W, dtype=torch.bool))
+    assert float(min(losses)) > 0.55

@@ -95,7 +95,8 @@ class Job:
         check_inputs(method_class, inputs, warm_start is not None)
         if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise UserError("`tensorboard` needs a package: pip install tensorboard")
-        engine = choose_engine(options.device, options.dtype, options.threads, options.engine)
+        dtype = method_class.resolve_dtype(options.dtype)
+        engine = choose_engine(options.device, dtype, options.threads, options.engine)
 
         # Inputs and their sizes
         sources = {domain: open_source(value) for domain, value in inputs.items()}

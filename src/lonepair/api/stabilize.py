@@ -45,7 +45,9 @@ def stabilize(
     frames = StyledFrames.of(clip, motion)
     # Between STYLED itself and ghosts; at 1/2 the threshold is that of a translation.
     config = SynthesisConfig(renewal_change=max(2 * SynthesisConfig().renewal_change * strength, 1e-6))
-    pipeline = StyledPipeline(choose_engine(device, "float32", threads), clip.size, strength > 0, config)
+    pipeline = StyledPipeline(
+        choose_engine(device, "float32", threads), clip.size, strength > 0, config, has_gain=frames.has_gain
+    )
     settings = {"use": {"name": "stabilize", "strength": strength}}
     return Translation(pipeline, _timed(motion, clip), frames, settings)
 

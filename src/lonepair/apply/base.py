@@ -245,7 +245,15 @@ def number_problems(use: Use[Any], least: float, most: float, *names: str, unit:
 
 
 def read_still(value: object) -> Tensor:
-    """The image (1, c, h, w) in [-1, 1] that `value` is: path, PIL image, array or tensor.
+    """The image of `read_still_and_bits` alone."""
+    return read_still_and_bits(value)[0]
+
+
+def read_still_and_bits(value: object) -> tuple[Tensor, int]:
+    """The image (1, c, h, w) in [-1, 1] that `value` is, and its bits per channel.
+
+    Args:
+        value: Path, PIL image, array or tensor.
 
     Raises:
         UserError: for a clip, and for an image that cannot be read.
@@ -253,4 +261,4 @@ def read_still(value: object) -> Tensor:
     opened = source.open_source(value)
     if opened.is_clip:
         raise UserError(f"{opened.name}: is a clip; give an image, such as one of its frames")
-    return next(opened.frames()).image
+    return next(opened.frames()).image, opened.bits

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, MaskInput, Use, number_problems, read_still
+from lonepair.apply.base import ImageInput, MaskInput, Use, number_problems, read_still_and_bits
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
@@ -44,9 +44,9 @@ class Inpaint(Use["Picture"]):
         return number_problems(self, 0, 200, "dilate", unit="pixels")
 
     def run(self, model: TrainedModel) -> Picture:
-        original = read_still(self.image)
+        original, bits = read_still_and_bits(self.image)
         hole = masks.soften(masks.read_mask(self.mask, (original.shape[-2], original.shape[-1])), self.dilate, 0)
         if bool(hole.all()):
             raise UserError("the mask marks the whole image: leave pixels around the hole black")
         filled = completion.fill_hole(model, original, hole, self.seed)
-        return results.Picture(filled, self.metadata(model))
+        return results.Picture(filled, self.metadata(model), bits)

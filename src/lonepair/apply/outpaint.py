@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, SizeInput, Use, number_problems, read_still
+from lonepair.apply.base import ImageInput, SizeInput, Use, number_problems, read_still_and_bits
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
@@ -57,7 +57,7 @@ class Outpaint(Use["Picture"]):
         return problems
 
     def run(self, model: TrainedModel) -> Picture:
-        image = completion.training_image(model) if self.image is None else read_still(self.image)
+        image, bits = (completion.training_image(model), 8) if self.image is None else read_still_and_bits(self.image)
         (left, right), (top, bottom) = (self.left, self.right), (self.top, self.bottom)
         if self.size is not None:
             extra_h, extra_w = (new - own for new, own in zip(self.size, image.shape[-2:], strict=True))
@@ -70,4 +70,4 @@ class Outpaint(Use["Picture"]):
             right, bottom = extra_w - left, extra_h - top
         source, canvas = completion.extended(image, (left, right, top, bottom))
         picture = completion.complete_image(model, canvas, source, self.seed)
-        return results.Picture(picture, self.metadata(model))
+        return results.Picture(picture, self.metadata(model), bits)

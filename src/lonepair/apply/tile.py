@@ -10,7 +10,7 @@ import logging
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lonepair.apply.base import ImageInput, SizeInput, Use, number_problems, read_still
+from lonepair.apply.base import ImageInput, SizeInput, Use, number_problems, read_still_and_bits
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
 
@@ -60,7 +60,7 @@ class Tile(Use["Picture"]):
         return number_problems(self, 0.02, 0.5, "margin")
 
     def run(self, model: TrainedModel) -> Picture:
-        image = completion.training_image(model) if self.image is None else read_still(self.image)
+        image, bits = (completion.training_image(model), 8) if self.image is None else read_still_and_bits(self.image)
         # The first margin without a visible seam, else the one whose worst seam is the weakest.
         tiles = []
         for margin in MARGINS if self.margin is None else (self.margin,):
@@ -73,7 +73,7 @@ class Tile(Use["Picture"]):
             remedy = "" if error <= VISIBLE_SEAM else "; try another seed, or --axes without this axis"
             logger.info("seam in %s: %+.2f gray levels beyond the image's own lines%s", axis, error, remedy)
         errors = {f"seam_error_{axis}": error for axis, error in tile.errors.items()}
-        return results.Picture(tile.image, self.metadata(model, margin=tile.margin, **errors))
+        return results.Picture(tile.image, self.metadata(model, margin=tile.margin, **errors), bits)
 
     def _tile(self, model: TrainedModel, image: Float[Tensor, "1 c h w"], margin: float) -> _Tile:
         """A tile of `image` with a synthesized band of `margin`, and the errors of its seams as the file has them."""

@@ -12,6 +12,7 @@ import tyro
 
 import lonepair.methods as methods
 from lonepair.commands.flags import peek
+from lonepair.commands.roles import PathRole
 
 if TYPE_CHECKING:
     from lonepair.api.model import Model
@@ -20,9 +21,10 @@ MODEL = "model.safetensors"
 """Name of the model file in the folder of a run."""
 PREFIX = "synthesis_"
 """Start of the names of the flags of patch synthesis: some settings of methods have the same names."""
-ModelPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+ModelPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL"), PathRole.INPUT]
 """A positional that names a model file or the folder of a run."""
-File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE"), PathRole.INPUT]
+"""A file that is read."""
 SizeFlag = Annotated[str, tyro.conf.arg(metavar="WxH|N")]
 
 
@@ -49,11 +51,11 @@ class Training:
     preset: str = "standard"
     """Size and duration of the training: draft, standard or full. Some methods have more presets, which `lonepair
     methods` lists."""
-    run: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    run: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER"), PathRole.FOLDER] = None
     """Folder of the run. If omitted, runs/SOURCE-to-TARGET or runs/IMAGE, the next free name."""
     resume: bool = False
     """Continue the run from its last checkpoint."""
-    warm_start: Annotated[Path | None, tyro.conf.arg(metavar="MODEL")] = None
+    warm_start: Annotated[Path | None, tyro.conf.arg(metavar="MODEL"), PathRole.INPUT] = None
     """A run's folder or a model file of the same method, whose weights initialize the stages."""
     dry_run: bool = False
     """Print what would be read, trained and written, and write nothing."""
@@ -79,7 +81,8 @@ class Compute:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device to compute on; auto uses a GPU where one is available."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of convolutions; auto uses bfloat16 where the hardware supports it, else float32."""
+    """Precision of convolutions; auto uses float32 for published methods, as their authors did, and for others bfloat16
+    where the hardware supports it."""
     threads: int = 0
     """Number of CPU threads; 0 uses torch's default, one for each core."""
 

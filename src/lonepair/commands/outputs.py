@@ -18,12 +18,15 @@ from typing import Annotated, Any, ClassVar
 
 import tyro
 
+from lonepair.commands.roles import PathRole
 from lonepair.errors import UserError
 
 logger = logging.getLogger("lonepair")
 
-OutFile = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
-OutFolder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
+OutFile = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE"), PathRole.FILE]
+OutFolder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER"), PathRole.FOLDER]
+OutFrames = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER"), PathRole.FRAMES]
+SavedFrames = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER"), PathRole.FRAMES]
 
 LONGEST_NAME = 80
 """Characters of an input's name in the name of an output: file systems allow 255 bytes in all."""
@@ -171,7 +174,7 @@ class FolderOutput:
 
     title: ClassVar[str] = "Output"
 
-    out: OutFolder = None
+    out: OutFrames = None
     """Folder for NUMBER.png and sheet.png. If omitted, NAME-samples, named for the model's image, in the current
     folder. If the name is taken, the next number is added."""
     overwrite: bool = False

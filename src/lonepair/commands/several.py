@@ -165,7 +165,7 @@ def _translate_file(model: Model, file: Path, stem: Path, values: Any) -> tuple[
     from lonepair.ops.resize import resize_image
 
     source = open_source(file)
-    use = filled_use(Translate, values.translation, source.size, source=source, seed=values.options.seed)
+    use = filled_use(Translate, values.translation, source.display_size, source=source, seed=values.options.seed)
     translation: Any = model.apply(use)
     path = stem.with_name(stem.name + (".mp4" if source.is_clip else ".png"))
     paths = write_translation(translation, path, values.output)

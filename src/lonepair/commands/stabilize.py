@@ -11,12 +11,14 @@ import tyro
 from lonepair.commands.outputs import (
     EncodingFlags,
     OutFile,
+    SavedFrames,
     WorkerFlags,
     clip_path,
     continues,
     input_name,
     write_translation,
 )
+from lonepair.commands.roles import PathRole
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class StabilizeOutput:
     out: OutFile = None
     """File to write (.mp4 .mov .mkv .webm .gif .webp .png, or a sequence such as out.%04d.exr), or an existing folder.
     If omitted, STYLED-stable.mp4 in the current folder. If the name is taken, the next number is added."""
-    save_frames: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    save_frames: SavedFrames = None
     """Also write every frame as a numbered PNG into this folder."""
     overwrite: bool = False
     """Replace existing files."""
@@ -47,9 +49,9 @@ class Stabilize:
         ("lonepair stabilize clip.mp4 frames/ --strength 0.8", "a folder of frames; keep carried pixels longer"),
     )
 
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE"), PathRole.INPUT]
     """The clip that was stylized: a video or a folder of numbered frames."""
-    styled: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STYLED")]
+    styled: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STYLED"), PathRole.INPUT]
     """The stylized clip, with as many frames, of any size."""
     strength: float = 0.5
     """How long carried pixels are kept, 0 to 1. 0: not at all, STYLED itself. A larger value flickers less, and leaves

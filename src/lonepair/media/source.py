@@ -5,6 +5,7 @@ No other module distinguishes images from clips when it opens an input.
 
 from __future__ import annotations
 
+import copy
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -86,6 +87,21 @@ class Source(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of the content, without the name. Resuming a run compares it."""
+
+    @final
+    @property
+    def display_size(self) -> tuple[int, int]:
+        """(h, w) in square pixels at which the frames are shown: anamorphic ones are stretched."""
+        h, w = self.size
+        aspect = self.pixel_aspect
+        return (h, max(1, round(w * aspect))) if aspect >= 1 else (max(1, round(h / aspect)), w)
+
+    @final
+    def with_square_pixels(self) -> Source:
+        """Return the same source with square pixels: what is made from it has a size that was asked for."""
+        result = copy.copy(self)
+        result.pixel_aspect = Fraction(1)
+        return result
 
     @final
     def training_frames(
@@ -266,7 +282,13 @@ def open_source(value: object, rate: Fraction = DEFAULT_RATE) -> Source:
         value = value[0]
     if isinstance(value, Tensor) and value.ndim == 4 and value.shape[0] != 1:
         return _clip_from_images([_frame_at(value, index) for index in range(value.shape[0])], name, rate)
-    return Still(as_image(value), name)
+    return Still(as_image(value), name, bits=_bits_of(value))
+
+
+def _bits_of(value: object) -> int:
+    """Bits per channel of an image that a program holds; floating-point values count as 8."""
+    has_16 = str(getattr(value, "dtype", "")).endswith("uint16") or str(getattr(value, "mode", "")).startswith("I")
+    return 16 if has_16 else 8
 
 
 def _clip_from_list(values: Sequence[object]) -> Clip:

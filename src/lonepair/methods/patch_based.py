@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lonepair import citations
 from lonepair.lazy import lazy
 from lonepair.methods.base import Method
 from lonepair.methods.config import Config
@@ -50,11 +51,6 @@ MAX_PARALLEL_PIXELS = 1 << 17
 uses all cores, and two would need twice the memory."""
 EXEMPLAR_FRAMES = 8
 """Largest number of a clip's frames, evenly spaced, that an exemplar holds."""
-CITATION = """@software{lonepair,
-  title  = {lonepair: learning from a single representative},
-  author = {{The lonepair founders}},
-  year   = {2026}
-}"""
 _FILTER_SEED = 2026
 """Seed of the random filters of the patch distance."""
 
@@ -119,7 +115,7 @@ class PatchConfig(Group):
 class PatchMethod(Method):
     """A generator for each domain, trained to produce the patches of that domain's image."""
 
-    citation = CITATION
+    citation = citations.entries()[citations.SOFTWARE]
 
     def __init__(self, config: Config, plan: Plan) -> None:
         super().__init__(config, plan)

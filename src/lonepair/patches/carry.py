@@ -21,6 +21,9 @@ _PAD = 2
 """Rows between two anchors: those that a bicubic interpolation reads beyond the border."""
 _FLOOR = 1e-5
 """Gradient energy, in squared units of the image, below which an area is flat."""
+_TAIL = 0.1
+"""Share of the largest energy around a cell, within three standard deviations of `gradient_energy`, below which the
+energy comes from there."""
 
 
 def gradient_energy(image: Float[Tensor, "1 c h w"], size: tuple[int, int]) -> Float[Tensor, "1 1 h2 w2"]:
@@ -177,7 +180,9 @@ class TextureCarrier:
         prediction, energy = coarse[:, :-1], coarse[:, -1:]
         # Hold the energy that the interpolation lost.
         image, own = hold_energy(image, energy, 1 / self._max_gain, self._max_gain)
-        loss = (own + _FLOOR) / (energy + _FLOOR)
+        # Beside an edge of flat paint, energy is the tail of a Gaussian: a fraction of a cell changes it much.
+        floor = _FLOOR + _TAIL * F.max_pool2d(energy, 9, 1, 4)
+        loss = (own + floor) / (energy + floor)
         return Carried(image, prediction, energy, loss, _stretch(slot, offset))
 
     @property

@@ -213,6 +213,11 @@ class FramePipeline:
         return prediction[:, :, top : top + h, left : left + w].float().clamp(-1, 1)
 
     @property
+    def has_gain(self) -> bool:
+        """Whether the last channel of an output is a gain (`styled.gain_channel`): a translation has the source's."""
+        return False
+
+    @property
     def settings(self) -> SynthesisConfig:
         """Settings of the synthesis, and of what is carried from frame to frame."""
         return self.synthesis or SynthesisConfig()

@@ -94,6 +94,11 @@ class RegionPipeline:
         return self.pipelines[0].carries
 
     @property
+    def has_gain(self) -> bool:
+        """As of `FramePipeline`."""
+        return False
+
+    @property
     def settings(self) -> SynthesisConfig:
         """Those of the first style."""
         return self.pipelines[0].settings

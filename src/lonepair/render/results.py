@@ -13,8 +13,9 @@ from typing import Any, overload
 from jaxtyping import Float
 from torch import Tensor
 
+from lonepair.media.clips.codecs import Encoding, resolve_image_bits
 from lonepair.media.sheet import contact_sheet
-from lonepair.media.stills.image import WRITABLE, write_image
+from lonepair.media.stills.image import check_image_output, write_image
 from lonepair.ops.arrays import to_pil
 from lonepair.storage.files import check_output, check_writable
 
@@ -40,6 +41,9 @@ class Picture:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """How the model was trained and used; `save` writes them into the file's metadata."""
 
+    bits: int = 8
+    """Bits per channel of the image that it was made from; `save` writes as many if the format has them."""
+
     def __repr__(self) -> str:
         h, w = self.image.shape[-2:]
         return f"Picture({w}x{h} pixels, {self.image.shape[1]} channels)"
@@ -51,12 +55,13 @@ class Picture:
         """`image` as a PIL image."""
         return to_pil(self.image)
 
-    def save(self, path: str | Path, overwrite: bool = False) -> Path:
-        """Write PNG, JPEG, WebP or TIFF, by the suffix of `path`.
+    def save(self, path: str | Path, overwrite: bool = False, encoding: Encoding | None = None) -> Path:
+        """Write PNG, JPEG, WebP, TIFF or EXR, by the suffix of `path`.
 
         Args:
             path: File to write.
             overwrite: Replace an existing file.
+            encoding: Its `bits` are those of a channel; None: as `bits` of the picture.
 
         Returns:
             The path.
@@ -65,8 +70,9 @@ class Picture:
             UserError: where the file cannot be written, or exists and `overwrite` is off.
         """
         path = Path(path).expanduser()
-        check_output(path, WRITABLE, overwrite)
-        write_image(path, self.image, metadata_of(self.settings), overwrite)
+        check_image_output(path, overwrite)
+        bits = resolve_image_bits(path, encoding or Encoding(), self.bits)
+        write_image(path, self.image, metadata_of(self.settings), overwrite, bits)
         return path
 
 

@@ -14,8 +14,11 @@ from torch import Tensor
 
 from lonepair.compute.engine import Engine
 from lonepair.errors import UserError
+from lonepair.media.clips.frames import is_numbered
+from lonepair.media.clips.numbered import clip_files
 from lonepair.media.sizes import fit_inside
 from lonepair.media.source import Source
+from lonepair.media.stills.exr import fit_gain, is_exr
 from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.fingerprint import fingerprint
 from lonepair.ops.resize import resize_image
@@ -23,13 +26,16 @@ from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.windows import Window
 from lonepair.render.results import output_image
 
+_STOPS = 16.0
+"""Largest binary logarithm of a gain: half floats reach 65504."""
+
 
 @dataclass(frozen=True)
 class StyledFrame:
     """A frame of the stylized clip and that of the clip it was made from."""
 
     image: Float[Tensor, "1 c h w"]
-    """The stylized frame, on the device."""
+    """The stylized frame, on the device; where its clip has a gain, with `gain_channel` as the last one."""
     moving: Float[Tensor, "1 c2 h w"] | None
     """The source's frame at the same size, on the CPU; None where nothing is carried."""
 
@@ -48,6 +54,8 @@ class StyledFrames:
 
     clip: Source
     source_name: str
+    has_gain: bool = False
+    """Whether the clip can hold values above 1: its frames are EXR files."""
 
     @staticmethod
     def of(clip: Source, source: Source) -> StyledFrames:
@@ -65,10 +73,12 @@ class StyledFrames:
                 f"{clip.name} has {counts[0]} frames, {source.name} has {counts[1]}: give the clip that it was made "
                 "from, with one frame for each"
             )
-        return StyledFrames(clip, source.name)
+        path = clip.path
+        has_gain = path is not None and is_numbered(path) and is_exr(clip_files(path)[0])
+        return StyledFrames(clip, source.name, has_gain)
 
     def frames(self, size: tuple[int, int]) -> Iterator[Float[Tensor, "1 c h w"]]:
-        """Yield each frame at (h, w) `size`.
+        """Yield each frame at (h, w) `size`, with `has_gain` a channel more.
 
         Raises:
             UserError: More frames are asked for than can be decoded.
@@ -76,7 +86,8 @@ class StyledFrames:
         count = 0
         for frame in self.clip.frames():
             count += 1
-            yield resize_image(frame.image, size)
+            image = resize_image(frame.image, size)
+            yield torch.cat([image, gain_channel(frame.gain, size)], 1) if self.has_gain else image
         raise UserError(f"{self.clip.name}: only {count} frames can be decoded, {self.source_name} has more")
 
     def fingerprint(self) -> str:
@@ -94,6 +105,8 @@ class StyledPipeline:
     carries: bool
     settings: SynthesisConfig
     """Of those, the ones that decide what is carried."""
+    has_gain: bool = False
+    """Whether the last channel of a frame is a `gain_channel`, which is carried like a color."""
     label: str = "stabilized"
 
     def prepare(self, image: Tensor, mask: Float[Tensor, "1 c h w"]) -> StyledFrame:
@@ -133,3 +146,19 @@ class StyledPipeline:
     def output(self, source: StyledFrame, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
         """The frame as float32 in [-1, 1] on the CPU."""
         return output_image(image)
+
+
+def gain_channel(gain: Float[Tensor, "1 1 h w"] | None, size: tuple[int, int]) -> Float[Tensor, "1 1 h2 w2"]:
+    """A gain (`Frame.gain`) at (h, w) `size` as values in [-1, 1], linear in its logarithm; -1 is a gain of 1."""
+    fitted = fit_gain(gain, size)
+    if fitted is None:
+        return torch.full((1, 1, *size), -1.0)
+    return (fitted.log2() * (2 / _STOPS) - 1).clamp(-1, 1)
+
+
+def without_gain(
+    image: Float[Tensor, "1 c h w"],
+) -> tuple[Float[Tensor, "1 c2 h w"], Float[Tensor, "1 1 h w"] | None]:
+    """The image without its `gain_channel`, and the gain; None where it is 1 everywhere."""
+    stops = (image[:, -1:] + 1) * (_STOPS / 2)
+    return image[:, :-1], stops.exp2() if bool((stops > 1e-3).any()) else None

@@ -37,6 +37,7 @@ from lonepair.render.parts import Workers
 from lonepair.render.results import metadata_of, png_bytes
 from lonepair.render.run import Companions, FrameRun
 from lonepair.render.sequence import FinishedFrame, SequenceState
+from lonepair.render.styled import without_gain
 from lonepair.render.thumbnails import Thumbnails
 from lonepair.render.workers import PartRenderer
 from lonepair.storage.protect import check_not_input, protected
@@ -114,7 +115,8 @@ class Translation:
         pipeline = self.pipeline
         mask = None if self.companions is None else next(self.companions.frames(self.size))
         source = pipeline.prepare(image, mask)
-        return pipeline.output(source, pipeline.synthesize(pipeline.predict(source, None)))
+        output = pipeline.output(source, pipeline.synthesize(pipeline.predict(source, None)))
+        return without_gain(output)[0] if pipeline.has_gain else output
 
     def frames(self, trace: Callable[[FrameTrace], None] | None = None) -> Iterator[Frame]:
         """Translate every frame in one decoding pass. A complete pass also prepares the contact sheet.
@@ -128,11 +130,11 @@ class Translation:
         thumbnails = Thumbnails()
         for index, (frame, finished) in enumerate(self._finished()):
             assert finished is not None
-            output = self.output(self._offset + index, finished)
+            result = self._frame(frame, self.output(self._offset + index, finished))
             if trace is not None:
                 trace(_trace(index, finished))
-            thumbnails.add(frame.time, frame.image, output)
-            yield Frame(frame.time, output, frame.gain)
+            thumbnails.add(frame.time, frame.image, result.image)
+            yield result
         self._thumbnails[:] = [thumbnails]
 
     def frame(self, index: int, trace: Callable[[FrameTrace], None] | None = None) -> Frame:
@@ -157,7 +159,7 @@ class Translation:
         assert finished is not None
         if trace is not None:
             trace(_trace(index, finished))
-        return Frame(frame.time, self.output(self._offset + index, finished), frame.gain)
+        return self._frame(frame, self.output(self._offset + index, finished))
 
     def _finished(
         self, first: int = 0, stop: int | None = None, start: SequenceState | None = None
@@ -196,6 +198,11 @@ class Translation:
             output = match_channels(self.keys.image(number, self.size), output.shape[1])
         return output
 
+    def _frame(self, frame: Frame, output: Float[Tensor, "1 c h w"]) -> Frame:
+        """The `output` of a frame of the source: with its time and gain, or with the gain that the output holds."""
+        image, gain = without_gain(output) if self.pipeline.has_gain else (output, frame.gain)
+        return Frame(frame.time, image, gain)
+
     def _saved_frames(self, folder: RenderFolder, stop: Event | None) -> Iterator[Frame]:
         """The frames as `frames` yields them, each kept in `folder`; those that are there already are read."""
         thumbnails, start = Thumbnails(), folder.start
@@ -208,8 +215,9 @@ class Translation:
                 state = finished.state
                 assert state is not None
                 output = folder.add(self.output(self._offset + index, finished), state)
-            thumbnails.add(frame.time, frame.image, output)
-            yield Frame(frame.time, output, frame.gain)
+            result = self._frame(frame, output)
+            thumbnails.add(frame.time, frame.image, result.image)
+            yield result
             if stop is not None and stop.is_set():
                 folder.stop(state)
         self._thumbnails[:] = [thumbnails]
@@ -220,8 +228,9 @@ class Translation:
         if isinstance(self.source, Segment):
             last = self.source.first + self.source.count
         for frame, output in zip(self.source.frames(), renderer.frames(self._offset, last), strict=True):
-            thumbnails.add(frame.time, frame.image, output)
-            yield Frame(frame.time, output, frame.gain)
+            result = self._frame(frame, output)
+            thumbnails.add(frame.time, frame.image, result.image)
+            yield result
         self._thumbnails[:] = [thumbnails]
 
     def _unkept_frames(self, stop: Event | None) -> Iterator[Frame]:

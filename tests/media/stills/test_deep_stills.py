@@ -1,9 +1,11 @@
 """Stills of more than 8 bits, in every arrangement of TIFF and PNG: the right pixels, or a refusal."""
 
 import logging
+import sys
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -158,3 +160,39 @@ def test_long_texts_and_bad_checksums_of_needless_chunks_are_no_hindrance(tmp_pa
     data = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(data[:33] + b"\0\0\0\4prVt" + b"abcd" + b"1234" + data[33:])
     assert np.array_equal(to_uint16(read_image(tmp_path / "a.png")) // 257, RGB >> 8)
+
+
+def test_avif_jpeg_2000_and_ppm_keep_their_bits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for bits in (10, 12, 16):
+        stored = RGB >> (16 - bits)
+        stored[0, 0] = (1 << bits) - 1
+        (tmp_path / f"{bits}.jp2").write_bytes(imagecodecs.jpeg2k_encode(stored, level=0, bitspersample=bits))
+        text = b"P6\n# text\n%d %d\n%d\n" % (*RGB.shape[1::-1], (1 << bits) - 1)
+        (tmp_path / f"{bits}.ppm").write_bytes(text + stored.astype(">u2").tobytes())
+        (tmp_path / f"{bits} of text.ppm").write_bytes(
+            text.replace(b"P6", b"P3") + b" ".join(b"%d" % v for v in stored.flat)
+        )
+        if bits < 16:
+            data = imagecodecs.avif_encode(stored, level=100, bitspersample=bits, pixelformat="444")
+            (tmp_path / f"{bits}.avif").write_bytes(data)
+        expected = stored / ((1 << bits) - 1)
+        for file in tmp_path.glob(f"{bits}*"):
+            assert read_header(file).bits == 16, file
+            assert np.abs(to_uint16(read_image(file)) / 65535 - expected).max() < 2e-5, file
+    assert caplog.text == ""
+
+
+def test_without_imagecodecs_deep_files_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = RGB >> 6
+    (tmp_path / "a.jp2").write_bytes(imagecodecs.jpeg2k_encode(stored, level=0, bitspersample=10))
+    (tmp_path / "a.avif").write_bytes(imagecodecs.avif_encode(stored, level=100, bitspersample=10, pixelformat="444"))
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    # Pillow reads white as black.
+    with pytest.raises(
+        UserError, match=r"a\.jp2: JPEG 2000 of this kind with 10 bits .*; pip install 'lonepair\[tiff\]'"
+    ):
+        read_image(tmp_path / "a.jp2")
+    assert np.abs(to_uint16(read_image(tmp_path / "a.avif")) / 65535 - stored / 1023).max() < 3 / 255
+    assert "a.avif: its colors have 10 bits, of which 8 are read; pip install" in caplog.text

@@ -125,8 +125,7 @@ def named_rows(rows: Iterable[BatchRow]) -> list[BatchRow]:
             number += 1
             name = f"{stem}-{number}"
         taken.add(name.lower())
-        paths = {key: _absolute(getattr(row, key)) for key in ("source", "target")}
-        result.append(replace(row, name=name, **paths))
+        result.append(replace(row, name=name, source=_absolute(row.source), target=_absolute(row.target)))
     if not result:
         raise UserError("the batch has no rows; give a table with at least one, or a pattern that fits a file")
     return result

@@ -165,7 +165,7 @@ def translation_of(settings: RowSettings, source: Source) -> Translate:
     """
     values = dict(settings.translation)
     if isinstance(values.get("size"), str | int):
-        values["size"] = parse_size(str(values["size"]), source.size)
+        values["size"] = parse_size(str(values["size"]), source.display_size)
     elif isinstance(values.get("size"), list):
         values["size"] = tuple(values["size"])
     return Translate(source, **values)
@@ -276,6 +276,6 @@ class _Work:
         translation = model.apply(translation_of(settings, source))
         name = f"{self._task.row.name}{'.mp4' if source.is_clip else '.png'}"
         file = self._folder / name
-        translation.save(file, overwrite=True, **({"stop": self._stop} if source.is_clip else {}))
+        translation.save(file, overwrite=True, stop=self._stop)
         self._storage.put(file, name)
         return name

@@ -123,17 +123,6 @@ def _open(path: Path, header_only: bool, stack: contextlib.ExitStack) -> Image.I
     return image
 
 
-def states_more_than_8_bits(path: Path) -> bool:
-    """Return whether the header of an AVIF or JPEG 2000 file states more than 8 bits per channel."""
-    with path.open("rb") as file:
-        head = file.read(_AVIF_HEAD_BYTES)
-    # AV1 configuration: marker, profile and level, flags. JPEG 2000: height, width, channels, bits less 1.
-    avif, jp2 = head.find(b"av1C"), head.find(b"ihdr")
-    if avif >= 0 and len(head) > avif + 6:
-        return bool(head[avif + 6] & 0x40)
-    return 0 <= jp2 < len(head) - 14 and 8 <= head[jp2 + 14] & 0x7F < 0x7F
-
-
 def _avif_code_points(path: Path) -> bytes:
     """Return the code points of primaries and transfer in the first box `colr` of an AVIF; empty without one."""
     with path.open("rb") as file:
