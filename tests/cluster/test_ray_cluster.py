@@ -36,6 +36,8 @@ def cluster() -> Iterator[Any]:
     cluster_utils = pytest.importorskip("ray.cluster_utils")
     paths = [str(Path(lonepair.__file__).parents[1]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]
     os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
+    # By default Ray's workers give way to every other process of the machine.
+    os.environ["RAY_worker_niceness"] = "0"
     started = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     started.add_node(num_cpus=1)
     yield started
