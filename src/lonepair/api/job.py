@@ -89,14 +89,15 @@ class Job:
         method_class = methods.get_method(method)
         option_names = {f.name for f in dataclasses.fields(Options)}
         options = Options(**{name: value for name, value in settings.items() if name in option_names})
+        # A run that is used again has the same precision, whatever the default was when it was trained.
+        options = dataclasses.replace(options, dtype=method_class.resolve_dtype(options.dtype))
         config = method_class.config_class.from_preset(
             preset, **{name: value for name, value in settings.items() if name not in option_names}
         )
         check_inputs(method_class, inputs, warm_start is not None)
         if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise UserError("`tensorboard` needs a package: pip install tensorboard")
-        dtype = method_class.resolve_dtype(options.dtype)
-        engine = choose_engine(options.device, dtype, options.threads, options.engine)
+        engine = choose_engine(options.device, options.dtype, options.threads, options.engine)
 
         # Inputs and their sizes
         sources = {domain: open_source(value) for domain, value in inputs.items()}

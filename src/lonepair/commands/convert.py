@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 import tyro
 
 from lonepair.commands.outputs import OutFile
+from lonepair.commands.roles import PathRole
 from lonepair.errors import UserError
 
 
@@ -23,7 +24,7 @@ class Convert:
         ("lonepair convert output0 -o eggs.safetensors", "Structural Analogy, of `--img_size 220`"),
     )
 
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER"), PathRole.INPUT]
     """The folder with Gs.pth, Zs.pth and NoiseAmp.pth (SinGAN), with G.pth, fixed_noise.pth and noise_amp.pth
     (ConSinGAN), or with Gs_a.pth, Gs_b.pth and their NoiseAmp files (Structural Analogy)."""
     out: OutFile = None
