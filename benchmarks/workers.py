@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -48,26 +49,45 @@ def write_clip(path: Path, frames: Iterator[Tensor], size: tuple[int, int]) -> P
     return path
 
 
+def cpu_seconds() -> float:
+    """CPU time of this process and of its workers that have ended."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
 def measure_times(model: lp.Model, folder: Path, args: argparse.Namespace) -> list[str]:
     """The lines about the time of one process and of two workers."""
     clips = [make_clip(name, args.side, args.frames) for name in SCENES]
     size = clips[0].size
     source = write_clip(folder / "scenes.mkv", (frame for clip in clips for frame in clip.frames()), size)
     seconds: dict[int, list[float]] = {1: [], 2: []}
+    costs: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(args.repeat):
         for workers, values in seconds.items():
-            out, start = folder / f"{workers}.mkv", time.monotonic()
+            out, start, cpu = folder / f"{workers}.mkv", time.monotonic(), cpu_seconds()
             model.translate(source).save(out, overwrite=True, workers=workers)
             values.append(time.monotonic() - start)
+            costs[workers].append(cpu_seconds() - cpu)
         if (folder / "1.mkv").read_bytes() != (folder / "2.mkv").read_bytes():
             raise SystemExit("the files of one process and of two workers differ")
         print({n: [round(v, 1) for v in values] for n, values in seconds.items()}, file=sys.stderr, flush=True)
     rows = [
-        [str(index + 1), f"{one:.1f}", f"{two:.1f}", f"{one / two:.2f}"]
+        [
+            str(index + 1),
+            f"{one:.1f}",
+            f"{two:.1f}",
+            f"{one / two:.2f}",
+            f"{costs[1][index]:.1f}",
+            f"{costs[2][index]:.1f}",
+        ]
         for index, (one, two) in enumerate(zip(*seconds.values(), strict=True))
     ]
     about = f"{len(SCENES)} scenes of {args.frames} frames, {size[1]}x{size[0]}; equal files."
-    return [about, "", *table(["pair", "1 process, s", "2 workers, s", "ratio"], rows, 1), ""]
+    return [
+        about,
+        "",
+        *table(["pair", "1 process, s", "2 workers, s", "ratio", "CPU s of 1", "CPU s of 2"], rows, 1),
+        "",
+    ]
 
 
 def measure_segments(model: lp.Model, target: Tensor, folder: Path, args: argparse.Namespace) -> list[str]:

@@ -33,6 +33,7 @@ from lonepair.errors import UserError, printable
 from lonepair.media.fingerprint import hash_files
 from lonepair.media.sizes import parse_size
 from lonepair.media.source import Source, open_source
+from lonepair.storage.lock import FileLock
 from lonepair.storage.protect import protected
 from lonepair.train.events import Watcher
 from lonepair.train.loop import Interrupted
@@ -171,6 +172,11 @@ def translation_of(settings: RowSettings, source: Source) -> Translate:
     return Translate(source, **values)
 
 
+_RENDERS = threading.Lock()
+"""Held while a translation is rendered: rows that share a process, and its GPU, train at the same time and render in
+turn."""
+
+
 class _Checkpoints(Watcher):
     """Copies each checkpoint of a run to the storage."""
 
@@ -189,17 +195,30 @@ class _Work:
         self._storage = Storage.open(task.out)
         root = Path(task.scratch or Path(tempfile.gettempdir()) / "lonepair-batch")
         # The next attempt on this machine finds what this one has left.
-        self._folder = root / task.fingerprint[:24]
+        self._folder = root / hashlib.sha256(f"{task.out} {task.fingerprint}".encode()).hexdigest()[:24]
+        self._lock = FileLock(self._folder.with_suffix(".lock"))
         self._checkpoint = f"checkpoints/{task.row.name}.tar"
         self._continued = False
 
     def run(self) -> tuple[str, bool]:
         """Do it; returns the name of the result, and whether the work went on from a checkpoint."""
-        row, settings = self._task.row, split_settings(self._task.row)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            if not self._lock.take():
+                raise UserError(f"this row is in work by {self._lock.holder()}; wait until it has ended")
         except OSError as error:
             raise UserError(f"{self._folder}: cannot be created ({error.strerror}); give another scratch") from error
+        try:
+            result = self._run()
+        except UserError:
+            self._clean_up()
+            raise
+        finally:
+            self._lock.release()
+        return result
+
+    def _run(self) -> tuple[str, bool]:
+        row, settings = self._task.row, split_settings(self._task.row)
         inputs = {
             "a": fetch(row.source, self._folder / "source"),
             "b": fetch(row.target, self._folder / "target"),
@@ -218,8 +237,13 @@ class _Work:
         if not row.uses_model:
             self._storage.put_folder(self._folder / "run", f"runs/{row.name}", ("state",))
             self._storage.delete(self._checkpoint)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._clean_up()
         return output, self._continued
+
+    def _clean_up(self) -> None:
+        """Delete what lies in the scratch folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._lock.path.unlink(missing_ok=True)
 
     def _check_translation(self, settings: RowSettings, source: Source) -> None:
         """Check the settings of the translation before the training rather than after it."""
@@ -276,6 +300,7 @@ class _Work:
         translation = model.apply(translation_of(settings, source))
         name = f"{self._task.row.name}{'.mp4' if source.is_clip else '.png'}"
         file = self._folder / name
-        translation.save(file, overwrite=True, stop=self._stop)
+        with _RENDERS:
+            translation.save(file, overwrite=True, stop=self._stop)
         self._storage.put(file, name)
         return name
