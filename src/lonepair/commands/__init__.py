@@ -14,6 +14,7 @@ from lonepair.commands import (
     doctor,
     evaluate,
     stabilize,
+    studio,
     train,
     translate,
 )
@@ -53,6 +54,7 @@ COMMANDS = {
         "train and translate many pairs or clips, here or on a cluster", lambda _: batch.Batch, batch.run_batch
     ),
     "eval": Command("measure runs, in numbers and pictures", lambda _: evaluate.Eval, evaluate.run_eval),
+    "studio": Command("open pages in a browser", lambda _: studio.StudioForm, studio.run_studio),
     "info": Command("show a model's contents and parameter counts", lambda _: about.Info, about.run_info),
     "convert": Command(
         "convert a model that the authors' own code saved", lambda _: convert.Convert, convert.run_convert
