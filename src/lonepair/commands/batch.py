@@ -111,7 +111,9 @@ class _Bar:
     def __enter__(self) -> _Bar:
         from tqdm.auto import tqdm
 
-        self._bar: Any = tqdm(desc="batch", unit="row", file=sys.stderr, mininterval=1.0)
+        # Once a second in a terminal, twice a minute in the log of a job.
+        seconds = 1.0 if sys.stderr.isatty() else 30.0
+        self._bar: Any = tqdm(desc="batch", unit="row", file=sys.stderr, mininterval=seconds, maxinterval=2 * seconds)
         # What each training says is in the log.txt of its run.
         for handler in logger.handlers:
             handler.addFilter(_is_warning)

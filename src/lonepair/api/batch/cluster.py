@@ -48,14 +48,13 @@ class StopFlag:
 
 
 def _watch(flag: Any, stop: threading.Event) -> None:
-    """Set `stop` when the actor `flag` is set, or is gone."""
+    """Set `stop` when the actor `flag` is set."""
     ray = import_ray()
     while not stop.wait(_POLL):
-        try:
+        # The actor's machine can be lost, too: it starts again on another one.
+        with contextlib.suppress(ray.exceptions.RayError):
             if ray.get(flag.is_set.remote(), timeout=60):
                 stop.set()
-        except Exception:  # the batch has ended
-            stop.set()
 
 
 def _run_on_node(run: Run, task: RowTask, flag: Any) -> RowResult:
@@ -93,7 +92,7 @@ class RayPool:
         self._check(resources, "GPU", gpus)
         self._cpus, self._gpus, self._run = cpus, gpus, run
         self._threads = max(1, int(cpus))
-        self._flag = self._ray.remote(num_cpus=0)(StopFlag).remote()
+        self._flag = self._ray.remote(num_cpus=0, max_restarts=-1)(StopFlag).remote()
         # Retries are the batch's own, so that the table of states shows them.
         self._remote = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_run_on_node)
         self._running: dict[Any, int] = {}
