@@ -2,6 +2,7 @@
 #
 #   make demo    set up, then translate a clip of coins into galaxies
 #   make test    set up, then run ruff, mypy and the test suite
+#   make test-cluster  set up with Ray, then test batches on a local cluster of several nodes
 #   make test-browser  set up, then test the studio in Debian's chromium (sudo apt install chromium)
 #   make docs    set up, then build the documentation site into docs/_build
 #   make fuzz    set up, then search for files that no reader survives, for MINUTES=1
@@ -27,7 +28,7 @@ DOCS_STAMP := $(VENV)/installed-docs
 BROWSER_STAMP := $(VENV)/installed-browser
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-browser fuzz lint docs dist clean
+.PHONY: help env demo test test-browser test-cluster fuzz lint docs dist clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -59,6 +60,11 @@ demo: env
 
 test: lint
 	$(BIN)/python -m pytest -n auto
+
+# Ray is large and takes long to start.
+test-cluster: env
+	$(PIP) $(addprefix --extra-index-url ,$(TORCH_INDEX)) -e '.[cluster,dev]'
+	$(BIN)/python -m pytest -n0 -s tests/cluster
 
 test-browser: $(BROWSER_STAMP)
 	$(BIN)/python -m pytest -n0 -o addopts= -W default tests_browser

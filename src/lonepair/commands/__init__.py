@@ -6,6 +6,7 @@ from typing import Any
 from lonepair.apply.base import Use, uses
 from lonepair.commands import (
     about,
+    batch,
     cite,
     completion,
     convert,
@@ -48,6 +49,9 @@ COMMANDS = {
         "take the flicker out of a stylized clip, without a model",
         lambda _: stabilize.Stabilize,
         stabilize.run_stabilize,
+    ),
+    "batch": Command(
+        "train and translate many pairs or clips, here or on a cluster", lambda _: batch.Batch, batch.run_batch
     ),
     "eval": Command("measure runs, in numbers and pictures", lambda _: evaluate.Eval, evaluate.run_eval),
     "studio": Command("open pages in a browser", lambda _: studio.StudioForm, studio.run_studio),
