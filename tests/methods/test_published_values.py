@@ -171,3 +171,5 @@ def test_published_methods_compute_in_float32_unless_asked(name: str, monkeypatc
     for dtype, engine_dtype in expected.items():
         job = Job.prepare(domain_inputs, name, "standard", tiny(name, dtype=dtype))
         assert job.engine.dtype == getattr(torch, engine_dtype)
+        # `completion.json` records the precision, so that a run in another one is not used again.
+        assert job.options.dtype == ("auto" if name == "lonepair" and dtype == "auto" else engine_dtype)

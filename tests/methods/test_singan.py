@@ -12,6 +12,7 @@ import pytest
 import torch
 from published_methods import Size, count, inputs, tiny_method, untrained, with_stages
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from conftest import picture
 from lonepair.nets import StageGenerator, StagewiseGenerator, widths_by_stage
@@ -29,7 +30,7 @@ def test_stage_sizes_at_188x250_pixels() -> None:
     sizes = untrained("singan", (188, 250)).plan.sizes((188, 250))
     assert len(sizes) == 10
     assert sizes[-1] == (188, 250)
-    assert sizes[0][0] in (25, 26)  # the exact ratio's rounding error adds a pixel in the released code
+    assert sizes[0] == (26, 34)  # the rounding error of the ratio adds a pixel, as in the released code
 
 
 def test_large_image_is_reduced_before_its_sizes_are_computed() -> None:
@@ -170,6 +171,41 @@ def test_batchnorm_sees_three_random_images_and_three_reconstructions_in_a_step(
     assert torch.equal(seen[3], seen[5])
     assert not torch.equal(seen[0], seen[1])
     assert not torch.equal(seen[1], seen[2])
+
+
+def test_adversarial_gradient_has_stored_activations_and_changed_weights() -> None:
+    """As torch up to 1.4, with which the authors trained: its backward pass read the weights of its own time.
+
+    Tensors with the weights' storage, but with versions of their own, give the same in any torch.
+    """
+    method = tiny_method("singan")
+    step = inputs(method)
+    method.losses("critic", step)
+    newest, state = method.generator.stages[method.stage], step.fakes  # type: ignore[attr-defined]
+    parameters = dict(newest.named_parameters())
+    aliases = {name: parameter.data.requires_grad_() for name, parameter in parameters.items()}
+    # The same random numbers as those of the critic's update give its fake again.
+    network_inputs: list[Tensor] = []
+    hook = newest.register_forward_pre_hook(lambda _, arguments: network_inputs.append(arguments[0].detach()))
+    method.losses("critic", again := inputs(method))
+    hook.remove()
+    assert torch.equal(again.fakes.critic_fake, state.critic_fake)
+    generated = functional_call(newest, aliases, network_inputs[0])
+    norms = []
+    for _ in range(3):
+        terms = method.losses("generator", step)
+        gradients = torch.autograd.grad(terms["adv"], list(parameters.values()))
+        image = state.critic_fake.detach() + generated - generated.detach()
+        loss = -method.nets["d"](image).mean()
+        expected = torch.autograd.grad(loss, list(aliases.values()), retain_graph=True)
+        for ours, theirs in zip(gradients, expected, strict=True):
+            assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+        norms.append(float(gradients[0].norm()))
+        with torch.no_grad():
+            for parameter in parameters.values():
+                parameter.mul_(1.3)
+    # The same activations and four convolutions after the first, each 1.3 times as strong.
+    assert norms[1] > 1.2 * norms[0] > 0
 
 
 @pytest.mark.parametrize(("size", "stages"), [((188, 250), 12), ((80, 120), 8), ((120, 80), 9)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,6 @@ import tyro
 import lonepair.methods as methods
 from lonepair.commands.flags import peek
 from lonepair.commands.roles import PathRole
-from lonepair.errors import UserError
 
 if TYPE_CHECKING:
     from lonepair.api.model import Model
@@ -133,22 +131,7 @@ def model_file(path: Path) -> Path:
 
 
 def parse_size(text: str, own: tuple[int, int], flag: str = "--size") -> tuple[int, int]:
-    """(h, w) in pixels from "640x360" (width x height), "640" (longest side, aspect of `own`) or "" (`own`).
+    """As `lonepair.media.sizes.parse_size`."""
+    from lonepair.media import sizes
 
-    Raises:
-        UserError: for another text, and for a side outside 1 to 16384.
-    """
-    if not text:
-        return own
-    if match := re.fullmatch(r"(\d+)[xX](\d+)", text):
-        size = (int(match[2]), int(match[1]))
-    elif text.isdecimal() and int(text):
-        scale = int(text) / max(own)
-        size = (max(1, round(own[0] * scale)), max(1, round(own[1] * scale)))
-    else:
-        raise UserError(
-            f"{flag} {text}: not a size; write WIDTHxHEIGHT, such as 640x360, or the longest side, such as 640"
-        )
-    if min(size) < 1 or max(size) > 16384:
-        raise UserError(f"{flag} {text}: both sides must be 1 to 16384 pixels")
-    return size
+    return sizes.parse_size(text, own, flag)

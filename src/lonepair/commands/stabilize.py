@@ -12,6 +12,7 @@ from lonepair.commands.outputs import (
     EncodingFlags,
     OutFile,
     SavedFrames,
+    WorkerFlags,
     clip_path,
     continues,
     input_name,
@@ -34,6 +35,7 @@ class StabilizeOutput:
     overwrite: bool = False
     """Replace existing files."""
     encoded: EncodingFlags = field(default_factory=EncodingFlags)
+    parts: WorkerFlags = field(default_factory=WorkerFlags)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def run_stabilize(values: Stabilize) -> int:
     # Flags and files, before the clips are opened.
     output = values.output
     check_strength(values.strength)
+    output.parts.chosen()
     out = clip_path(output.out, f"{input_name(values.styled)}-stable.mp4", output.overwrite)
     if output.save_frames is not None:
         check_frames_folder(output.save_frames, output.overwrite or continues(out))

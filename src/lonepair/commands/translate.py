@@ -17,13 +17,13 @@ import lonepair.methods as methods
 from lonepair.apply.dial_sheet import TranslateDialSheet
 from lonepair.apply.translate import Translate, TranslateStageSheet
 from lonepair.commands.advice import print_summary, proposals
-from lonepair.commands.batch import batch_files, run_batch
 from lonepair.commands.flags import BASIC, EXPERT, NOTES, RUN, TRANSLATION, flag_types, form_flags, positionals
 from lonepair.commands.forms import MODEL, Compute, Reuse, Training, model_file, parse_size, with_method
 from lonepair.commands.outputs import (
     EncodingFlags,
     OutFile,
     SavedFrames,
+    WorkerFlags,
     clip_path,
     continues,
     input_name,
@@ -34,6 +34,7 @@ from lonepair.commands.outputs import (
 from lonepair.commands.preview import check_preview_flags, run_preview
 from lonepair.commands.regions import Regions, run_regions, without_masks
 from lonepair.commands.roles import PathRole
+from lonepair.commands.several import batch_files, run_several
 from lonepair.commands.train import complete_run, fit, prepare_job, print_inputs, print_plan
 from lonepair.commands.use import filled_use, synthesis_changes, use_fields
 from lonepair.errors import UserError
@@ -70,6 +71,7 @@ class TranslateOutput:
     overwrite: bool = False
     """Replace existing files."""
     encoded: EncodingFlags = field(default_factory=EncodingFlags)
+    parts: WorkerFlags = field(default_factory=WorkerFlags)
 
 
 def translation_flags(skipped: frozenset[str] = frozenset()) -> type:
@@ -202,7 +204,7 @@ def run_translate(values: Any) -> int:
             f"`lonepair translate {files[0]} {last}`, then translate all with the folder of that run"
         )
     if files is not None:
-        return run_batch(files, sources, last, values)
+        return run_several(files, sources, last, values)
     if values.output.preview:
         return run_preview(sources[0], last, values)
     return _with_model(sources[0], last, values) if has_model else _with_target(sources[0], last, values)
@@ -323,6 +325,7 @@ def check_files(output: TranslateOutput, size: str, source: Source, stem: str) -
     from lonepair.storage.files import check_frames_folder, check_output
 
     parse_size(size, source.display_size)
+    output.parts.chosen()
     if output.save_frames is not None and not source.is_clip:
         raise UserError(f"{source.name}: is an image and has no frames to save; leave out --save-frames")
     default = f"{stem}.mp4" if source.is_clip else f"{stem}.png"

@@ -79,7 +79,7 @@ class Method(ABC):
 
     @classmethod
     @final
-    def resolve_dtype(cls, dtype: str) -> str:
+    def resolve_dtype(cls, dtype: str) -> Any:
         """`dtype`, or `default_dtype` if it is "auto"."""
         return cls.default_dtype if dtype == "auto" else dtype
 

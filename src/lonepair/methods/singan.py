@@ -16,8 +16,9 @@ As published:
 - A stage starts from the weights of the stage below if it is as wide. Trained stages are frozen, in evaluation mode.
 - WGAN-GP with penalty weight 0.1, reconstruction with weight 10, three critic and three generator updates in a step.
   Released: the critic's updates of a step share one noise map of the newest stage, with new noise below it. The
-  generator's updates share one gradient of the adversarial term, that of the critic's last fake, and compute the
-  reconstruction each. So BatchNorm sees three random images and three reconstructions in a step.
+  generator's updates share the critic's last fake, and compute the reconstruction each. So BatchNorm sees three random
+  images and three reconstructions in a step. The adversarial gradient of the second and third update combines the
+  stored activations of that fake with the weights that the updates before have changed, as torch did up to 1.4.
 - Adam (0.5, 0.999) at 5e-4; a tenth of this rate after 1600 of 2000 steps of a stage.
 - `task="animation"`: the padding is noise instead of zeros, and sizes start at 20 pixels.
 - `task="superresolution"` (released): sizes start at 18 pixels, at the nominal ratio 2^(-1/3), and the number of stages
@@ -28,8 +29,7 @@ Our departures:
 - Resizing is torch's antialiased bicubic at exact sizes in float32. The released code truncates images to 8 bits before
   it resizes, places pixels by the nominal ratio instead of the ratio of the sizes, and crops a pixel where its sizes
   disagree: at the right and lower border of a coarse stage its images are shifted by less than a pixel.
-- The three updates of the generator use one gradient of the adversarial term. With the torch of its time the released
-  code computes this gradient again from stored features and from weights that the updates have changed since.
+- Images may be gray or have alpha, with as many channels of noise; the released code trains on the first three.
 - `lr_drop_at` is a fraction of `steps`; the released code drops the rate after 1600 steps, however many there are.
 - `superresolve` without an image enlarges the reconstruction, because a model does not store its training image.
 - `paint` with few colors does not train the injection stage again on images of few colors, and takes its palette from
@@ -39,7 +39,7 @@ Our departures:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,8 +77,6 @@ class StepState:
     """Noise of the newest stage for all critic updates; None until the first one."""
     critic_fake: Tensor | None = None
     """The fake of the critic's last update, with its graph; None until the first one."""
-    adversarial_loss: Callable[[], Tensor] | None = None
-    """The adversarial loss of the generator's first update, for all of them; None until then."""
 
 
 class SinGAN(StagewiseMethod, SingleMethod):
@@ -174,11 +172,11 @@ class SinGAN(StagewiseMethod, SingleMethod):
         """The terms of the generator (eq. 4): adversarial and, weighted, reconstruction (eq. 5)."""
         # Eq. 5: lambda_rec · |G_n(0, upsampled reconstruction) - x_n|²
         error = losses.mean_squared_error(self._reconstruct(state.reconstruction_noise), real)
-        # The adversarial gradient is computed once, and every update of the step adds it.
-        if state.adversarial_loss is None:
-            adversarial = -self.nets["d"](state.critic_fake).mean()
-            state.adversarial_loss = losses.linearize(adversarial, self._newest_parameters())
-        return {"adv": state.adversarial_loss(), "rec": self.config.lambda_rec * error}
+        # The step's later updates differentiate the same fake again.
+        adversarial = losses.linearize(
+            -self.nets["d"](state.critic_fake).mean(), self._newest_parameters(), retain_graph=True
+        )
+        return {"adv": adversarial(), "rec": self.config.lambda_rec * error}
 
     def _step_reconstruction_noise(self, rng: RandomStream) -> Tensor:
         """z* of this step: at stage 0 every step draws it, and that of the last step is kept."""
@@ -198,7 +196,8 @@ class SinGAN(StagewiseMethod, SingleMethod):
         # Stages below are frozen, so their output needs no gradient.
         with torch.no_grad():
             below = self._image_below(noises, self.sizes["a"])
-        return self.generator.stage(self.stage, below, state.noise)
+        with losses.keeps_graph():
+            return self.generator.stage(self.stage, below, state.noise)
 
     def _reconstruct(self, reconstruction_noise: Tensor) -> Tensor:
         """The newest stage's reconstruction (eq. 5): G_0(z*) at stage 0, G_n(0, upsampled reconstruction) above."""

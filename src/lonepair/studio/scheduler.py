@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from lonepair.api.toolkit import FileLock
-from lonepair.studio.jobs import FINAL, JobStore, Status, StudioJob
+from lonepair.studio.jobs import FINAL, JobStore, Status, StudioJob, read_job
 
 logger = logging.getLogger("lonepair")
 
@@ -73,11 +73,22 @@ class Scheduler:
                 busy.add(job.device)
             elif job.wish == "delete":
                 shutil.rmtree(job.folder, ignore_errors=True)
-            elif job.wish == "run" and job.status.state not in FINAL:
+            elif job.wish == "run" and job.status.state not in FINAL and self._may_start(job):
                 waiting.append(job)
         for device in (device for device in self.devices if device not in busy):
             if (next_job := _next(waiting)) is not None:
                 self._start(next_job, device)
+
+    def _may_start(self, job: StudioJob) -> bool:
+        """Whether the training that a job needs is done. A job whose training is gone or has failed fails, too."""
+        needed = job.task.get("after", "")
+        if not needed:
+            return True
+        training = read_job(self.store.folder / needed)
+        state = "failed" if training is None else training.status.state
+        if state == "failed":
+            job.write_status(Status("failed", text="its training is deleted or has failed; train again"))
+        return state == "done"
 
     def _start(self, job: StudioJob, device: str) -> None:
         """Start a worker process for `job`."""

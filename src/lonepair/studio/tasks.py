@@ -6,6 +6,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ import lonepair as lp
 from lonepair import Report, Watcher
 from lonepair.studio.jobs import Kind, Status, StudioJob
 
+PLAYER_SIDE = 720
+"""Longest side, in pixels, of the clips that the page plays."""
+DEFAULT_RATE = Fraction(25)
+"""Frames per second of a clip that states none."""
 WRITE_SECONDS = 0.5
 """Seconds between two writes of a job's status."""
 
@@ -110,7 +115,26 @@ def render(job: StudioJob, progress: Progress) -> list[Path]:
         progress=lambda frames: _counted(frames, total, progress),
         stop=progress.stopped,
     )
-    return [_zipped(path.parent, job.out / f"{name.split('.')[0]}-frames.zip")] if is_sequence else [path]
+    files = [_zipped(path.parent, job.out / f"{name.split('.')[0]}-frames.zip")] if is_sequence else [path]
+    if translation.source.is_clip:
+        progress.say("preparing the players")
+        rate = translation.source.rate or DEFAULT_RATE
+        files += [_playable(path, job.out / "result.mp4", rate)]
+        files += [_playable(translation.source, job.out / "source.mp4", rate)]
+    return files
+
+
+def _playable(clip: object, out: Path, rate: Fraction) -> Path:
+    """Write a clip as an MP4 file of at most `PLAYER_SIDE` pixels, which every browser plays."""
+    from lonepair.api.toolkit import ClipWriter, open_source, resize_image
+
+    source = open_source(clip, rate)  # numbered files do not state theirs
+    scale = min(1.0, PLAYER_SIDE / max(source.size))
+    h, w = (max(2, 2 * round(length * scale / 2)) for length in source.size)
+    with ClipWriter.for_source(source, out, (h, w), None, True) as writer:
+        for frame in source.frames():
+            writer.write(resize_image(frame.image, (h, w)), frame.time)
+    return out
 
 
 def _translation(task: Mapping[str, Any]) -> lp.Translation:

@@ -16,7 +16,7 @@ from lonepair.media.source import open_source
 from lonepair.media.stills.deep_read import turn
 from lonepair.media.stills.image import read_header, read_image
 from lonepair.ops.arrays import to_uint16
-from media_samples import write_png16
+from media_samples import write_png, write_png16
 
 RNG = np.random.default_rng(0)
 RGBA = RNG.integers(1, 65536, (20, 33, 4)).astype(np.uint16)
@@ -56,6 +56,38 @@ def test_deep_tiff_is_read_at_full_precision(
     tifffile.imwrite(tmp_path / "a.tif", stored, **{"photometric": "rgb", **options})
     assert np.abs(to_uint16(read_image(tmp_path / "a.tif")).astype(int) - expected).max() <= 1
     assert read_header(tmp_path / "a.tif").channels == expected.shape[2]
+
+
+def test_tiffs_of_8_bits_that_pillow_lacks_are_read(tmp_path: Path) -> None:
+    rgba = (RGBA >> 8).astype(np.uint8)
+    rgba[..., 3] |= 128
+    color = (rgba[..., :3].astype(np.float64) * rgba[..., 3:] / 255).round().astype(np.uint8)
+    planes = np.moveaxis(np.concatenate([color, rgba[..., 3:]], axis=2), 2, 0)
+    options = {"photometric": "rgb", "planarconfig": "separate", "extrasamples": ["assocalpha"]}
+    tifffile.imwrite(tmp_path / "planar.tif", planes, **options)
+    level = {"lossless": True}
+    tifffile.imwrite(tmp_path / "webp.tif", rgba[..., :3], photometric="rgb", compression="webp", compressionargs=level)
+    for name, expected in (("planar.tif", rgba), ("webp.tif", rgba[..., :3])):
+        assert read_header(tmp_path / name).bits == 8
+        levels = to_uint16(read_image(tmp_path / name)) / 257
+        assert np.abs(levels - expected).max() <= 2, name
+
+
+def test_grey_of_16_bits_with_alpha_keeps_its_bits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_png16(tmp_path / "a.png", RGBA[..., [0, 3]])
+    assert np.array_equal(to_uint16(read_image(tmp_path / "a.png")), RGBA[..., [0, 0, 0, 3]])
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_transparent_grey_of_few_bits_is_kept(tmp_path: Path, bits: int) -> None:
+    levels = RNG.integers(0, 1 << bits, (6, 16))
+    key = (1 << bits) - 2 if bits > 1 else 1
+    packed = np.packbits((levels[..., None] >> np.arange(bits)[::-1] & 1).astype(np.uint8).reshape(6, -1), axis=1)
+    write_png(tmp_path / "a.png", (6, 16), bits, 0, packed, {b"tRNS": key.to_bytes(2, "big")})
+    image = to_uint16(read_image(tmp_path / "a.png")) / 65535
+    assert np.allclose(image[..., 0], levels / ((1 << bits) - 1), atol=1e-4)
+    assert np.array_equal(image[..., 3] == 0, levels == key)
 
 
 def test_associated_alpha_is_divided_out(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def probe_video(path: Path) -> ClipInfo:
             layout = picture_format(path, frame, stream.codec_context)
             _log_conversions(path, stream, layout)
             array = to_array(frame, layout)
-            parity = _parity(stream) is None and seen_parity(chain((frame,), frames))
+            parity = None
+            with contextlib.suppress(av.FFmpegError, ValueError):  # a format that idet does not take
+                parity = None if _parity(stream) else seen_parity(chain((frame,), frames))
             if parity:
                 logger.warning("%s: %s", path, _UNMARKED if parity != "mixed" else _MIXED)
             return ClipInfo(

@@ -92,6 +92,8 @@ def agrees(array: np.ndarray, image: Image.Image) -> bool:
     """
     other = np.asarray(image)
     other = other[..., None] if other.ndim == 2 else other
+    # Pillow opens grey and alpha of 16 bits as RGBA.
+    other = other[..., ::3] if (array.shape[2], other.shape[2]) == (2, 4) else other
     channels = min(array.shape[2], other.shape[2])
     if array.shape[:2] != other.shape[:2]:
         return False

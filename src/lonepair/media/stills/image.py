@@ -114,9 +114,9 @@ def decode_image(path: Path, value_range: tuple[float, float] | None = None) -> 
     if header := _deep_tiff_header(path):
         deep = read_deep_tiff(path, header, value_range)
         if deep is not None:
-            return DecodedImage(drop_opaque_alpha(deep), 16)
+            return DecodedImage(drop_opaque_alpha(deep), header.depth)
     with open_image(path) as image:
-        bits = 16 if header or _has_deep_pixels(path, image) else 8
+        bits = header.depth if header else 16 if _has_deep_pixels(path, image) else 8
         deep = None
         if bits > 8:
             deep = read_deep_png(path, image) if image.format == "PNG" else read_deep_codec(path, image)
@@ -140,7 +140,7 @@ def read_header(path: Path) -> ImageHeader:
     if tiff := _deep_tiff_header(path):
         h, w = tiff.size
         size = (w, h) if tiff.orientation in _SWAPS_SIDES else (h, w)
-        return ImageHeader(size, tiff.channels, 16, is_wide=tiff.is_wide)
+        return ImageHeader(size, tiff.channels, tiff.depth, is_wide=tiff.is_wide)
     with open_image(path, header_only=True) as image:
         is_gray = image.mode in ("1", "L", "F") or image.mode.startswith("I")
         # Pillow swaps the sides of a TIFF itself.

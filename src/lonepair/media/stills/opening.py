@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, Literal, cast
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from lonepair.errors import UserError
 from lonepair.media.limits import check_pixels
@@ -100,6 +100,10 @@ def _open(path: Path, header_only: bool, stack: contextlib.ExitStack) -> Image.I
         png = read_png(path, header_only)
         image = stack.enter_context(_pillow_open(png.data, ("PNG",)))
         image.info["exif"] = png.exif
+        # Pillow scales grey of 2 and 4 bits to 8, and not the grey that is transparent.
+        key, levels = image.info.get("transparency"), {";2": 85, ";4": 17}
+        if image.mode == "L" and isinstance(key, int) and image.tile:
+            image.info["transparency"] = key * levels.get(str(image.tile[0][3])[-2:], 1)
         if png.icc is not None:
             image.info["icc_profile"] = png.icc
         if png.cicp is not None:
@@ -132,7 +136,7 @@ def _avif_code_points(path: Path) -> bytes:
     return head[place + 9 : place + 14 : 2] if place >= 0 else b""
 
 
-def _pillow_open(file: _File, formats: tuple[str, ...]) -> Image.Image:
+def _pillow_open(file: _File, formats: tuple[str, ...]) -> ImageFile.ImageFile:
     """Open a file with Pillow, without Pillow's own limit of pixels."""
     with _PILLOW_LIMIT:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
