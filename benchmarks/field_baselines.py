@@ -54,9 +54,8 @@ def gpdm_like(image: Tensor, seed: int) -> Tensor:
         pixels = resize_image(sample, _size(target)).clone().requires_grad_()
         optimizer = torch.optim.Adam([pixels], LEARNING_RATE)
         for _ in range(STEPS):
-            optimizer.zero_grad()
             filters = random_filters(FILTERS, image.shape[1], 7, rng)
-            sliced_wasserstein(pixels, target, filters).backward()
+            (pixels.grad,) = torch.autograd.grad(sliced_wasserstein(pixels, target, filters), pixels)
             optimizer.step()
         sample = pixels.detach().clamp(-1, 1)
     return sample

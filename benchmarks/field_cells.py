@@ -86,9 +86,9 @@ def count_processor_time() -> None:
 
     Limits of minutes then mean the same on a machine that also does other work. On a GPU wall time counts.
     """
-    import lonepair.train.clock as clock
+    import lonepair.train.clock
 
-    clock.time = SimpleNamespace(monotonic=time.process_time)  # type: ignore[assignment]
+    vars(lonepair.train.clock)["time"] = SimpleNamespace(monotonic=time.process_time)
 
 
 class Stopwatch:

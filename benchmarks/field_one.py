@@ -108,7 +108,7 @@ def measure(cell: Cell, args: argparse.Namespace) -> dict[str, float]:
     else:
         samples, costs = generate(file, cell, args)
     samples = resize_image(samples[:, :3], (image.shape[-2], image.shape[-1]))
-    each = list(samples.split(1))
+    each = [samples[number : number + 1] for number in range(len(samples))]
     write_sheet(cell, image, each, args.work)
     values = [sample_metrics(sample, image, args.weights) for sample in each]
     means = {name: sum(value[name] for value in values) / len(values) for name in values[0]}

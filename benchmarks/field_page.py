@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ COSTS = {
     "memory_mb": "memory, MB",
 }
 PLOTTED = {"one": ("layout_distance", "look_distance"), "pair": ("look", "structure")}
+WRAP = 120
+"""Characters of a line of prose."""
 WIDTH, HEIGHT, GAP, TOP = 330, 220, 60, 30
 """Sizes of a plot in pixels."""
 COLORS = ("#1b6ca8", "#c8553d", "#3a7d44", "#8e5ea2", "#b8860b", "#444444", "#d1508e", "#2aa198")
@@ -55,8 +58,8 @@ def section(name: str, results: Sequence[Result]) -> list[str]:
     metrics = [metric for metric in METRICS[name] if any(metric in result["values"] for result in results)]
     rows = []
     for method, group in groups.items():
-        inputs = len({result["cell"][INPUTS[name]] for result in group})
-        rows.append([method, *(_cell(group, metric) for metric in metrics), str(inputs)])
+        count = len({result["cell"][INPUTS[name]] for result in group})
+        rows.append([method, *(_cell(group, metric) for metric in metrics), str(count)])
     costs = [cost for cost in COSTS if any(_value(result, cost) is not None for result in results)]
     cost_rows = [
         [method, *(_cell(group, cost) for cost in costs)]
@@ -69,8 +72,11 @@ def section(name: str, results: Sequence[Result]) -> list[str]:
     return [
         f"## {TITLES[name]}",
         "",
-        f"{dates[0]}{f' to {dates[-1]}' if dates[-1] != dates[0] else ''}, {'; '.join(machines)}. "
-        f"Inputs: {', '.join(inputs)}.",
+        *textwrap.wrap(
+            f"{dates[0]}{f' to {dates[-1]}' if dates[-1] != dates[0] else ''}, {'; '.join(machines)}. "
+            f"Inputs: {', '.join(inputs)}.",
+            WRAP,
+        ),
         "",
         *losses(name, groups, metrics),
         "",
@@ -110,7 +116,8 @@ def losses(name: str, groups: Mapping[str, Sequence[Result]], metrics: Sequence[
                 if mine is not None and theirs is not None and sign * (theirs - mine) > 0:
                     better.append((sign * theirs, f"{other_name} {theirs:.3f} against {mine:.3f}"))
             if better:
-                lines.append(f"- {metric}, {own_name}: {'; '.join(text for _, text in sorted(better, reverse=True))}")
+                names = "; ".join(text for _, text in sorted(better, reverse=True))
+                lines += textwrap.wrap(f"- {metric}, {own_name}: {names}", WRAP, subsequent_indent="  ")
     return lines if len(lines) > 2 else [f"`{OURS[name]}` is best in every column."]
 
 
@@ -197,15 +204,15 @@ def _panel(
         parts.append(f'<text x="{x:.0f}" y="{TOP + HEIGHT + 16}" text-anchor="middle">{10.0**power:g} min</text>')
     for index, (method, groups) in enumerate(lines.items()):
         color, points = COLORS[index % len(COLORS)], []
-        for group, value in zip(groups, values[method], strict=True):
+        for group, mean in zip(groups, values[method], strict=True):
             minutes = _minutes(group)
-            if value is None:
+            if mean is None:
                 continue
             if minutes is None:  # a published picture: a line across, as its time is not known
-                ends = f'x1="{left}" x2="{left + WIDTH}" y1="{y_of(value):.0f}" y2="{y_of(value):.0f}"'
+                ends = f'x1="{left}" x2="{left + WIDTH}" y1="{y_of(mean):.0f}" y2="{y_of(mean):.0f}"'
                 parts.append(f'<line {ends} stroke="{color}" stroke-dasharray="5 4"/>')
             else:
-                points.append((x_of(minutes), y_of(value)))
+                points.append((x_of(minutes), y_of(mean)))
         points.sort()
         parts += [f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{color}"/>' for x, y in points]
         path = " ".join(f"{x:.0f},{y:.0f}" for x, y in points)
