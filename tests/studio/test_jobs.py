@@ -145,6 +145,20 @@ def test_one_job_a_device_in_the_order_of_the_queue(store: JobStore, monkeypatch
     lock.release()
 
 
+def test_use_waits_for_its_training(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Started(monkeypatch)
+    training_job = store.add("train", "me", "a", {}).changed(wish="pause")
+    use = store.add("use", "me", "b", {"after": training_job.id})
+    orphan = store.add("use", "me", "c", {"after": "0" * 16})
+    scheduler = Scheduler(store, ["cpu"])
+    scheduler.tick()
+    assert started.folders == []
+    assert (use.state, orphan.state) == ("queued", "failed")
+    training_job.write_status(Status("done", 1.0))
+    scheduler.tick()
+    assert started.folders == [use.id]
+
+
 def test_job_whose_worker_dies_without_progress_fails(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     started = Started(monkeypatch)
     job = store.add("train", "me", "a", {})
