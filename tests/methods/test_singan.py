@@ -174,7 +174,7 @@ def test_batchnorm_sees_three_random_images_and_three_reconstructions_in_a_step(
 
 
 def test_adversarial_gradient_has_stored_activations_and_changed_weights() -> None:
-    """As torch 1.4, with which the authors trained: its backward pass read the weights of its own time.
+    """As torch up to 1.4, with which the authors trained: its backward pass read the weights of its own time.
 
     Tensors with the weights' storage, but with versions of their own, give the same in any torch.
     """

@@ -18,7 +18,7 @@ As published:
   Released: the critic's updates of a step share one noise map of the newest stage, with new noise below it. The
   generator's updates share the critic's last fake, and compute the reconstruction each. So BatchNorm sees three random
   images and three reconstructions in a step. The adversarial gradient of the second and third update combines the
-  stored activations of that fake with the weights that the updates before have changed, as torch 1.4 did.
+  stored activations of that fake with the weights that the updates before have changed, as torch did up to 1.4.
 - Adam (0.5, 0.999) at 5e-4; a tenth of this rate after 1600 of 2000 steps of a stage.
 - `task="animation"`: the padding is noise instead of zeros, and sizes start at 20 pixels.
 - `task="superresolution"` (released): sizes start at 18 pixels, at the nominal ratio 2^(-1/3), and the number of stages
@@ -29,6 +29,7 @@ Our departures:
 - Resizing is torch's antialiased bicubic at exact sizes in float32. The released code truncates images to 8 bits before
   it resizes, places pixels by the nominal ratio instead of the ratio of the sizes, and crops a pixel where its sizes
   disagree: at the right and lower border of a coarse stage its images are shifted by less than a pixel.
+- Images may be gray or have alpha, with as many channels of noise; the released code trains on the first three.
 - `lr_drop_at` is a fraction of `steps`; the released code drops the rate after 1600 steps, however many there are.
 - `superresolve` without an image enlarges the reconstruction, because a model does not store its training image.
 - `paint` with few colors does not train the injection stage again on images of few colors, and takes its palette from
