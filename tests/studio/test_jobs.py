@@ -192,6 +192,12 @@ def test_deleted_job_goes_once_its_worker_has_stopped(store: JobStore) -> None:
     assert not job.folder.exists()
 
 
+def test_change_keeps_what_another_thread_has_changed(store: JobStore) -> None:
+    job = store.add("train", "me", "a", {})
+    job.changed(wish="pause")
+    assert job.changed(device="cpu").wish == "pause"
+
+
 def test_status_names_no_file_outside_the_folder(store: JobStore) -> None:
     job = store.add("use", "me", "a", {})
     (job.folder / "a.png").write_bytes(b"1")
