@@ -18,7 +18,7 @@ As published:
 
 With `as_released`, which those presets set, since the authors' figures come from that code:
 - Every step reconstructs from new noise, which is added to the output of stage 0: G(z) + z. The amplitude of a stage's
-  noise is measured on this path, too. The paper, as SinGAN, has a fixed z* that only enters stage 0.
+  noise is measured on this path, too. Without the switch z* is fixed and only enters stage 0, as in SinGAN.
 - The noise of stage 0 drops to a tenth after the stage's training, unless there is a self branch.
 - The self branch's generator term is a constant.
 
