@@ -66,10 +66,10 @@ def paint(page: Page) -> None:
     page.wait_for_timeout(2000)
     box = canvas.bounding_box()
     assert box is not None
-    for share in (0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66):
+    for share in (0.38, 0.46, 0.54, 0.62):
         page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * share)
         page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] * 0.48, box["y"] + box["height"] * share, steps=12)
+        page.mouse.move(box["x"] + box["width"] * 0.48, box["y"] + box["height"] * share, steps=3)
         page.mouse.up()
 
 
@@ -91,7 +91,7 @@ def others(page: Page, media: Path, out: Path) -> None:
 def main(url: str, out: Path) -> None:
     """Take all pictures, and two of a phone and of dark mode."""
     out.mkdir(parents=True, exist_ok=True)
-    expect.set_options(timeout=300_000)
+    expect.set_options(timeout=600_000)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         media = Path(folder)
         write_media(media)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.error
 import urllib.request
@@ -105,6 +106,39 @@ def test_no_other_file_can_be_fetched(server: Server, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as error:
         urllib.request.urlopen(address)
     assert error.value.code in (403, 404)
+
+
+def answer_to_upload(server: Server, file: dict[str, str]) -> str:
+    """What the page would show if a browser named `file` as its upload of a source."""
+    html = urllib.request.urlopen(server.url).read().decode()
+    match = re.search(r"window.gradio_config = (\{.*?\});</script>", html, re.S)
+    assert match is not None
+    config = json.loads(match[1])
+    field = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "lp-source")
+    event = next(e for e in config["dependencies"] if [field, "upload"] in [list(target) for target in e["targets"]])
+    values = ["0" * 32, "", {**file, "meta": {"_type": "gradio.FileData"}}]
+    body = {"data": values, "fn_index": event["id"], "session_hash": "stranger", "trigger_id": field}
+    request = urllib.request.Request(f"{server.url}/gradio_api/queue/join", json.dumps(body).encode())
+    request.add_header("content-type", "application/json")
+    urllib.request.urlopen(request)
+    lines = urllib.request.urlopen(f"{server.url}/gradio_api/queue/data?session_hash=stranger", timeout=120)
+    return next(line.decode() for line in lines if b"process_completed" in line)
+
+
+@pytest.mark.parametrize("named", ["a file", "the secret", "an address", "an address as path", "a folder of the cache"])
+def test_request_cannot_name_a_file_that_was_not_uploaded(server: Server, media: Path, named: str) -> None:
+    address = f"{server.url}/robots.txt"
+    file = {
+        "a file": {"path": str(media / "source.png")},
+        "the secret": {"path": str(server.workspace / "secret")},
+        "an address": {"path": "x.png", "url": address},
+        "an address as path": {"path": address},
+        "a folder of the cache": {"path": str(server.workspace / "cache")},
+    }[named]
+    answer = answer_to_upload(server, file)
+    assert '"success":false' in answer or "not an uploaded file" in answer
+    assert "64\u00d748" not in answer
+    assert "64×48" not in answer
 
 
 def test_interface_documentation_is_closed(server: Server) -> None:

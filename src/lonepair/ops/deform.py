@@ -39,7 +39,10 @@ def random_warp(
     shift = strength * (2 * rng.uniform(1).to(image.device) - 1)
     across = (torch.arange(w, device=image.device) - 0.5 * (w - 1)) / max(1, own_w - 1)
     x = 2 * (across + shift + strength * displacements())
-    y = torch.linspace(-1, 1, h, device=image.device)[:, None] + 2 * VERTICAL_SHARE * strength * displacements()
+    # Vertical ones have a mean of 0: sky and ground keep their shares of the image.
+    vertical = displacements()
+    vertical = VERTICAL_SHARE * strength * (vertical - vertical.mean())
+    y = torch.linspace(-1, 1, h, device=image.device)[:, None] + 2 * vertical
     x = 1 - ((x + 1).remainder(4) - 2).abs()  # mirrored at -1 and 1
     grid = torch.stack([x, y.clamp(-1, 1)], -1)[None]
     return F.grid_sample(image, grid, align_corners=True)

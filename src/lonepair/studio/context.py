@@ -8,14 +8,19 @@ import os
 import re
 import secrets
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
+from lonepair import UserError
+from lonepair.studio import frames
 from lonepair.studio.frames import FramePool
 from lonepair.studio.jobs import JobStore
 from lonepair.studio.projects import Project, ProjectStore, owner_name
-from lonepair.studio.uploads import Limits
+from lonepair.studio.uploads import Facts, Limits, check_facts, store_upload
 
+KEPT_SECONDS = 24 * 3600
+"""Seconds for which files that pages show are kept."""
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
@@ -34,8 +39,15 @@ class Studio:
         self.projects = ProjectStore(self.workspace / "projects")
         self.cache = self.workspace / "cache"
         self.cache.mkdir(exist_ok=True)
+        self._tidy()
         self.pool = FramePool()
         self.secret = self._secret()
+
+    def _tidy(self) -> None:
+        """Delete what pages have shown and uploaded more than a day ago; projects and jobs have their own copies."""
+        for folder in self.cache.iterdir():
+            if folder.stat().st_mtime < time.time() - KEPT_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _secret(self) -> str:
         """A secret that stays when the server starts again: browsers keep their sessions."""
@@ -47,10 +59,16 @@ class Studio:
         return path.read_text()
 
     def owner(self, token: Any, username: str | None) -> str:
-        """The session that asks: that of the user who has logged in, or that of the browser's secret token."""
+        """The session that asks: that of the user who has logged in, or that of the browser's secret token.
+
+        Raises:
+            UserError: The browser has no token yet.
+        """
         if username:
             return owner_name(f"user {username}")
-        return owner_name(f"browser {token}") if is_token(token) else owner_name(f"nobody {secrets.token_hex(16)}")
+        if not is_token(token):
+            raise UserError("the page is not ready yet; load it again")
+        return owner_name(f"browser {token}")
 
     def project(self, project_id: str, owner: str) -> Project:
         """The project of that id, if it is the owner's; without an id the newest one.
@@ -61,6 +79,35 @@ class Studio:
             UserError: It is not.
         """
         return self.projects.project(project_id, owner) if project_id else self.projects.latest(owner)
+
+    def uploaded(self, path: str) -> Path:
+        """The path of an upload, after a check that it is one: a request may name any file of the machine.
+
+        Raises:
+            UserError: It is not.
+        """
+        resolved = Path(path).resolve()
+        if not resolved.is_relative_to(self.cache) or not resolved.is_file():
+            raise UserError("this is not an uploaded file; drop it on the page again")
+        return resolved
+
+    def accept(self, upload: str, folder: Path) -> tuple[Path, Facts]:
+        """Copy an upload into `folder`, and say what it is; one that is refused leaves nothing behind.
+
+        Raises:
+            UserError: It is too large, or cannot be read.
+        """
+        path = store_upload(self.uploaded(upload), folder, self.limits)
+        try:
+            facts = self.pool.run(frames.describe, str(path))
+            check_facts(facts, path.name, self.limits)
+        except UserError:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+            raise
+        return path, facts
 
     def served(self, path: Path | str) -> str:
         """A copy of a file below the one folder that pages may show.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -76,17 +76,3 @@ def _choice(setting: Setting, value: Any) -> Any:
     if str(value) not in setting.choices:
         raise UserError(f"{setting.name} is {value}: choose one of {', '.join(setting.choices)}")
     return int(value) if str(value).isdecimal() else value
-
-
-def command_words(settings: Mapping[str, Any]) -> list[str]:
-    """Settings as flags of the command line."""
-    words: list[str] = []
-    for name, value in settings.items():
-        flag = name.replace("_", "-")
-        if value is True or value is False:
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        elif isinstance(value, tuple | list):
-            words += [f"--{flag}", f"{value[1]}x{value[0]}"]
-        else:
-            words += [f"--{flag}", f"{value:g}" if isinstance(value, float) else str(value)]
-    return words

@@ -143,9 +143,11 @@ def check_model(path: str, folder: str) -> dict[str, Any]:
     return {"method": model.method.name, "preset": str(settings.get("preset", "")), "is_pair": len(sample) > 1}
 
 
-def thumbnail(path: str, index: int = 0, side: int = LIVE_SIDE) -> Any:
-    """Frame number `index` of a source as a PIL image of at most `side` pixels."""
-    return _inside(_frame(path, index).pil(), side)
+def canvas(path: str, index: int, side: int) -> Any:
+    """Frame number `index` of a source as an RGB PIL image whose longest side has `side` pixels, to paint on."""
+    image = _frame(path, index).pil().convert("RGB")
+    scale = side / max(image.size)
+    return image.resize([max(1, round(length * scale)) for length in image.size])
 
 
 def live_frame(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -162,7 +161,7 @@ class RunsPage:
     def _add(self, owner: str, upload: str | None) -> Updates:
         if upload is None:
             return {}
-        job = library.add_model(self.studio, owner, Path(upload))
+        job = library.add_model(self.studio, owner, self.studio.uploaded(upload))
         return {**self.show(owner), **self._detail(job), self.upload: None}
 
     def _rename(self, owner: str, job_id: str, name: str) -> Updates:

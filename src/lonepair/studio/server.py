@@ -139,11 +139,16 @@ def create_server(workspace: Path, options: ServerOptions, devices: Sequence[str
     from lonepair.studio.scheduler import Scheduler
     from lonepair.studio.theme import CSS, page_head, theme
 
+    _forbid_downloads()
     studio = Studio(workspace, options.limits)
+    pages = build_app(studio)
+    # Gradio checks the paths that a request names only of an application that it has launched itself; without this a
+    # request could name any file of the machine as its upload.
+    pages.has_launched = True
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
         app,
-        build_app(studio),
+        pages,
         "/",
         auth=options.auth,
         allowed_paths=[],
@@ -160,6 +165,19 @@ def create_server(workspace: Path, options: ServerOptions, devices: Sequence[str
         head=page_head(),
     )
     return Gate(app, options), studio, Scheduler(studio.jobs, devices)
+
+
+def _forbid_downloads() -> None:
+    """Keep Gradio from fetching addresses: a request may name one in place of an uploaded file."""
+    import gradio as gr
+    from gradio import processing_utils
+
+    def refuse(*_: object, **__: object) -> None:
+        raise gr.Error("addresses of other hosts are not fetched")
+
+    for name in ("ssrf_protected_download", "async_ssrf_protected_download", "unsafe_download", "save_url_to_cache"):
+        assert hasattr(processing_utils, name), f"Gradio has no {name} any more: find what it downloads with"
+        setattr(processing_utils, name, refuse)
 
 
 def serve(workspace: Path, options: ServerOptions) -> None:

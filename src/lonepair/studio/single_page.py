@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -23,7 +22,8 @@ from lonepair.studio import frames, singles
 from lonepair.studio.context import Studio
 from lonepair.studio.forms import component, read_values
 from lonepair.studio.progress_view import error_line, jobs_html, note_line
-from lonepair.studio.uploads import check_facts, store_upload
+from lonepair.studio.translate_show import MASK_SIDE
+from lonepair.studio.translate_view import REGION_COLORS, mask_brush
 
 Updates = dict[Any, Any]
 
@@ -103,7 +103,7 @@ class SinglePage:
                 layers=False,
                 height=420,
                 elem_id="lp-one-canvas",
-                brush=gr.Brush(colors=["#ffffff"], default_color="#ffffff", color_mode="fixed"),
+                brush=mask_brush(REGION_COLORS[:1]),
                 buttons=[],
             )
 
@@ -167,9 +167,7 @@ class SinglePage:
     def _image(self, owner: str, upload: str | None, use: str) -> Updates:
         if upload is None:
             return {}
-        path = store_upload(Path(upload), singles.folder(self.studio, owner), self.studio.limits)
-        facts = self.studio.pool.run(frames.describe, str(path))
-        check_facts(facts, path.name, self.studio.limits)
+        path, facts = self.studio.accept(upload, singles.folder(self.studio, owner))
         if facts.is_clip:
             raise UserError(f"{path.name}: is a clip; give an image, such as one of its frames")
         texts = {self.image_path: str(path), self.image_text: note_line(f"{path.name}: {facts.text}")}
@@ -200,8 +198,8 @@ class SinglePage:
         """What is painted on for a use: the image for masks, an empty sheet for a painting."""
         if use not in singles.CANVAS or not path:
             return {self.canvas_panel: gr.update(visible=False)}
-        image = self.studio.pool.run(frames.thumbnail, path, 0, 640)
-        brush = gr.Brush(colors=["#ffffff"], default_color="#ffffff", color_mode="fixed")
+        image = self.studio.pool.run(frames.canvas, path, 0, MASK_SIDE)
+        brush = mask_brush(REGION_COLORS[:1])
         if use == "paint":
             colors = singles.palette(image)
             image = singles.sheet(image)

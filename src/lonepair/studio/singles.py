@@ -15,10 +15,9 @@ from PIL import Image
 from lonepair import UserError
 from lonepair.studio import frames
 from lonepair.studio.context import Studio
-from lonepair.studio.forms import command_words
 from lonepair.studio.jobs import StudioJob
 from lonepair.studio.masks import painted_layer, write_masks
-from lonepair.studio.uploads import store_upload
+from lonepair.studio.snippets import command_words
 
 TITLES = {
     "sample": "Generate",
@@ -106,8 +105,7 @@ def with_files(studio: Studio, owner: str, request: Request, extra: str | None, 
     if use in EDITED:
         if extra is None:
             raise UserError(f"{use} needs the edited image: give it below the settings")
-        settings["image"] = str(store_upload(Path(extra), own, studio.limits))
-        studio.pool.run(frames.describe, settings["image"])
+        settings["image"] = str(studio.accept(extra, own)[0])
     if use in ("inpaint", "outpaint", "tile", "superresolve"):
         settings["image"] = request.image
     if use == "paint":
@@ -118,7 +116,7 @@ def with_files(studio: Studio, owner: str, request: Request, extra: str | None, 
     elif use == "inpaint" and painted is None:
         raise UserError("no hole is painted yet: paint over what is to be filled")
     elif painted is not None:
-        settings["mask"] = str(write_masks(painted, ["#ffffff"], own, stem)[0])
+        settings["mask"] = str(write_masks(painted, ["#000000"], own, stem)[0])
     return dataclasses.replace(request, settings=settings)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lonepair.studio.forms import command_words
 from lonepair.studio.projects import Project
 
 FORMATS: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -75,6 +74,20 @@ def python_code(project: Project, kind: str, frames: str = "") -> str:
     encoding = "".join(f"{name}={value!r}" for name, value in FORMATS[kind][1].items())
     extra = f", encoding=lp.Encoding({encoding})" if encoding else ""
     return "\n".join([*lines, f"result = {call}{arguments})", f"result.save({file_name(project, kind)!r}{extra})"])
+
+
+def command_words(settings: Mapping[str, Any]) -> list[str]:
+    """Settings as flags of the command line."""
+    words: list[str] = []
+    for name, value in settings.items():
+        flag = name.replace("_", "-")
+        if value is True or value is False:
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, tuple | list):
+            words += [f"--{flag}", f"{value[1]}x{value[0]}"]
+        else:
+            words += [f"--{flag}", f"{value:g}" if isinstance(value, float) else str(value)]
+    return words
 
 
 def _shown(path: str) -> str:

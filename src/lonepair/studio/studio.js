@@ -16,3 +16,11 @@
   };
   for (const type of ["play", "pause", "seeked"]) document.addEventListener(type, mirror, true);
 })();
+
+// A slider that is moved by the keyboard is released as soon as its key is.
+document.addEventListener("keyup", (event) => {
+  const keys = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
+  if (event.target instanceof HTMLInputElement && event.target.type === "range" && keys.includes(event.key)) {
+    event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
+  }
+});

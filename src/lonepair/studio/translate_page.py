@@ -17,7 +17,6 @@ from lonepair.studio.progress_view import error_line, note_line
 from lonepair.studio.projects import Project, default_dials
 from lonepair.studio.translate_show import Shows
 from lonepair.studio.translate_view import REGION_COLORS, build, training_settings
-from lonepair.studio.uploads import check_facts, store_upload
 
 Updates = dict[Any, Any]
 
@@ -34,9 +33,9 @@ class TranslatePage:
         """
         self.studio, self.view = studio, build()
         self._token, self.project_id = token, project_id
-        self._seen = gr.State("")
+        self._seen, self._computed = gr.State(""), gr.State("")
         self._timer = gr.Timer(1.0)
-        self.shows = Shows(studio, self.view, self._seen, project_id)
+        self.shows = Shows(studio, self.view, self._seen, self._computed, project_id)
         self._connect()
 
     # -- connections ----------------------------------------------------------------------------------------------
@@ -134,9 +133,7 @@ class TranslatePage:
     def _source(self, project: Project, upload: str | None) -> Updates:
         if upload is None:
             return {}
-        path = store_upload(Path(upload), project.folder, self.studio.limits)
-        facts = self.studio.pool.run(frames.describe, str(path))
-        check_facts(facts, path.name, self.studio.limits)
+        path, facts = self.studio.accept(upload, project.folder)
         values = {"source": str(path), "facts": vars(facts), "masks": (), "painted": "", "frame": 0, "render": ""}
         # A model that was uploaded translates other sources, too; one that was trained here belongs to its source.
         values["models"] = project.models if project.imported else ()
@@ -149,10 +146,11 @@ class TranslatePage:
         # Files that were kept come again, as copies below the cache: they are known by their names.
         known = {Path(path).name: path for path in project.styles}
         styles = []
-        for upload in map(Path, uploads or []):
-            is_known = upload.name in known and upload.is_relative_to(self.studio.cache)
-            path = Path(known[upload.name]) if is_known else store_upload(upload, project.folder, self.studio.limits)
-            facts = self.studio.pool.run(frames.describe, str(path))
+        for upload in map(self.studio.uploaded, uploads or []):
+            if upload.name in known and str(upload) == self.studio.served(known[upload.name]):
+                styles.append(known[upload.name])
+                continue
+            path, facts = self.studio.accept(str(upload), project.folder)
             if facts.is_clip:
                 raise UserError(f"{path.name}: is a clip, and a style is a picture; use one of its frames")
             styles.append(str(path))
@@ -205,10 +203,19 @@ class TranslatePage:
             return {self._seen: seen}
         return self.shows.progress(project, seen)
 
-    def _live_if_new(self, token: Any, project_id: str, seen: str, request: gr.Request) -> Updates:
-        """Compute the frame again where a training has ended since it was computed."""
-        is_new = self.shows.has_new_model(project_id, seen)
-        return self.live(token, project_id, request) if is_new else {self._seen: seen}
+    def _live_if_new(self, token: Any, project_id: str, computed: str, request: gr.Request) -> Updates:
+        """Compute the frame again where a training has given another model than it was computed with."""
+        try:
+            project = self.studio.project(project_id, self.studio.owner(token, request.username))
+        except UserError:  # the browser has not stored its secret yet
+            return {self._computed: computed}
+        models = "\n".join(trainings.model_paths(self.studio, project))
+        if not models.strip() or models == computed:
+            return {self._computed: computed}
+        try:
+            return self._frame(project)
+        except UserError as problem:
+            return {self._computed: models, self.view.dial_error: error_line(self._plain(str(problem)))}
 
     # -- dials and frames -----------------------------------------------------------------------------------------
 
@@ -249,6 +256,7 @@ class TranslatePage:
         has_model = all(paths[index] for index in active)
         kind = "with the trained model" if has_model else "a first look, without training"
         text = f"{kind}, {time.monotonic() - start:.1f} s"
+        texts[self._computed] = "\n".join(paths)
         return {**texts, self.view.result: pair, self.view.result_text: note_line(text), self.view.dial_error: ""}
 
     # -- mask and render ------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from lonepair.studio.jobs import StudioJob
 from lonepair.studio.progress_view import jobs_html, note_line
 from lonepair.studio.projects import Project
 from lonepair.studio.snippets import command_line, format_of, python_code
-from lonepair.studio.translate_view import REGION_COLORS, TranslateView
+from lonepair.studio.translate_view import REGION_COLORS, TranslateView, mask_brush
 
 Updates = dict[Any, Any]
 MASK_SIDE = 640
@@ -25,17 +25,18 @@ MASK_SIDE = 640
 class Shows:
     """The project as values of the page's components."""
 
-    def __init__(self, studio: Studio, view: TranslateView, seen: Any, project_id: Any) -> None:
+    def __init__(self, studio: Studio, view: TranslateView, seen: Any, computed: Any, project_id: Any) -> None:
         """
         Args:
             studio: The workspace.
             view: The components.
             seen: State with a text of what the page shows of the jobs.
+            computed: State with the paths of the models of the frame that is shown.
             project_id: State with the id of the project.
         """
         self._studio, self._view, self._seen, self._project_id = studio, view, seen, project_id
         components = [value for value in vars(view).values() if not isinstance(value, dict)]
-        self.outputs = [*components, *view.dials.values(), *view.expert.values(), seen, project_id]
+        self.outputs = [*components, *view.dials.values(), *view.expert.values(), seen, computed, project_id]
         """All components that any handler changes."""
 
     def everything(self, project: Project) -> Updates:
@@ -92,9 +93,9 @@ class Shows:
             text = note_line("Paint where the style shows. What is not painted keeps the source.")
         background = None
         if project.source:
-            background = self._studio.pool.run(frames.thumbnail, project.source, project.frame, MASK_SIDE)
+            background = self._studio.pool.run(frames.canvas, project.source, project.frame, MASK_SIDE)
         value = None if background is None else {"background": background, "layers": [], "composite": None}
-        brush = gr.Brush(colors=colors, default_color=colors[0], color_mode="fixed")
+        brush = mask_brush(colors)
         return {view.editor: gr.update(value=value, brush=brush), view.mask_help: text}
 
     def texts(self, project: Project, kind: str = "", first: Any = None, last: Any = None) -> Updates:
@@ -122,7 +123,7 @@ class Shows:
         html, render_html = jobs_html(jobs), jobs_html(renders)
         preview = trainings.newest_preview(jobs)
         stamp = preview.stat().st_mtime if preview is not None else 0
-        text = self._signature(project, jobs, f"{hash((html, render_html))} {stamp}")
+        text = f"{project.id} {hash((html, render_html))} {stamp}"
         if text == seen:
             return {self._seen: seen}
         view = self._view
@@ -136,22 +137,6 @@ class Shows:
             **self._buttons(project, jobs),
             **self._result(project, renders[0] if renders else None),
         }
-
-    def _signature(self, project: Project, jobs: list[StudioJob], rest: str) -> str:
-        models = ",".join(job.id for job in jobs if job.state in trainings.USABLE)
-        return f"{project.id}|{models}|{rest}"
-
-    def has_new_model(self, project_id: str, seen: str) -> bool:
-        """Whether a training's model became usable in the last tick; each is announced once."""
-        known, _, rest = seen.partition("|")
-        models = rest.partition("|")[0]
-        if known != project_id:
-            return False
-        before = self._announced.get(project_id)
-        self._announced[project_id] = models
-        return before is not None and before != models and bool(models)
-
-    _announced: dict[str, str] = {}  # noqa: RUF012 - shared by all pages of the server, as models are
 
     def _buttons(self, project: Project, jobs: list[StudioJob]) -> Updates:
         view, states = self._view, {job.state for job in jobs}

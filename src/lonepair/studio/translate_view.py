@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,21 @@ from lonepair.studio.forms import component
 from lonepair.studio.projects import DIALS
 from lonepair.studio.snippets import CLIP_FORMATS
 
-REGION_COLORS = ("#ffffff", "#f97316", "#22c55e", "#3b82f6", "#e11d48", "#a855f7")
-"""Color of the brush for each style. One style is painted in white."""
+REGION_COLORS = ("#f97316", "#22c55e", "#3b82f6", "#e11d48", "#a855f7", "#eab308")
+"""Color of the brush for each style."""
+BRUSH_OPACITY = 0.6
+"""Opacity of the brush: the picture stays visible."""
 PRESET_TEXTS = {
     "draft": "draft: a first result",
     "standard": "standard: recommended",
     "full": "full: slowest, finest",
 }
+
+
+def mask_brush(colors: Sequence[str]) -> Any:
+    """A brush with these colors and no others, through which the picture stays visible."""
+    brushes = [(color, BRUSH_OPACITY) for color in colors]
+    return gr.Brush(colors=brushes, default_color=brushes[0], color_mode="fixed")
 
 
 def training_settings() -> list[Setting]:
@@ -197,7 +206,7 @@ def _mask(parts: dict[str, Any]) -> None:
             sources=(),
             transforms=(),
             layers=False,
-            brush=gr.Brush(colors=[REGION_COLORS[0]], default_color=REGION_COLORS[0], color_mode="fixed"),
+            brush=mask_brush(REGION_COLORS[:1]),
             height=420,
             elem_id="lp-editor",
             buttons=[],
