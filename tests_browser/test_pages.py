@@ -25,10 +25,8 @@ def test_image_is_trained_and_tiled(page: Page, media: Path) -> None:
     expect(page.locator("#lp-one-run-error [role=alert]")).to_contain_text("size is nonsense: write WIDTHxHEIGHT")
     page.locator("#lp-tile-size input, #lp-tile-size textarea").fill("")
     page.locator("#lp-one-expert button").first.click()
-    for name, value in {"max-side": 32, "steps": 3, "stages": 2}.items():
-        field = page.locator(f"#lp-lonepair-single-{name} input")
-        if field.count():
-            field.fill(str(value))
+    for name, value in {"max-side": 32, "steps": 3, "finest-steps": 3, "stages": 2}.items():
+        page.locator(f"#lp-lonepair-single-{name} input, #lp-lonepair-single-{name} textarea").fill(str(value))
     page.locator("#lp-one-run").click()
     expect(page.locator("#lp-one-result img")).to_be_visible()
     expect(page.locator("#lp-one-download")).to_be_visible()

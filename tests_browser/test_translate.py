@@ -29,10 +29,10 @@ def give_pair(page: Page, media: Path, source: str = "source.png", *styles: str)
 
 def train(page: Page, **settings: int) -> None:
     """Fill the form of the training, and press Train."""
-    if not page.locator("#lp-expert-steps input").is_visible():
+    if not page.locator("#lp-expert-steps").is_visible():
         page.locator("#lp-expert button").first.click()
     for name, value in {**TINY, **{name.replace("_", "-"): value for name, value in settings.items()}}.items():
-        page.locator(f"#lp-expert-{name} input").fill(str(value))
+        page.locator(f"#lp-expert-{name} input, #lp-expert-{name} textarea").fill(str(value))
     page.locator("#lp-train").click()
 
 

@@ -30,7 +30,8 @@ def component(setting: Setting, prefix: str, is_blank: bool = False) -> Any:
         return gr.Checkbox(bool(setting.default), info=text, **options)
     if setting.kind == "choice":
         return gr.Radio(list(setting.choices), value=None if value is None else str(value), info=text, **options)
-    if setting.kind in ("integer", "number") and not setting.choices:
+    # A number field that is hidden at first shows 0 in place of nothing, so one that may be empty is a text field.
+    if setting.kind in ("integer", "number") and not setting.choices and value is not None:
         return gr.Number(value, precision=0 if setting.kind == "integer" else None, info=text, **options)
     if setting.kind == "size":
         return gr.Textbox("", info=f"{text} Write WIDTHxHEIGHT.", placeholder="640x360", **options)

@@ -63,7 +63,7 @@ class Shows:
             view.first: gr.update(value=0, visible=project.is_clip),
             view.last: gr.update(value=last, visible=project.is_clip),
             view.preset: project.preset,
-            **{field: project.training.get(name) for name, field in view.expert.items()},
+            **{field: str(project.training.get(name, "")) for name, field in view.expert.items()},
             **self.dials(project),
             **self.editor(project),
             **self.texts(project),
