@@ -2,6 +2,8 @@
 #
 #   make demo    set up, then translate a clip of coins into galaxies
 #   make test    set up, then run ruff, mypy and the test suite
+#   make test-cluster  set up with Ray, then test batches on a local cluster of several nodes
+#   make test-browser  set up, then test the studio in Debian's chromium (sudo apt install chromium)
 #   make docs    set up, then build the documentation site into docs/_build
 #   make fuzz    set up, then search for files that no reader survives, for MINUTES=1
 #   make dist    set up, then build the source distribution and the wheel into dist
@@ -23,9 +25,10 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 # The time of these files is the time of the last installation; make installs again when the versions change.
 STAMP := $(VENV)/installed
 DOCS_STAMP := $(VENV)/installed-docs
+BROWSER_STAMP := $(VENV)/installed-browser
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test fuzz lint docs dist clean
+.PHONY: help env demo test test-browser test-cluster fuzz lint docs dist clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -48,11 +51,23 @@ $(DOCS_STAMP): $(STAMP)
 	$(PIP) $(addprefix --extra-index-url ,$(TORCH_INDEX)) -e '.[demo,dev,docs]'
 	@touch $@
 
+$(BROWSER_STAMP): $(STAMP)
+	$(PIP) $(addprefix --extra-index-url ,$(TORCH_INDEX)) -e '.[demo,dev,studio]' playwright
+	@touch $@
+
 demo: env
 	$(BIN)/lonepair demo
 
 test: lint
 	$(BIN)/python -m pytest -n auto
+
+# Ray is large and takes long to start.
+test-cluster: env
+	$(PIP) $(addprefix --extra-index-url ,$(TORCH_INDEX)) -e '.[cluster,dev]'
+	$(BIN)/python -m pytest -n0 -s tests/cluster
+
+test-browser: $(BROWSER_STAMP)
+	$(BIN)/python -m pytest -n0 -o addopts= -W default tests_browser
 
 lint: env
 	$(BIN)/ruff check

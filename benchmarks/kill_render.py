@@ -13,10 +13,8 @@ import argparse
 import json
 import random
 import shlex
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +22,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import torch
-from run_folders import run_to_end, start
+from run_folders import run_and_kill, run_to_end
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -84,17 +82,10 @@ def finished_frames(folder: Path, size: tuple[int, int]) -> int:
     return file.stat().st_size // (3 * size[0] * size[1]) if file.exists() else 0
 
 
-def run_and_kill(arguments: list[str], folder: Path, log: Path, seconds: float, size: tuple[int, int]) -> Kill | None:
+def kill_render(arguments: list[str], folder: Path, log: Path, seconds: float, size: tuple[int, int]) -> Kill | None:
     """Run `lonepair translate` and kill it `seconds` after its first new frame; None if it ends before."""
     earlier = newest_state(folder)
-    process = start("translate", arguments, log)
-    while process.poll() is None and finished_frames(folder, size) <= earlier:
-        time.sleep(0.01)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    if run_and_kill("translate", arguments, log, seconds, lambda: finished_frames(folder, size) > earlier):
         return Kill(seconds, finished_frames(folder, size), newest_state(folder))
     return None
 
@@ -129,7 +120,7 @@ def main() -> int:
         kills = []
         for _ in range(args.kills):
             moment = rng.uniform(0.1, 0.9) * seconds / args.kills
-            kill = run_and_kill([*arguments, "-o", str(killed)], RenderFolder.beside(killed).path, log, moment, size)
+            kill = kill_render([*arguments, "-o", str(killed)], RenderFolder.beside(killed).path, log, moment, size)
             if kill is None:
                 break
             kills.append(kill)

@@ -12,15 +12,13 @@ from __future__ import annotations
 import argparse
 import random
 import shlex
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from run_folders import differences, random_image, read_reports, read_state, run_to_end, start
+from run_folders import differences, random_image, read_reports, read_state, run_and_kill, run_to_end
 
 from lonepair.media.stills.image import write_image
 
@@ -48,20 +46,10 @@ class Kill:
     """The last checkpoint, from which the next training resumes."""
 
 
-def run_and_kill(arguments: list[str], run: Path, log: Path, seconds: float) -> Kill | None:
-    """Run `lonepair train` and kill it after `seconds` of training; None if it ends before.
-
-    The time counts from the first new report, since the start of Python and torch takes seconds.
-    """
-    earlier_reports = read_reports(run)
-    process = start("train", arguments, log)
-    while process.poll() is None and read_reports(run) == earlier_reports:
-        time.sleep(0.01)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def kill_training(arguments: list[str], run: Path, log: Path, seconds: float) -> Kill | None:
+    """Run `lonepair train` and kill it `seconds` after its first new report; None if it ends before."""
+    earlier = read_reports(run)
+    if run_and_kill("train", arguments, log, seconds, lambda: read_reports(run) != earlier):
         stage, step = (read_reports(run) or [(-1, 0)])[-1]
         state = read_state(run)
         return Kill(seconds, stage, step, state["stage"], state["step"])
@@ -132,7 +120,7 @@ def run_with_kills(arguments: list[str], run: Path, log: Path, moments: list[flo
     kills: list[Kill] = []
     for previous, moment in zip([0.0, *moments], moments, strict=False):
         resume = ["--resume"] if run.exists() else []
-        kill = run_and_kill([*arguments, "--run", str(run), *resume], run, log, moment - previous)
+        kill = kill_training([*arguments, "--run", str(run), *resume], run, log, moment - previous)
         if kill is None:
             break
         kills.append(kill)

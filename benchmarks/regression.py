@@ -49,13 +49,7 @@ TRAININGS: dict[str, tuple[str, int, dict[str, Any]]] = {
         1,
         {"preset": "editing", "stages": 3, "width": 8, "steps": 4, "min_side": 16, "max_side": 40},
     ),
-    "consingan as released": (
-        "consingan",
-        1,
-        {"as_released": True, "stages": 2, "width": 8, "steps": 4, "min_side": 16, "max_side": 40},
-    ),
     "singan": ("singan", 1, {"width": 8, "steps": 4, "min_side": 16, "max_side": 40}),
-    "singan as released": ("singan", 1, {"as_released": True, "width": 8, "steps": 4, "min_side": 16, "max_side": 40}),
     "lonepair-single": (
         "lonepair-single",
         1,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,28 @@ def run_to_end(command: str, arguments: list[str], log: Path) -> float:
     if start(command, arguments, log).wait() != 0:
         sys.exit(f"{command} failed: {log.read_text()[-500:]}")
     return time.monotonic() - begin
+
+
+def run_and_kill(
+    command: str, arguments: list[str], log: Path, seconds: float, has_begun: Callable[[], bool] = lambda: True
+) -> bool:
+    """Run `lonepair COMMAND` and kill it by SIGKILL; returns False if it ends before.
+
+    Args:
+        command: The command.
+        arguments: Its arguments.
+        log: File that receives the output.
+        seconds: Time from the moment when `has_begun` becomes true to the kill.
+        has_begun: Tells when the work has begun: the start of Python and torch takes seconds.
+    """
+    process = start(command, arguments, log)
+    while process.poll() is None and not has_begun():
+        time.sleep(0.01)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return process.wait() == -signal.SIGKILL
 
 
 def read_state(run: Path) -> dict[str, Any]:

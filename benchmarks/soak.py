@@ -3,11 +3,11 @@ lost.
 
     python benchmarks/soak.py --minutes 60 > docs/results/soak.md
 
-Each round is one event on a random method: a training that is killed at random moments and resumed to its end; one
-whose disk is full, or whose files are limited in size, and that is resumed without the limit; one to which a second
-`--resume` comes; a clip whose render is killed and started again. All files are compared with those of an uninterrupted
-run. One further process trains and translates all the time, and its memory is measured after each round of its own. The
-exit status is 1 if anything differs, or if that memory grows.
+Each round is one event on one method, both in turn: a training that is killed at random moments and resumed to its end;
+one that SIGTERM stops; one whose disk is full, or whose files are limited in size, and that is resumed without the
+limit; one to which a second `--resume` comes; a clip whose render is killed and started again. All files are compared
+with those of an uninterrupted run. One further process trains and translates all the time, and its memory is measured
+after each round of its own. The exit status is 1 if anything differs, or if that memory grows.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,21 +29,26 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from run_folders import different_files, inputs_of, random_image, run_to_end, start, tiny_flags
+from kill_render import finished_frames
+from run_folders import different_files, inputs_of, random_image, run_and_kill, run_to_end, start, tiny_flags
 
 import lonepair.methods as methods
 from lonepair.media.clips.write import ClipWriter
 from lonepair.media.stills.image import write_image
+from lonepair.render.folder import RenderFolder
 
 HEADER = """\
-# Soak: an hour of trainings, translations, kills, full disks and second writers
+# Soak: trainings, translations, kills, full disks and second writers
 
-`python benchmarks/soak.py{flags}`, {date}, on a {machine}. Rounds followed one another for {minutes:.0f} minutes, each
-on a random method with tiny settings. After each, all files of the run (but log.txt) were compared with those of an
-uninterrupted one, and a clip's bytes with those of an uninterrupted render.
+`python benchmarks/soak.py{flags}`, {date}, on a {machine}. Rounds followed one another for {minutes:.0f}
+minutes, with the events and the methods in turn and tiny settings. After each, all files of the run (but
+log.txt) were compared with those of an uninterrupted one, and a clip's bytes with those of an uninterrupted
+render.
 
-| event | rounds | kills and refusals | nothing lost |
+| event | rounds | stopped or refused | nothing lost |
 | --- | --- | --- | --- |"""
+FRAME, FRAMES = (48, 64), 24
+"""(h, w) in pixels and number of the clip's frames."""
 ALLOWED_GROWTH = 1.05
 """Largest ratio of the steady process's memory at the end to that after its first rounds."""
 
@@ -55,13 +61,13 @@ class Soak:
         self.source, self.target, self.clip = folder / "source.png", folder / "target.png", folder / "clip.mkv"
         write_image(self.source, random_image(24, 20, 1))
         write_image(self.target, random_image(20, 26, 2))
-        with ClipWriter(self.clip, (48, 64), Fraction(25)) as writer:
-            for index in range(16):
-                writer.write(random_image(48, 64, 3).roll(index, 3), Fraction(index, 25))
+        with ClipWriter(self.clip, FRAME, Fraction(25)) as writer:
+            for index in range(FRAMES):
+                writer.write(random_image(*FRAME, 3).roll(index, 3), Fraction(index, 25))
         self.wholes: dict[str, Path] = {}
         """Method -> folder of an uninterrupted run."""
         self.seconds: dict[str, float] = {}
-        """What an uninterrupted training or render takes."""
+        """What an uninterrupted training takes."""
 
     def arguments(self, method: str) -> list[str]:
         """The words of `lonepair train`, without --run."""
@@ -98,13 +104,9 @@ class Soak:
         run, count = self.folder / "killed", self.rng.randint(1, 3)
         done = 0
         for _ in range(count):
-            words = ["--resume"] if run.exists() else []
-            process = start("train", [*self.arguments(method), "--run", str(run), *words], self.log)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(self.rng.uniform(0.4, 1.0) * self.seconds[method])
+            words = [*self.arguments(method), "--run", str(run), *(["--resume"] if run.exists() else [])]
+            if not run_and_kill("train", words, self.log, self.rng.uniform(0.4, 1.0) * self.seconds[method]):
                 break
-            process.kill()
-            process.wait()
             done += 1
         return done, self.finish(method, run)
 
@@ -124,8 +126,8 @@ class Soak:
         """A training whose files cannot grow beyond a random size."""
         import resource
 
-        largest = max(path.stat().st_size for path in self.whole(method).rglob("*") if path.is_file())
-        size, run = int(self.rng.uniform(0.05, 1.1) * largest), self.folder / "limited"
+        largest = (self.whole(method) / "state" / "state.pt").stat().st_size
+        size, run = int(self.rng.uniform(0.05, 0.95) * largest), self.folder / "limited"
 
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -140,7 +142,7 @@ class Soak:
     def full_disk(self, method: str) -> tuple[int, list[str]]:
         """A training on a disk that is too small, which becomes large enough."""
         total = sum(path.stat().st_size for path in self.whole(method).rglob("*") if path.is_file())
-        size = int(self.rng.uniform(0.1, 1.2) * total) + 4096 * 16
+        size = int(self.rng.uniform(0.05, 0.95) * total) + 4096 * 16
         with _mounted(self.folder / "disk", size) as is_mounted:
             if not is_mounted:
                 return 0, []
@@ -157,9 +159,12 @@ class Soak:
         run = self.folder / "shared"
         first = start("train", [*self.arguments(method), "--run", str(run)], self.log)
         while first.poll() is None and not (run / "state" / "state.pt").exists():
-            time.sleep(0.02)
+            time.sleep(0.005)
+        # The start of Python takes longer than the tiny training: the first writer waits meanwhile.
+        first.send_signal(signal.SIGSTOP)
         second_log = self.folder / "second.txt"
         second = start("train", [*self.arguments(method), "--run", str(run), "--resume"], second_log).wait()
+        first.send_signal(signal.SIGCONT)
         wrong = [] if first.wait() == 0 else ["the first writer failed"]
         text = second_log.read_text()
         second_log.unlink()
@@ -172,12 +177,11 @@ class Soak:
         model, whole, out = self.whole(methods.DEFAULT), self.folder / "whole.mp4", self.folder / "out.mp4"
         words = [str(self.clip), str(model), "--device", "cpu", "--threads", "1"]
         if not whole.exists():
-            self.seconds["render"] = run_to_end("translate", [*words, "-o", str(whole)], self.log)
-        process = start("translate", [*words, "-o", str(out)], self.log)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(self.rng.uniform(0.5, 1.0) * self.seconds["render"])
-        process.kill()
-        killed = process.wait() != 0
+            run_to_end("translate", [*words, "-o", str(whole)], self.log)
+        frames, last = RenderFolder.beside(out).path, self.rng.randint(0, FRAMES - 4)
+        killed = run_and_kill(
+            "translate", [*words, "-o", str(out)], self.log, 0, lambda: finished_frames(frames, FRAME) > last
+        )
         wrong = []
         if killed and (out.exists() or start("translate", [*words, "-o", str(out)], self.log).wait()):
             wrong.append("a killed render left a file, or was not continued")
@@ -245,7 +249,10 @@ def main() -> int:
         with (folder / "steady.txt").open("wb") as file:
             steady = subprocess.Popen([sys.executable, __file__, "--work", str(folder)], stdout=file, stderr=file)
         while time.monotonic() - begin < 60 * args.minutes:
-            event, method = soak.rng.choice(EVENTS), soak.rng.choice(methods.names())
+            # All events in turn, each on the next method.
+            cycle, index = divmod(rounds.total(), len(EVENTS))
+            names = methods.names()
+            event, method = EVENTS[index], names[(cycle + index) % len(names)]
             count, wrong = getattr(soak, event)(method)
             rounds[event] += 1
             events[event] += count

@@ -31,15 +31,23 @@ def random_image(h: int, w: int, c: int, seed: int = 0) -> torch.Tensor:
 
 def write_png16(path: Path, array: np.ndarray) -> None:
     """Write a 16-bit PNG, which Pillow cannot write in colour."""
+    h, w, c = array.shape
+    rows = array.astype(">u2").reshape(h, -1).view(np.uint8)
+    write_png(path, (h, w), 16, {1: 0, 2: 4, 3: 2, 4: 6}[c], rows, {})
+
+
+def write_png(
+    path: Path, size: tuple[int, int], bits: int, kind: int, rows: np.ndarray, chunks: dict[bytes, bytes]
+) -> None:
+    """Write a PNG of `size` (h, w) and PNG's color type `kind`, with packed `rows` (h, bytes) and further chunks."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    h, w, c = array.shape
-    header = struct.pack(">IIBBBBB", w, h, 16, {1: 0, 3: 2, 4: 6}[c], 0, 0, 0)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
-    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
-    path.write_bytes(start + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    header = struct.pack(">IIBBBBB", size[1], size[0], bits, kind, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunk(*item) for item in chunks.items())
+    pixels = b"".join(b"\0" + row.tobytes() for row in rows)
+    path.write_bytes(start + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b""))
 
 
 def flat_frames(count: int, h: int = 6, w: int = 8, c: int = 3) -> torch.Tensor:

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "lonepair"
 
 LAYERS = (
-    ("errors", "lazy", "streams"),
+    ("citations", "errors", "lazy", "streams"),
     ("ops", "storage"),
     ("compute",),
     ("media", "losses", "patches"),
@@ -20,6 +20,7 @@ LAYERS = (
     ("train",),
     ("api",),
     ("evaluate",),
+    ("studio",),
     ("commands", "__main__"),
 )
 """Bottom to top; a name is the module lonepair/name.py or the package lonepair/name/."""
@@ -60,6 +61,8 @@ def violations(source: str, module: tuple[str, ...]) -> list[str]:
         return [f"{'.'.join(module)} is in no layer: add it to LAYERS"]
     messages = []
     for name in imported_names(source, module):
+        if not name and HEIGHT[module[0]] > HEIGHT["api"]:
+            continue  # the package's public names come from api
         if name not in HEIGHT:
             messages.append(f"{'.'.join(module)} imports lonepair.{name}, which is in no layer")
         elif HEIGHT[name] > HEIGHT[module[0]]:
@@ -75,6 +78,20 @@ def modules() -> list[Path]:
 def test_imports_point_down(file: Path) -> None:
     messages = violations(file.read_text(encoding="utf-8"), file.relative_to(PACKAGE).with_suffix("").parts)
     assert not messages, "\n".join(messages)
+
+
+STUDIO_MAY_IMPORT = ("lonepair", "lonepair.api", "lonepair.evaluate", "lonepair.studio")
+"""The public Python API: a studio that needs more gets it from there."""
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "studio").rglob("*.py")), ids=lambda file: file.name)
+def test_studio_uses_the_public_interface_only(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        modules += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+        for module in modules:
+            parent = ".".join(module.split(".")[:2])
+            assert module.split(".")[0] != "lonepair" or parent in STUDIO_MAY_IMPORT, module
 
 
 @pytest.mark.parametrize(

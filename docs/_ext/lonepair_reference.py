@@ -60,7 +60,7 @@ class Settings(MarkdownDirective):
         for name, values in presets.items():
             changes = ", ".join(f"`{key}={value!r}`" for key, value in values.items())
             text.append(f"| `{name}` | {changes or 'nothing: the defaults above'} |")
-        return "\n".join(text)
+        return "\n".join([*text, "", field_texts(config).get("presets", "")])
 
 
 class SynthesisSettings(MarkdownDirective):

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
-    from lonepair.api.batch import fit_many
+    from lonepair.api.batch.many import fit_many
+    from lonepair.api.batch.rows import BatchRow
+    from lonepair.api.batch.runner import BatchPlace, BatchReport, run_batch
     from lonepair.api.fit import fit, fit_pair
     from lonepair.api.job import Job
     from lonepair.api.model import Model, load
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from lonepair.methods import names as method_names
     from lonepair.patches.config import SynthesisConfig
     from lonepair.render.animation import Animation
+    from lonepair.render.parts import Workers
     from lonepair.render.results import Picture, Samples
     from lonepair.render.translation import Translation
     from lonepair.train.events import Report, Watcher
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Animation",
+    "BatchPlace",
+    "BatchReport",
+    "BatchRow",
     "Diverged",
     "Encoding",
     "Interrupted",
@@ -40,6 +46,7 @@ __all__ = [
     "Translation",
     "UserError",
     "Watcher",
+    "Workers",
     "__version__",
     "fit",
     "fit_many",
@@ -47,12 +54,16 @@ __all__ = [
     "get_method",
     "load",
     "method_names",
+    "run_batch",
     "stabilize",
     "translate_regions",
 ]
 
 _MODULES = {
     "Animation": "lonepair.render.animation",
+    "BatchPlace": "lonepair.api.batch.runner",
+    "BatchReport": "lonepair.api.batch.runner",
+    "BatchRow": "lonepair.api.batch.rows",
     "Diverged": "lonepair.train.loop",
     "Encoding": "lonepair.media.clips.codecs",
     "Interrupted": "lonepair.train.loop",
@@ -65,12 +76,14 @@ _MODULES = {
     "SynthesisConfig": "lonepair.patches.config",
     "Translation": "lonepair.render.translation",
     "Watcher": "lonepair.train.events",
+    "Workers": "lonepair.render.parts",
     "fit": "lonepair.api.fit",
-    "fit_many": "lonepair.api.batch",
+    "fit_many": "lonepair.api.batch.many",
     "fit_pair": "lonepair.api.fit",
     "get_method": "lonepair.methods",
     "load": "lonepair.api.model",
     "method_names": "lonepair.methods",
+    "run_batch": "lonepair.api.batch.runner",
     "stabilize": "lonepair.api.stabilize",
     "translate_regions": "lonepair.api.regions",
 }

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import lonepair.methods as methods
 from conftest import picture
 from lonepair.errors import UserError
 from lonepair.media.clips.container import Frame
@@ -31,12 +32,15 @@ def test_walk_converges_to_its_spread(alpha: float, beta: float) -> None:
     assert float(last[0].std()) == pytest.approx(walk_spread(alpha, beta), rel=0.03)
 
 
-def test_first_steps_of_the_walk_follow_the_paper() -> None:
+@pytest.mark.parametrize(("name", "start"), [("singan", 0.05), ("consingan", 0.01)])
+def test_first_steps_of_the_walk_are_those_of_the_released_code(name: str, start: float) -> None:
+    """z₁ = 0.95·z* + 0.05·r for SinGAN, 0.99·z* + 0.01·r for ConSinGAN."""
+    assert methods.get_method(name).walk_start == start  # type: ignore[attr-defined]
     fixed, alpha, beta = [torch.randn(3, 3, dtype=torch.float64)], 0.1, 0.9
     noises = [[torch.randn(3, 3, dtype=torch.float64)] for _ in range(4)]
-    walk = [maps[0] for maps in random_walk(fixed, 3, alpha, beta, lambda index: noises[index])]
+    walk = [maps[0] for maps in random_walk(fixed, 3, alpha, beta, lambda index: noises[index], start)]
     star, (r0,), (r1,), (r2,), _ = fixed[0], *noises
-    first = 0.95 * star + 0.05 * r0
+    first = (1 - start) * star + start * r0
     second = alpha * star + (1 - alpha) * (first + beta * (first - star) + (1 - beta) * r1)
     third = alpha * star + (1 - alpha) * (second + beta * (second - first) + (1 - beta) * r2)
     assert all(torch.allclose(step, expected) for step, expected in zip(walk, (first, second, third), strict=True))

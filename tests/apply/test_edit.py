@@ -11,7 +11,7 @@ from torch import Tensor
 
 from conftest import picture
 from lonepair.errors import UserError
-from lonepair.render.masks import read_mask, soften
+from lonepair.render.masks import read_mask, soften, soften_for_edit
 from lonepair.render.still import advise_preset
 from tiny_models import OTHER, SIZE, methods_that, model_of
 
@@ -82,6 +82,20 @@ def test_dilation_uses_a_disk(dilate: int) -> None:
     dilated = soften(dot, dilate, 0)
     rows, columns = torch.meshgrid(torch.arange(21) - 10, torch.arange(21) - 10, indexing="ij")
     assert torch.equal(dilated[0, 0] == 1, rows**2 + columns**2 <= dilate**2)
+
+
+@pytest.mark.parametrize(("longest", "radius"), [(100, 20), (500, 40)])
+def test_dilation_of_an_edit_is_relative_to_250_pixels(longest: int, radius: int) -> None:
+    """The released code dilates by 20 pixels at 250; an image of 500 has the same region, within a pixel of 250."""
+    mask = torch.zeros(1, 1, longest * 4 // 5, longest)
+    mask[..., longest // 2, longest // 2] = 1
+    dilated = soften_for_edit(mask, 20, 0)[0, 0]
+    assert set(dilated.unique().tolist()) == {0, 1}
+    assert dilated[longest // 2, longest // 2] == 1
+    assert float(dilated.sum() / (math.pi * radius**2)) == pytest.approx(1, abs=0.06)
+    # The blur's standard deviation is a quarter of the radius. An edge is two of them wide from 0.16 to 0.84.
+    row = soften_for_edit(mask, 20, 5)[0, 0, longest // 2]
+    assert int(((row > 0.16) & (row < 0.84)).sum()) == pytest.approx(2 * 2 * radius / 4, rel=0.15)
 
 
 def test_feathered_edge_is_a_gaussian_integral() -> None:

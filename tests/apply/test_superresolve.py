@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from published_methods import tiny_method
 from torch import Tensor
 
 from conftest import picture
+from lonepair.apply.superresolve import enlarge, step_count
+from lonepair.compute.engine import choose_engine
 from lonepair.errors import UserError
 from lonepair.render.sampling import reconstruction
 from tiny_models import OTHER, methods_that, model_of
@@ -71,6 +75,20 @@ def test_superresolve_applies_the_last_stage_k_times(monkeypatch: pytest.MonkeyP
     model.superresolve(4, picture(20, 20))
     assert len(sizes) == expected
     assert sizes == [(round(20 * 4 ** (k / expected)),) * 2 for k in range(1, expected + 1)]
+
+
+def test_superresolve_has_the_released_steps_and_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SinGAN's code: round(ln(1/4) / ln(2^(-1/3))) = 6 steps for factor 4; the first noise has one channel."""
+    expected = round(math.log(1 / 4, math.pow(1 / 2, 1 / 3)))
+    method = tiny_method("singan", task="superresolution")
+    noises: list[Tensor] = []
+    monkeypatch.setattr(method.generator, "stage", lambda _, image, noise: noises.append(noise) or image)  # type: ignore[attr-defined, func-returns-value]
+    model = SimpleNamespace(method=method, engine=choose_engine("cpu", "float32"), settings={})
+    assert enlarge(model, picture(20, 20), 4, 0).shape == (1, 3, 80, 80)
+    assert [noise.shape[-1] for noise in noises] == [round(20 * 4 ** (k / expected)) for k in range(1, expected + 1)]
+    has_one_channel = [torch.equal(noise[:, 0], noise[:, 1]) for noise in noises]
+    assert has_one_channel == [True, False, False, False, False, False]
+    assert [step_count(method, factor) for factor in (1.2, 2, 3)] == [1, 3, 5]
 
 
 @methods_that("superresolve")

@@ -109,6 +109,15 @@ def test_methods_lists_every_method_and_the_defaults(capsys: pytest.CaptureFixtu
     assert "presets: draft, standard, full" in output
 
 
+def test_methods_and_info_say_what_the_presets_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods"]) == 0
+    listed = capsys.readouterr().out
+    for name in ("singan", "consingan"):
+        assert main(["info", "--method", name, "--preset", "full"]) == 0
+        assert "full is what the authors ran for their samples" in capsys.readouterr().out
+    assert listed.count("full is what the authors ran for their samples") == 2
+
+
 def test_info_describes_a_model_file_and_its_run_alike(pair_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = pair_run / "model.safetensors"
     assert main(["info", str(model)]) == 0

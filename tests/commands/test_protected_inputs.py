@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
 import socket
 import stat
+import typing
 from pathlib import Path
 
 import pytest
 
 from command_line import list_files, tiny_flags
 from conftest import picture
-from lonepair.commands.main import main
+from lonepair.commands.main import COMMANDS, main
+from lonepair.commands.roles import holds_paths, path_role
 from lonepair.media.stills.image import write_image
 
 
@@ -120,3 +123,16 @@ def test_inputs_without_a_length_are_refused_at_once(
         capsys.readouterr()
         assert main(words) == 2, words
         assert kind in capsys.readouterr().err, words
+
+
+def undeclared_paths(form: type) -> list[str]:
+    """Fields of a form and its parts that hold paths and state no role."""
+    hints = typing.get_type_hints(form, include_extras=True)
+    nested = [name for hint in hints.values() if dataclasses.is_dataclass(hint) for name in undeclared_paths(hint)]
+    return nested + [name for name, hint in hints.items() if holds_paths(hint) and path_role(hint) is None]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_path_of_a_command_is_declared_as_read_or_written(name: str) -> None:
+    form = COMMANDS[name].form([])
+    assert undeclared_paths(form) == []

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image, ImageCms
@@ -67,6 +68,11 @@ def make_images(folder: Path) -> list[Path]:
         "pages.tif": lambda path: tifffile.imwrite(path, np.stack([rgb, rgb]), photometric="rgb"),
         "big.tif": lambda path: tifffile.imwrite(path, rgb, bigtiff=True, photometric="rgb"),
         "rgb.bmp": lambda path: color.save(path),
+        "deep.jp2": lambda path: path.write_bytes(imagecodecs.jpeg2k_encode(rgb.astype(np.uint16) * 257, level=0)),
+        "deep.avif": lambda path: path.write_bytes(
+            imagecodecs.avif_encode(rgba.astype(np.uint16) * 4, level=95, bitspersample=10, pixelformat="444")
+        ),
+        "deep.ppm": lambda path: path.write_bytes(b"P6 16 12 65535\n" + rgb.astype(">u2").tobytes()),
         "rgb.exr": lambda path: write_exr(path, path, picture(12, 16)),
     }
     for name, save in saves.items():
@@ -86,6 +92,16 @@ def make_clips(folder: Path) -> list[Path]:
             for index in range(5):
                 frame = av.VideoFrame.from_ndarray(np.full((32, 48, 3), 40 * index, np.uint8))
                 container.mux(stream.encode(frame.reformat(format=pixel_format)))
+            container.mux(stream.encode(None))
+        paths.append(folder / name)
+    for name, codec in (("frames.y4m", "wrapped_avframe"), ("mpeg2.mpg", "mpeg2video")):
+        with av.open(str(folder / name), "w") as container:
+            stream = container.add_stream(codec, rate=25)
+            assert isinstance(stream, av.VideoStream)
+            stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+            for index in range(5):
+                frame = av.VideoFrame.from_ndarray(random_pixels(32, 48, 3, index)).reformat(format="yuv420p")
+                container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         paths.append(folder / name)
     return paths

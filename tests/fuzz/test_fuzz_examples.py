@@ -23,7 +23,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_every_file_starts_valid(files: dict[str, Path]) -> None:
-    kinds = {".safetensors": "models", **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm"), "clips")}
+    clips = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".y4m", ".mpg")
+    kinds = {".safetensors": "models", **dict.fromkeys(clips, "clips")}
     for path in files.values():
         kind = kinds.get(path.suffix, "images")
         if kind != "models":

@@ -5,12 +5,13 @@ The numbers are those of the paper and its authors' code.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
 from method_jobs import job, weights
-from published_methods import Size, count, tiny_method, untrained, with_stages
+from published_methods import Size, count, inputs, tiny_method, untrained, with_stages
 from torch import nn
 
 from conftest import picture, tiny
@@ -23,10 +24,10 @@ def test_fine_tuning_trains_at_the_last_resolution_only(task: str, tmp_path: Pat
     settings = tiny("consingan", task=task, stages=3)
     first = Job.prepare({"a": picture(24, 20, seed=1)}, "consingan", "standard", settings)
     before = weights(first.run(first.folder(tmp_path / "run", False)))
-    inputs = {"a": picture(24, 20, seed=1), "composite": picture(24, 20, seed=5)}
-    job = Job.prepare(inputs, "consingan", "standard", settings, warm_start=tmp_path / "run")
+    images = {"a": picture(24, 20, seed=1), "composite": picture(24, 20, seed=5)}
+    job = Job.prepare(images, "consingan", "standard", settings | {"fine_tuning_steps": 4}, warm_start=tmp_path / "run")
     tuned = job.run()
-    assert [tuned.method.schedule(stage).steps for stage in range(3)] == [0, 0, settings["steps"]]
+    assert [tuned.method.schedule(stage).steps for stage in range(3)] == [0, 0, 4]
     after = weights(tuned)
     assert torch.equal(before["g.amplitudes"], after["g.amplitudes"])
     moved = {key: float((before[key] - after[key]).abs().max()) for key in after if key.endswith("0.weight")}
@@ -35,17 +36,17 @@ def test_fine_tuning_trains_at_the_last_resolution_only(task: str, tmp_path: Pat
 
 
 def test_fine_tuning_requires_a_model_a_task_and_the_same_aspect(tmp_path: Path) -> None:
-    inputs = {"a": picture(24, 20), "composite": picture(24, 20)}
+    images = {"a": picture(24, 20), "composite": picture(24, 20)}
     with pytest.raises(UserError, match="warm_start"):
-        Job.prepare(inputs, "consingan", "standard", tiny("consingan", task="editing"))
+        Job.prepare(images, "consingan", "standard", tiny("consingan", task="editing"))
     model = job("consingan").run().save(tmp_path / "m.safetensors")
     with pytest.raises(UserError, match="harmonization and editing"):
-        Job.prepare(inputs, "consingan", "standard", tiny("consingan"), warm_start=model)
+        Job.prepare(images, "consingan", "standard", tiny("consingan"), warm_start=model)
     wide = {"a": picture(24, 20), "composite": picture(20, 24)}
     with pytest.raises(UserError, match="24x20 pixels, the image 20x24"):
         Job.prepare(wide, "consingan", "standard", tiny("consingan", task="editing"), warm_start=model)
     with pytest.raises(UserError, match="consingan"):
-        Job.prepare(inputs, "singan", "standard", tiny("singan"), warm_start=model)
+        Job.prepare(images, "singan", "standard", tiny("singan"), warm_start=model)
 
 
 CONSINGAN_188 = [(25, 34), (32, 42), (42, 56), (63, 84), (126, 167), (188, 250)]
@@ -132,6 +133,37 @@ def test_reconstruction_starts_from_the_coarsest_image() -> None:
     assert float(second.std()) == pytest.approx(1, abs=0.05)
 
 
-def test_released_step_updates_each_player_three_times() -> None:
-    update_order = with_stages(untrained("consingan", (188, 250), as_released=True), 1).schedule(0).update_order
-    assert list(update_order) == ["critic"] * 3 + ["generator"] * 3
+def test_generator_takes_three_adam_steps_on_one_gradient_of_both_losses() -> None:
+    method = tiny_method("consingan", stages=2)
+    step = inputs(method)
+    method.losses("critic", step)
+    parameters = [p for group in method.players()["generator"].groups for p in group["params"]]
+    # As the authors' code: -D(G(z)) + 10 · |G(z*) - x|², of the weights before the first of the three updates.
+    sizes = method.sizes["a"]
+    feature_maps = method.reconstruction_maps(sizes)[1:]  # type: ignore[attr-defined]
+    reconstruction = method.nets["g"](step.real["a"][0], sizes, 0, feature_maps)
+    loss = -method.nets["d"](step.fakes).mean() + 10 * (reconstruction - step.real["a"][-1]).square().mean()
+    expected = torch.autograd.grad(loss, parameters, retain_graph=True)
+    for _ in range(3):
+        terms = method.losses("generator", step)
+        gradients = torch.autograd.grad(torch.stack(list(terms.values())).sum(), parameters)
+        for ours, theirs in zip(gradients, expected, strict=True):
+            assert torch.allclose(ours, theirs, atol=1e-6)
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.add_(0.01)
+
+
+@pytest.mark.parametrize(("size", "coarsest"), [((188, 250), (25, 34)), ((164, 250), (26, 39)), ((166, 250), (26, 38))])
+def test_coarsest_size_has_the_rounding_error_of_the_released_code(size: Size, coarsest: Size) -> None:
+    """25/164 as a power of its fifth root, times 164, is 25.000000000000004, which the authors' code rounds up."""
+    root = math.pow(25 / min(size), 1 / 5)
+    factor = math.pow(root, (4 / math.log(5)) * math.log(5) + 1)
+    assert (math.ceil(size[0] * factor), math.ceil(size[1] * factor)) == coarsest
+    assert untrained("consingan", size).plan.sizes(size)[0] == coarsest
+
+
+def test_fine_tuning_has_2000_steps_in_every_preset() -> None:
+    for preset in ("harmonization", "editing"):
+        config = untrained("consingan", (188, 250), preset=preset).config
+        assert (config.steps, config.fine_tuning_steps) == (1000, 2000)

@@ -5,12 +5,14 @@ The numbers are those of the paper and its authors' code.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
 import torch
-from published_methods import Size, count, tiny_method, untrained, with_stages
+from published_methods import Size, count, inputs, tiny_method, untrained, with_stages
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from conftest import picture
 from lonepair.nets import StageGenerator, StagewiseGenerator, widths_by_stage
@@ -28,7 +30,7 @@ def test_stage_sizes_at_188x250_pixels() -> None:
     sizes = untrained("singan", (188, 250)).plan.sizes((188, 250))
     assert len(sizes) == 10
     assert sizes[-1] == (188, 250)
-    assert sizes[0][0] in (25, 26)  # the exact ratio's rounding error adds a pixel in the released code
+    assert sizes[0] == (26, 34)  # the rounding error of the ratio adds a pixel, as in the released code
 
 
 def test_large_image_is_reduced_before_its_sizes_are_computed() -> None:
@@ -142,3 +144,78 @@ def test_noise_amplitude_of_a_perfect_reconstruction_is_zero() -> None:
     for error, expected in ((0.0, 0.0), (0.5, 0.05)):
         method.calibrate_noise({"a": [torch.empty(0), below + error]})
         assert float(method.generator.amplitudes[1]) == pytest.approx(expected, abs=1e-6)  # type: ignore[attr-defined]
+
+
+def test_every_step_draws_z_star_at_stage_0_and_keeps_it_above() -> None:
+    """As the authors' code: z* is drawn again at every step of stage 0, and the last one serves all later stages."""
+    first, second = with_stages(untrained("singan", (26, 26), width=8), 1), tiny_method("singan")
+    is_kept = []
+    for method in (first, second):
+        before = method.reconstruction_noise.clone()  # type: ignore[attr-defined]
+        method.losses("critic", inputs(method, seed=1))
+        is_kept.append(torch.equal(before, method.reconstruction_noise))  # type: ignore[attr-defined]
+    assert is_kept == [False, True]
+
+
+def test_batchnorm_sees_three_random_images_and_three_reconstructions_in_a_step() -> None:
+    method = tiny_method("singan")
+    seen: list[Tensor] = []
+    newest = method.generator.stages[method.stage]  # type: ignore[attr-defined]
+    newest.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].detach()))
+    step = inputs(method)
+    for player in method.schedule(method.stage).update_order:
+        method.losses(player, step)
+    assert len(seen) == 6
+    # The input of a reconstruction is the same in every update; those of random images differ.
+    assert torch.equal(seen[3], seen[4])
+    assert torch.equal(seen[3], seen[5])
+    assert not torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[1], seen[2])
+
+
+def test_adversarial_gradient_has_stored_activations_and_changed_weights() -> None:
+    """As torch up to 1.4, with which the authors trained: its backward pass read the weights of its own time.
+
+    Tensors with the weights' storage, but with versions of their own, give the same in any torch.
+    """
+    method = tiny_method("singan")
+    step = inputs(method)
+    method.losses("critic", step)
+    newest, state = method.generator.stages[method.stage], step.fakes  # type: ignore[attr-defined]
+    parameters = dict(newest.named_parameters())
+    aliases = {name: parameter.data.requires_grad_() for name, parameter in parameters.items()}
+    # The same random numbers as those of the critic's update give its fake again.
+    network_inputs: list[Tensor] = []
+    hook = newest.register_forward_pre_hook(lambda _, arguments: network_inputs.append(arguments[0].detach()))
+    method.losses("critic", again := inputs(method))
+    hook.remove()
+    assert torch.equal(again.fakes.critic_fake, state.critic_fake)
+    generated = functional_call(newest, aliases, network_inputs[0])
+    norms = []
+    for _ in range(3):
+        terms = method.losses("generator", step)
+        gradients = torch.autograd.grad(terms["adv"], list(parameters.values()))
+        image = state.critic_fake.detach() + generated - generated.detach()
+        loss = -method.nets["d"](image).mean()
+        expected = torch.autograd.grad(loss, list(aliases.values()), retain_graph=True)
+        for ours, theirs in zip(gradients, expected, strict=True):
+            assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+        norms.append(float(gradients[0].norm()))
+        with torch.no_grad():
+            for parameter in parameters.values():
+                parameter.mul_(1.3)
+    # The same activations and four convolutions after the first, each 1.3 times as strong.
+    assert norms[1] > 1.2 * norms[0] > 0
+
+
+@pytest.mark.parametrize(("size", "stages"), [((188, 250), 12), ((80, 120), 8), ((120, 80), 9)])
+def test_superresolution_has_the_released_number_of_stages(size: Size, stages: int) -> None:
+    """int(log 18/min) + 1 steps to the base 2^(-1/3), less int(log max/width): one stage more for a portrait of 2:3."""
+    ratio = math.pow(1 / 2, 1 / 3)
+    number = int(math.log(18 / min(size), ratio)) + 1 - int(math.log(max(size) / size[1], ratio))
+    factor = math.pow(18 / min(size), 1 / number)
+    sizes = [tuple(math.ceil(side * math.pow(factor, number - stage)) for side in size) for stage in range(number + 1)]
+    assert number + 1 == stages
+    method = untrained("singan", size, preset="superresolution")
+    assert method.plan.sizes(size) == sizes
+    assert method.config.lambda_rec == 100  # type: ignore[attr-defined]

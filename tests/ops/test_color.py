@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lonepair.errors import UserError
-from lonepair.ops.color import common_channels, match_channels
+from lonepair.ops.color import common_channels, match_channels, quantize_luminance
 from media_samples import random_image
 
 
@@ -22,3 +22,9 @@ def test_match_channels_converts_between_grey_rgb_and_rgba() -> None:
     assert torch.equal(match_channels(clear, 3), torch.ones(1, 3, 3, 4))  # nothing, over white
     with pytest.raises(UserError, match="2 channels"):
         match_channels(rgb, 2)
+
+
+def test_quantize_luminance_rounds_the_mean_of_the_colors_and_keeps_hue_and_alpha() -> None:
+    image = torch.tensor([0.0, 0.3, 0.6, 0.25]).view(1, 4, 1, 1)
+    quantized = quantize_luminance(image, 3)  # means are -1, 0 or 1
+    assert torch.allclose(quantized.flatten(), torch.tensor([-0.3, 0.0, 0.3, 0.25]))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from conftest import picture
-from lonepair.ops.quantize import quantize_to_palette
+from lonepair.ops.quantize import palette_colors, quantize_to_palette
 
 
 def colors_of(image: Tensor) -> set[tuple[float, ...]]:
@@ -37,6 +37,17 @@ def test_clusters_are_the_paintings_own() -> None:
     painting = torch.full((1, 3, 20, 20), 0.4)
     painting[..., 8:] = 1.0
     assert (quantize_to_palette(painting, palette, 2)[0, 0, 0] < 0).sum() in (8, 12)
+
+
+def test_painting_is_clustered_by_k_means_that_starts_at_the_palettes_centers() -> None:
+    """As published: each cluster of the painting has the color of the center where it began, not its own mean."""
+    painting, centers = picture(30, 37), palette_colors(picture(40, 40, seed=7), 5)
+    pixels, means = painting[0].flatten(1).T, centers
+    for _ in range(50):
+        labels = (pixels[:, None] - means).norm(dim=2).argmin(1)
+        means = torch.stack([pixels[labels == number].mean(0) for number in range(5)])
+    expected = centers[labels].T.reshape(1, 3, 30, 37)
+    assert torch.allclose(quantize_to_palette(painting, picture(40, 40, seed=7), 5), expected)
 
 
 @pytest.mark.parametrize("colors", [2, 5, 16])

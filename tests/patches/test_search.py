@@ -35,6 +35,17 @@ def test_search_is_exact_over_several_tiles(alpha: float) -> None:
     assert torch.allclose(search.distances(search.queries(image)[:40], index[:40]).double(), expected, rtol=1e-4)
 
 
+def test_equal_patches_match_at_their_own_height_where_rows_have_a_weight() -> None:
+    """A texture that repeats every 6 rows: each patch has an equal one at 5 heights."""
+    target = torch.randn(1, 3, 6, 9, generator=torch.Generator().manual_seed(0)).repeat(1, 1, 5, 1)
+    search = NearestPatches(target, 3, row_weight=1.0)
+    assert torch.equal(search(search.queries(target)), torch.arange(28 * 7))
+    # The lower half of an image is searched for in the lower half of the target.
+    half = search(search.queries(target[:, :, 12:24], rows=(0.5, 1.0))) // 7
+    assert half.min() >= 10
+    assert (search(search.queries(target[:, :, 12:24])) // 7).min() < 6
+
+
 def test_copied_regions_are_runs_of_one_shift_in_rows_and_columns() -> None:
     """12x12 patches, 5x6 of them copied as one region of a target of 30 columns, the others from random positions."""
     index = torch.randint(0, 600, (12, 12), generator=torch.Generator().manual_seed(0))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 import lonepair.methods as methods
+from lonepair.api.job import Job
 from lonepair.errors import UserError
 from lonepair.media.stills.image import read_image, read_metadata
 from lonepair.methods.single import SingleMethod
@@ -135,3 +136,18 @@ def test_random_pairs_are_aligned(name: str) -> None:
     first, second = model.sample(1, seed=0), model.sample(1, seed=1)
     assert set(first.images) == {"a", "b"}
     assert not torch.equal(first.images["b"], second.images["b"])
+
+
+def test_samples_of_one_image_keep_what_is_above_and_what_is_below() -> None:
+    """Dark above, bright below, both with the same texture: noise at the coarsest stage mixes them, a warp does not."""
+    texture = 0.2 * torch.randn(1, 3, 30, 40, generator=torch.Generator().manual_seed(0))
+    image = texture + torch.linspace(-0.8, 0.8, 30).sign()[:, None] * 0.6
+    settings = {"max_side": 40, "min_side": 14, "stages": 3, "steps": 12, "finest_steps": 6, "width": 16}
+    model = Job.prepare({"a": image.clamp(-1, 1)}, "lonepair-single", "standard", settings).run()
+    for size in (None, (30, 90)):
+        samples = model.sample(3, seed=1, size=size).images["a"]
+        assert not torch.equal(samples[0], samples[1])
+        rows = samples.mean((1, 3))
+        assert (rows[:, 20:] > rows[:, :10].max() + 0.6).all(), rows
+    below = model.sample(1, seed=1, synthesis={"layout_warp": 0.0, "row_weight": 0.0}).images["a"]
+    assert not torch.equal(below, model.sample(1, seed=1).images["a"])

@@ -86,8 +86,9 @@ def test_divergence_leaves_the_last_good_state(kind: str, tmp_path: Path, monkey
     [
         (methods.DEFAULT, {"lr": 0.9, "steps": 60, "finest_steps": 60}, r"has grown to .*halve the learning rates"),
         ("singan", {"noise_scale": 1e6}, r"amplitude of the noise is .*lower the noise"),
+        (methods.DEFAULT, {"noise_amplitude": 1e6, "coarse_stages": 1}, r"amplitude of the noise is .*lower the noise"),
     ],
-    ids=["learning rate", "noise"],
+    ids=["learning rate", "noise", "noise of the default"],
 )
 def test_divergence_with_finite_losses_is_noticed(method: str, settings: dict[str, float], message: str) -> None:
     inputs = {"a": picture(24, 20, seed=1), "b": picture(20, 26, seed=2)}

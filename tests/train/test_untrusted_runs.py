@@ -50,6 +50,15 @@ def test_a_state_is_not_unpacked_where_it_could_be_larger_than_its_file(run: Pat
     long = rewritten(bomb, lambda name, data: data + bytes(2**23 * name.endswith("data.pkl")), zipfile.ZIP_STORED)
     with pytest.raises(ValueError, match="list of tensors has more than"):
         check_archive(long)
+    with zipfile.ZipFile(run / "long.pt", "w") as archive:
+        for index in range(70):
+            archive.writestr(f"{index:060000d}", b"")
+    with pytest.raises(ValueError, match="list of entries is too long"):
+        check_archive(run / "long.pt")
+    with (run / "long.pt").open("ab") as file:
+        file.write(b"?")
+    with pytest.raises(zipfile.BadZipFile, match="its end is missing"):
+        check_archive(run / "long.pt")
     bomb.write_bytes(b"#!/bin/sh\n" + bomb.read_bytes())
     with pytest.raises(zipfile.BadZipFile):
         check_archive(bomb)

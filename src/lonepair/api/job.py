@@ -89,6 +89,8 @@ class Job:
         method_class = methods.get_method(method)
         option_names = {f.name for f in dataclasses.fields(Options)}
         options = Options(**{name: value for name, value in settings.items() if name in option_names})
+        # A run that is used again has the same precision, whatever the default was when it was trained.
+        options = dataclasses.replace(options, dtype=method_class.resolve_dtype(options.dtype))
         config = method_class.config_class.from_preset(
             preset, **{name: value for name, value in settings.items() if name not in option_names}
         )
@@ -285,7 +287,7 @@ class Job:
                     seed=self.options.seed,
                     max_seconds=max_seconds,
                     watchers=watchers,
-                    save=self._saver(folder, method),
+                    save=self._saver(folder, method, watchers),
                     save_seconds=self.options.checkpoint_minutes * 60,
                     should_stop=lambda: self._stop.is_set() or (batch_stop is not None and batch_stop.is_set()),
                     warm=self.warm,
@@ -317,11 +319,15 @@ class Job:
             watchers.append(TensorBoard(folder.path / "tensorboard"))
         return watchers
 
-    def _saver(self, folder: RunFolder | None, method: Method) -> Callable[[Progress], None]:
-        """Return what saves the state and the model file; without a folder it does nothing."""
+    def _saver(
+        self, folder: RunFolder | None, method: Method, watchers: Sequence[Watcher]
+    ) -> Callable[[Progress], None]:
+        """Return what saves the state and the model file, and tells the watchers; without a folder it does nothing."""
 
         def save(progress: Progress) -> None:
             if folder is not None:
                 folder.save(method, progress, self.settings)
+                for watcher in watchers:
+                    watcher.saved(folder.path)
 
         return save

@@ -74,7 +74,8 @@ def load(path: str | Path, device: str = "auto", dtype: str = "auto", threads: i
     Args:
         path: A model.safetensors, or the folder of a run.
         device: "cpu", "cuda" or "mps"; "auto" takes a GPU if there is one.
-        dtype: Precision of convolutions, "float32" or "bfloat16"; "auto" takes the faster one of the device.
+        dtype: Precision of convolutions, "float32" or "bfloat16"; "auto" takes the faster one of the device,
+            and float32 for a published method.
         threads: CPU threads; 0 leaves the number to torch.
 
     Raises:
@@ -95,7 +96,7 @@ def load(path: str | Path, device: str = "auto", dtype: str = "auto", threads: i
     if position := _unfinished(method, settings):
         text = "%s: its training has not ended (%s), so that pictures are coarser; to finish it, repeat its command "
         logger.warning(text + "with --resume (in Python, resume=True)", path, position)
-    return Model(method, choose_engine(device, dtype, threads), settings)
+    return Model(method, choose_engine(device, method.resolve_dtype(dtype), threads), settings)
 
 
 def _unfinished(method: Method, settings: Mapping[str, Any]) -> str:

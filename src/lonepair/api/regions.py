@@ -72,4 +72,6 @@ def _translation(opened: Source, models: list[Model], uses: list[Translate], mas
     settings = {"use": {"name": "translate_regions"}, "styles": [use.metadata(model) for model, use in pairs]}
     first = uses[0]
     part = first.part(opened)
+    if first.size is not None:
+        part = part.with_square_pixels()
     return Translation(pipeline, part, masks, settings, first.open_keys(part), first.passes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from lonepair.compute.engine import choose_engine
 from lonepair.errors import UserError
@@ -79,11 +80,11 @@ def _timed(source: Source, styled: Source) -> Clip:
         bits=styled.bits,
         first_number=styled.first_number,
     )
-
-    def frames(first: int) -> Iterator[Frame]:
-        # The source's values above 1 are not the result's.
-        return (replace(frame, gain=None) for frame in source.frames(first))
-
-    clip = Clip(info, frames, source.name, end=source.end)
+    clip = Clip(info, partial(_without_gain, source), source.name, end=source.end)
     clip.audio_path, clip.audio_start, clip.audio_end = sound.audio_path, sound.audio_start, sound.audio_end
     return clip
+
+
+def _without_gain(source: Source, first: int) -> Iterator[Frame]:
+    """The frames of `source` from index `first` on; its values above 1 are not the result's."""
+    return (replace(frame, gain=None) for frame in source.frames(first))

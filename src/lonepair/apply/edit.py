@@ -40,9 +40,10 @@ class Edit(Use["Picture"]):
     """Stage at which the image enters, from 0 (coarsest). A larger value keeps more of the image. If omitted, the
     method's own choice, about halfway."""
     dilate: int = 20
-    """Dilation of the mask in pixels, 0 to 200. A larger value regenerates more around the edit."""
+    """Dilation of the mask, 0 to 200, in pixels of an image whose longest side is 250; in pixels of the image if it is
+    smaller. A larger value regenerates more around the edit."""
     feather: float = 5.0
-    """Standard deviation of the mask's soft edge in pixels, 0 to 200. A larger value blends more softly."""
+    """Standard deviation of the mask's soft edge, 0 to 200, in the same pixels. A larger value blends more softly."""
     seed: int = 0
     """Random seed of the noise, 0 to 4294967295."""
 
@@ -68,5 +69,5 @@ class Edit(Use["Picture"]):
         # Translate the full image, so that the region fits its surroundings, and show the region only.
         prediction = still.translate_still(model, edited, start_stage, self.seed)
         outside = edited if original is None else resize.resize_image(original, size)
-        blended = masks.blend(prediction, outside, masks.soften(mask, self.dilate, self.feather))
+        blended = masks.blend(prediction, outside, masks.soften_for_edit(mask, self.dilate, self.feather))
         return results.Picture(blended, self.metadata(model, start_stage=start_stage), bits)

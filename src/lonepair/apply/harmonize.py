@@ -16,4 +16,5 @@ class Harmonize(Edit):
 
     _: KW_ONLY
     dilate: int = 7
-    """Dilation of the mask in pixels, 0 to 200. A larger value regenerates more around the object."""
+    """Dilation of the mask, 0 to 200, in pixels of an image whose longest side is 250; in pixels of the image if it is
+    smaller. A larger value regenerates more around the object."""

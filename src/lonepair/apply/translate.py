@@ -74,7 +74,8 @@ class Translate(Use["Translation"]):
     numbered files those of their names, or 1.5s:4s, in seconds. Either end may be left out; one number is one frame.
     The frames are those that the translation of the whole clip has there. If omitted, the whole clip."""
     size: SizeInput | None = None
-    """Size of the output in pixels. A size of another aspect stretches the image. If omitted, the source's own."""
+    """Size of the output in pixels. Its pixels are square. A size of another aspect stretches the image. If omitted,
+    the source's own."""
     start_stage: int | None = None
     """Stage at which each frame enters, from 0 (coarsest); -1 is the last. 0 changes large shapes, a larger value finer
     texture only. If omitted, the stage that the method was trained for."""
@@ -158,6 +159,8 @@ class Translate(Use["Translation"]):
         synthesis = None if path.synthesis is None else path.synthesis.to_dict()
         settings = self.metadata(model, direction=path.label, synthesize=path.synthesizes, synthesis=synthesis)
         masks, part = self.open_masks(opened), self.part(opened)
+        if self.size is not None:
+            part = part.with_square_pixels()
         return translation.Translation(path, part, masks, settings, self.open_keys(part), self.passes)
 
     def pipeline(self, model: TrainedModel, opened: Source) -> FramePipeline:

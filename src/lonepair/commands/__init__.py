@@ -4,7 +4,20 @@ from collections.abc import Callable
 from typing import Any
 
 from lonepair.apply.base import Use, uses
-from lonepair.commands import about, completion, demo, doctor, evaluate, stabilize, train, translate
+from lonepair.commands import (
+    about,
+    batch,
+    cite,
+    completion,
+    convert,
+    demo,
+    doctor,
+    evaluate,
+    stabilize,
+    studio,
+    train,
+    translate,
+)
 from lonepair.commands.forms import Command as Command
 from lonepair.commands.forms import with_method
 from lonepair.commands.use import run_sample, run_use, sample_form, use_form
@@ -37,9 +50,17 @@ COMMANDS = {
         lambda _: stabilize.Stabilize,
         stabilize.run_stabilize,
     ),
+    "batch": Command(
+        "train and translate many pairs or clips, here or on a cluster", lambda _: batch.Batch, batch.run_batch
+    ),
     "eval": Command("measure runs, in numbers and pictures", lambda _: evaluate.Eval, evaluate.run_eval),
+    "studio": Command("open pages in a browser", lambda _: studio.StudioForm, studio.run_studio),
     "info": Command("show a model's contents and parameter counts", lambda _: about.Info, about.run_info),
+    "convert": Command(
+        "convert a model that the authors' own code saved", lambda _: convert.Convert, convert.run_convert
+    ),
     "methods": Command("list the methods", lambda _: about.Methods, about.run_methods),
+    "cite": Command("print the BibTeX of exactly what was used", lambda _: cite.Cite, cite.run_cite),
     "doctor": Command("check versions, devices, codecs, memory and sizes", lambda _: doctor.Doctor, doctor.run_doctor),
     "completion": Command(
         "print a script that completes commands in a shell", lambda _: completion.Completion, completion.run_completion

@@ -11,9 +11,12 @@ from typing import Annotated, Any
 import tyro
 
 import lonepair.methods as methods
+from lonepair.apply.base import field_docs
 from lonepair.commands.forms import SizeFlag, model_file, parse_size
+from lonepair.commands.roles import PathRole
 from lonepair.errors import printable
 from lonepair.methods.base import Method
+from lonepair.methods.config import Config
 from lonepair.patches.config import SynthesisConfig
 
 
@@ -21,7 +24,7 @@ from lonepair.patches.config import SynthesisConfig
 class Info:
     """Show the contents of a model; without a model, a method's parameter counts at its defaults."""
 
-    model: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[MODEL]")] = None
+    model: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[MODEL]"), PathRole.INPUT] = None
     """A model.safetensors, or the folder of a run."""
     method: str = methods.DEFAULT
     """Without a MODEL: the method to describe."""
@@ -48,6 +51,8 @@ def run_info(values: Info) -> int:
     for name in ("method", "preset", "seed"):
         if name in settings:
             print(f"{name:12} {printable(settings[name])}")
+    if notes := _preset_notes(type(method.config)):
+        print(f"{'presets':12} {notes}")
     for domain, source in settings.get("inputs", {}).items():
         print(f"{'input ' + printable(domain):12} {printable(source['name'])}")
     print(f"{'supports':12} {', '.join(sorted(method.uses))}")
@@ -118,4 +123,11 @@ def run_methods(_: Methods) -> int:
         print(f"  learns from: {inputs}")
         print(f"  supports: {', '.join(sorted(method.uses))}")
         print(f"  presets: {', '.join(method.config_class.presets)}")
+        if notes := _preset_notes(method.config_class):
+            print(f"    {notes}")
     return 0
+
+
+def _preset_notes(config_class: type[Config]) -> str:
+    """What the presets of a method are: the docstring under `presets`, in one line, if any."""
+    return field_docs(config_class).get("presets", "").replace("`", "")  # type: ignore[arg-type]

@@ -1,187 +1,176 @@
-"""`translate` of several sources with one model: a file for each, named for its source; a bad file stops no other."""
+"""The command `batch`: train and translate every row of a table, on this machine or on a Ray cluster."""
 
 from __future__ import annotations
 
 import logging
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from lonepair.apply.translate import Translate
-from lonepair.commands.forms import Compute, model_file, parse_size
-from lonepair.commands.outputs import input_name, model_name, new_folder, plain_name, write_result, write_translation
-from lonepair.commands.use import filled_use
-from lonepair.errors import UserError
-from lonepair.storage.files import check_writable, next_free
+import tyro
+
+from lonepair.errors import UserError, printable
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from lonepair.api.model import Model
+    from lonepair.api.batch.rows import BatchRow
+    from lonepair.api.batch.runner import BatchPlace, BatchReport
 
 logger = logging.getLogger("lonepair")
 
-SHEET_ROWS = 12
-"""Largest number of sources on the sheet of a batch."""
-CELL = 192
-"""Side in pixels of the sheet's cells."""
 
+@dataclass(frozen=True)
+class Batch:
+    """Train on each source and its target, and translate the source: many pairs or clips in one command.
 
-def batch_files(sources: Sequence[Path], is_batch: bool) -> list[Path] | None:
-    """The files to translate one by one; None where there is one source: an image or a clip.
+    JOBS is a .csv or .jsonl table with the columns source, target, name and any setting, or a pattern of sources. The
+    same command again leaves out the rows that are done, and continues those that were stopped."""
 
-    Says what a folder is read as, and why.
-
-    Args:
-        sources: The sources that the user gave.
-        is_batch: Whether every folder is a batch.
-
-    Raises:
-        UserError: A folder holds no image.
-    """
-    from lonepair.media.clips.folder import folder_kind
-
-    if len(sources) > 1:
-        return list(sources)
-    folder = sources[0]
-    if not folder.is_dir():
-        return None
-    kind = folder_kind(folder)
-    count = len(kind.files)
-    if is_batch or not kind.is_clip:
-        reason = "--batch" if is_batch else kind.reason
-        logger.info("%s: is read as a batch of %d images, each translated by itself (%s)", folder, count, reason)
-        return kind.files
-    logger.info(
-        "%s: is read as a clip of %d frames (%s; --batch translates each by itself)", folder, count, kind.reason
+    examples: ClassVar[Sequence[tuple[str, str]]] = (
+        ("lonepair batch 'shots/*.mp4' --style look.png -o out", "every clip in the style of look.png"),
+        ("lonepair batch jobs.csv -o out --workers 4", "the rows of a table, four at the same time"),
+        ("lonepair batch jobs.csv -o out --dry-run", "estimate time and memory"),
+        ("lonepair batch jobs.csv -o s3://studio/out --address auto", "on a Ray cluster"),
+        ("lonepair batch jobs.csv -o out --shard 2/8", "every eighth row from the second on, in a job array"),
     )
-    return None
+
+    jobs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="JOBS")]
+    """A .csv or .jsonl table, a pattern such as 'shots/*.mp4', or files. Paths in a table start at its folder; URLs
+    such as s3://bucket/clip.mp4 are fetched."""
+    out: Annotated[str, tyro.conf.arg(aliases=["-o"], metavar="FOLDER|URL")]
+    """Folder or URL of the results: NAME.png or NAME.mp4, the runs in runs/, and the table of states jobs.jsonl."""
+    style: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """Target of the rows that name none: an image, or a trained model, which is used without a training."""
+    set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=VALUE")] = ()
+    """A setting of all rows, such as steps=500 or structure=0.8; repeat the flag for more. A row's own value comes
+    first. Names are those of the flags of translate, with underscores."""
+    method: str | None = None
+    """Method to train; if omitted, the default of a pair."""
+    preset: str | None = None
+    """Size and duration of the trainings: draft, standard or full; if omitted, standard."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Device to compute on; auto uses a GPU where one is available. In one process a GPU trains eight rows at the same
+    time."""
+    workers: int = 1
+    """Processes on this machine, each with an equal share of the cores. 1 runs the rows in this process, one after
+    another on all cores; 0 starts a process for each core."""
+    address: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
+    """Run on a Ray cluster: auto (the one that this machine belongs to), HOST:PORT of its head, or ray://HOST:PORT.
+    Needs the extra `cluster`."""
+    cpus: float = 1.0
+    """CPUs of a row on a cluster."""
+    gpus: float | None = None
+    """GPUs of a row on a cluster; 0.25 lets four rows share one. If omitted, 0.125 where the cluster has GPUs, else
+    0."""
+    shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None
+    """Run only every Nth row from the Ith on, for job arrays without Ray. All shards may have the same FOLDER."""
+    retries: int = 2
+    """How often a row starts again, from its last checkpoint, after its worker was lost."""
+    scratch: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Folder for unfinished work on each machine. If omitted, one in the system's folder for temporary files."""
+    dry_run: bool = False
+    """Measure some steps and frames on this machine, print the time and memory of each row and in all, and write
+    nothing."""
 
 
-def run_batch(files: Sequence[Path], sources: Sequence[Path], model_path: Path, values: Any) -> int:
-    """Translate each of `files` into a folder, with a contact sheet of the first images.
+def run_batch(values: Batch) -> int:
+    """Run the batch; the status is 0 where every row is done, 2 where one failed, 130 where it was stopped."""
+    from lonepair.api.batch.runner import BatchPlace
+    from lonepair.api.batch.runner import run_batch as run
 
-    Args:
-        files: Images and clips.
-        sources: The inputs that name them: the files, or one folder.
-        model_path: The model file, or the folder of a run.
-        values: The filled form of `translate`.
+    rows, place = (
+        _rows(values),
+        BatchPlace(
+            values.workers, values.address, values.cpus, values.gpus, values.device, values.scratch, values.retries
+        ),
+    )
+    if values.dry_run:
+        return _estimate(rows, values, place)
+    with _Bar() as bar:
+        report = run(rows, values.out, shard=values.shard, place=place, progress=bar.show)
+    return _finish(report, values)
 
-    Returns:
-        0, or 2 where a file could not be translated. All others are written.
-    """
-    from tqdm.auto import tqdm
 
-    from lonepair.train.checkpoint import read_header
+def _rows(values: Batch) -> list[BatchRow]:
+    from lonepair.api.batch.rows import named_rows, parse_settings, read_rows
+
+    if not values.jobs:
+        raise UserError("missing: JOBS; `lonepair batch --help` shows examples")
+    settings = parse_settings(values.set)
+    settings |= {name: value for name in ("method", "preset") if (value := getattr(values, name)) is not None}
+    return named_rows(row for jobs in values.jobs for row in read_rows(jobs, values.style, settings))
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
+
+
+class _Bar:
+    """A progress bar over rows."""
+
+    def __enter__(self) -> _Bar:
+        from tqdm.auto import tqdm
+
+        # Once a second in a terminal, twice a minute in the log of a job.
+        seconds = 1.0 if sys.stderr.isatty() else 30.0
+        self._bar: Any = tqdm(desc="batch", unit="row", file=sys.stderr, mininterval=seconds, maxinterval=2 * seconds)
+        # What each training says is in the log.txt of its run.
+        for handler in logger.handlers:
+            handler.addFilter(_is_warning)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+        for handler in logger.handlers:
+            handler.removeFilter(_is_warning)
+
+    def show(self, report: BatchReport) -> None:
+        """Show where the batch stands."""
+        from lonepair.train.watchers import format_seconds
+
+        failed = len(report.failed)
+        self._bar.total = report.total
+        text = f"{report.count('running')} running, {failed} failed, {format_seconds(report.cpu_seconds)} of CPU"
+        left = report.seconds_left
+        self._bar.set_postfix_str(text + (f", {format_seconds(left)} left" if left is not None else ""), refresh=False)
+        self._bar.update(report.count("done") + failed - self._bar.n)
+
+
+def _finish(report: BatchReport, values: Batch) -> int:
+    """Print how the batch ended, with the failed rows last."""
     from lonepair.train.watchers import format_seconds
 
-    options, output, start = values.options, values.output, time.monotonic()
-    _check(values, files[0])
-    settings = read_header(model_file(model_path)).get("settings") or {}
-    target = model_name(settings, model_path, "a" if values.translation.reverse else "b")
-    name = f"{_common_name(sources)}-as-{target}"
-    if values.training.dry_run:
-        print(*(f"reads   {file}" for file in files), sep="\n")
-        print(f"uses    {model_path}\nwrites  {output.out or next_free(Path(name))}/NAME-as-{target}.png")
-        return 0
-    model = Compute(options.device, options.dtype, options.threads).load(model_path)
-    folder = new_folder(output.out, name, overwrite=output.out is not None)
-
-    # Translate one after another. What is wrong with a file is said at the end.
-    rows: list[list[tuple[str, Tensor]]] = []
-    problems: dict[Path, str] = {}
-    for file in tqdm(files, desc="translating", unit="source", file=sys.stderr):
-        try:
-            images = _translate_file(model, file, folder / f"{input_name(file)}-as-{target}", values)
-        except UserError as error:
-            problems[file] = str(error)
-            continue
-        if images and len(rows) < SHEET_ROWS:
-            rows.append([(file.name, images[0]), ("translation", images[1])])
-    if rows:
-        _write_sheet(folder / "sheet.png", rows, output.overwrite)
-
-    # Report.
-    count, seconds = len(files) - len(problems), format_seconds(time.monotonic() - start)
-    logger.info("wrote %d of %d translations into %s (%s)", count, len(files), folder, seconds)
-    for problem in dict.fromkeys(problems.values()):
-        logger.error("lonepair: %s", problem)
-    return 2 if problems else 0
+    earlier = sum(row.is_earlier for row in report.rows)
+    done, stopped = report.count("done"), report.count("stopped") + report.count("waiting")
+    cost = f"{format_seconds(report.seconds)}, {format_seconds(report.cpu_seconds)} of CPU"
+    before = f", {earlier} of them earlier" if earlier else ""
+    logger.info("%d of %d rows are done in %s%s (%s)", done, report.total, values.out, before, cost)
+    for row in report.failed:
+        logger.error("row %d, %s: %s", row.row, row.name, printable(row.error))
+    if stopped:
+        raise KeyboardInterrupt(f"stopped; {stopped} rows are left, the same command continues")
+    return 2 if report.failed else 0
 
 
-def _check(values: Any, first: Path) -> None:
-    """Check what depends on the flags alone.
-
-    Raises:
-        UserError: for the first problem.
-    """
-    output = values.output
-    for flag, value in (
-        ("--save-frames", output.save_frames),
-        ("--stage-sheet", output.stage_sheet),
-        ("--dial-sheet", output.dial_sheet),
-        ("--codec", output.encoded.codec),
-        ("--crf", output.encoded.crf is not None),
-        ("--start-number", output.encoded.start_number is not None),
-    ):
-        if value:
-            raise UserError(f"{flag} is for one source: leave it out, or translate one of them")
-    parse_size(values.translation.size, (1, 1))
-    filled_use(Translate, values.translation, (1, 1), source=first, seed=values.options.seed)
-    out = output.out or Path()
-    if (out.exists() and not out.is_dir()) or (not out.exists() and out.suffix):
-        raise UserError(f"{out}: is the name of a file; several sources need a folder")
-    check_writable(out if out.is_dir() else out.parent)
-
-
-def _common_name(sources: Sequence[Path]) -> str:
-    """The name of the sources' folder; "batch" where they lie in several folders, or in the current one."""
-    folders = {source.resolve() if source.is_dir() else source.resolve().parent for source in sources}
-    folder = folders.pop()
-    return plain_name(folder.name) if not folders and folder != Path.cwd() else "batch"
-
-
-def _translate_file(model: Model, file: Path, stem: Path, values: Any) -> tuple[Tensor, Tensor] | None:
-    """Translate one source.
-
-    Args:
-        model: The model.
-        file: The source.
-        stem: Path of the output without suffix.
-        values: The filled form of `translate`.
-
-    Returns:
-        The source and its translation as small images; None for a clip.
-
-    Raises:
-        UserError: The source cannot be read or translated, or the output not written.
-    """
+def _estimate(rows: list[BatchRow], values: Batch, place: BatchPlace) -> int:
+    """Print what each row will take."""
     from tqdm.auto import tqdm
 
-    from lonepair.media.sizes import fit_inside
-    from lonepair.media.source import open_source
-    from lonepair.ops.resize import resize_image
+    from lonepair.api.batch.estimate import estimate_rows
+    from lonepair.api.batch.rows import choose_shard
+    from lonepair.compute.memory import gigabytes
+    from lonepair.train.watchers import format_seconds
 
-    source = open_source(file)
-    use = filled_use(Translate, values.translation, source.size, source=source, seed=values.options.seed)
-    translation: Any = model.apply(use)
-    path = stem.with_name(stem.name + (".mp4" if source.is_clip else ".png"))
-    paths = write_translation(translation, path, values.output)
-    tqdm.write(str(paths[0]), file=sys.stdout)
-    if source.is_clip:
-        return None
-    images = (next(source.frames()).image, translation.image)
-    first, second = (resize_image(image, fit_inside((image.shape[-2], image.shape[-1]), CELL)) for image in images)
-    return first, second
-
-
-def _write_sheet(path: Path, rows: list[list[tuple[str, Tensor]]], overwrite: bool) -> None:
-    """Write a contact sheet with two sources and their translations in a row."""
-    from lonepair.media.sheet import contact_sheet
-    from lonepair.media.stills.image import write_image
-
-    pairs = [sum(rows[i : i + 2], []) for i in range(0, len(rows), 2)]  # noqa: RUF017 - two short lists
-    sheet = contact_sheet(pairs, cell=CELL)
-    print(*write_result(path, overwrite, lambda file: write_image(file, sheet)), sep="\n")
+    chosen = [rows[index] for index in choose_shard(rows, values.shard)] if values.shard else rows
+    with tqdm(total=len(chosen), desc="measuring", unit="row", file=sys.stderr) as bar:
+        estimates = estimate_rows(chosen, values.device, lambda: bar.update() and None)
+    width = max(len(row.name) for row in chosen)
+    for each in estimates:
+        cost = f"{format_seconds(each.seconds):>9}  {gigabytes(each.memory):>7}  {each.frames:>6} frames"
+        print(f"{each.row.name:{width}}  {each.error or cost}")
+    total = sum(each.seconds for each in estimates)
+    memory = max((each.memory for each in estimates), default=0)
+    print(f"{'in all':{width}}  {format_seconds(total):>9}  {gigabytes(memory):>7} for each row that runs")
+    if place.address is None and values.workers != 1:
+        print("rows that run at the same time share the cores: the time in all is about that of one after another")
+    return 2 if any(each.error for each in estimates) else 0

@@ -12,10 +12,11 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import lonepair.methods as methods
 from lonepair.commands.forms import Reuse, Training
+from lonepair.commands.roles import PathRole
 from lonepair.commands.translate import TranslateOutput, run_translate, sheet_path, translate_form
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
@@ -52,7 +53,7 @@ GALAXIES = (262.0, 38.0, 212.0)
 class Demo:
     """Crop a source clip and a target from included photographs, then train and translate: about five minutes."""
 
-    folder: Path = Path("demo")
+    folder: Annotated[Path, PathRole.FOLDER] = Path("demo")
     """Folder for inputs and results."""
     max_minutes: float = 0.0
     """Limit of the training time in minutes; 0 is no limit."""

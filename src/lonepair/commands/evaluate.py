@@ -11,6 +11,7 @@ import tyro
 
 from lonepair.commands.forms import Compute, File
 from lonepair.commands.outputs import OutFolder, check_folder, new_folder
+from lonepair.commands.roles import PathRole
 from lonepair.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,14 +37,14 @@ class ReportOutput:
 class Eval:
     """Measure runs: a table, a page with pictures (report.html) and the numbers (results.json)."""
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN"), PathRole.INPUT]
     """Folders of complete runs."""
     published: File = None
     """A published translation of the run's source, to compare with the run's translation. For one run of a pair."""
     weights: File = None
     """Weights of the FID Inception network (.pth or .safetensors), to measure the SIFID of samples. For runs of one
     image."""
-    source: Annotated[Path | None, tyro.conf.arg(metavar="CLIP")] = None
+    source: Annotated[Path | None, tyro.conf.arg(metavar="CLIP"), PathRole.INPUT] = None
     """A clip to translate, to measure the translation over time beside trivial baselines. For runs of pairs."""
     samples: int = 8
     """Number of samples to measure, 2 or more. For runs of one image."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import tyro
 
 import lonepair.methods as methods
 from lonepair.commands.flags import peek
-from lonepair.errors import UserError
+from lonepair.commands.roles import PathRole
 
 if TYPE_CHECKING:
     from lonepair.api.model import Model
@@ -22,9 +21,10 @@ MODEL = "model.safetensors"
 """Name of the model file in the folder of a run."""
 PREFIX = "synthesis_"
 """Start of the names of the flags of patch synthesis: some settings of methods have the same names."""
-ModelPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+ModelPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL"), PathRole.INPUT]
 """A positional that names a model file or the folder of a run."""
-File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE"), PathRole.INPUT]
+"""A file that is read."""
 SizeFlag = Annotated[str, tyro.conf.arg(metavar="WxH|N")]
 
 
@@ -51,11 +51,11 @@ class Training:
     preset: str = "standard"
     """Size and duration of the training: draft, standard or full. Some methods have more presets, which `lonepair
     methods` lists."""
-    run: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    run: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER"), PathRole.FOLDER] = None
     """Folder of the run. If omitted, runs/SOURCE-to-TARGET or runs/IMAGE, the next free name."""
     resume: bool = False
     """Continue the run from its last checkpoint."""
-    warm_start: Annotated[Path | None, tyro.conf.arg(metavar="MODEL")] = None
+    warm_start: Annotated[Path | None, tyro.conf.arg(metavar="MODEL"), PathRole.INPUT] = None
     """A run's folder or a model file of the same method, whose weights initialize the stages."""
     dry_run: bool = False
     """Print what would be read, trained and written, and write nothing."""
@@ -81,7 +81,8 @@ class Compute:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device to compute on; auto uses a GPU where one is available."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of convolutions; auto uses bfloat16 where the hardware supports it, else float32."""
+    """Precision of convolutions; auto uses float32 for published methods, as their authors did, and for others bfloat16
+    where the hardware supports it."""
     threads: int = 0
     """Number of CPU threads; 0 uses torch's default, one for each core."""
 
@@ -130,22 +131,7 @@ def model_file(path: Path) -> Path:
 
 
 def parse_size(text: str, own: tuple[int, int], flag: str = "--size") -> tuple[int, int]:
-    """(h, w) in pixels from "640x360" (width x height), "640" (longest side, aspect of `own`) or "" (`own`).
+    """As `lonepair.media.sizes.parse_size`."""
+    from lonepair.media import sizes
 
-    Raises:
-        UserError: for another text, and for a side outside 1 to 16384.
-    """
-    if not text:
-        return own
-    if match := re.fullmatch(r"(\d+)[xX](\d+)", text):
-        size = (int(match[2]), int(match[1]))
-    elif text.isdecimal() and int(text):
-        scale = int(text) / max(own)
-        size = (max(1, round(own[0] * scale)), max(1, round(own[1] * scale)))
-    else:
-        raise UserError(
-            f"{flag} {text}: not a size; write WIDTHxHEIGHT, such as 640x360, or the longest side, such as 640"
-        )
-    if min(size) < 1 or max(size) > 16384:
-        raise UserError(f"{flag} {text}: both sides must be 1 to 16384 pixels")
-    return size
+    return sizes.parse_size(text, own, flag)

@@ -18,12 +18,15 @@ from typing import Annotated, Any, ClassVar
 
 import tyro
 
+from lonepair.commands.roles import PathRole
 from lonepair.errors import UserError
 
 logger = logging.getLogger("lonepair")
 
-OutFile = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
-OutFolder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
+OutFile = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE"), PathRole.FILE]
+OutFolder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER"), PathRole.FOLDER]
+OutFrames = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER"), PathRole.FRAMES]
+SavedFrames = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER"), PathRole.FRAMES]
 
 LONGEST_NAME = 80
 """Characters of an input's name in the name of an output: file systems allow 255 bytes in all."""
@@ -92,6 +95,32 @@ class EncodingFlags:
 
 
 @dataclass(frozen=True)
+class WorkerFlags:
+    """How a clip is rendered in parts."""
+
+    title: ClassVar[str] = "Output"
+
+    workers: int = 1
+    """Number of processes that render the scenes of a clip side by side. Each needs the memory of one render, and gets
+    an equal share of the CPU threads."""
+    segment_frames: int = 0
+    """Also split scenes into segments of this many frames, for a clip with few cuts. The texture changes from each
+    segment to the next one within `run_in` frames. 0 does not split, so that frames are those of one process."""
+    run_in: int = 12
+    """Number of frames that a segment is rendered before its own first one, and blended with the segment before."""
+
+    def chosen(self) -> Any:
+        """The same as a `lonepair.render.parts.Workers`.
+
+        Raises:
+            UserError: A number is out of its range.
+        """
+        from lonepair.render.parts import Workers
+
+        return Workers(self.workers, self.segment_frames, self.run_in)
+
+
+@dataclass(frozen=True)
 class ImageOutput:
     """The file of an image."""
 
@@ -145,7 +174,7 @@ class FolderOutput:
 
     title: ClassVar[str] = "Output"
 
-    out: OutFolder = None
+    out: OutFrames = None
     """Folder for NUMBER.png and sheet.png. If omitted, NAME-samples, named for the model's image, in the current
     folder. If the name is taken, the next number is added."""
     overwrite: bool = False
@@ -286,11 +315,17 @@ def write_translation(
     from lonepair.render.folder import RenderFolder
 
     bar = {"desc": name, "total": translation.source.frame_count, "file": sys.stderr}
-    overwrite, encoding = output.overwrite, output.encoded.encoding()
+    overwrite, encoding, workers = output.overwrite, output.encoded.encoding(), output.parts.chosen()
 
     def write(file: Path, **render: Any) -> None:
         translation.save(
-            file, overwrite, output.save_frames, lambda frames: iter(tqdm(frames, **bar)), encoding, **render
+            file,
+            overwrite,
+            output.save_frames,
+            lambda frames: iter(tqdm(frames, **bar)),
+            encoding,
+            workers=workers,
+            **render,
         )
         if write_sheet is not None:
             write_sheet(file)

@@ -64,7 +64,7 @@ def run_preview(source_path: Path, target_path: Path, values: Any) -> int:
     sources = [open_source(path) for path in paths]
     translated = sources[1 if reverse else 0]
     text = values.translation.size
-    size = parse_size(text, translated.size) if text else fit_inside(translated.size, MAX_SIDE)
+    size = parse_size(text, translated.display_size) if text else fit_inside(translated.display_size, MAX_SIDE)
     names = [input_name(path) for path in (reversed(paths) if reverse else paths)]
     out = output_path(values.output.out, f"{names[0]}-as-{names[1]}-preview.png", WRITABLE, values.output.overwrite)
 

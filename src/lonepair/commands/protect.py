@@ -5,23 +5,24 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-OUTPUTS = frozenset({"out", "save_frames", "run", "model_out", "folder"})
-"""Fields of forms that name what is written."""
+from lonepair.commands.roles import PathRole, path_role
 
 
-def form_paths(values: Any) -> Iterator[tuple[str, Path]]:
-    """Yield the field and the value of each path in a filled form and its parts."""
+def form_paths(values: Any) -> Iterator[tuple[PathRole, Path]]:
+    """Yield the role and the value of each path in a filled form and its parts."""
+    hints = typing.get_type_hints(type(values), include_extras=True)
     for part in dataclasses.fields(values):
         value = getattr(values, part.name)
         if dataclasses.is_dataclass(value):
             yield from form_paths(value)
         for item in value if isinstance(value, tuple | list) else (value,):
             if isinstance(item, Path):
-                yield part.name, item.expanduser()
+                yield path_role(hints[part.name]) or PathRole.INPUT, item.expanduser()
 
 
 @contextlib.contextmanager
@@ -31,28 +32,23 @@ def inputs_protected(values: Any) -> Iterator[None]:
     Raises:
         UserError: An output that the form names would do so.
     """
-    if not dataclasses.is_dataclass(values):
-        yield
-        return
-    paths = list(form_paths(values))
-    if not any(name not in OUTPUTS for name, _ in paths):
+    paths = list(form_paths(values)) if dataclasses.is_dataclass(values) else []
+    if not any(role is PathRole.INPUT for role, _ in paths):
         yield
         return
     from lonepair.storage.protect import check_not_input, check_not_input_folder, protected
 
-    inputs = [file for name, path in paths if name not in OUTPUTS for file in _files(path)]
+    inputs = [file for role, path in paths if role is PathRole.INPUT for file in _files(path)]
     with protected(inputs):
-        for name, path in paths:
-            if name == "out" and not path.is_dir():
+        for role, path in paths:
+            if role is PathRole.FILE and not path.is_dir():
                 for file in _written_beside(path):
                     check_not_input(file)
-            elif name in ("out", "save_frames"):
-                is_folder_of_numbers = name == "save_frames" or hasattr(getattr(values, "output", None), "folder")
-                if is_folder_of_numbers:
-                    check_not_input_folder(path)
-                    for file in inputs:
-                        if re.fullmatch(r"\d+(-\w)?\.\w+|sheet\.png", file.name):
-                            check_not_input(path / file.name)
+            elif role is PathRole.FRAMES:
+                check_not_input_folder(path)
+                for file in inputs:
+                    if re.fullmatch(r"\d+(-\w)?\.\w+|sheet\.png", file.name):
+                        check_not_input(path / file.name)
         yield
 
 

@@ -17,6 +17,7 @@ from lonepair.commands.advice import print_summary
 from lonepair.commands.flags import TRANSLATION
 from lonepair.commands.forms import Compute, model_file
 from lonepair.commands.outputs import input_name, model_name, write_translation
+from lonepair.commands.roles import PathRole
 from lonepair.commands.train import complete_run, fit, prepare_job, print_inputs, print_plan
 from lonepair.commands.use import filled_use
 from lonepair.errors import UserError
@@ -34,7 +35,7 @@ class Regions:
 
     title: ClassVar[str] = TRANSLATION
 
-    masks: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE FILE...")] = ()
+    masks: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE FILE..."), PathRole.INPUT] = ()
     """With several TARGETs or MODELs after one SOURCE: a mask for each, in the same order. White (or opaque) pixels
     take that style; seams are synthesized. What is in no mask keeps the source. For a clip also videos or folders."""
 
@@ -102,7 +103,7 @@ def run_regions(source_path: Path, target_paths: Sequence[Path], values: Any, is
     models, directions, folders = zip(*(_model(source_path, style, values) for style in styles), strict=True)
     training, start = time.monotonic() - start, time.monotonic()
     seed = 0 if any(style.job for style in styles) else values.options.seed
-    use: Any = filled_use(Translate, values.translation, source.size, source=source, seed=seed)
+    use: Any = filled_use(Translate, values.translation, source.display_size, source=source, seed=seed)
     own = ("source", "reverse", "mask")
     settings = {part.name: getattr(use, part.name) for part in dataclasses.fields(use) if part.name not in own}
     translation = translate_regions(source, models, masks, reverse=directions, **settings)

@@ -8,7 +8,17 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from lonepair.commands.outputs import EncodingFlags, OutFile, clip_path, continues, input_name, write_translation
+from lonepair.commands.outputs import (
+    EncodingFlags,
+    OutFile,
+    SavedFrames,
+    WorkerFlags,
+    clip_path,
+    continues,
+    input_name,
+    write_translation,
+)
+from lonepair.commands.roles import PathRole
 
 
 @dataclass(frozen=True)
@@ -20,11 +30,12 @@ class StabilizeOutput:
     out: OutFile = None
     """File to write (.mp4 .mov .mkv .webm .gif .webp .png, or a sequence such as out.%04d.exr), or an existing folder.
     If omitted, STYLED-stable.mp4 in the current folder. If the name is taken, the next number is added."""
-    save_frames: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    save_frames: SavedFrames = None
     """Also write every frame as a numbered PNG into this folder."""
     overwrite: bool = False
     """Replace existing files."""
     encoded: EncodingFlags = field(default_factory=EncodingFlags)
+    parts: WorkerFlags = field(default_factory=WorkerFlags)
 
 
 @dataclass(frozen=True)
@@ -38,9 +49,9 @@ class Stabilize:
         ("lonepair stabilize clip.mp4 frames/ --strength 0.8", "a folder of frames; keep carried pixels longer"),
     )
 
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE"), PathRole.INPUT]
     """The clip that was stylized: a video or a folder of numbered frames."""
-    styled: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STYLED")]
+    styled: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STYLED"), PathRole.INPUT]
     """The stylized clip, with as many frames, of any size."""
     strength: float = 0.5
     """How long carried pixels are kept, 0 to 1. 0: not at all, STYLED itself. A larger value flickers less, and leaves
@@ -61,6 +72,7 @@ def run_stabilize(values: Stabilize) -> int:
     # Flags and files, before the clips are opened.
     output = values.output
     check_strength(values.strength)
+    output.parts.chosen()
     out = clip_path(output.out, f"{input_name(values.styled)}-stable.mp4", output.overwrite)
     if output.save_frames is not None:
         check_frames_folder(output.save_frames, output.overwrite or continues(out))

@@ -18,6 +18,7 @@ from lonepair.apply.sample import Sample
 from lonepair.commands.flags import positionals
 from lonepair.commands.forms import File, Reuse, Training, with_method
 from lonepair.commands.outputs import FolderOutput, input_name
+from lonepair.commands.roles import PathRole
 from lonepair.commands.use import sample_with_bar, write_samples
 from lonepair.train.options import Options
 
@@ -40,9 +41,9 @@ class Train:
         ("lonepair train photo.jpg --method singan", "a published method"),
     )
 
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE"), PathRole.INPUT]
     """An image, a video, or a folder of images or numbered frames."""
-    target: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TARGET]")] = None
+    target: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TARGET]"), PathRole.INPUT] = None
     """The image whose style is to be learned, to train on a pair."""
     composite: File = None
     """SOURCE with a pasted or moved object, on which to fine-tune the model of --warm-start for edit and harmonize."""
@@ -59,7 +60,7 @@ class Generate:
         ("lonepair generate photo.jpg --count 20", "use the same training: photo-samples-2/"),
     )
 
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE"), PathRole.INPUT]
     """An image; if the method allows it, a folder of images."""
     count: int = 8
     """Number of images to generate; `lonepair sample` generates more."""

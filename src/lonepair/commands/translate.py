@@ -17,12 +17,13 @@ import lonepair.methods as methods
 from lonepair.apply.dial_sheet import TranslateDialSheet
 from lonepair.apply.translate import Translate, TranslateStageSheet
 from lonepair.commands.advice import print_summary, proposals
-from lonepair.commands.batch import batch_files, run_batch
 from lonepair.commands.flags import BASIC, EXPERT, NOTES, RUN, TRANSLATION, flag_types, form_flags, positionals
 from lonepair.commands.forms import MODEL, Compute, Reuse, Training, model_file, parse_size, with_method
 from lonepair.commands.outputs import (
     EncodingFlags,
     OutFile,
+    SavedFrames,
+    WorkerFlags,
     clip_path,
     continues,
     input_name,
@@ -32,6 +33,8 @@ from lonepair.commands.outputs import (
 )
 from lonepair.commands.preview import check_preview_flags, run_preview
 from lonepair.commands.regions import Regions, run_regions, without_masks
+from lonepair.commands.roles import PathRole
+from lonepair.commands.several import batch_files, run_several
 from lonepair.commands.train import complete_run, fit, prepare_job, print_inputs, print_plan
 from lonepair.commands.use import filled_use, synthesis_changes, use_fields
 from lonepair.errors import UserError
@@ -54,7 +57,7 @@ class TranslateOutput:
     """File to write (.png .jpg .webp .tif .exr; of a clip .mp4 .mov .mkv .webm .gif .webp .png, or a sequence such as
     out.%04d.exr), or a folder. If omitted, SOURCE-as-TARGET.png or .mp4 in the current folder. If the name is taken,
     the next number is added. A contact sheet NAME-sheet.png is written beside it."""
-    save_frames: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    save_frames: SavedFrames = None
     """Also write every frame of a clip as a numbered PNG into this folder."""
     stage_sheet: bool = False
     """Show translations from every start stage on the contact sheet."""
@@ -68,6 +71,7 @@ class TranslateOutput:
     overwrite: bool = False
     """Replace existing files."""
     encoded: EncodingFlags = field(default_factory=EncodingFlags)
+    parts: WorkerFlags = field(default_factory=WorkerFlags)
 
 
 def translation_flags(skipped: frozenset[str] = frozenset()) -> type:
@@ -115,7 +119,9 @@ class TranslateForm:
     }
     """What `--help` says of the inputs: the last one of `inputs` is TARGET or MODEL."""
 
-    inputs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE... TARGET|MODEL")]
+    inputs: Annotated[
+        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE... TARGET|MODEL"), PathRole.INPUT
+    ]
     """Sources and, last, the target or the model."""
     regions: Regions = field(default_factory=Regions)
     output: TranslateOutput = field(default_factory=TranslateOutput)
@@ -198,7 +204,7 @@ def run_translate(values: Any) -> int:
             f"`lonepair translate {files[0]} {last}`, then translate all with the folder of that run"
         )
     if files is not None:
-        return run_batch(files, sources, last, values)
+        return run_several(files, sources, last, values)
     if values.output.preview:
         return run_preview(sources[0], last, values)
     return _with_model(sources[0], last, values) if has_model else _with_target(sources[0], last, values)
@@ -278,7 +284,7 @@ def check_dials(values: Any, source: Source) -> None:
         UserError: A value is wrong, the mask or a keyframe cannot be read or does not fit the source, or it has no such
             frames.
     """
-    use: Any = filled_use(Translate, values.translation, source.size, source=source)
+    use: Any = filled_use(Translate, values.translation, source.display_size, source=source)
     use.open_masks(source)
     use.open_keys(use.part(source))
     if values.output.dial_sheet and values.output.stage_sheet:
@@ -318,7 +324,8 @@ def check_files(output: TranslateOutput, size: str, source: Source, stem: str) -
     from lonepair.media.stills.image import WRITABLE
     from lonepair.storage.files import check_frames_folder, check_output
 
-    parse_size(size, source.size)
+    parse_size(size, source.display_size)
+    output.parts.chosen()
     if output.save_frames is not None and not source.is_clip:
         raise UserError(f"{source.name}: is an image and has no frames to save; leave out --save-frames")
     default = f"{stem}.mp4" if source.is_clip else f"{stem}.png"
@@ -363,12 +370,13 @@ def _write(
 
     output: TranslateOutput = values.output
     changes: dict[str, Any] = {"source": source, "seed": seed, "reverse": reverse}
-    translation: Any = model.apply(filled_use(Translate, values.translation, source.size, **changes))
+    own = source.display_size
+    translation: Any = model.apply(filled_use(Translate, values.translation, own, **changes))
 
     def write_sheet(path: Path) -> None:
         if output.stage_sheet or output.dial_sheet:
             kind = TranslateDialSheet if output.dial_sheet else TranslateStageSheet
-            sheet = model.apply(filled_use(kind, values.translation, source.size, **changes))
+            sheet = model.apply(filled_use(kind, values.translation, own, **changes))
             sheet.save(sheet_path(path), output.overwrite)
         else:
             target = None if style is None else next(style.frames()).image

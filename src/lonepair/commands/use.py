@@ -26,6 +26,7 @@ from lonepair.apply.base import (
 from lonepair.commands.flags import SYNTHESIS, name_known_flags
 from lonepair.commands.forms import PREFIX, Compute, ModelPath, parse_size
 from lonepair.commands.outputs import ClipOutput, FolderOutput, ImageOutput, input_name, model_name, write_result
+from lonepair.commands.roles import PathRole
 from lonepair.patches.config import SynthesisConfig
 
 if TYPE_CHECKING:
@@ -77,14 +78,15 @@ def use_fields(use: type[Use[Any]], skipped: frozenset[str] = frozenset()) -> li
             continue
         if isinstance(mark, NumberedFiles):
             argument = tyro.conf.arg(metavar="FILE", help=text)
-            files: Any = Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, argument]
+            files: Any = Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, argument, PathRole.INPUT]
             fields.append((mark.flag, files, field(default=(), kw_only=True)))
             continue
         if isinstance(mark, MediaInput):
             metavar = mark.metavar if is_required or not mark.is_positional else f"[{mark.metavar}]"
             argument = tyro.conf.arg(metavar=metavar, help=text)
             kind: Any = Path if is_required else Path | None
-            hint = Annotated[kind, tyro.conf.Positional, argument] if mark.is_positional else Annotated[kind, argument]
+            hint = Annotated[kind, argument, PathRole.INPUT]
+            hint = Annotated[hint, tyro.conf.Positional] if mark.is_positional else hint
         elif isinstance(mark, SizeText):
             hint = Annotated[str, tyro.conf.arg(metavar="WxH|N", help=text + SIZE_HELP)]
             default = default if is_required else ""

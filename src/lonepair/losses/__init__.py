@@ -9,4 +9,5 @@ from lonepair.losses.equivariance import equivariance_distance as equivariance_d
 from lonepair.losses.layout import correlation as correlation
 from lonepair.losses.layout import rarity as rarity
 from lonepair.losses.layout import self_similarity as self_similarity
+from lonepair.losses.linearized import keeps_graph as keeps_graph
 from lonepair.losses.linearized import linearize as linearize

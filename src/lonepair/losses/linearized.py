@@ -7,24 +7,36 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def linearize(loss: Float[Tensor, ""], parameters: Sequence[Tensor]) -> Callable[[], Float[Tensor, ""]]:
-    """The first-order approximation of `loss` around the current values of `parameters`.
+def keeps_graph() -> torch.autograd.graph.saved_tensors_hooks:
+    """Context of a forward pass that can be differentiated after an optimizer has changed its parameters.
+
+    The gradient combines the stored activations with the changed parameters. Torch up to 1.4 did so without this
+    context, and SinGAN's authors trained with it; later versions refuse such a backward pass.
+    """
+    # Versions of saved tensors are not checked where hooks save them.
+    return torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.detach(), lambda tensor: tensor)
+
+
+def linearize(
+    loss: Float[Tensor, ""], parameters: Sequence[Tensor], retain_graph: bool = False
+) -> Callable[[], Float[Tensor, ""]]:
+    """`loss` with its current value and gradient, for updates after `parameters` have changed.
 
     Args:
         loss: A scalar computed from `parameters`.
-        parameters: May be changed afterwards; their current values are copied.
+        parameters: May be changed afterwards; the gradient is computed now.
+        retain_graph: Keep the graph of `loss`, to differentiate parts of it again.
 
     Returns:
-        A function that returns loss + Σ gradient · (parameter - old value) for the parameters' values when it is
-        called. Its gradient is that of `loss` now, in every call.
+        A function that returns the value of `loss` now, as the authors' code logs it, in every call. The gradient by
+        `parameters` is that of `loss` now, too.
     """
-    gradients = torch.autograd.grad(loss, parameters)
-    old_values = [parameter.detach().clone() for parameter in parameters]
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=retain_graph)
     value = loss.detach()
 
-    # The value is exact at the old parameters only; what counts is that its gradient is the stored one.
-    def approximation() -> Tensor:
-        changes = [(g * (p - old)).sum() for g, p, old in zip(gradients, parameters, old_values, strict=True)]
-        return value + torch.stack(changes).sum()
+    def stored_loss() -> Tensor:
+        # Σ gradient · parameter has the stored gradient. Its own value is no loss: it is subtracted again.
+        product = torch.stack([(g * p).sum() for g, p in zip(gradients, parameters, strict=True)]).sum()
+        return value + (product - product.detach())
 
-    return approximation
+    return stored_loss

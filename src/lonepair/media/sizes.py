@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from lonepair.errors import UserError
 from lonepair.media.source import Source
@@ -82,3 +83,30 @@ def working_size(size: tuple[int, int], min_side: int, max_side: int) -> tuple[i
     h, w = fit_inside(size, max_side)
     scale = min_side / min(size)
     return (h, w) if min(h, w) >= min_side else (round(size[0] * scale), round(size[1] * scale))
+
+
+def parse_size(text: str, own: tuple[int, int], name: str = "size") -> tuple[int, int]:
+    """(h, w) in pixels from "640x360" (width x height), "640" (longest side, aspect of `own`) or "" (`own`).
+
+    Args:
+        text: The size.
+        own: (h, w) of the source.
+        name: Of the setting, in messages.
+
+    Raises:
+        UserError: for another text, and for a side outside 1 to 16384.
+    """
+    if not text:
+        return own
+    if match := re.fullmatch(r"(\d+)[xX](\d+)", text):
+        size = (int(match[2]), int(match[1]))
+    elif text.isdecimal() and int(text):
+        scale = int(text) / max(own)
+        size = (max(1, round(own[0] * scale)), max(1, round(own[1] * scale)))
+    else:
+        raise UserError(
+            f"{name} {text}: not a size; write WIDTHxHEIGHT, such as 640x360, or the longest side, such as 640"
+        )
+    if min(size) < 1 or max(size) > 16384:
+        raise UserError(f"{name} {text}: both sides must be 1 to 16384 pixels")
+    return size

@@ -5,10 +5,12 @@ No other module distinguishes images from clips when it opens an input.
 
 from __future__ import annotations
 
+import copy
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, final
 
@@ -85,6 +87,21 @@ class Source(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of the content, without the name. Resuming a run compares it."""
+
+    @final
+    @property
+    def display_size(self) -> tuple[int, int]:
+        """(h, w) in square pixels at which the frames are shown: anamorphic ones are stretched."""
+        h, w = self.size
+        aspect = self.pixel_aspect
+        return (h, max(1, round(w * aspect))) if aspect >= 1 else (max(1, round(h / aspect)), w)
+
+    @final
+    def with_square_pixels(self) -> Source:
+        """Return the same source with square pixels: what is made from it has a size that was asked for."""
+        result = copy.copy(self)
+        result.pixel_aspect = Fraction(1)
+        return result
 
     @final
     def training_frames(
@@ -189,7 +206,8 @@ class Clip(Source):
 
         Args:
             info: Its properties.
-            frames: Starts a new pass over the frames from the given index on at each call.
+            frames: Starts a new pass over the frames from the given index on at each call. No local function, so that
+                the clip can be sent to other processes.
             name: Name in messages.
             path: The file, folder or pattern of a sequence that it is read from.
             end: Returns when the last frame disappears, in seconds, where there is no `path`.
@@ -307,8 +325,7 @@ def _open_path(path: Path, rate: Fraction) -> Source:
     info = probe(path, rate)
     if is_numbered(path):
         _log_primaries(clip_files(path)[0])
-    notes: set[str] = set()
-    return Clip(info, lambda first: decode(path, rate, info, first, notes), path.name, path)
+    return Clip(info, partial(decode, path, rate, info, notes=set()), path.name, path)
 
 
 def _log_primaries(file: Path) -> None:
@@ -331,8 +348,8 @@ def _clip_from_images(images: list[Tensor], name: str, rate: Fraction) -> Clip:
         raise UserError(f"{name} holds no frames; give at least one")
     size = (images[0].shape[-2], images[0].shape[-1])
     info = ClipInfo(size=size, rate=rate, frame_count=len(images), has_audio=False, channels=images[0].shape[1])
+    return Clip(info, partial(_image_frames, images, rate), name)
 
-    def frames(first: int) -> Iterator[Frame]:
-        return (Frame(index / rate, image) for index, image in enumerate(images[first:], first))
 
-    return Clip(info, frames, name)
+def _image_frames(images: list[Tensor], rate: Fraction, first: int) -> Iterator[Frame]:
+    return (Frame(index / rate, image) for index, image in enumerate(images[first:], first))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 from lonepair.lazy import lazy
 from lonepair.methods.config import Config
@@ -53,6 +53,9 @@ class Method(ABC):
     patch_size: int = 11
     """Side in pixels of the patches that its losses compare, by which crops overlap. The default is the receptive field
     of the published critics; a method with another patch size sets it in `__init__`."""
+    default_dtype: ClassVar[Literal["auto", "float32"]] = "auto"
+    """Precision of convolutions unless the user chooses one. Published methods have "float32", as their authors; auto
+    uses bfloat16 where the hardware supports it."""
     trains: ClassVar[bool] = True
     """Whether it has players. A method that is False here only stores its images: its stages have no steps."""
     exemplar_max_side: int = 0
@@ -73,6 +76,12 @@ class Method(ABC):
         self.window_size: dict[str, Size] = dict(plan.full_sizes)
         """Domain -> (h, w), at the finest stage, of the window of an image that a step processes: the full image. A
         method that trains on smaller windows sets it in `__init__`."""
+
+    @classmethod
+    @final
+    def resolve_dtype(cls, dtype: str) -> Any:
+        """`dtype`, or `default_dtype` if it is "auto"."""
+        return cls.default_dtype if dtype == "auto" else dtype
 
     # -- training -------------------------------------------------------------------------------------------------
 

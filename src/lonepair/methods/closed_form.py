@@ -35,6 +35,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lonepair import citations
 from lonepair.lazy import lazy
 from lonepair.methods.config import Config
 from lonepair.methods.pair import PairMethod
@@ -179,12 +180,7 @@ class ClosedForm(PairMethod):
     accepts_several = True
     trains = False
     config_class = ClosedFormConfig
-    citation = """@inproceedings{qiu2026efficient,
-  title     = {Efficient and Training-Free Single-Image Diffusion Models},
-  author    = {Qiu, Haojun and Kutulakos, Kiriakos N. and Lindell, David B.},
-  booktitle = {Conference on Computer Vision and Pattern Recognition (CVPR)},
-  year      = {2026}
-}"""
+    citation = citations.entries()["qiu2026efficient"]
 
     config: ClosedFormConfig
 

@@ -2,6 +2,9 @@
 
 Source: Hinz, Fisher, Wang, Wermter, "Improved Techniques for Training Single-Image GANs", WACV 2021, arXiv:2003.11512.
 
+Where the paper and the code that its authors released (github.com/tohinz/ConSinGAN) differ, this method follows the
+code: it made the figures. So the preset `full` is what the authors ran. Such lines say "released".
+
 As published:
 - Sizes follow the rule of sec. 3.2, with more stages at small sizes. Features pass from stage to stage. A new stage
   starts as a copy of the stage below. Three stages are trained together; the learning rate of a stage is a tenth of the
@@ -10,34 +13,34 @@ As published:
 - The losses are WGAN-GP of weight 0.1, with three critic updates a step on one fake, and a reconstruction of weight 10
   from the coarsest real image and fixed Gaussian feature maps. The amplitude of a stage's noise is 0.1 x RMSE of the
   reconstruction by the stage's initial copy. Adam (0.5, 0.999) has the rate 5e-4, and a tenth of it after 80 % of 2000
-  steps a stage.
+  steps a stage. Released: the generator takes three Adam steps on one gradient (`generator_steps`; the paper has one).
 - `task` chooses the border: larger feature maps for `generation` and `animation`, zeros for the others. For
-  `animation` the reconstruction starts from noise instead of the coarsest image.
+  `animation` the reconstruction starts from noise instead of the coarsest image, sizes start at 20 pixels, and the walk
+  starts at 0.99 z* + 0.01 r (released).
 - For `harmonization` and `editing` (sec. 3.4) the input of the generator is the coarsest image with other colors, or
-  with moved rectangles and noise of 0.1; the generator learns to restore the image. In use its input is the composite,
-  with the fixed feature maps. The presets of these names have the normalization and the 1000 steps of the released
-  commands; `harmonization` has three stages from 120 pixels on a geometric rule and slope 0.3.
+  with moved rectangles and noise of 0.1 (`ops.augment`, with the released probabilities); the generator learns to
+  restore the image. In use its input is the composite, with the fixed feature maps. The presets of these names have the
+  normalization and the 1000 steps of the released commands; `harmonization` has three stages from 120 pixels on a
+  geometric rule and slope 0.3.
 - With a `composite` and a warm start, training continues on the coarsest level of that composite, at the last
-  resolution alone and at the rates that the stages have there (fine-tuning).
-
-With `as_released`: three Adam steps on one gradient of the generator, as in the released code. The paper has one.
+  resolution alone and at the rates that the stages have there, for 2000 steps (fine-tuning, released).
 
 Our departures:
-- Images are reduced by antialiased bicubic interpolation; the kernel of the released code differs by rounding.
+- Images are reduced by torch's antialiased bicubic at exact sizes in float32. The released code truncates them to 8
+  bits before, and places pixels by the nominal ratio instead of the ratio of the sizes.
 - A training may have several images or the frames of a clip. Each is reconstructed from its own coarsest level.
 - The fixed feature maps come from a fixed seed; the released code saves them. Above 1024 x 1024 pixels they are zero.
-- A step computes crops of images with more than 362 x 362 pixels (`crop_size`).
-- The kind and strength of the color changes and of the moved rectangles are ours (`ops.augment`).
-- Normalization uses the image's own statistics. BatchNorm computes the same when it trains on one image, and the
-  released code, which never switches to evaluation mode, does so in use, too.
-- Where a size is an integer up to rounding error, the released code may have one pixel more.
+- A step computes crops of images with more than 362 x 362 pixels (`crop_size`), which `full` does not reach.
+- Normalization uses the image's own statistics, as BatchNorm in training mode, which the released code never leaves.
+- The flat rectangles of harmonization are 15 to 60 pixels long for 120 pixels at stage 0, else in proportion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lonepair import citations
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.methods.consingan_config import ConSinGANConfig
@@ -74,17 +77,14 @@ class ConSinGAN(SingleMethod):
     """A growing generator G and a patch critic D."""
 
     name = "consingan"
+    default_dtype = "float32"
     optional_inputs = ("composite",)
     inference_nets = ("g", "reconstruction_input")
     uses = frozenset({"sample", "sample_stage_sheet", "animate", "edit", "harmonize", "paint", "refine"})
+    walk_start = 0.01
     accepts_several = True
     config_class = ConSinGANConfig
-    citation = """@inproceedings{hinz2021improved,
-  author    = {Hinz, Tobias and Fisher, Matthew and Wang, Oliver and Wermter, Stefan},
-  title     = {Improved Techniques for Training Single-Image {GAN}s},
-  booktitle = {Winter Conference on Applications of Computer Vision (WACV)},
-  year      = {2021}
-}"""
+    citation = citations.entries()["hinz2021improved"]
 
     config: ConSinGANConfig
 
@@ -123,7 +123,9 @@ class ConSinGAN(SingleMethod):
                 f"the composite has {w}x{h} pixels, the image {image_w}x{image_h}: give a composite of the same "
                 "aspect, made from the image"
             )
-        factors = pyramid.shared_factors([sizes["a"]], config.stages, config.min_side, config.pyramid_rule)
+        factors = pyramid.shared_factors(
+            [sizes["a"]], config.stages, config.min_side, config.pyramid_rule, as_released=True
+        )
         return Plan(channels, dict.fromkeys(sizes, sizes["a"]), factors)
 
     @property
@@ -179,34 +181,37 @@ class ConSinGAN(SingleMethod):
 
     def schedule(self, stage: int) -> Schedule:
         c = self.config
-        update_order = ["critic"] * c.critic_steps + ["generator"] * (3 if c.as_released else 1)
+        update_order = ["critic"] * c.critic_steps + ["generator"] * c.generator_steps
         if self.fine_tunes and stage < self.plan.stages - 1:
             # Fine-tuning trains at the last resolution alone.
             return Schedule(0, update_order, 0.0)
-        return Schedule(c.steps, update_order, step_work(self, c.critic_steps, stage), c.lr_drop_at, c.lr_drop_factor)
+        steps = c.fine_tuning_steps if self.fine_tunes else c.steps
+        return Schedule(steps, update_order, step_work(self, c.critic_steps, stage), c.lr_drop_at, c.lr_drop_factor)
 
     def branch(self, player: str, rng: RandomStream) -> Branch:
         """None where the input is augmented, since `augment` makes many random choices on the host; else ()."""
         return None if self.config.task in RESTORING_TASKS and not self.fine_tunes else ()
 
     def losses(self, player: str, inputs: StepInputs) -> dict[str, Tensor]:
-        # All updates of a step use one fake; with `as_released`, generator updates after the first use its gradient.
+        # All critic updates of a step use one fake, and all generator updates its gradient.
         if inputs.fakes is None:
             inputs.fakes = self._generate_fake(inputs)
         if player == "critic":
             return self._critic_losses(inputs.fakes.detach(), inputs)
-        if callable(inputs.fakes):
-            return {"adv_rec": inputs.fakes()}
+        if not callable(inputs.fakes):
+            inputs.fakes = self._generator_losses(inputs)
+        return dict(inputs.fakes())
+
+    def _generator_losses(self, inputs: StepInputs) -> Callable[[], dict[str, Tensor]]:
+        """The terms of the generator, whose gradients are computed once for all updates of the step."""
         c, sizes = self.config, self.visible_sizes("a", inputs)
         # L_adv + lambda_rec * L_rec, with L_rec = |G(x_0) - x_n|^2 (sec. 3.1).
         adversarial = -self.critic(inputs.fakes).mean()
         reconstruction = self._reconstruct(inputs.real["a"][0], sizes)
         rec = c.lambda_rec * losses.mean_squared_error(reconstruction, nets.crop_image(sizes, inputs.real["a"][-1]))
-        if c.as_released:
-            parameters = [p for _, stage in self.generator.parameters_by_stage(c.trained_stages) for p in stage]
-            inputs.fakes = losses.linearize(adversarial + rec, parameters)
-            return {"adv_rec": inputs.fakes()}
-        return {"adv": adversarial, "rec": rec}
+        parameters = [p for _, part in self.generator.parameters_by_stage(c.trained_stages) for p in part]
+        stored_adv, stored_rec = (losses.linearize(term, parameters) for term in (adversarial, rec))
+        return lambda: {"adv": stored_adv(), "rec": stored_rec()}
 
     def _critic_losses(self, fake: Tensor, inputs: StepInputs) -> dict[str, Tensor]:
         """WGAN-GP (Gulrajani et al. 2017, eq. 3)."""

@@ -41,7 +41,8 @@ class ConSinGANConfig(Config):
         },
         "editing": {"task": "editing", "normalization": "instance", "steps": 1000},
     }
-    """full and the three tasks have the paper's settings; draft and standard are smaller and shorter."""
+    """full is what the authors ran for their samples; animation, harmonization and editing are what they ran for those
+    three. draft and standard are full at fewer pixels and steps."""
 
     size: SizeConfig = SizeConfig(max_side=250)
     growth: GrowthConfig = GrowthConfig()
@@ -55,5 +56,11 @@ class ConSinGANConfig(Config):
     clip: ClipConfig = ClipConfig()
     task: Literal["generation", "retargeting", "animation", "harmonization", "editing"] = "generation"
     """Task of the model; it decides the input of the generator in training, and the padding at the border."""
-    as_released: bool = False
-    """Three Adam steps on one gradient of the generator, as in the released code."""
+    generator_steps: int = 3
+    """Adam steps of the generator in a training step, 1 or more, all on one gradient. The paper has 1, the released
+    code 3. A larger value learns faster and less steadily."""
+    fine_tuning_steps: int = 2000
+    """Steps of the fine-tuning on a composite, 1 or more; it takes the place of `steps` there."""
+
+    def problems(self) -> list[str]:
+        return super().problems() + self.below(1, "generator_steps", "fine_tuning_steps")

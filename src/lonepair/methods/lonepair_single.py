@@ -8,11 +8,13 @@ Published ideas used:
 Decided here:
 - A step generates a random image. Its loss is the patch distance of `lonepair`.
 - The same step reconstructs the image from its own coarsest size.
+- A sample begins with the image at its coarsest size under a random smooth warp: what stands on what is mostly kept.
 - Patch synthesis (`patches.synthesis`) replaces the patches of samples by patches of the image.
 
 Our departures from `lonepair`:
 - Patches extend over the border, which a further channel marks (`border_channel_weight`): the sky stays above.
 - There is no source, so there is no layout loss, and patch synthesis retains large masses only.
+- Patches are searched near their own height (`row_weight`).
 """
 
 from __future__ import annotations
@@ -45,12 +47,13 @@ if TYPE_CHECKING:
 
     from lonepair import losses, nets
     from lonepair.nets import StageSizes
-    from lonepair.ops import resize
+    from lonepair.ops import deform, resize
     from lonepair.ops.noise import RandomStream
 else:
     torch = lazy("torch")
     losses = lazy("lonepair.losses")
     nets = lazy("lonepair.nets")
+    deform = lazy("lonepair.ops.deform")
     resize = lazy("lonepair.ops.resize")
 
 
@@ -92,7 +95,14 @@ class LonepairSingle(PatchMethod, SingleMethod):
     # replace its own.
     # Samples and completions were judged with closer patches and scales than those of `lonepair`.
     synthesis = SynthesisConfig(
-        layout_scale=1.0, layout_restoration=0.3, patch_stride=2, propagation_distance=4, max_scale_ratio=1.4
+        layout_scale=1.0,
+        layout_restoration=0.3,
+        layout_warp=0.15,
+        row_weight=1.0,
+        copied_region_share=0.03,
+        patch_stride=2,
+        propagation_distance=4,
+        max_scale_ratio=1.4,
     )
 
     config: LonepairSingleConfig
@@ -111,6 +121,17 @@ class LonepairSingle(PatchMethod, SingleMethod):
 
     def noise_maps(self, sizes: StageSizes, rng: RandomStream) -> list[Tensor]:
         return self.generator("a").noise_maps(sizes, rng)
+
+    def sample_maps(self, sizes: Sequence[Size], rng: RandomStream, layout_warp: float | None = None) -> list[Tensor]:
+        """The image at the coarsest size under a random warp, then noise."""
+        maps = self.noise_maps(sizes, rng)
+        if layout_warp is None:
+            layout_warp = 0.0 if self.synthesis is None else self.synthesis.layout_warp
+        if layout_warp > 0:
+            # Warped at the finest size: at the coarsest, interpolation would blur it.
+            image = deform.random_warp(self.exemplar("a")(), sizes[-1], layout_warp, rng)
+            maps[0] = resize.resize_image(image, sizes[0])
+        return maps
 
     def reconstruction_maps(self, sizes: StageSizes) -> list[Tensor]:
         """The image itself at the coarsest size, then zeros in place of noise."""

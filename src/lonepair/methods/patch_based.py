@@ -19,8 +19,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lonepair import citations
 from lonepair.lazy import lazy
 from lonepair.methods.base import Method
 from lonepair.methods.config import Config
@@ -50,11 +51,6 @@ MAX_PARALLEL_PIXELS = 1 << 17
 uses all cores, and two would need twice the memory."""
 EXEMPLAR_FRAMES = 8
 """Largest number of a clip's frames, evenly spaced, that an exemplar holds."""
-CITATION = """@software{lonepair,
-  title  = {lonepair: learning from a single representative},
-  author = {{The lonepair founders}},
-  year   = {2026}
-}"""
 _FILTER_SEED = 2026
 """Seed of the random filters of the patch distance."""
 
@@ -119,7 +115,7 @@ class PatchConfig(Group):
 class PatchMethod(Method):
     """A generator for each domain, trained to produce the patches of that domain's image."""
 
-    citation = CITATION
+    citation = citations.entries()[citations.SOFTWARE]
 
     def __init__(self, config: Config, plan: Plan) -> None:
         super().__init__(config, plan)
@@ -140,6 +136,13 @@ class PatchMethod(Method):
         self._distributions: dict[tuple[str, int], distance.PatchDistribution] = {}
         """Patch distributions of the current stage's targets, by domain and frame."""
         self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy in another process gets: everything but the lock."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
 
     @classmethod
     def plan_for(cls, config: Config, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]) -> Plan:

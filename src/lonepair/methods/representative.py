@@ -28,6 +28,9 @@ Our departures:
 - A step computes crops of windows larger than 181 x 181 pixels (`crop_size`).
 - A pair keeps its two sizes and aspects: one list of scale factors serves both images, and the gradient penalty
   interpolates between crops of images of unequal size. The published pair systems stretch both images to a square.
+
+The preset `thesis` is the thesis to the letter: only the last departure remains. docs/explanation/thesis.md says how
+each equation is read.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lonepair import citations
 from lonepair.lazy import lazy
 from lonepair.methods.growing import calibration_frames, generator_groups, generator_parameter_counts, step_work
 from lonepair.methods.pair import OTHER, PairMethod
@@ -64,15 +68,12 @@ class Representative(PairMethod):
     """Two growing generators G_a, G_b and two patch critics D_a, D_b."""
 
     name = "representative"
+    default_dtype = "float32"
     inference_nets = ("g_a", "g_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
     config_class = RepresentativeConfig
-    citation = """@misc{ly_representative,
-  author = {Ly, Phi Long},
-  title  = {Multi-scale learning a {GAN} from a single representative},
-  note   = {Thesis slides},
-}"""
+    citation = citations.entries()["ly_representative"]
 
     config: RepresentativeConfig
 
@@ -94,7 +95,11 @@ class Representative(PairMethod):
                 config.border_padding,
             )
             self.nets[f"d_{domain}"] = nets.PatchCritic(
-                plan.channels, config.width, config.critic_blocks, config.leaky_slope
+                plan.channels,
+                config.width,
+                config.critic_blocks,
+                config.leaky_slope,
+                activates_scores=config.activates_scores,
             )
 
     @classmethod

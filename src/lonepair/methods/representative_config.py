@@ -34,8 +34,22 @@ class RepresentativeConfig(Config):
         "draft": {"max_side": 128, "steps": 400, "finest_steps": 50},
         "standard": {"max_side": 176, "steps": 1000, "finest_steps": 250},
         "full": {},
+        "thesis": {
+            "window_fraction": 1.0,
+            "crop_size": 0,
+            "min_side": 25,
+            "reflect_pad_fraction": 0.0,
+            "normalization": "batch",
+            "real_image_probability": 0.0,
+            "translation_noise_scale": 0.0,
+            "cycle_channels": "colour",
+            "lambda_cyc": 10.0,
+            "lambda_rec": 1.0,
+            "activates_scores": True,
+        },
     }
-    """full has the sizes and the 2000 steps a stage of ConSinGAN; draft and standard are smaller and shorter."""
+    """full has the sizes and the 2000 steps a stage of ConSinGAN; draft and standard are smaller and shorter. thesis is
+    the thesis to the letter; docs/explanation/thesis.md goes through its equations."""
 
     size: SizeConfig = SizeConfig(min_side=40)
     translation: TranslationConfig = TranslationConfig(reflect_pad_fraction=0.125)
@@ -54,6 +68,8 @@ class RepresentativeConfig(Config):
     critic_blocks: int = 5
     """Convolution blocks of a critic, 2 to 64: a score depends on a patch of 2 x critic_blocks + 1 pixels a side. A
     larger value compares larger shapes and is slower."""
+    activates_scores: bool = False
+    """Apply LeakyReLU to a critic's scores, too, as the text of the thesis says of each of its five blocks."""
     lambda_adv: float = 1.0
     """Weight of the adversarial terms of the generators, 0 or more. A larger value gives results more like the
     target."""

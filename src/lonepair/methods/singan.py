@@ -3,46 +3,49 @@
 Source: Rott Shaham, Dekel, Michaeli, "SinGAN: Learning a Generative Model from a Single Natural Image", ICCV 2019,
 arXiv:1905.01164.
 
+Where the paper and the code that its authors released (github.com/tamarott/SinGAN) differ, this method follows the
+code: it made the figures. So the preset `full` is what the authors ran. Such lines say "released".
+
 As published:
 - Sizes grow by a ratio near 4/3 per stage, from 25 pixels on the shortest side (sec. 2.2).
 - A stage has a generator and a critic of five 3x3 convolutions with BatchNorm; 32 channels, doubled every four stages
   up to 128. The noise and the image are each padded by five zeros. The output is added to the upsampled image (eq. 3).
 - The noise of stage 0 has one channel, repeated, and amplitude 1. The amplitude of a later stage is 0.1 x the RMSE of
-  the upsampled reconstruction (sec. 2.2). The reconstruction noise z* is fixed at stage 0 and zero above.
+  the upsampled reconstruction (sec. 2.2). The reconstruction noise z* is zero above stage 0; released: every step of
+  stage 0 draws a new one, and the last is kept. (The paper fixes it before the training.)
 - A stage starts from the weights of the stage below if it is as wide. Trained stages are frozen, in evaluation mode.
 - WGAN-GP with penalty weight 0.1, reconstruction with weight 10, three critic and three generator updates in a step.
+  Released: the critic's updates of a step share one noise map of the newest stage, with new noise below it. The
+  generator's updates share the critic's last fake, and compute the reconstruction each. So BatchNorm sees three random
+  images and three reconstructions in a step. The adversarial gradient of the second and third update combines the
+  stored activations of that fake with the weights that the updates before have changed, as torch did up to 1.4.
 - Adam (0.5, 0.999) at 5e-4; a tenth of this rate after 1600 of 2000 steps of a stage.
-- With `task="animation"` the padding is noise instead of zeros.
-
-With `as_released`:
-- Every step of stage 0 draws a new z*.
-- The critic's updates of a step share one noise map of the newest stage. The generator's updates share one gradient of
-  the adversarial term, that of the critic's last fake.
+- `task="animation"`: the padding is noise instead of zeros, and sizes start at 20 pixels.
+- `task="superresolution"` (released): sizes start at 18 pixels, at the nominal ratio 2^(-1/3), and the number of stages
+  is rounded down (`pyramid.singan_superresolution_factors`). The reconstruction has weight 100. The last stage is
+  applied round(3 log2(factor)) times; its first noise has one channel, repeated.
 
 Our departures:
-- Resizing is torch's antialiased bicubic at exact sizes in float32. The released code goes through 8 bits, and crops a
-  pixel where its sizes disagree. There, a size that is an integer up to rounding errors may be a pixel larger.
-- `paint` takes its palette from the reconstruction, and does not train the model again on images of few colors.
+- Resizing is torch's antialiased bicubic at exact sizes in float32. The released code truncates images to 8 bits before
+  it resizes, places pixels by the nominal ratio instead of the ratio of the sizes, and crops a pixel where its sizes
+  disagree: at the right and lower border of a coarse stage its images are shifted by less than a pixel.
+- Images may be gray or have alpha, with as many channels of noise; the released code trains on the first three.
+- `lr_drop_at` is a fraction of `steps`; the released code drops the rate after 1600 steps, however many there are.
+- `superresolve` without an image enlarges the reconstruction, because a model does not store its training image.
+- `paint` with few colors does not train the injection stage again on images of few colors, and takes its palette from
+  the reconstruction. It clusters colors; the released code clusters triples of neighboring values of one channel.
+- `animate` shows the first map of the walk, too; the released animations begin with the second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING
 
+from lonepair import citations
 from lonepair.lazy import lazy
-from lonepair.methods.config import Config
-from lonepair.methods.setting_groups import (
-    AdamConfig,
-    AdversarialConfig,
-    CriticStepsConfig,
-    NetworkConfig,
-    PyramidConfig,
-    ReconstructionConfig,
-    ScheduleConfig,
-    SizeConfig,
-)
+from lonepair.methods.singan_config import SinGANConfig
 from lonepair.methods.single import SingleMethod
 from lonepair.methods.stagewise import StagewiseMethod, run_stages, upsample
 from lonepair.methods.types import Plan, Player, Schedule, Size, StepInputs
@@ -64,39 +67,6 @@ else:
     resize = lazy("lonepair.ops.resize")
 
 
-@dataclass(frozen=True)
-class SinGANConfig(Config):
-    """Settings of `singan`."""
-
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "draft": {"max_side": 128, "steps": 200},
-        "standard": {"max_side": 188, "steps": 800},
-        "full": {},
-        "animation": {"task": "animation", "min_side": 20},
-        "superresolution": {"lambda_rec": 100.0, "min_side": 18, "pyramid_ratio": 0.794},
-    }
-    """full, animation and superresolution are the paper's; draft and standard are smaller and shorter."""
-
-    size: SizeConfig = SizeConfig(max_side=250)
-    pyramid: PyramidConfig = PyramidConfig()
-    schedule: ScheduleConfig = ScheduleConfig()
-    network: NetworkConfig = NetworkConfig(width=32, leaky_slope=0.2)
-    adversarial: AdversarialConfig = AdversarialConfig()
-    reconstruction: ReconstructionConfig = ReconstructionConfig()
-    critic: CriticStepsConfig = CriticStepsConfig()
-    adam: AdamConfig = AdamConfig()
-    task: Literal["generation", "animation"] = "generation"
-    """Use of the model. For animation the noise extends beyond the border, so that the image moves there, too."""
-    generator_steps: int = 3
-    """Generator updates in a step, 1 or more. A larger value is slower."""
-    as_released: bool = False
-    """Train as the released code does where it differs from the paper: every step of stage 0 draws a new
-    reconstruction noise, and all generator updates of a step share one fake."""
-
-    def problems(self) -> list[str]:
-        return super().problems() + self.below(1, "generator_steps")
-
-
 @dataclass
 class StepState:
     """Values that the updates of one step share."""
@@ -104,29 +74,23 @@ class StepState:
     reconstruction_noise: Tensor
     """z* of stage 0, (1, 1, h, w)."""
     noise: Tensor | None = None
-    """Noise of the newest stage for all critic updates; None until the first one. Only with `as_released`."""
+    """Noise of the newest stage for all critic updates; None until the first one."""
     critic_fake: Tensor | None = None
-    """The fake of the critic's last update; its graph exists only with `as_released`."""
-    adversarial_loss: Callable[[], Tensor] | None = None
-    """The generator's adversarial loss at its current weights; None until its first update. Only with `as_released`."""
+    """The fake of the critic's last update, with its graph; None until the first one."""
 
 
 class SinGAN(StagewiseMethod, SingleMethod):
     """A pyramid of generators G_0 (coarsest) to G_n, and the critic D_n of the newest stage."""
 
     name = "singan"
+    default_dtype = "float32"
     inference_nets = ("g", "reconstruction_noise")
     uses = frozenset(
         {"sample", "sample_stage_sheet", "animate", "edit", "harmonize", "paint", "refine", "superresolve"}
     )
     accepts_several = False
     config_class = SinGANConfig
-    citation = """@inproceedings{shaham2019singan,
-  author    = {Rott Shaham, Tamar and Dekel, Tali and Michaeli, Tomer},
-  title     = {{SinGAN}: Learning a Generative Model from a Single Natural Image},
-  booktitle = {International Conference on Computer Vision (ICCV)},
-  year      = {2019}
-}"""
+    citation = citations.entries()["rottshaham2019singan"]
 
     config: SinGANConfig
 
@@ -141,7 +105,9 @@ class SinGAN(StagewiseMethod, SingleMethod):
     def plan_for(
         cls, config: SinGANConfig, channels: int, originals: Mapping[str, Size], sizes: Mapping[str, Size]
     ) -> Plan:
-        factors = pyramid.singan_factors(originals["a"], sizes["a"], config.min_side, config.pyramid_ratio)
+        is_enlarging = config.task == "superresolution"
+        rule = pyramid.singan_superresolution_factors if is_enlarging else pyramid.singan_factors
+        factors = rule(originals["a"], sizes["a"], config.min_side, config.pyramid_ratio)
         return Plan(channels, dict(sizes), factors)
 
     @property
@@ -197,49 +163,41 @@ class SinGAN(StagewiseMethod, SingleMethod):
 
     def _critic_losses(self, real: Tensor, state: StepState, rng: RandomStream) -> dict[str, Tensor]:
         """The two terms of WGAN-GP (sec. 2.2, L_adv of eq. 4)."""
-        c = self.config
-        # As released, the generator's updates need the gradient of this fake.
-        with torch.set_grad_enabled(c.as_released):
-            fake = self._random_image(rng, state if c.as_released else None)
-        state.critic_fake = fake
-        wasserstein, penalty = losses.critic_losses(self.nets["d"], real, [fake.detach()], rng)
-        return {"d": wasserstein, "gp": c.lambda_gp * penalty}
+        # The generator's updates need the gradient of the last fake.
+        state.critic_fake = self._random_image(rng, state)
+        wasserstein, penalty = losses.critic_losses(self.nets["d"], real, [state.critic_fake.detach()], rng)
+        return {"d": wasserstein, "gp": self.config.lambda_gp * penalty}
 
     def _generator_losses(self, real: Tensor, state: StepState, rng: RandomStream) -> dict[str, Tensor]:
         """The terms of the generator (eq. 4): adversarial and, weighted, reconstruction (eq. 5)."""
-        c, critic = self.config, self.nets["d"]
         # Eq. 5: lambda_rec · |G_n(0, upsampled reconstruction) - x_n|²
-        reconstruction = c.lambda_rec * losses.mean_squared_error(self._reconstruct(state.reconstruction_noise), real)
-        if not c.as_released:
-            return {"adv": -critic(self._random_image(rng)).mean(), "rec": reconstruction}
-        # As released, the gradient is computed once and every update of the step adds it.
-        if state.adversarial_loss is None:
-            adversarial = -critic(state.critic_fake).mean()
-            state.adversarial_loss = losses.linearize(adversarial, self._newest_parameters())
-        return {"adv": state.adversarial_loss(), "rec": reconstruction}
+        error = losses.mean_squared_error(self._reconstruct(state.reconstruction_noise), real)
+        # The step's later updates differentiate the same fake again.
+        adversarial = losses.linearize(
+            -self.nets["d"](state.critic_fake).mean(), self._newest_parameters(), retain_graph=True
+        )
+        return {"adv": adversarial(), "rec": self.config.lambda_rec * error}
 
     def _step_reconstruction_noise(self, rng: RandomStream) -> Tensor:
-        """z* of this step; as released, every step of stage 0 draws it."""
-        if self.config.as_released and self.stage == 0:
+        """z* of this step: at stage 0 every step draws it, and that of the last step is kept."""
+        if self.stage == 0:
             self.reconstruction_noise.copy_(rng.normal(*self.reconstruction_noise.shape))
         return self.reconstruction_noise
 
-    def _random_image(self, rng: RandomStream, shared: StepState | None = None) -> Tensor:
+    def _random_image(self, rng: RandomStream, state: StepState) -> Tensor:
         """A random image (1, c, h, w) of the newest stage, with gradients of this stage alone.
 
         Args:
-            rng: Draws the noise of all stages.
-            shared: Holds the noise of the newest stage that replaces the drawn one; the first call stores its own.
+            rng: Draws the noise of the stages below, and that of the newest in the first call of a step.
+            state: Stores the noise of the newest stage for the step's other calls.
         """
-        # Noise of all stages; as released, that of the newest is shared by the critic's updates.
         noises = self.noise_maps(self.sizes["a"], rng)
-        if shared is not None:
-            shared.noise = noises[-1] if shared.noise is None else shared.noise
-            noises[-1] = shared.noise
+        state.noise = noises[-1] if state.noise is None else state.noise
         # Stages below are frozen, so their output needs no gradient.
         with torch.no_grad():
             below = self._image_below(noises, self.sizes["a"])
-        return self.generator.stage(self.stage, below, noises[-1])
+        with losses.keeps_graph():
+            return self.generator.stage(self.stage, below, state.noise)
 
     def _reconstruct(self, reconstruction_noise: Tensor) -> Tensor:
         """The newest stage's reconstruction (eq. 5): G_0(z*) at stage 0, G_n(0, upsampled reconstruction) above."""
@@ -294,6 +252,21 @@ class SinGAN(StagewiseMethod, SingleMethod):
         # The image takes the place of the output of the stage below (sec. 4), so it is reduced to that stage's size.
         below = image if start_stage == 0 else resize.resize_image(image, sizes[start_stage - 1])
         return run_stages(self.generator, below, self.noise_maps(sizes, rng)[start_stage:], sizes, start_stage)
+
+    def add_detail(self, image: Tensor, one_channel: bool, rng: RandomStream) -> Tensor:
+        """`image` (b, c, h, w), already enlarged, with the detail of the newest stage (sec. 4, super-resolution).
+
+        Args:
+            image: In [-1, 1].
+            one_channel: Whether the noise has one channel, repeated, as at stage 0, instead of one for each.
+            rng: Draws the noise.
+        """
+        size = self._noise_size((image.shape[-2], image.shape[-1]))
+        if one_channel:
+            detail_noise = self._repeat_channels(rng.feature_noise(1, *size))
+        else:
+            (detail_noise,) = self._image_noise(rng, [size])
+        return self.generator.stage(self.stage, image, detail_noise)
 
     def parameter_counts(self) -> dict[str, int]:
         return {f"g stage {stage}": count for stage, count in enumerate(self._parameters_by_stage())}

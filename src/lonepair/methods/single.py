@@ -22,6 +22,9 @@ class SingleMethod(Method):
     coarsest_start_uses: frozenset[str] = frozenset()
     """Uses for which the generator is trained to receive an image at stage 0. A method with a training for such a use
     sets it."""
+    walk_start: float = 0.05
+    """Share of random noise in the first maps of an animation's walk, 0 to 1, as SinGAN has it. A method with another
+    share sets it."""
 
     @abstractmethod
     def noise_maps(self, sizes: Sequence[Size], rng: RandomStream) -> list[Tensor]:
@@ -29,6 +32,16 @@ class SingleMethod(Method):
 
         Maps of several images, concatenated along dimension 0, give a batch.
         """
+
+    def sample_maps(self, sizes: Sequence[Size], rng: RandomStream, layout_warp: float | None = None) -> list[Tensor]:
+        """The maps from which `render` generates a random image; `noise_maps` unless a method has others.
+
+        Args:
+            sizes: (h, w) at every stage.
+            rng: Random numbers of the image.
+            layout_warp: The setting of patch synthesis of this name, for methods that have it; None: the method's own.
+        """
+        return self.noise_maps(sizes, rng)
 
     @abstractmethod
     def reconstruction_maps(self, sizes: Sequence[Size]) -> list[Tensor]:
@@ -49,7 +62,7 @@ class SingleMethod(Method):
 
     @final
     def sample(self, sizes: Mapping[str, Sequence[Size]], rng: RandomStream) -> dict[str, Tensor]:
-        return {"a": self.render(self.noise_maps(sizes["a"], rng), sizes["a"])}
+        return {"a": self.render(self.sample_maps(sizes["a"], rng), sizes["a"])}
 
     @final
     def preview(self, real: Mapping[str, list[Tensor]], rng: RandomStream) -> list[tuple[str, Tensor]]:

@@ -10,31 +10,33 @@ As published:
   own statistics, also in frozen stages and in use. A stage starts from the weights of the stage below if it is as wide;
   trained stages are frozen.
 - A step has one update of the critics and one of the generators: adversarial on random images and on their
-  translations (penalty weight 0.1 each), reconstruction with weight 1, cycle with weight 1.
+  translations (penalty weight 0.1 each), reconstruction with weight 1, cycle with weight 10.
 - Adam (0.5, 0.999) at 5e-4 for generators and 1e-4 for critics, 20,000 steps of a stage.
-- The presets style, texture, glyph, sketch and video are the settings of the released commands. video adds the self
-  branch: each generator translates the other domain's real image plus noise.
+- The presets full, style, texture, glyph, sketch and video are the released commands, to the last setting. The three
+  first are the same command; its cycle weight is 10, the code's own default is 1. video adds the self branch: each
+  generator translates the other domain's real image plus noise.
 
-With `as_released`:
-- Every step reconstructs from new noise, which is added to the output of stage 0.
+With `as_released`, which those presets set, since the authors' figures come from that code:
+- Every step reconstructs from new noise, which is added to the output of stage 0: G(z) + z. The amplitude of a stage's
+  noise is measured on this path, too. Without the switch z* is fixed and only enters stage 0, as in SinGAN.
 - The noise of stage 0 drops to a tenth after the stage's training, unless there is a self branch.
 - The self branch's generator term is a constant.
 
 Our departures:
-- The two images keep their sizes and aspects. `square` stretches both, as published.
-- A translation is of the user's image, which enters the source's pyramid at `start_stage` and is translated at the
-  finest stage. The released code saves the translation of a random image.
+- The two images keep their sizes and aspects. `square`, which those presets set, stretches both, as published.
+- A translation is of the user's image, not of a random one. It enters the source's pyramid at `start_stage` and is
+  translated at the finest stage.
 - `luminance_levels` rounds the mean of the colors and keeps the hues. The released tool writes an inverted gray video.
 - Frames are drawn with replacement. Resizing is torch's antialiased bicubic.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from lonepair import citations
 from lonepair.lazy import lazy
 from lonepair.methods.pair import OTHER, PairMethod
 from lonepair.methods.stagewise import StagewiseMethod, run_stages, upsample
@@ -46,19 +48,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair import losses, nets
-    from lonepair.compute import streams
     from lonepair.nets import StagewiseGenerator
-    from lonepair.ops import noise, pyramid
+    from lonepair.ops import color, noise, pyramid
     from lonepair.ops.noise import RandomStream
 else:
     torch = lazy("torch")
-    streams = lazy("lonepair.compute.streams")
+    color = lazy("lonepair.ops.color")
     losses = lazy("lonepair.losses")
     nets = lazy("lonepair.nets")
     noise = lazy("lonepair.ops.noise")
     pyramid = lazy("lonepair.ops.pyramid")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,16 +81,12 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
     """Two pyramids of generators G_0 (coarsest) to G_n, and the two critics of the newest stage."""
 
     name = "structural-analogy"
+    default_dtype = "float32"
     inference_nets = ("g_a", "g_b", "reconstruction_noise_a", "reconstruction_noise_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True
     config_class = StructuralAnalogyConfig
-    citation = """@article{benaim2021structural,
-  author  = {Benaim, Sagie and Mokady, Ron and Bermano, Amit and Cohen-Or, Daniel and Wolf, Lior},
-  title   = {Structural Analogy from a Single Image Pair},
-  journal = {Computer Graphics Forum},
-  year    = {2021}
-}"""
+    citation = citations.entries()["benaim2021structural"]
 
     config: StructuralAnalogyConfig
 
@@ -103,6 +98,8 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
             self.nets[f"reconstruction_noise_{domain}"] = nets.Constant(plan.channels, *coarsest)
         self._cached_reconstructions: dict[str, tuple[int, Tensor]] = {}
         """Domain -> a stage, and the reconstruction of the stages below it at its size."""
+        self.calibration_noise: dict[str, Tensor] = {}
+        """Domain -> the noise (1, c, h, w) from which the released code measures the newest stage's amplitude."""
 
     @classmethod
     def plan_for(
@@ -132,6 +129,8 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
             if self.stage == 0 and not self.reconstruction_noise(domain).is_meta:
                 self.reconstruction_noise(domain).copy_(torch.randn(self.reconstruction_noise(domain).shape))
             self.generator(domain).add_stage(self._new_stage([f"d_{domain}"], padding=1, norm="instance"), residual)
+            if self.config.as_released:
+                self.calibration_noise[domain] = torch.randn(self.reconstruction_noise(domain).shape)
 
     def calibrate_noise(self, levels: Mapping[str, list[Tensor]]) -> None:
         for domain in self.domains:
@@ -144,7 +143,8 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
             # Of a clip, about eight frames are enough for a root mean square.
             some = slice(None, None, max(1, len(levels[domain][0]) // 8))
             real = self._quantize_luminance(levels[domain][self.stage][some], domain)
-            reconstruction = self._reconstruction_below(domain).expand_as(real)
+            released_noise = self.calibration_noise[domain].to(real) if self.config.as_released else None
+            reconstruction = self._reconstruction_below(domain, released_noise).expand_as(real)
             amplitudes[self.stage] = noise.noise_amplitude(real, reconstruction, self.config.noise_scale)
 
     def players(self) -> dict[str, Player]:
@@ -169,8 +169,8 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
 
     def _predict(self, real: Mapping[str, Tensor], rng: RandomStream) -> StepPredictions:
         """The fakes of one step, with gradients of the newest stage alone."""
-        random = self._for_each_domain(lambda domain: self._random_image(domain, rng))
-        translations = self._for_each_domain(lambda domain: self._translate_newest(random[OTHER[domain]], domain))
+        random = self.for_each_domain(lambda domain: self._random_image(domain, rng))
+        translations = self.for_each_domain(lambda domain: self._translate_newest(random[OTHER[domain]], domain))
         self_translations = {}
         if self.config.lambda_self > 0:
             for domain in self.domains:
@@ -190,7 +190,7 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
             wasserstein, penalty = losses.critic_losses(critic, real[domain], fakes, inputs.rng, shares)
             return {f"d_{domain}": wasserstein, f"gp_{domain}": self.config.lambda_gp * penalty}
 
-        return _joined(self._for_each_domain(losses_of))
+        return _joined(self.for_each_domain(losses_of))
 
     def _generator_losses(self, real: Mapping[str, Tensor], inputs: StepInputs) -> dict[str, Tensor]:
         """Adversarial, reconstruction and cycle terms."""
@@ -212,12 +212,7 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
             terms[f"cyc_{domain}"] = c.lambda_cyc * losses.mean_squared_error(cycle, predictions.random[domain])
             return terms
 
-        return _joined(self._for_each_domain(losses_of))
-
-    def _for_each_domain(self, function: Callable[[str], T]) -> dict[str, T]:
-        """Domain -> result of `function`; the calls run in parallel on a GPU."""
-        results = streams.run_independent([functools.partial(function, domain) for domain in self.domains])
-        return dict(zip(self.domains, results, strict=True))
+        return _joined(self.for_each_domain(losses_of))
 
     def _translate_newest(self, image: Tensor, domain: str) -> Tensor:
         """`image` (b, c, h, w) translated into `domain`, which is the newest stage without noise."""
@@ -233,27 +228,29 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
 
     def _reconstruct(self, domain: str, rng: RandomStream) -> Tensor:
         """The newest stage's reconstruction (SinGAN, eq. 5); `rng` draws its noise with `as_released`."""
+        released_noise = None
+        if self.config.as_released:
+            released_noise = rng.feature_noise(self.plan.channels, *self.sizes[domain][0])
         if self.stage == 0:
-            return self._reconstruct_coarsest(domain, rng)
-        return self._translate_newest(self._reconstruction_below(domain, rng), domain)
+            return self._reconstruct_coarsest(domain, released_noise)
+        return self._translate_newest(self._reconstruction_below(domain, released_noise), domain)
 
-    def _reconstruct_coarsest(self, domain: str, rng: RandomStream | None) -> Tensor:
-        """Stage 0's reconstruction from z*. As released, if there is `rng`: from new noise, added to the output."""
-        size = self.sizes[domain][0]
-        if self.config.as_released and rng is not None:
-            return self.generator(domain).stage(0, rng.feature_noise(self.plan.channels, *size), None)
-        return self.generator(domain).stage(0, self._zero_image(size), self.reconstruction_noise(domain))
+    def _reconstruct_coarsest(self, domain: str, released_noise: Tensor | None) -> Tensor:
+        """Stage 0's reconstruction: from z*, or as the released code from noise, which is added to the output."""
+        if released_noise is not None:
+            return self.generator(domain).stage(0, released_noise, None)
+        zero_image = self._zero_image(self.sizes[domain][0])
+        return self.generator(domain).stage(0, zero_image, self.reconstruction_noise(domain))
 
-    def _reconstruction_below(self, domain: str, rng: RandomStream | None = None) -> Tensor:
+    def _reconstruction_below(self, domain: str, released_noise: Tensor | None) -> Tensor:
         """The reconstruction of the stages below, upsampled; from z* it is computed once a stage."""
-        is_random = self.config.as_released and rng is not None
         cached_stage, reconstruction = self._cached_reconstructions.get(domain, (-1, None))
-        if is_random or reconstruction is None or cached_stage != self.stage:
+        if released_noise is not None or reconstruction is None or cached_stage != self.stage:
             sizes = self.sizes[domain]
             with torch.no_grad():
-                coarsest, no_noise = self._reconstruct_coarsest(domain, rng), [None] * (self.stage - 1)
+                coarsest, no_noise = self._reconstruct_coarsest(domain, released_noise), [None] * (self.stage - 1)
                 reconstruction = upsample(run_stages(self.generator(domain), coarsest, no_noise, sizes, 1), sizes[-1])
-            if not is_random:
+            if released_noise is None:
                 self._cached_reconstructions[domain] = (self.stage, reconstruction)
         return reconstruction
 
@@ -262,11 +259,7 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
     def _quantize_luminance(self, image: Tensor, domain: str) -> Tensor:
         """`image` (b, c, h, w) with `luminance_levels` values of its mean color, if it is of the source's domain."""
         levels = self.config.luminance_levels
-        if domain != "a" or levels == 0:
-            return image
-        luminance = image[:, :3].mean(1, keepdim=True)
-        quantized = ((luminance + 1) / 2 * (levels - 1)).round() / (levels - 1) * 2 - 1
-        return torch.cat([(image[:, :3] + quantized - luminance).clamp(-1, 1), image[:, 3:]], 1)
+        return color.quantize_luminance(image, levels) if domain == "a" and levels else image
 
     def translate(
         self, image: Tensor, sizes: Sequence[Size], domain: str, start_stage: int | None, rng: RandomStream

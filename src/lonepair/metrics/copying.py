@@ -1,11 +1,12 @@
 """Copying: the fraction of an output that consists of large regions copied from the target. Range [0, 1]; our own."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.ops.resize import resize
-from lonepair.patches.search import copied_regions, patches_of
+from lonepair.patches.search import NearestPatches, copied_regions, patches_of
 
 PATCH_SIZE = 7
 """Side of a patch in pixels."""
@@ -13,6 +14,9 @@ MAX_SIDE = 96
 """Images are compared at this many pixels on the longest side at most: a copy at full size is one there, too."""
 MIN_REGION = 14
 """Side of the smallest copied region in patches, twice a patch's side: MIN_REGION + PATCH_SIZE - 1 = 20 pixels."""
+
+SHARE_SIDE = 64
+"""Longest side in pixels at which `copied_share` compares images."""
 
 
 def copying(output: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2 w2"]) -> float:
@@ -51,9 +55,36 @@ def copy_map(output: Float[Tensor, "1 c h w"], target: Float[Tensor, "1 c h2 w2"
     return copied_regions(nearest, size, target.shape[3] - PATCH_SIZE + 1, MIN_REGION)
 
 
-def _reduce(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both images, scaled by one factor so that no side is longer than `MAX_SIDE`."""
-    factor = min(1.0, MAX_SIDE / max(*output.shape[-2:], *target.shape[-2:]))
+def copied_share(output: Float[Tensor, "1 c h w"], image: Float[Tensor, "1 c h2 w2"]) -> float:
+    """The fraction of the output's patches that lie beside each other as their nearest patches do in the image.
+
+    Stricter than `copying`: it also counts small and slightly distorted copies. Both images are reduced to 64 pixels on
+    the longest side. A patch counts if at least half of the 24 around it have its shift, within a pixel along each
+    axis. (Published samples: about .5 of SinGAN's, .9 of GPNN's.)
+
+    Args:
+        output: In [-1, 1].
+        image: The training image, in [-1, 1], at the output's scale.
+
+    Returns:
+        A value in [0, 1]; plain areas count by chance. About 0.3 s on one core.
+    """
+    output, image = _reduce(output, image, SHARE_SIDE)
+    search = NearestPatches(image, PATCH_SIZE, components=image.shape[1] * PATCH_SIZE**2)
+    matches = search(search.queries(output))
+    size = (output.shape[2] - PATCH_SIZE + 1, output.shape[3] - PATCH_SIZE + 1)
+    rows = matches // search.columns - torch.arange(size[0], device=matches.device).repeat_interleave(size[1])
+    columns = matches % search.columns - torch.arange(size[1], device=matches.device).repeat(size[0])
+    shifts = torch.stack([rows, columns]).float().view(1, 2, *size)
+    # The shifts of 5x5 patches around each; beyond the border the last row or column repeats.
+    around = F.unfold(F.pad(shifts, [2] * 4, mode="replicate"), 5).view(2, 25, -1)
+    agrees = (around - shifts.view(2, 1, -1)).abs().amax(0) <= 1
+    return float((agrees.float().mean(0) > 0.5).float().mean())
+
+
+def _reduce(output: Tensor, target: Tensor, max_side: int = MAX_SIDE) -> tuple[Tensor, Tensor]:
+    """Both images, scaled by one factor so that no side is longer than `max_side`."""
+    factor = min(1.0, max_side / max(*output.shape[-2:], *target.shape[-2:]))
 
     def reduce(image: Tensor) -> Tensor:
         h, w = image.shape[-2:]

@@ -21,8 +21,25 @@ class PatchCritic(DeviceAware):
     """
 
     def __init__(
-        self, channels: int, width: int, blocks: int, negative_slope: float, norm: Norm = "none", zero_bias: bool = True
+        self,
+        channels: int,
+        width: int,
+        blocks: int,
+        negative_slope: float,
+        norm: Norm = "none",
+        zero_bias: bool = True,
+        activates_scores: bool = False,
     ) -> None:
+        """
+        Args:
+            channels: Channels of the images.
+            width: Channels of the features.
+            blocks: Number of convolutions, the one that computes the scores included.
+            negative_slope: Of LeakyReLU.
+            norm: Normalization of the features.
+            zero_bias: Whether biases start at 0 rather than with torch's default.
+            activates_scores: Whether the scores pass LeakyReLU, too.
+        """
         super().__init__()
         self.fast_double_backward = False
         """Whether the scores of a leaf, where a gradient penalty is computed, use `_DoubleBackwardConv2d`: the same
@@ -33,7 +50,8 @@ class PatchCritic(DeviceAware):
             for inputs, outputs in itertools.pairwise(widths)
         ]
         self.body = nn.Sequential(*conv_blocks)
-        self.score = nn.Conv2d(width, 1, 3)
+        score = nn.Conv2d(width, 1, 3)
+        self.score = nn.Sequential(score, nn.LeakyReLU(negative_slope)) if activates_scores else score
         init_normal(self, zero_bias)
 
     def on_placed(self, device: torch.device, plain: bool) -> None:

@@ -55,6 +55,13 @@ def negative(image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     return torch.cat([-image[:, :3], image[:, 3:]], dim=1)
 
 
+def quantize_luminance(image: Float[Tensor, "b c h w"], levels: int) -> Float[Tensor, "b c h w"]:
+    """`image` with `levels`, 2 or more, values of the mean of its colors; hues and alpha stay."""
+    luminance = image[:, :3].mean(1, keepdim=True)
+    quantized = ((luminance + 1) / 2 * (levels - 1)).round() / (levels - 1) * 2 - 1
+    return torch.cat([(image[:, :3] + quantized - luminance).clamp(-1, 1), image[:, 3:]], 1)
+
+
 def over_white(image: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b 3 h w"]:
     """RGBA with straight alpha, composited over white; all in [-1, 1]."""
     color, alpha = image[:, :3], (image[:, 3:] + 1) / 2

@@ -42,7 +42,9 @@ def geometric_factors(stages: int, coarsest: float) -> list[float]:
         coarsest: Factor of stage 0, in (0, 1].
     """
     last = stages - 1
-    return [coarsest ** ((last - stage) / last) for stage in range(last)] + [1.0]
+    # Rounded as in the released code of ConSinGAN: a power of the ratio.
+    ratio = coarsest ** (1 / last)
+    return [ratio ** (last - stage) for stage in range(last)] + [1.0]
 
 
 def singan_factors(original: Size, full: Size, min_side: int, nominal: float = 0.75) -> list[float]:
@@ -59,11 +61,26 @@ def singan_factors(original: Size, full: Size, min_side: int, nominal: float = 0
         min_side: Pixels on the shortest side at stage 0.
         nominal: Desired ratio of one stage's size to that of the next, in (0, 1).
     """
-    # The number of stages, then the ratio that makes stage 0 end at `min_side`.
-    stages = math.ceil(math.log(min_side / min(original), nominal)) + 1
-    stages -= math.ceil(math.log(max(full) / max(original), nominal))
-    ratio = math.pow(min_side / min(full), 1 / stages)
-    return [math.pow(ratio, stages - stage) for stage in range(stages + 1)]
+    last = math.ceil(math.log(min_side / min(original), nominal)) + 1
+    last -= math.ceil(math.log(max(full) / max(original), nominal))
+    return _factors_to(min_side / min(full), last)
+
+
+def singan_superresolution_factors(original: Size, full: Size, min_side: int, nominal: float) -> list[float]:
+    """SinGAN's rule for super-resolution (released code): as `singan_factors`, with other numbers of stages.
+
+    Both numbers of steps are truncated instead of rounded up, and the steps down to `full` count from the width of the
+    original, not from its longest side: a portrait has more stages. The arguments are those of `singan_factors`.
+    """
+    last = int(math.log(min_side / min(original), nominal)) + 1
+    last -= int(math.log(max(full) / original[1], nominal))
+    return _factors_to(min_side / min(full), last)
+
+
+def _factors_to(coarsest: float, last: int) -> list[float]:
+    """Powers of one ratio, from `coarsest` at stage 0 to 1 at stage `last`."""
+    ratio = math.pow(coarsest, 1 / last)
+    return [math.pow(ratio, last - stage) for stage in range(last + 1)]
 
 
 RULES: dict[str, Callable[[int, float], list[float]]] = {"consingan": consingan_factors, "geometric": geometric_factors}
@@ -75,7 +92,9 @@ def scale_size(size: Size, factor: float) -> Size:
     return (max(1, math.ceil(size[0] * factor)), max(1, math.ceil(size[1] * factor)))
 
 
-def shared_factors(full_sizes: Collection[Size], stages: int, min_side: int, rule: str) -> list[float]:
+def shared_factors(
+    full_sizes: Collection[Size], stages: int, min_side: int, rule: str, as_released: bool = False
+) -> list[float]:
     """The scale factor of each stage, shared by several images.
 
     Args:
@@ -83,6 +102,8 @@ def shared_factors(full_sizes: Collection[Size], stages: int, min_side: int, rul
         stages: Number of stages.
         min_side: Pixels at stage 0 on the shortest of all sides.
         rule: A name in `RULES`.
+        as_released: Keep rounding errors as in the released code of ConSinGAN, which add a pixel where a side is an
+            integer but for them (26 rows instead of 25 at 164x250).
 
     Raises:
         UserError: A side of an image is shorter than `min_side`.
@@ -94,8 +115,9 @@ def shared_factors(full_sizes: Collection[Size], stages: int, min_side: int, rul
             f"an image of {smallest[1]}x{smallest[0]} pixels (width x height) is too small: the coarsest stage needs "
             f"{min_side} pixels on the shortest side; give a larger image or a smaller `min_side`"
         )
+    factors = RULES[rule](stages, min_side / min(smallest))
     # Slightly smaller factors: an integer product with a rounding error would be rounded up by a pixel.
-    return [factor * (1 - 1e-12) for factor in RULES[rule](stages, min_side / min(smallest))[:-1]] + [1.0]
+    return factors if as_released else [factor * (1 - 1e-12) for factor in factors[:-1]] + [1.0]
 
 
 def pyramid(frames: Float[Tensor, "n c h w"], sizes: list[Size]) -> list[Tensor]:

@@ -31,6 +31,10 @@ class SynthesisConfig:
     layout_restoration: float = 1.0
     """Fraction, 0 to 1.5, of the layout lost in a round that the next round restores. A larger value keeps shapes in
     place; above 1 smooth areas fill with dots; at 0 the target's own layout replaces the prediction's."""
+    layout_warp: float = 0.0
+    """Of random images of one image: strength, 0 to 1, of the random smooth warp of the training image that enters
+    the networks, as a share of its width. A larger value gives more diverse layouts, and less plausible ones; at 0
+    noise enters the networks."""
     novelty_threshold: float = 3.0
     """Distance to the target's patches, as a multiple of the image's median distance, above 0, at which only half
     of the lost layout is restored. A larger value also restores shapes that the target has nothing like."""
@@ -112,6 +116,10 @@ class SynthesisConfig:
     propagation_distance: int = 1
     """Largest distance, in patches, 1 to 1000, from which a patch takes over its neighbor's match; it is halved
     down to 1. A larger value finds good matches sooner and is slower."""
+    row_weight: float = 0.0
+    """Distance, 0 to 100, in squared units of the target's contrast, between two equal patches of which one is at the
+    top of the image and one at the bottom; it grows with the square of the difference of heights. A larger value keeps
+    the target's sky above and its ground below."""
     search_components: int = 32
     """Number of principal components of the target's patches, 1 to 4096, along which patches are compared. A larger
     value is more exact and slower; 32 hold 0.95 of the variance of photographs and more."""

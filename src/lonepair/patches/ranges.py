@@ -49,6 +49,8 @@ ABOVE_0 = {
 INTERVALS = {
     "layout_scale": (0.1, 100.0),
     "layout_restoration": (0.0, 1.5),
+    "layout_warp": (0.0, 1.0),
+    "row_weight": (0.0, 100.0),
     "max_scale_ratio": (1.05, 4.0),
     "final_edges": (0.0, 1.0),
     "final_edge_scale": (0.0, 1.0),

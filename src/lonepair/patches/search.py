@@ -53,6 +53,7 @@ class NearestPatches:
         components: int = 32,
         component_samples: int = 16384,
         usable: Bool[Tensor, "n"] | None = None,
+        row_weight: float = 0.0,
     ) -> None:
         """
         Args:
@@ -63,10 +64,12 @@ class NearestPatches:
             component_samples: Approximate number of patches from which the components are computed; more hardly change
                 them.
             usable: Which patches can be matched; None: all. One at least can.
+            row_weight: Distance, 0 or more, between two equal patches of which one is in the first row and one in the
+                last; it grows with the square of the difference of their heights.
         """
         rows, columns = ((n - side) // step + 1 for n in target.shape[-2:])
         self.side, self.columns, self._rows, self._step = side, columns, rows, step
-        self._target = target
+        self._target, self._row_weight = target, row_weight
         # Principal components, from an evenly spaced subset of the patches.
         patches = patches_of(target, side, step * max(1, math.ceil((rows * columns / component_samples) ** 0.5)))
         mean = patches.mean(0)
@@ -77,20 +80,32 @@ class NearestPatches:
         self._filters = directions.T.reshape(-1, target.shape[1], side, side)
         self._offset = -(mean @ directions)
         # ‖q - k‖² = -2 q·k + ‖q‖² + ‖k‖²: with the squares appended, the product of a query and a key.
-        keys = self._project(target, step)
+        keys = self._project(target, step, (0.0, 1.0))
         keys = torch.cat([-2 * keys, torch.ones_like(keys[:, :1]), keys.square().sum(1, keepdim=True)], 1)
         if usable is not None:
             keys[:, -1].masked_fill_(~usable, _EXCLUDED)
         self._keys = _in_blocks(keys)
 
-    def _project(self, image: Tensor, step: int) -> Float[Tensor, "m d"]:
-        """Patches of `image` along the principal components."""
-        return F.conv2d(image, self._filters, self._offset, stride=step).permute(0, 2, 3, 1).flatten(0, 2).contiguous()
+    def _project(self, image: Tensor, step: int, rows: tuple[float, float]) -> Float[Tensor, "m d"]:
+        """Patches of `image` along the principal components, and their rows where these have a weight."""
+        components = F.conv2d(image, self._filters, self._offset, stride=step)
+        if self._row_weight > 0:
+            root = self._row_weight**0.5
+            heights = torch.linspace(root * rows[0], root * rows[1], components.shape[2], device=image.device)
+            heights = heights[:, None].expand(len(image), 1, *components.shape[2:])
+            components = torch.cat([components, heights], 1)
+        return components.permute(0, 2, 3, 1).flatten(0, 2).contiguous()
 
     @torch.no_grad()
-    def queries(self, image: Float[Tensor, "b c h w"], step: int = 1) -> Float[Tensor, "m d"]:
-        """The patches of `image`, or those at every `step`-th position, row by row, in the form that searches take."""
-        components = self._project(image, step)
+    def queries(
+        self, image: Float[Tensor, "b c h w"], step: int = 1, rows: tuple[float, float] = (0.0, 1.0)
+    ) -> Float[Tensor, "m d"]:
+        """The patches of `image`, or those at every `step`-th position, row by row, in the form that searches take.
+
+        Args:
+            rows: Height of the first and of the last row of patches, from 0 at the target's top to 1 at its bottom.
+        """
+        components = self._project(image, step, rows)
         squares = components.square().sum(1, keepdim=True)
         return torch.cat([components, squares, torch.ones_like(squares)], 1)
 

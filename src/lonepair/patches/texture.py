@@ -32,6 +32,8 @@ class SearchSettings:
     """Alpha of GPNN's completeness term; see `NearestPatches`."""
     samples: int
     """Number of the image's patches from which the completeness term estimates which target patches are in use."""
+    heights: tuple[float, float] = (0.0, 1.0)
+    """Top and bottom of the part of the image that is searched for, relative to the image."""
 
     @staticmethod
     def of(config: SynthesisConfig, window: Window | None = None) -> SearchSettings:
@@ -39,7 +41,7 @@ class SearchSettings:
         samples = config.completeness_samples
         if window is not None:
             samples = max(min(samples, _MIN_SAMPLES), round(samples * window.area_share))
-        return SearchSettings(config.completeness, samples)
+        return SearchSettings(config.completeness, samples, (0.0, 1.0) if window is None else window.heights)
 
 
 class Texture:
@@ -61,6 +63,7 @@ class Texture:
             c.patch_size,
             components=c.search_components,
             component_samples=c.search_component_samples,
+            row_weight=c.row_weight,
         )
 
     def blurred_search(self, coarser: Float[Tensor, "1 c h2 w2"], is_cached: bool = False) -> NearestPatches:
@@ -97,7 +100,7 @@ class Texture:
         Returns:
             The mean of the matched patches, and the matches.
         """
-        queries = search.queries(self._whitening(lattice.pad(image)), lattice.step)
+        queries = search.queries(self._whitening(lattice.pad(image)), lattice.step, settings.heights)
         if matches is None:
             matches = search(queries, settings.completeness)
         else:

@@ -43,6 +43,11 @@ class Window:
         return _area(self) / (self.grid[0] * self.grid[1])
 
     @property
+    def heights(self) -> tuple[float, float]:
+        """Its top and its bottom, from 0 at the image's top to 1 at the image's bottom."""
+        return self.rows[0] / self.grid[0], self.rows[1] / self.grid[0]
+
+    @property
     def share(self) -> float:
         """Longest side of the window over that of the image."""
         sides = (self.rows[1] - self.rows[0], self.columns[1] - self.columns[0])

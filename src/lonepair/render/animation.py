@@ -26,11 +26,13 @@ Maps = Sequence[Tensor]
 """One map of noise for each stage."""
 
 
-def random_walk(fixed: Maps, count: int, alpha: float, beta: float, random: Callable[[int], Maps]) -> Iterator[Maps]:
+def random_walk(
+    fixed: Maps, count: int, alpha: float, beta: float, random: Callable[[int], Maps], start: float = 0.05
+) -> Iterator[Maps]:
     """SinGAN's random walk (supplementary, sec. 4) around the maps `fixed`.
 
-    With r ~ N(0, 1): z₁ = 0.95·z* + 0.05·r; Δ = β·(z_t - z_{t-1}) + (1 - β)·r; z_{t+1} = α·z* + (1 - α)·(z_t + Δ).
-    α pulls the walk back to the image, β keeps its direction.
+    With r ~ N(0, 1) and `start` s: z₁ = (1 - s)·z* + s·r; Δ = β·(z_t - z_{t-1}) + (1 - β)·r;
+    z_{t+1} = α·z* + (1 - α)·(z_t + Δ). α pulls the walk back to the image, β keeps its direction.
 
     Args:
         fixed: z*, the maps that reconstruct the image.
@@ -38,13 +40,14 @@ def random_walk(fixed: Maps, count: int, alpha: float, beta: float, random: Call
         alpha: α, between 0 and 1.
         beta: β, between 0 and 1.
         random: Index -> the maps r of that step.
+        start: s, between 0 and 1: 0.05 in SinGAN's released code, 0.01 in ConSinGAN's.
 
     Yields:
         The maps z_t of each step.
     """
     previous = list(fixed)
-    # z₁ = 0.95·z* + 0.05·r
-    current = [0.95 * z + 0.05 * r for z, r in zip(fixed, random(0), strict=True)]
+    # z₁ = (1 - s)·z* + s·r
+    current = [(1 - start) * z + start * r for z, r in zip(fixed, random(0), strict=True)]
     for index in range(1, count + 1):
         yield current
         # z_{t+1} = α·z* + (1 - α)·(z_t + β·(z_t - z_{t-1}) + (1 - β)·r)
@@ -118,8 +121,10 @@ class Animation:
         """Every frame with its time."""
         sizes = self.method.sizes["a"]
         fixed = self.method.reconstruction_maps(sizes)
-        walk = closed_walk if self.loop else random_walk
-        maps = walk(fixed, self.count, self.alpha, self.beta, self._noise_maps)
+        if self.loop:
+            maps = closed_walk(fixed, self.count, self.alpha, self.beta, self._noise_maps)
+        else:
+            maps = random_walk(fixed, self.count, self.alpha, self.beta, self._noise_maps, self.method.walk_start)
         for index, moved in enumerate(maps):
             image = self._render([*fixed[: self.start_stage], *moved[self.start_stage :]], sizes)
             yield Frame(index / self.rate, image)

@@ -13,7 +13,6 @@ import json
 import logging
 import math
 import os
-import re
 import shutil
 import sys
 import time
@@ -26,7 +25,7 @@ from typing import IO, Any
 
 import numpy as np
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -34,6 +33,7 @@ from lonepair.errors import UserError
 from lonepair.media.source import Source
 from lonepair.ops.arrays import from_integers, to_uint8, to_uint16
 from lonepair.render.clip import Pipeline
+from lonepair.render.kept_frames import OTHER_RENDER, OTHER_SETTINGS, PartFolders, check_header, read_tensors
 from lonepair.render.run import Companions
 from lonepair.render.sequence import SequenceState
 from lonepair.storage.files import atomic_write, error_reason
@@ -63,16 +63,19 @@ class RenderFolder:
     Only one process uses a folder: where another one does, this is the folder of the next number.
     """
 
-    def __init__(self, path: Path, after_each: bool = False) -> None:
+    def __init__(self, path: Path, after_each: bool = False, is_part: bool = False) -> None:
         """
         Args:
             path: The folder; it need not exist.
             after_each: Whether to write a state after each frame, so that a kill loses no frame.
+            is_part: Whether it is one of the folders in that of a render in parts: it stays after its last frame.
         """
         self.path = path
         self.start: SequenceState | None = None
         """Where the render continues, once it is open; None: at its beginning."""
-        self._preferred, self._after_each = path, after_each
+        self.is_complete = False
+        """Whether it holds the last frame of a part."""
+        self._preferred, self._after_each, self._is_part = path, after_each, is_part
         self._lock: FileLock | None = None
         self._file: IO[bytes] | None = None
         self._key, self._kept, self._count, self._saved = "", 0, 0, 0
@@ -128,7 +131,7 @@ class RenderFolder:
     ) -> None:
         if self._file is not None:
             self._file.close()
-        is_kept = kind is not None and self.has_state
+        is_kept = self._is_part or (kind is not None and self.has_state)
         # Deleted before it is unlocked, so that it is not another process's. Windows does not delete an open file.
         if not is_kept:
             shutil.rmtree(self.path, ignore_errors=True)
@@ -140,7 +143,8 @@ class RenderFolder:
             raise KeyboardInterrupt(self._farewell()) from error
 
     def _farewell(self) -> str:
-        frames = f"{self._saved} frame{'' if self._saved == 1 else 's'}"
+        count = self._saved or self._parts.frames
+        frames = f"{count} frame{'' if count == 1 else 's'}"
         return f"stopped after {frames}; start the same again to continue there, or delete {self.path}"
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -148,7 +152,7 @@ class RenderFolder:
     @property
     def has_state(self) -> bool:
         """Whether an earlier render, of whatever, has left a state."""
-        return self._state_file.exists()
+        return self._state_file.exists() or self._parts.frames > 0
 
     def open(self, key: str, bits: int) -> None:
         """Read the state of an earlier render with the same `key`; that of any other is deleted, and a message logged.
@@ -159,14 +163,17 @@ class RenderFolder:
         """
         self._key, self._due = f"{key}-{bits}", time.monotonic() + _INTERVAL
         self._dtype = np.dtype(np.uint8 if bits <= 8 else np.uint16)
+        if not self._is_part:
+            self._parts.remove("it was rendered in parts, by workers")
         header, scene = self._read()
         if header is not None and header["key"] == self._key:
             self._shape, self._saved = tuple(header["shape"]), header["frames"]
+            self.is_complete = bool(header.get("is_complete"))
             self.start = SequenceState(header["count"], header["scene_start"], scene)
-            logger.info("%s: an earlier render stopped after %d frames; it continues there", self.path, self._saved)
+            if not self._is_part:
+                logger.info("%s: an earlier render stopped after %d frames; it continues there", self.path, self._saved)
         elif header is not None:
-            text = "%s: %d frames of another render are deleted: its source, model, settings or threads were others"
-            logger.info(text, self.path, header["frames"])
+            logger.info(OTHER_RENDER, self.path, header["frames"], OTHER_SETTINGS)
         try:
             self._count = self._kept = self._saved
             self._file = self._frames_file.open("r+b" if self.start is not None else "wb")
@@ -182,10 +189,10 @@ class RenderFolder:
         if not self._state_file.exists():
             return None, {}
         try:
-            header, tensors = _read_tensors(self._state_file)
-            _check_header(header)
+            header, tensors = read_tensors(self._state_file)
+            check_header(header)
             for name in header["anchors"]:
-                tensors |= _read_tensors(self.path / name)[1]
+                tensors |= read_tensors(self.path / name)[1]
             if self._frames_file.stat().st_size < header["bytes"]:
                 raise OSError("frames are missing")
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -202,14 +209,49 @@ class RenderFolder:
                 array = np.frombuffer(file.read(self._frame_bytes), self._dtype)
                 yield from_integers(array.reshape(self._shape))
 
+    # -- a render in parts ----------------------------------------------------------------------------------------
+
+    def open_parts(self, key: str) -> PartFolders:
+        """The folders of parts, with those of an earlier render with the same `key`; all others are deleted.
+
+        Args:
+            key: SHA-256 of what all frames depend on.
+        """
+        if self._state_file.exists():
+            header, self._saved = self._read()[0], 0
+            frames = 0 if header is None else header["frames"]
+            logger.info(OTHER_RENDER, self.path, frames, "it was not rendered in parts, by workers")
+            self._frames_file.unlink(missing_ok=True)
+            self._remove(set())
+        self._parts.open(key)
+        return self._parts
+
+    def complete(self) -> None:
+        """Write that the part has all of its frames, which are kept; `frames` yields them.
+
+        Raises:
+            UserError: They could not be written.
+        """
+        if self._file is None:
+            raise UserError(f"{self.path}: cannot be written; free some space, or choose another place for the output")
+        self.is_complete = True
+        self._save(SequenceState(max(1, self._count), 0, {}))
+        self._kept = self._count
+
+    @property
+    def _parts(self) -> PartFolders:
+        return PartFolders(self.path)
+
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def add(self, image: Float[Tensor, "1 c h w"], state: Callable[[], SequenceState]) -> Float[Tensor, "1 c h w"]:
+    def add(
+        self, image: Float[Tensor, "1 c h w"], state: Callable[[], SequenceState] | None
+    ) -> Float[Tensor, "1 c h w"]:
         """Keep the next frame, and the state behind it if it is time.
 
         Args:
             image: The frame, in [-1, 1].
-            state: Returns the state behind it.
+            state: Returns the state behind it; None: the render cannot continue there.
 
         Returns:
             The frame as `frames` yields it: rounded to the bits that are kept.
@@ -220,7 +262,7 @@ class RenderFolder:
                 self._shape = array.shape
                 self._file.write(array.data)
                 self._count += 1
-                if self._after_each or time.monotonic() >= self._due:
+                if state is not None and (self._after_each or time.monotonic() >= self._due):
                     self._save(state())
             except (OSError, UserError) as error:
                 self._give_up(error)
@@ -256,7 +298,7 @@ class RenderFolder:
             if not (self.path / file).exists():
                 write_tensors(self.path / file, tensors, {})
         header = {"key": self._key, "count": state.count, "scene_start": state.scene_start, "shape": self._shape}
-        header |= {"frames": self._count, "bytes": self._count * self._frame_bytes}
+        header |= {"frames": self._count, "bytes": self._count * self._frame_bytes, "is_complete": self.is_complete}
         write_tensors(self._state_file, changing, {**header, "anchors": sorted(anchors)})
         self._saved = self._count
         self._remove(set(anchors))
@@ -299,27 +341,3 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
         save_file(contiguous, temporary, {"render": json.dumps(header)})
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Header and tensors of a file of `write_tensors`."""
-    with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        return json.loads((file.metadata() or {})["render"]), tensors
-
-
-def _check_header(header: dict[str, Any]) -> None:
-    """Check the types of a state's header, and that it names no file outside its folder.
-
-    Raises:
-        ValueError: It is not as `RenderFolder` writes it.
-        KeyError: An entry is missing.
-    """
-    numbers = [header[name] for name in ("count", "scene_start", "frames", "bytes")] + header["shape"]
-    if not all(type(number) is int and 0 <= number < 2**53 for number in numbers) or not isinstance(header["key"], str):
-        raise ValueError("its header is invalid")
-    if header["bytes"] not in [header["frames"] * math.prod(header["shape"]) * size for size in (1, 2)]:
-        raise ValueError("its number of bytes is not that of its frames")
-    for name in header["anchors"]:
-        if not re.fullmatch(r"anchor-[0-9]+-[0-9]+\.safetensors", name):
-            raise ValueError("it names a file that is no anchor")

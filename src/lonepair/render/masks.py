@@ -12,12 +12,16 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from lonepair.errors import UserError
+from lonepair.media.sizes import fit_inside
 from lonepair.media.stills.image import read_image
 from lonepair.media.values import as_image
 from lonepair.ops.color import match_channels
-from lonepair.ops.resize import resize_image
+from lonepair.ops.resize import resize, resize_image
 
 logger = logging.getLogger("lonepair")
+
+REFERENCE_SIDE = 250
+"""Longest side in pixels of the images whose masks SinGAN and ConSinGAN dilate."""
 
 
 def read_mask(value: object, size: tuple[int, int], name: str = "the mask") -> Float[Tensor, "1 1 h w"]:
@@ -87,24 +91,46 @@ def difference_mask(
 def soften(mask: Float[Tensor, "1 1 h w"], dilate: int, feather: float) -> Float[Tensor, "1 1 h w"]:
     """`mask` dilated by a disk and blurred, in [0, 1].
 
-    SinGAN dilates by 7 pixels for harmonization and by 20 for editing, and blurs with 5. As there, the blurred mask is
-    scaled to a maximum of 1, so that a small marked region is not faded.
+    As in SinGAN's released code, the blurred mask is scaled to a maximum of 1, so that a small marked region is not
+    faded.
 
     Args:
         mask: 0 or 1.
         dilate: Radius of the disk in pixels; 0 does not dilate.
         feather: Standard deviation of the blur in pixels; 0 does not blur.
     """
-    dilated = mask
-    if dilate > 0:
-        grid = torch.arange(-dilate, dilate + 1)
-        disk = (grid[:, None] ** 2 + grid[None] ** 2 <= dilate**2).float()[None, None]
-        dilated = (torch.nn.functional.conv2d(mask, disk, padding=dilate) > 0.5).float()
+    dilated = dilate_mask(mask, dilate)
     if feather > 0:
         soft = Image.fromarray((dilated[0, 0].numpy() * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(feather))
         dilated = torch.from_numpy(np.asarray(soft, np.float32) / 255)[None, None]
         dilated = dilated / dilated.max().clamp(min=1e-6)
     return dilated
+
+
+def soften_for_edit(mask: Float[Tensor, "1 1 h w"], dilate: int, feather: float) -> Float[Tensor, "1 1 h w"]:
+    """`soften` with lengths in pixels of an image whose longest side is `REFERENCE_SIDE`; smaller images: their own.
+
+    SinGAN's released code reduces the mask with the image to 250 pixels, dilates it by 7 pixels for harmonization and
+    by 20 for editing, and blurs it with 5.
+    """
+    size = (mask.shape[-2], mask.shape[-1])
+    reduced_size = fit_inside(size, REFERENCE_SIDE)
+    scale = max(size) / max(reduced_size)
+    if scale > 1 and dilate > 0:
+        # Dilate at the reduced size, where the disk is small. Every marked pixel counts.
+        reduced = torch.nn.functional.adaptive_max_pool2d(mask, reduced_size)
+        dilated = resize(dilate_mask(reduced, dilate), size)
+        mask = torch.maximum(mask, (dilated > 0.5).float())
+    return soften(mask, dilate if scale == 1 else 0, scale * feather)
+
+
+def dilate_mask(mask: Float[Tensor, "1 1 h w"], radius: int) -> Float[Tensor, "1 1 h w"]:
+    """`mask`, 0 or 1, dilated by a disk of `radius` pixels."""
+    if radius <= 0:
+        return mask
+    grid = torch.arange(-radius, radius + 1)
+    disk = (grid[:, None] ** 2 + grid[None] ** 2 <= radius**2).float()[None, None]
+    return (torch.nn.functional.conv2d(mask, disk, padding=radius) > 0.5).float()
 
 
 def blend(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -102,6 +102,13 @@ class FramePipeline:
     _noise: dict[tuple[int, int], list[Tensor]] = field(default_factory=dict, repr=False, compare=False)
     """Noise by size of the network input. All frames share it, so that the texture that depends on it does not
     flicker."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy in another process gets: the settings, without what is computed from them."""
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "_noise"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _noise={})
 
     # -- prediction -----------------------------------------------------------------------------------------------
 

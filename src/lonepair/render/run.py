@@ -13,7 +13,7 @@ from torch import Tensor
 from lonepair.errors import UserError
 from lonepair.media.clips.container import Frame
 from lonepair.media.source import Source
-from lonepair.render.clip import Pipeline, SceneRenderer
+from lonepair.render.clip import Pipeline, SceneRenderer, SceneStart
 from lonepair.render.passes import TwoWayRenderer
 from lonepair.render.sequence import (
     Continuation,
@@ -57,7 +57,7 @@ class FrameRun:
         return self.pipeline.carries and (bool(self.keys) or self.passes > 1)
 
     def frames(
-        self, first: int = 0, stop: int | None = None, start: SequenceState | None = None
+        self, first: int = 0, stop: int | None = None, start: SequenceState | None = None, scene: int | None = None
     ) -> Iterator[tuple[Frame, FinishedFrame | None]]:
         """Finish frames `first` to `stop` of the source.
 
@@ -65,6 +65,8 @@ class FrameRun:
             first: Index of the first frame. It starts a scene.
             stop: Index behind the last frame; None: behind the source's last.
             start: The state of an equal run from which this one continues.
+            scene: Index of the first frame of the scene that frame `first` belongs to: it decides what the scene's
+                frames share. None: frame `first` does. Not with keyframes or two passes.
 
         Yields:
             Each frame of the source, and what was made of it; None for the frames before `start`.
@@ -72,29 +74,38 @@ class FrameRun:
         if self.goes_both_ways:
             yield from self._both_ways(first, stop)
             return
-        inputs = self._inputs(first, stop)
-        continuation = None
+        inputs = self.inputs(first, stop)
+        continuation, scene_start = None, None
+        opening = None if scene is None or scene == first else self._prepared(scene)
         if start is not None:
-            opening: FrameStep | None = None
+            opening = opening if start.scene_start == 0 else None
             for index, (frame, companion) in enumerate(itertools.islice(inputs, start.count)):
                 if index in (start.scene_start, start.count - 1):
                     before = FrameStep(frame, self.pipeline.prepare(frame.image, companion), None, False)
-                    opening = opening or before
+                    opening = before.source if opening is None else opening
                 yield frame, None
             assert opening is not None
-            renderer = partial(SceneRenderer.from_state, self.pipeline, start.scene, opening.source)
-            scene = run_steps(self.pipeline, [renderer])[0]
-            continuation = Continuation(before, scene, start.count, start.scene_start)
+            renderer = partial(SceneRenderer.from_state, self.pipeline, start.scene, opening)
+            continues = run_steps(self.pipeline, [renderer])[0]
+            continuation = Continuation(before, continues, start.count, start.scene_start)
+        elif opening is not None and self.pipeline.carries:
+            prediction = run_steps(self.pipeline, [partial(self.pipeline.predict, opening, None)])[0]
+            scene_start = SceneStart(prediction=prediction)
         prepared = ((frame, self.pipeline.prepare(frame.image, companion)) for frame, companion in inputs)
         for finished in finish_sequence(
-            self.pipeline, prepared, self.source.name, first=first, continuation=continuation
+            self.pipeline, prepared, self.source.name, scene_start, first=first, continuation=continuation
         ):
             yield finished.step.frame, finished
+
+    def _prepared(self, index: int) -> Any:
+        """What `Pipeline.prepare` returns for frame `index`."""
+        frame, companion = next(self.inputs(index, index + 1))
+        return self.pipeline.prepare(frame.image, companion)
 
     def _both_ways(self, first: int, stop: int | None) -> Iterator[tuple[Frame, FinishedFrame]]:
         """As `frames`, with keys or two passes: frames from `stop` on are read where earlier ones depend on them."""
         renderer = TwoWayRenderer(self.pipeline, self.source.name, self.keys, self.passes)
-        for index, step, result in renderer.render(self._inputs(first, None), first):
+        for index, step, result in renderer.render(self.inputs(first, None), first):
             yield step.frame, FinishedFrame(step, result, None)
             if index + 1 == stop:
                 return
@@ -112,10 +123,10 @@ class FrameRun:
         while index >= 0:
             first = max(0, last - length)
             before, start, seen = None, None, first - 1
-            for seen, (frame, companion) in enumerate(self._inputs(first, last + 1), first):
+            for seen, (frame, companion) in enumerate(self.inputs(first, last + 1), first):
                 # Of all frames only two stay in memory.
                 now = self.pipeline.prepare(frame.image, companion) if carries else None
-                if before is not None and self._is_cut(before, now):
+                if before is not None and self.is_cut(before, now):
                     start = seen
                 before = now
             if seen < last:
@@ -129,10 +140,11 @@ class FrameRun:
         count = sum(1 for _ in self.source.frames())
         raise UserError(f"frame is {index}, {self.source.name} has {count} frames: choose 0 to {count - 1}")
 
-    def _is_cut(self, before: Any, now: Any) -> bool:
-        return motion_between(self.pipeline, before, now)[1]
+    def is_cut(self, before: Any, now: Any) -> bool:
+        """Whether a cut lies between two successive frames that `Pipeline.prepare` returned."""
+        return bool(run_steps(self.pipeline, [partial(motion_between, self.pipeline, before, now)])[0][1])
 
-    def _inputs(self, first: int, stop: int | None) -> Iterator[tuple[Frame, Tensor | None]]:
+    def inputs(self, first: int, stop: int | None) -> Iterator[tuple[Frame, Tensor | None]]:
         """Frames `first` to `stop` of the source, each with its companion at the output's size; None: it has none."""
         companions: Iterator[Tensor | None] = itertools.repeat(None)
         if self.companions is not None:

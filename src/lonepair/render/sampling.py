@@ -94,7 +94,8 @@ def sample(
     progress_of_networks: Callable[[int], object] = (lambda count: None) if synthesizers else progress
     with engine.autocast():
         if isinstance(method, SingleMethod):
-            images = {"a": _sample_batches(method, sizes["a"], streams, start_stage, progress_of_networks)}
+            layout_warp = None if synthesis is None else synthesis.layout_warp
+            images = {"a": _sample_batches(method, sizes["a"], streams, start_stage, layout_warp, progress_of_networks)}
         else:
             pairs = []
             for rng in streams:
@@ -117,6 +118,7 @@ def _sample_batches(
     sizes: Sequence[Size],
     streams: Sequence[RandomStream],
     start_stage: int,
+    layout_warp: float | None,
     progress: Callable[[int], object],
 ) -> list[Tensor]:
     """Random images (1, c, h, w), one of each stream, computed in batches."""
@@ -125,7 +127,7 @@ def _sample_batches(
     batch = 1 if can_synthesize(method) else max(1, BATCH_PIXELS // (sizes[-1][0] * sizes[-1][1]))
     images: list[Tensor] = []
     for first in range(0, len(streams), batch):
-        random = [method.noise_maps(sizes, rng) for rng in streams[first : first + batch]]
+        random = [method.sample_maps(sizes, rng, layout_warp) for rng in streams[first : first + batch]]
         # A single image's large maps are lazy and cannot be concatenated.
         maps = random[0] if len(random) == 1 else [torch.cat(stage) for stage in zip(*random, strict=True)]
         below = [noise.expand(len(random), -1, -1, -1) for noise in fixed[:start_stage]]

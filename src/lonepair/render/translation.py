@@ -33,11 +33,13 @@ from lonepair.ops.color import match_channels
 from lonepair.render.clip import Pipeline
 from lonepair.render.folder import RenderFolder, render_key
 from lonepair.render.keys import Keys
+from lonepair.render.parts import Workers
 from lonepair.render.results import metadata_of, png_bytes
 from lonepair.render.run import Companions, FrameRun
 from lonepair.render.sequence import FinishedFrame, SequenceState
 from lonepair.render.styled import without_gain
 from lonepair.render.thumbnails import Thumbnails
+from lonepair.render.workers import PartRenderer
 from lonepair.storage.protect import check_not_input, protected
 
 MOMENTS = 4
@@ -128,7 +130,7 @@ class Translation:
         thumbnails = Thumbnails()
         for index, (frame, finished) in enumerate(self._finished()):
             assert finished is not None
-            result = self._frame(frame, self._output(index, finished))
+            result = self._frame(frame, self.output(self._offset + index, finished))
             if trace is not None:
                 trace(_trace(index, finished))
             thumbnails.add(frame.time, frame.image, result.image)
@@ -157,7 +159,7 @@ class Translation:
         assert finished is not None
         if trace is not None:
             trace(_trace(index, finished))
-        return self._frame(frame, self._output(index, finished))
+        return self._frame(frame, self.output(self._offset + index, finished))
 
     def _finished(
         self, first: int = 0, stop: int | None = None, start: SequenceState | None = None
@@ -168,24 +170,30 @@ class Translation:
             UserError: if the source has no frame `first`.
         """
         # A part of a clip has the frames of the whole clip.
-        whole, offset, time = self.source, 0, Fraction(0)
+        offset, time, run = self._offset, Fraction(0), self.run
         if isinstance(self.source, Segment):
-            whole, offset, time = self.source.clip, self.source.first, self.source.start
+            time = self.source.start
             stop = self.source.count if stop is None else stop
-        run = self._run(whole)
         first, stop = offset + first, None if stop is None else offset + stop
         scene = run.scene_start(first) if first else 0
         for frame, finished in itertools.islice(run.frames(scene, stop, start), first - scene, None):
             yield Frame(frame.time - time, frame.image, frame.gain), finished
 
-    def _run(self, whole: Source) -> FrameRun:
+    @property
+    def run(self) -> FrameRun:
+        """Finishes the frames of the whole clip, of which the source may be a part."""
+        whole = self.source.clip if isinstance(self.source, Segment) else self.source
         keys = {} if self.keys is None else {n: partial(self.keys.image, n, self.size) for n in self.keys.values}
         return FrameRun(self.pipeline, whole, self.companions, keys, self.passes)
 
-    def _output(self, index: int, finished: FinishedFrame) -> Float[Tensor, "1 c h w"]:
-        """Frame `index` as it is written: its key, or the finished frame with the dials."""
+    @property
+    def _offset(self) -> int:
+        """Index, in the whole clip, of the source's first frame."""
+        return self.source.first if isinstance(self.source, Segment) else 0
+
+    def output(self, number: int, finished: FinishedFrame) -> Float[Tensor, "1 c h w"]:
+        """Frame `number` of the whole clip as it is written: its key, or the finished frame with the dials."""
         output = self.pipeline.output(finished.step.source, finished.result.image)
-        number = index + (self.source.first if isinstance(self.source, Segment) else 0)
         if self.keys is not None and number in self.keys.values:
             output = match_channels(self.keys.image(number, self.size), output.shape[1])
         return output
@@ -206,12 +214,23 @@ class Translation:
             else:
                 state = finished.state
                 assert state is not None
-                output = folder.add(self._output(index, finished), state)
+                output = folder.add(self.output(self._offset + index, finished), state)
             result = self._frame(frame, output)
             thumbnails.add(frame.time, frame.image, result.image)
             yield result
             if stop is not None and stop.is_set():
                 folder.stop(state)
+        self._thumbnails[:] = [thumbnails]
+
+    def _part_frames(self, renderer: PartRenderer) -> Iterator[Frame]:
+        """The frames as `frames` yields them, rendered in parts."""
+        thumbnails, last = Thumbnails(), None
+        if isinstance(self.source, Segment):
+            last = self.source.first + self.source.count
+        for frame, output in zip(self.source.frames(), renderer.frames(self._offset, last), strict=True):
+            result = self._frame(frame, output)
+            thumbnails.add(frame.time, frame.image, result.image)
+            yield result
         self._thumbnails[:] = [thumbnails]
 
     def _unkept_frames(self, stop: Event | None) -> Iterator[Frame]:
@@ -244,6 +263,7 @@ class Translation:
         encoding: Encoding | None = None,
         folder: RenderFolder | None = None,
         stop: Event | None = None,
+        workers: int | Workers = 1,
     ) -> Path:
         """Write an image (PNG, JPEG, WebP, TIFF, EXR) or a clip (MP4 with the source's sound, MKV lossless, GIF, ...).
 
@@ -258,6 +278,9 @@ class Translation:
             encoding: Codec, quality, bits per channel and first number; None: as the suffix and the source have it.
             folder: Keeps the frames until the file is complete; None: `RenderFolder.beside(path)`.
             stop: Where it is set, the clip's render stops after the current frame.
+            workers: Number of processes that render the scenes of a clip side by side, or `Workers`, which can also
+                split scenes. Frames of scenes are those of one process. A script that gives more than 1 needs
+                `if __name__ == "__main__":`, as everywhere in `multiprocessing`.
 
         Raises:
             KeyboardInterrupt: `stop` was set; the text says how to continue.
@@ -270,7 +293,8 @@ class Translation:
                 check_not_input(path)
         if self.source.is_clip:
             with contextlib.nullcontext(folder) if folder is not None else RenderFolder.beside(path) as render:
-                self._save_clip(path, overwrite, frames_folder, progress, encoding, render, stop)
+                chosen = workers if isinstance(workers, Workers) else Workers(workers)
+                self._save_clip(path, overwrite, frames_folder, progress, encoding, render, stop, chosen)
             return path
         if frames_folder is not None:
             raise UserError(f"{self.source.name}: is an image and has no frames to save; leave out `frames_folder`")
@@ -289,6 +313,7 @@ class Translation:
         encoding: Encoding,
         folder: RenderFolder,
         stop: Event | None,
+        workers: Workers,
     ) -> None:
         def writer(may_replace: bool) -> ClipWriter:
             return ClipWriter.for_source(self.source, path, self.size, self.metadata, may_replace, encoding)
@@ -297,11 +322,16 @@ class Translation:
         in_place = parse_pattern(path) is not None
         folder_bits = 8 if frames_folder is None else encoding.bits or self.source.bits
         bits = max(writer(overwrite or (in_place and folder.has_state)).bits, folder_bits)
-        can_continue = not self._run(self.source).goes_both_ways
-        if can_continue:
+        can_continue = not self.run.goes_both_ways
+        continues = folder.has_state
+        if workers.is_parallel:
+            frames = self._part_frames(PartRenderer(self, folder, bits, workers, stop))
+        elif can_continue:
             folder.open(render_key(self.pipeline, self.source, self.companions), bits)
-        continues = folder.start is not None
-        frames = self._saved_frames(folder, stop) if can_continue else self._unkept_frames(stop)
+            continues = folder.start is not None
+            frames = self._saved_frames(folder, stop)
+        else:
+            frames = self._unkept_frames(stop)
         with writer(overwrite or (in_place and continues)) as clip:
             written = _written(clip, progress(frames))
             if frames_folder is None:

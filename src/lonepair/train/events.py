@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class Watcher:
 
     def stepped(self, method: Method, report: Report) -> None:
         """Called after each step."""
+
+    def saved(self, folder: Path) -> None:
+        """Called after a checkpoint was written into the run's `folder`."""
 
     def stage_finished(self, method: Method) -> None:
         """Called after the last step of a stage."""

@@ -1,7 +1,8 @@
 """Conversion of model files of older formats to the current one; the only module that knows old names.
 
 Format 1 (until 2026-11-26) has other names for settings and for some networks. Format 2 has settings of patch synthesis
-for clips whose frames were matched again rather than carried. Format 3 has no limit of the source's fine shapes.
+for clips whose frames were matched again rather than carried. Format 3 has no limit of the source's fine shapes. Format
+4 has a setting for the released training of `singan` and `consingan`, which is the only one since.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """The current format, which `save_model` writes. Files of this format and of all earlier ones can be read."""
 
 _SETTINGS_OF_1 = {
@@ -136,7 +137,25 @@ def migrate(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[st
         if synthesis is not None:
             synthesis = {**synthesis, "guide_max_energy": _NO_LIMIT}
         header = {**header, "format_version": 4, "synthesis": synthesis}
+    if header["format_version"] == 4:
+        method = header["method"]
+        header = {**header, "format_version": 5, "config": _settings_of_5(method, header["config"])}
+        if isinstance(header["settings"].get("config"), dict):
+            config = _settings_of_5(method, header["settings"]["config"])
+            header["settings"] = {**header["settings"], "config": config}
     return header, tensors
+
+
+def _settings_of_5(method: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of `method` in format 4 by the names of format 5; they describe the training, and change no use."""
+    if method not in ("singan", "consingan"):
+        return settings
+    current = {name: value for name, value in settings.items() if name != "as_released"}
+    if method == "consingan":
+        # Without the setting, a step had one update of the generator; fine-tuning had the steps of any training.
+        current["generator_steps"] = 3 if settings.get("as_released") else 1
+        current["fine_tuning_steps"] = settings.get("steps", 2000)
+    return current
 
 
 def _current_settings(method: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ class Options:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device to train on; auto uses a GPU where one is available."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of convolutions; auto uses bfloat16 where the hardware supports it, else float32."""
+    """Precision of convolutions; auto uses float32 for published methods, as their authors did, and for others bfloat16
+    where the hardware supports it."""
     engine: Literal["auto", "plain"] = "auto"
     """plain is a reference without acceleration: float32, channels first, separate optimizer steps."""
     threads: int = 0

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 MAX_HEADER = 256 * 1024
 """Largest number of characters of the JSON in a model file; our own have about 5,000."""
@@ -29,6 +31,10 @@ MAX_LINE = 10_000
 """Largest number of characters of a line of metrics.jsonl."""
 MAX_PICKLE = 4 * 1024 * 1024
 """Largest number of bytes of the list of tensors in a state; that of 1,000 tensors has about 300,000."""
+MAX_DIRECTORY_BYTES = 4 * 1024 * 1024
+"""Largest length of the list of files in a state's archive: a tensor takes about 120 bytes."""
+_END_BYTES = 98
+"""Length of the records at the end of a ZIP archive: 56 and 20 bytes of ZIP64, and 22 bytes."""
 _MAX_DATE = 40
 MAX_INTEGER = 2**53
 """Largest integer: those that every reader of JSON represents exactly."""
@@ -99,6 +105,26 @@ def read_completion(path: Path) -> dict[str, Any] | None:
     return record
 
 
+def _directory_bytes(file: BinaryIO) -> int:
+    """Return the length of a ZIP archive's list of entries, which `zipfile` reads at once.
+
+    Raises:
+        zipfile.BadZipFile: The archive does not end as torch's do: with the end record, without a comment.
+    """
+    start = max(0, file.seek(0, os.SEEK_END) - _END_BYTES)
+    file.seek(start)
+    tail = file.read().rjust(_END_BYTES, b"\0")
+    if tail[-22:-18] != b"PK\5\6":
+        raise zipfile.BadZipFile("its end is missing")
+    # Record and locator of ZIP64 precede the end record; their numbers replace its own.
+    (length,) = struct.unpack_from("<I", tail, _END_BYTES - 22 + 12)
+    if tail[-42:-38] == b"PK\6\7":
+        if tail[:4] != b"PK\6\6":
+            raise zipfile.BadZipFile("its end is not understood")
+        (length,) = struct.unpack_from("<Q", tail, 40)
+    return int(length)
+
+
 def check_archive(path: Path) -> None:
     """Check the archive of a state, before anything in it is unpacked.
 
@@ -113,6 +139,8 @@ def check_archive(path: Path) -> None:
         # torch reads any other start as a format of its own, without an archive's sizes and checksums.
         if file.read(4) != b"PK\x03\x04":
             raise zipfile.BadZipFile("it does not start as an archive")
+        if _directory_bytes(file) > MAX_DIRECTORY_BYTES:
+            raise ValueError("its list of entries is too long")
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size for entry in entries):

@@ -53,3 +53,13 @@ def test_files_that_are_left_out_are_named_once(tmp_path: Path, caplog: pytest.L
     assert len(messages) == 2
     assert "2 images are left out, because other files have the same number: 0_mask.png, 1_mask.png" in messages[0]
     assert "files of other kinds are left out: notes.dpx" in messages[1]
+
+
+def test_series_with_the_same_numbers_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("frame_08.png", "frame_09.png", "mask_08.png", "mask_09.png", "cover1.png"):
+        write_image(tmp_path / name, flat_frames(1))
+    assert open_source(tmp_path).frame_count == 5
+    assert caplog.text.count("holds series with the same numbers") == 1
+    assert "those of frame_08.png, mask_08.png" in caplog.text
+    assert open_source(tmp_path / "frame_%02d.png").frame_count == 2
+    assert "frame_%02d.png, to read one of them" in caplog.text

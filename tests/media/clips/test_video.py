@@ -20,7 +20,7 @@ from lonepair.media.clips.write import ClipWriter
 from lonepair.media.source import open_source
 from lonepair.media.tone import HLG, PQ, ColorTags, to_srgb
 from lonepair.ops.arrays import to_uint8
-from media_samples import gradient_frame, write_clip, write_video
+from media_samples import gradient_frame, random_pixels, write_clip, write_video
 
 
 def yuv_clip(path: Path, h: int, w: int, level: tuple[int, int, int], **tags: int) -> Path:
@@ -78,25 +78,24 @@ def test_display_matrix_is_applied_with_its_mirrors(tmp_path: Path, name: str) -
         assert (shown[b * p + d * q - top, a * p + c * q - left] == stored[q, p]).all()
 
 
-@pytest.mark.parametrize(("parity", "is_marked"), [("top", True), ("bottom", True), ("none", False)])
-def test_interlaced_frames_are_deinterlaced(tmp_path: Path, parity: str, is_marked: bool) -> None:
-    path = tmp_path / "a.mp4"
-    params = {"top": "tff=1", "bottom": "bff=1", "none": ""}[parity]
+@pytest.mark.parametrize(("suffix", "codec"), [("y4m", "wrapped_avframe"), ("mpg", "mpeg2video")])
+def test_cut_files_without_a_stated_length_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str, codec: str
+) -> None:
+    path = tmp_path / f"a.{suffix}"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "4", "x264-params": params})
+        stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for index in range(4):
-            # A white bar moves between the two fields of each frame.
-            array = np.zeros((48, 64, 3), np.uint8)
-            array[::2, 8 * index : 8 * index + 8] = 255
-            array[1::2, 8 * index + 16 : 8 * index + 24] = 255
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(array)))
+        for index in range(9):
+            frame = av.VideoFrame.from_ndarray(random_pixels(48, 64, 3, index)).reformat(format="yuv420p")
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    frames = list(decode(path))
-    assert [frame.time for frame in frames] == [Fraction(index, 25) for index in range(4)]
-    rows = to_uint8(frames[1].image)[8:40].astype(int)
-    combs = np.abs(np.diff(rows, axis=0)).mean()
-    assert combs < 12 if is_marked else combs > 40
+    data = path.read_bytes()
+    for content, is_told in ((data, False), (data[:-700], True), (data[:-700] + bytes(700), True)):
+        path.write_bytes(content)
+        caplog.clear()
+        assert len(list(open_source(path).frames())) >= 7
+        assert ("the file is cut short or damaged" in caplog.text) == is_told
 
 
 @pytest.mark.parametrize(
@@ -329,9 +328,11 @@ def test_sound_of_coarse_times_is_carried_over_whole(tmp_path: Path, suffix: str
 
 def test_a_size_that_was_asked_for_has_square_pixels(tmp_path: Path) -> None:
     clip = open_source(write_video(tmp_path / "a.mp4", aspect=Fraction(4, 3)))
-    for size, aspect in (((32, 48), Fraction(4, 3)), ((32, 64), Fraction(1))):
-        path = tmp_path / f"{size[1]}.mp4"
-        with ClipWriter.for_source(clip, path, size) as writer:
+    assert (clip.size, clip.display_size, clip.with_square_pixels().display_size) == ((32, 48), (32, 64), (32, 48))
+    cases = ((clip, (32, 48), Fraction(4, 3)), (clip, (32, 64), Fraction(1)))
+    for source, size, aspect in (*cases, (clip.with_square_pixels(), (32, 48), Fraction(1))):
+        path = tmp_path / "out.mp4"
+        with ClipWriter.for_source(source, path, size, overwrite=True) as writer:
             writer.write(gradient_frame(*size, 3, 0), Fraction(0))
         assert probe(path).pixel_aspect == aspect
 

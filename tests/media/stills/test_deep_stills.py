@@ -1,9 +1,11 @@
 """Stills of more than 8 bits, in every arrangement of TIFF and PNG: the right pixels, or a refusal."""
 
 import logging
+import sys
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -14,7 +16,7 @@ from lonepair.media.source import open_source
 from lonepair.media.stills.deep_read import turn
 from lonepair.media.stills.image import read_header, read_image
 from lonepair.ops.arrays import to_uint16
-from media_samples import write_png16
+from media_samples import write_png, write_png16
 
 RNG = np.random.default_rng(0)
 RGBA = RNG.integers(1, 65536, (20, 33, 4)).astype(np.uint16)
@@ -54,6 +56,38 @@ def test_deep_tiff_is_read_at_full_precision(
     tifffile.imwrite(tmp_path / "a.tif", stored, **{"photometric": "rgb", **options})
     assert np.abs(to_uint16(read_image(tmp_path / "a.tif")).astype(int) - expected).max() <= 1
     assert read_header(tmp_path / "a.tif").channels == expected.shape[2]
+
+
+def test_tiffs_of_8_bits_that_pillow_lacks_are_read(tmp_path: Path) -> None:
+    rgba = (RGBA >> 8).astype(np.uint8)
+    rgba[..., 3] |= 128
+    color = (rgba[..., :3].astype(np.float64) * rgba[..., 3:] / 255).round().astype(np.uint8)
+    planes = np.moveaxis(np.concatenate([color, rgba[..., 3:]], axis=2), 2, 0)
+    options = {"photometric": "rgb", "planarconfig": "separate", "extrasamples": ["assocalpha"]}
+    tifffile.imwrite(tmp_path / "planar.tif", planes, **options)
+    level = {"lossless": True}
+    tifffile.imwrite(tmp_path / "webp.tif", rgba[..., :3], photometric="rgb", compression="webp", compressionargs=level)
+    for name, expected in (("planar.tif", rgba), ("webp.tif", rgba[..., :3])):
+        assert read_header(tmp_path / name).bits == 8
+        levels = to_uint16(read_image(tmp_path / name)) / 257
+        assert np.abs(levels - expected).max() <= 2, name
+
+
+def test_grey_of_16_bits_with_alpha_keeps_its_bits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_png16(tmp_path / "a.png", RGBA[..., [0, 3]])
+    assert np.array_equal(to_uint16(read_image(tmp_path / "a.png")), RGBA[..., [0, 0, 0, 3]])
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_transparent_grey_of_few_bits_is_kept(tmp_path: Path, bits: int) -> None:
+    levels = RNG.integers(0, 1 << bits, (6, 16))
+    key = (1 << bits) - 2 if bits > 1 else 1
+    packed = np.packbits((levels[..., None] >> np.arange(bits)[::-1] & 1).astype(np.uint8).reshape(6, -1), axis=1)
+    write_png(tmp_path / "a.png", (6, 16), bits, 0, packed, {b"tRNS": key.to_bytes(2, "big")})
+    image = to_uint16(read_image(tmp_path / "a.png")) / 65535
+    assert np.allclose(image[..., 0], levels / ((1 << bits) - 1), atol=1e-4)
+    assert np.array_equal(image[..., 3] == 0, levels == key)
 
 
 def test_associated_alpha_is_divided_out(tmp_path: Path) -> None:
@@ -158,3 +192,39 @@ def test_long_texts_and_bad_checksums_of_needless_chunks_are_no_hindrance(tmp_pa
     data = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(data[:33] + b"\0\0\0\4prVt" + b"abcd" + b"1234" + data[33:])
     assert np.array_equal(to_uint16(read_image(tmp_path / "a.png")) // 257, RGB >> 8)
+
+
+def test_avif_jpeg_2000_and_ppm_keep_their_bits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for bits in (10, 12, 16):
+        stored = RGB >> (16 - bits)
+        stored[0, 0] = (1 << bits) - 1
+        (tmp_path / f"{bits}.jp2").write_bytes(imagecodecs.jpeg2k_encode(stored, level=0, bitspersample=bits))
+        text = b"P6\n# text\n%d %d\n%d\n" % (*RGB.shape[1::-1], (1 << bits) - 1)
+        (tmp_path / f"{bits}.ppm").write_bytes(text + stored.astype(">u2").tobytes())
+        (tmp_path / f"{bits} of text.ppm").write_bytes(
+            text.replace(b"P6", b"P3") + b" ".join(b"%d" % v for v in stored.flat)
+        )
+        if bits < 16:
+            data = imagecodecs.avif_encode(stored, level=100, bitspersample=bits, pixelformat="444")
+            (tmp_path / f"{bits}.avif").write_bytes(data)
+        expected = stored / ((1 << bits) - 1)
+        for file in tmp_path.glob(f"{bits}*"):
+            assert read_header(file).bits == 16, file
+            assert np.abs(to_uint16(read_image(file)) / 65535 - expected).max() < 2e-5, file
+    assert caplog.text == ""
+
+
+def test_without_imagecodecs_deep_files_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = RGB >> 6
+    (tmp_path / "a.jp2").write_bytes(imagecodecs.jpeg2k_encode(stored, level=0, bitspersample=10))
+    (tmp_path / "a.avif").write_bytes(imagecodecs.avif_encode(stored, level=100, bitspersample=10, pixelformat="444"))
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    # Pillow reads white as black.
+    with pytest.raises(
+        UserError, match=r"a\.jp2: JPEG 2000 of this kind with 10 bits .*; pip install 'lonepair\[tiff\]'"
+    ):
+        read_image(tmp_path / "a.jp2")
+    assert np.abs(to_uint16(read_image(tmp_path / "a.avif")) / 65535 - stored / 1023).max() < 3 / 255
+    assert "a.avif: its colors have 10 bits, of which 8 are read; pip install" in caplog.text

@@ -70,6 +70,21 @@ def test_complete_files_and_black_areas_raise_no_alarm(
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize(("first_zero", "is_told"), [(512 * 20, True), (512 * 20 - 32, False)])
+def test_zero_rows_are_told_where_they_begin_with_a_block(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, first_zero: int, is_told: bool
+) -> None:
+    header = b"P5\n#"
+    rest = b"\n64 200\n255\n"
+    header += b"." * ((first_zero - len(header) - len(rest)) % 64) + rest
+    pixels = np.random.default_rng(0).integers(1, 256, 64 * 200, dtype=np.uint8).tobytes()
+    data = (header + pixels)[:first_zero]
+    (tmp_path / "a.pgm").write_bytes(data + bytes(len(header) + len(pixels) - len(data)))
+    with caplog.at_level(logging.WARNING):
+        read_image(tmp_path / "a.pgm")
+    assert ("its last rows are zeros from the start of a disk's block on" in caplog.text) == is_told
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "jpeg"])
 def test_jpeg_without_end_marker_is_read_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str

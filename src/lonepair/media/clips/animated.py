@@ -15,9 +15,10 @@ from PIL import ExifTags, Image, PngImagePlugin
 from lonepair.media.clips.container import ClipInfo, Frame
 from lonepair.media.clips.integrity import ends_early
 from lonepair.media.limits import check_clip
+from lonepair.media.stills.coloring import apply_tables, convert_colors
 from lonepair.media.stills.opening import check_image_file, open_image
+from lonepair.media.stills.pil import join
 from lonepair.media.stills.tiff import is_tiff
-from lonepair.ops.arrays import from_integers
 
 logger = logging.getLogger("lonepair")
 
@@ -71,8 +72,12 @@ def probe_animated(path: Path) -> ClipInfo:
 
 def decode_animated(path: Path, channels: int) -> Iterator[Frame]:
     """Yield every frame of the animation `path`, composited as a viewer shows it, with `channels` = 3 or 4."""
+    with open_image(path, header_only=True) as image:
+        info = dict(image.info)
     for time, _, picture in _decoded_frames(path):
-        yield Frame(time, from_integers(np.asarray(picture)[..., :channels]))
+        pixels = np.asarray(apply_tables(picture, str(path)))
+        color = convert_colors(pixels[..., :3], info, str(path), logs=time == 0)
+        yield Frame(time, join(color, pixels[..., 3:] if channels == 4 else None))
 
 
 def _decoded_frames(path: Path, logs: bool = False) -> Iterator[tuple[Fraction, Fraction, Image.Image]]:

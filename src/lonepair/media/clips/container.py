@@ -78,6 +78,8 @@ class ClipInfo:
     """Bits per channel: 8, 10, 12 or 16; a half float counts as 16."""
     first_number: int = 0
     """Number of the first frame: that of the file where the clip is numbered files, else 0."""
+    seen_parity: str | None = None
+    """Order of the fields where frames look interlaced and nothing marks them (`deinterlace.seen_parity`)."""
     value_range: tuple[float, float] | None = None
     """Smallest and largest value of all frames, where values have no agreed range (`wide`); else None."""
 

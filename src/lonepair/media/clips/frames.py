@@ -66,7 +66,9 @@ def decode(
     elif _is_image_file(path):
         yield from islice(decode_animated(path, (info or probe_animated(path)).channels), first, None)
     else:
-        yield from decode_video(path, first, set() if notes is None else notes)
+        yield from decode_video(
+            path, first, set() if notes is None else notes, None if info is None else info.seen_parity
+        )
 
 
 def frame_times(path: Path, info: ClipInfo) -> list[Fraction]:

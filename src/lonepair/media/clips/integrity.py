@@ -24,6 +24,21 @@ _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 """GUID of the ASF object that states the file's size."""
 
 
+_PACK_START, _PROGRAM_END = b"\0\0\1\xba", 0xB9
+"""MPEG-PS: what a pack starts with, and the last byte of the code that may end the file."""
+
+_LINE_BYTES = 4096
+_Y4M_CHROMA = {
+    "420": (2, 2, False),
+    "411": (4, 1, False),
+    "422": (2, 1, False),
+    "444alpha": (1, 1, True),
+    "444": (1, 1, False),
+    "mono": (0, 0, False),
+}
+"""Start of a Y4M color space -> columns and rows for each sample of color (0: no color), and whether there is alpha."""
+
+
 def ends_early(path: Path, container: str) -> bool:
     """Return whether a file is shorter than its container states, or ends with zeros where it should not.
 
@@ -41,7 +56,7 @@ def ends_early(path: Path, container: str) -> bool:
         size = os.fstat(file.fileno()).st_size
         try:
             return check(file, size)
-        except (struct.error, IndexError):  # a header that ends in the middle
+        except (struct.error, IndexError, KeyError, StopIteration, ValueError):  # a header that ends in the middle
             return True
 
 
@@ -165,6 +180,41 @@ def _check_mxf(file: IO[bytes], size: int) -> bool:
     )
 
 
+def _check_yuv4mpeg(file: IO[bytes], size: int) -> bool:
+    """YUV4MPEG2 (Y4M): each frame is a line that starts with FRAME, and planes whose length the header states."""
+    file.seek(0)
+    words = file.readline(_LINE_BYTES).split()
+    fields = {word[:1]: word[1:].decode("latin-1") for word in reversed(words[1:])}
+    w, h, layout = int(fields[b"W"]), int(fields[b"H"]), fields.get(b"C", "420")
+    columns, rows, has_alpha = _Y4M_CHROMA[next(name for name in _Y4M_CHROMA if layout.startswith(name))]
+    chroma = 2 * -(-w // columns) * -(-h // rows) if columns else 0
+    is_deep = re.search(r"(p|mono)(9|1[0-6])$", layout) is not None
+    length = (w * h * (1 + has_alpha) + chroma) * (1 + is_deep)
+    while line := file.readline(_LINE_BYTES):
+        if not line.startswith(b"FRAME") or not line.endswith(b"\n"):
+            return True
+        if file.seek(length, os.SEEK_CUR) > size:
+            return True
+    # Black grey and transparent alpha are zeros, too.
+    return bool(columns) and not has_alpha and _ends_with_zeros(file, size)
+
+
+def _check_program(file: IO[bytes], size: int) -> bool:
+    """MPEG-PS: the packets of the last pack end with the file. Whether packs are missing, no file states."""
+    tail = _tail(file, size, 1 << 18)
+    place = tail.rfind(_PACK_START)
+    if place < 0:
+        return _ends_with_zeros(file, size)
+    # MPEG-2 has 14 bytes and padding, MPEG-1 12 bytes.
+    is_second = tail[place + 4] & 0xC0 == 0x40
+    place += 14 + (tail[place + 13] & 7) if is_second else 12
+    while place + 6 <= len(tail) and tail[place : place + 3] == b"\0\0\1":
+        if tail[place + 3] == _PROGRAM_END:
+            return False
+        place += 6 + int.from_bytes(tail[place + 4 : place + 6], "big")
+    return place > len(tail) or _ends_with_zeros(file, size)
+
+
 _CHECKS: dict[str, Callable[[IO[bytes], int], bool]] = {
     "mov": _check_boxes,
     "matroska": _check_ebml,
@@ -177,6 +227,7 @@ _CHECKS: dict[str, Callable[[IO[bytes], int], bool]] = {
     "dv": _check_dv,
     "mjpeg": _check_motion_jpeg,
     "mxf": _check_mxf,
-    "mpeg": _ends_with_zeros,
+    "mpeg": _check_program,
+    "yuv4mpegpipe": _check_yuv4mpeg,
 }
 """Name of a format -> its check."""

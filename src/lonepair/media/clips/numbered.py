@@ -11,7 +11,7 @@ from pathlib import Path
 from lonepair.errors import UserError
 from lonepair.media.clips.container import SUPPORTED_INPUTS, ClipInfo, Frame
 from lonepair.media.clips.sequence import first_number, input_pattern
-from lonepair.media.clips.series import choose_frames
+from lonepair.media.clips.series import choose_frames, parallel_series
 from lonepair.media.limits import check_clip
 from lonepair.media.stills.image import decode_image, read_header, read_image, value_range, write_image
 from lonepair.media.stills.opening import open_image
@@ -63,11 +63,20 @@ def clip_files(path: Path, logs: bool = False) -> list[Path]:
     if logs and left_out:
         text = "%s: %s left out, because other files have the same number: %s"
         logger.warning(text, path, _count_of(left_out), _shorten([file.name for file in left_out]))
+    if logs and (series := parallel_series(frames)):
+        text = "%s: holds series with the same numbers, which are read one after another: those of %s; give a pattern, "
+        logger.warning(text + "such as %s, to read one of them", path, _shorten(series), path / _pattern_of(series[0]))
     if logs:
         others = [f.name for f in path.iterdir() if f.is_file() and f not in set(files) and not f.name.startswith(".")]
         if others := [name for name in others if name.lower() not in _SYSTEM_FILES]:
             logger.info("%s: files of other kinds are left out: %s", path, _shorten(sorted(others)))
     return frames
+
+
+def _pattern_of(name: str) -> str:
+    """Return the pattern of the sequence to which a file of this name belongs."""
+    stem, dot, suffix = name.rpartition(".")
+    return re.sub(r"\d+(?=\D*$)", lambda number: f"%0{len(number[0])}d", stem) + dot + suffix
 
 
 def _count_of(files: Sequence[Path]) -> str:

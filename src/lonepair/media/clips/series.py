@@ -62,6 +62,21 @@ def choose_frames(folder: Path, files: Sequence[Path]) -> tuple[list[Path], list
     return numbered + natural_order(file for file in frames if file not in position), natural_order(left_out)
 
 
+def parallel_series(frames: Sequence[Path]) -> list[str]:
+    """Return the first file names of series that have the same numbers, such as frames and their masks; else nothing.
+
+    Args:
+        frames: The frames of a folder (`choose_frames`).
+    """
+    series: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
+    for file in frames:
+        if (name := _parse(file)) is not None:
+            series[name.prefix, name.tail].setdefault(name.number, file.name)
+    numbers = [frozenset(files) for files in series.values()]
+    alike = [files for files in series.values() if len(files) > 1 and numbers.count(frozenset(files)) > 1]
+    return sorted(files[min(files)] for files in alike)
+
+
 def _parse(file: Path) -> _Name | None:
     """Split the name of a file; None where it has no number."""
     match = _NAME.fullmatch(file.stem)

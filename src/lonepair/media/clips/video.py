@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -17,9 +17,9 @@ from av.video.stream import VideoStream
 
 from lonepair.errors import UserError
 from lonepair.media.clips.audio import has_sound
-from lonepair.media.clips.container import DEFAULT_RATE, PIXEL_ASPECT_TAG, ClipInfo, Frame, open_video, start_time
-from lonepair.media.clips.deinterlace import deinterlace, stated_parity
-from lonepair.media.clips.integrity import ends_early
+from lonepair.media.clips.container import PIXEL_ASPECT_TAG, ClipInfo, Frame, open_video, start_time
+from lonepair.media.clips.damage import Report, average_rate, damage_text
+from lonepair.media.clips.deinterlace import deinterlace, seen_parity, stated_parity
 from lonepair.media.clips.pixels import PictureFormat, picture_format, to_array
 from lonepair.media.limits import check_clip
 from lonepair.ops.arrays import from_integers
@@ -29,74 +29,60 @@ logger = logging.getLogger("lonepair")
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Codec -> the decoder that reads its alpha channel; FFmpeg's own decoders ignore it."""
 
-_MAX_RATE = 1000
-"""A larger average is an artifact of a coarse or short clip (DV states 60000)."""
-
-
-_STATES_DURATION = {"matroska", "webm", "avi", "asf", "mxf", "nut", "yuv4mpegpipe"}
-"""FFmpeg's names of formats whose header states how long the pictures last. MP4 has a list of all frames."""
-
-
-@dataclass
-class _Report:
-    """What a pass over the packets of a stream counts."""
-
-    packets: int = 0
-    """Packets of the stream that are read, those that an edit list hides included."""
-    visible: int = 0
-    """Packets whose frames are shown."""
-    has_stopped: bool = False
-    """Whether reading ended with an error before the end of the file."""
-    skipped: int = 0
-    """Packets that cannot be decoded."""
-    corrupt: int = 0
-    """Frames that are decoded in part."""
-    end: Fraction = field(default_factory=Fraction)
-    """When the last packet ends, in seconds of the file."""
+_UNMARKED = "its frames look interlaced, though nothing marks them; each becomes one progressive frame"
+_MIXED = "some of its frames look interlaced and are read as they are; deinterlace or detelecine the clip first"
 
 
 def probe_video(path: Path) -> ClipInfo:
-    """Return the properties of a video file; decodes its first frame, and logs how its pictures are converted.
+    """Return the properties of a video file; decodes its first frames, and logs how its pictures are converted.
 
     Raises:
         UserError: The file cannot be opened, or no frame can be decoded.
     """
     with open_video(path) as (container, stream):
         _check_limits(path, container, stream)
-        report = _Report()
+        report = Report()
         frames = _video_frames(container, stream, report)
-        for frame in deinterlace(frames, _parity(stream)):
+        for frame in frames:
             layout = picture_format(path, frame, stream.codec_context)
             _log_conversions(path, stream, layout)
             array = to_array(frame, layout)
+            parity = None
+            with contextlib.suppress(av.FFmpegError, ValueError):  # a format that idet does not take
+                parity = None if _parity(stream) else seen_parity(chain((frame,), frames))
+            if parity:
+                logger.warning("%s: %s", path, _UNMARKED if parity != "mixed" else _MIXED)
             return ClipInfo(
                 size=(array.shape[0], array.shape[1]),
-                rate=_rate(stream),
+                rate=average_rate(stream),
                 frame_count=_frame_count(container, stream),
                 has_audio=has_sound(container),
                 channels=1 if array.ndim == 2 else array.shape[2],
                 pixel_aspect=_pixel_aspect(stream, layout),
                 bits=max(component.bits for component in frame.format.components),
+                seen_parity=parity if parity and parity != "mixed" else None,
             )
     raise _no_frames(path)
 
 
-def decode_video(path: Path, first: int, notes: set[str]) -> Iterator[Frame]:
+def decode_video(path: Path, first: int, notes: set[str], parity: str | None = None) -> Iterator[Frame]:
     """Yield the frames of a video file from the one with index `first` on, and log what cannot be decoded.
 
     Args:
         path: The file.
         first: Index of the first frame to yield.
-        notes: Files whose damage is logged already; this one is added.
+        notes: Files whose damage is logged already; this one is added. So are those whose deinterlacing is logged.
+        parity: `ClipInfo.seen_parity`.
 
     Raises:
         UserError: As `probe_video`.
     """
-    count, time, layout, report = 0, Fraction(-1), None, _Report()
+    count, time, layout, report = 0, Fraction(-1), None, Report()
     with open_video(path) as (container, stream):
         # Times count from the first picture, which need not be at 0 in the file.
-        step, start = 1 / _rate(stream), start_time(stream)
-        for frame in deinterlace(_video_frames(container, stream, report), _parity(stream)):
+        step, start = 1 / average_rate(stream), start_time(stream)
+        log = partial(_log_interlaced, path, notes) if parity is None else lambda: None
+        for frame in deinterlace(_video_frames(container, stream, report), parity or _parity(stream), log):
             expected_time = time + step if count else Fraction(0)
             stated_time = None if frame.pts is None else frame.pts * Fraction(frame.time_base or 0) - start
             # The rate replaces a time that is missing or does not increase.
@@ -107,7 +93,7 @@ def decode_video(path: Path, first: int, notes: set[str]) -> Iterator[Frame]:
                 yield Frame(time, from_integers(to_array(frame, layout)))
         if not count:
             raise _no_frames(path)
-        damage = _damage(path, container, stream, report, count)
+        damage = damage_text(path, container, stream, report, count)
     # Another pass may count other frames as damaged, since several threads decode.
     if damage and str(path) not in notes:
         notes.add(str(path))
@@ -157,7 +143,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
         yield from container.demux(stream)
 
 
-def _video_frames(container: InputContainer, stream: VideoStream, report: _Report) -> Iterator[av.VideoFrame]:
+def _video_frames(container: InputContainer, stream: VideoStream, report: Report) -> Iterator[av.VideoFrame]:
     """Yield all frames that can be decoded; `report` counts packets and what is wrong with them."""
     decoder = _decoder(stream)
     decoder.thread_type = "AUTO"
@@ -186,43 +172,10 @@ def _video_frames(container: InputContainer, stream: VideoStream, report: _Repor
             break
 
 
-def _damage(path: Path, container: InputContainer, stream: VideoStream, report: _Report, count: int) -> str:
-    """Return in one line what of a clip with `count` decoded frames is missing or damaged; empty where nothing is."""
-    # MP4 and MOV list all frames, those that an edit list hides included.
-    is_mov = "mov" in container.format.name.split(",")
-    listed = len(getattr(stream, "index_entries", ())) if is_mov else 0
-    missing = max(0, listed - report.packets) + max(0, report.visible - count if is_mov else 0)
-    expected = _stated_end(container, stream)
-    is_short = expected is not None and expected - report.end > Fraction(3, 2) / _rate(stream)
-    if missing:
-        text = f"only {count} of {count + missing} frames can be decoded, and these are used"
-    elif report.has_stopped or is_short or ends_early(path, container.format.name):
-        text = f"the file is cut short or damaged; the {count} frames that can be decoded are used"
-    elif report.corrupt or report.skipped:
-        text = f"the file is damaged; the {count} frames that can be decoded are used"
-    else:
-        return ""
-    partly = f", {report.corrupt} of them in part" if report.corrupt else ""
-    return f"{path}: {text}{partly}; give a complete copy to use all"
-
-
-def _stated_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Return when the pictures end, in seconds of the file, where its header states it; no estimate of FFmpeg's."""
-    if not set(container.format.name.split(",")) & _STATES_DURATION:
-        return None
-    if stream.duration:
-        return ((stream.start_time or 0) + stream.duration) * Fraction(stream.time_base or 0)
-    # Matroska states it in a tag, as hours:minutes:seconds.
-    tag = {key.upper(): text for key, text in stream.metadata.items()}.get("DURATION", "")
-    if match := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", tag.strip("\0 ")):
-        return Fraction(int(match[1]) * 3600 + int(match[2]) * 60) + Fraction(match[3])
-    return None
-
-
 def _check_limits(path: Path, container: InputContainer, stream: VideoStream) -> None:
     """Refuse a clip whose header states more work than the limits allow."""
     seconds = (container.duration or 0) / av.time_base
-    count = stream.frames or round(seconds * _rate(stream))
+    count = stream.frames or round(seconds * average_rate(stream))
     check_clip(path, (stream.codec_context.height, stream.codec_context.width), count, seconds, path.stat().st_size)
 
 
@@ -230,6 +183,13 @@ def _log_conversions(path: Path, stream: VideoStream, layout: PictureFormat) -> 
     """Log how the pictures of a clip are converted, where that is more than a change of format."""
     if layout.colors.needs_conversion:
         logger.warning("%s: %s", path, layout.colors.describe())
+
+
+def _log_interlaced(path: Path, notes: set[str]) -> None:
+    """Log once that frames are marked as interlaced."""
+    if (note := f"interlaced: {path}") not in notes:
+        notes.add(note)
+        logger.info("%s: its frames are interlaced; each becomes one progressive frame", path)
 
 
 def _frame_count(container: InputContainer, stream: VideoStream) -> int | None:
@@ -262,12 +222,6 @@ def _decoder(stream: VideoStream) -> av.VideoCodecContext:
         return own
     assert isinstance(decoder, av.VideoCodecContext)
     return decoder
-
-
-def _rate(stream: VideoStream) -> Fraction:
-    """Return the average frames per second, or the rate that FFmpeg guesses where the average is implausible."""
-    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-    return next((Fraction(rate) for rate in rates if rate and 0 < rate <= _MAX_RATE), DEFAULT_RATE)
 
 
 def _pixel_aspect(stream: VideoStream, layout: PictureFormat) -> Fraction:

@@ -143,7 +143,7 @@ class ClipWriter:
             encoding = replace(encoding, start_number=source.first_number)
         return cls(
             *(path, size, source.rate, source.audio_path, metadata, overwrite),
-            # A size that was asked for has square pixels.
+            # Of another size, the clip has square pixels.
             source.pixel_aspect if size == source.size else Fraction(1),
             *(encoding, source.bits, source.audio_start, source.end, source.audio_end),
         )

@@ -29,7 +29,7 @@ _UNSPECIFIED = 2
 """Code point of ITU-T H.273."""
 
 
-def convert_colors(values: np.ndarray, info: Mapping[Any, Any], name: str) -> np.ndarray:
+def convert_colors(values: np.ndarray, info: Mapping[Any, Any], name: str, logs: bool = True) -> np.ndarray:
     """Convert pixels into sRGB by what `info` says.
 
     Args:
@@ -37,6 +37,7 @@ def convert_colors(values: np.ndarray, info: Mapping[Any, Any], name: str) -> np
         info: Entries as in Pillow's `Image.info`: "cicp", "icc_profile", "srgb", "gamma", "chromaticity". An ICC
             profile of tables has been applied before (`apply_tables`).
         name: Name of the image in messages.
+        logs: Log how HDR is converted.
 
     Returns:
         The array itself where it is sRGB already; else float32 in [0, 1], of the same shape.
@@ -44,7 +45,8 @@ def convert_colors(values: np.ndarray, info: Mapping[Any, Any], name: str) -> np
     cicp = info.get("cicp") or (_UNSPECIFIED, _UNSPECIFIED)
     tags = tone.ColorTags(transfer=cicp[1], primaries=cicp[0])
     if tags.is_hdr:
-        logger.info("%s: %s", name, tags.describe())
+        if logs:
+            logger.info("%s: %s", name, tags.describe())
         deep = np.rint(as_unit(values) * 65535).astype(np.uint16)
         return as_unit(tone.to_srgb(deep.repeat(3 // deep.shape[2], axis=2), tags))[..., : values.shape[2]]
     space = _space(info, name)

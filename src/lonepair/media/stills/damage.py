@@ -32,6 +32,8 @@ _START_OF_SCAN = 0xDA
 _MARKER = re.compile(rb"\xff+[^\x00\xff]")
 _SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 """In the data of a scan: a marker that ends it, which is neither an escaped 255 nor a restart."""
+_BLOCK_BYTES = 512
+"""Size of the blocks in which disks are written, or a divisor of it."""
 _FILLER = b"\x55\xaa\x6d" * 4096
 """Stands for missing data of a scan: decoded, it is a picture that nobody has."""
 
@@ -138,19 +140,27 @@ def _has_all_pixels(data: bytes) -> bool:
 
 
 def warn_of_zero_rows(path: Path, pixels: np.ndarray, has_last_row_first: bool = False) -> None:
-    """Log a warning where the data of an uncompressed image breaks off amid a row, and only zeros follow.
+    """Log a warning where the data of an uncompressed image breaks off, and only zeros follow.
+
+    A black band may end a picture, so that nothing is refused. Suspicious is a break amid a row, and one at the end of
+    a row where the zeros begin with a block of a disk in a picture without any other zero: of black bands that end a
+    picture, one in 512 begins there by chance.
 
     Args:
         path: The file.
         pixels: (h, w) or (h, w, c), as they are stored.
         has_last_row_first: Whether the format may store the last row first.
     """
-    if _zeros_at_end(path) < _MAX_ZEROS:
+    if (zeros := _zeros_at_end(path)) < _MAX_ZEROS:
         return
     is_set = (pixels != 0).reshape(*pixels.shape[:2], -1).any(axis=2)
     orders = (is_set, is_set[::-1]) if has_last_row_first else (is_set,)
+    starts_with_block = (path.stat().st_size - zeros) % _BLOCK_BYTES == 0
     if any(_breaks_off(order) for order in orders):
         logger.warning("%s: its pixels break off amid a row, and zeros follow; give a complete copy", path)
+    elif starts_with_block and any(_ends_in_zero_rows(pixels, order) for order in orders):
+        text = "%s: its last rows are zeros from the start of a disk's block on; give a complete copy if none is black"
+        logger.warning(text, path)
 
 
 def _breaks_off(is_set: np.ndarray) -> bool:
@@ -164,6 +174,13 @@ def _breaks_off(is_set: np.ndarray) -> bool:
     row = int(rows[-1])
     lost = is_set[row - 1, int(np.flatnonzero(is_set[row])[-1]) + 1 :]
     return bool(lost.size and lost.mean() > 0.5)
+
+
+def _ends_in_zero_rows(pixels: np.ndarray, is_set: np.ndarray) -> bool:
+    """Return whether all values of some rows in the order of the file are zero, and none of the rows before them."""
+    rows = int(is_set.any(axis=1).sum())
+    is_complete = is_set[:rows].all() and np.count_nonzero(pixels) == rows * pixels[0].size
+    return 0 < rows < len(is_set) and bool(is_complete)
 
 
 def _damaged(path: Path, problem: str) -> UserError:

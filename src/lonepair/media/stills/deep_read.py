@@ -57,7 +57,7 @@ def read_deep_png(path: Path, image: Image.Image) -> Float[Tensor, "1 c h w"] | 
         The image, sRGB in [-1, 1]; None, with a warning, where only 8 bits of it can be read.
     """
     array = decode_png(read_png(path).data.getvalue())
-    if array is None or not _agrees(array, image) or has_tables(image.info.get("icc_profile", b"")):
+    if array is None or not agrees(array, image) or has_tables(image.info.get("icc_profile", b"")):
         logger.warning("%s: 16-bit colour is read as 8-bit", path)
         return None
     count = 1 if array.shape[2] < 3 else 3
@@ -83,16 +83,24 @@ def decode_png(data: bytes) -> UInt16[np.ndarray, "h w c"] | None:
     return np.ascontiguousarray(rows).view(">u2").reshape(frame.height, frame.width, samples).astype(np.uint16)
 
 
-def _agrees(array: np.ndarray, image: Image.Image) -> bool:
-    """Return whether 16-bit pixels have the upper 8 bits that Pillow reads, and the same 16 bits of grey."""
+def agrees(array: np.ndarray, image: Image.Image) -> bool:
+    """Return whether 16-bit pixels have the upper 8 bits that Pillow reads.
+
+    Args:
+        array: The pixels, (h, w, c).
+        image: The file as Pillow has opened it.
+    """
     other = np.asarray(image)
     other = other[..., None] if other.ndim == 2 else other
+    # Pillow opens grey and alpha of 16 bits as RGBA.
+    other = other[..., ::3] if (array.shape[2], other.shape[2]) == (2, 4) else other
     channels = min(array.shape[2], other.shape[2])
     if array.shape[:2] != other.shape[:2]:
         return False
     own = array[..., :channels]
     if other.dtype.itemsize == 2:
-        return bool(np.array_equal(own, other[..., :channels]))
+        # Pillow shifts 9 to 15 bits to 16, so that white is less than 65535.
+        return int(np.abs(own.astype(np.int32) - other[..., :channels]).max(initial=0)) < 256
     return int(np.abs((own >> 8).astype(np.int16) - other[..., :channels]).max(initial=0)) <= 1
 
 
@@ -176,7 +184,7 @@ def _check_against_pillow(path: Path, header: TiffHeader, array: np.ndarray) -> 
             own = array[..., 3:4] if header.is_premultiplied else array
             stored = image.getchannel("A") if header.is_premultiplied else image
             # Pillow turns the picture when it is decoded, where the file says so.
-            is_equal = header.orientation != 1 or _agrees(own, stored)
+            is_equal = header.orientation != 1 or agrees(own, stored)
     except (UserError, ValueError):
         return  # Pillow cannot open it
     if not is_equal:

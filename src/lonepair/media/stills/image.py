@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lonepair.media.stills.damage import warn_of_zero_rows
 from lonepair.media.stills.deep import DEEP_SUFFIXES, encode_deep
+from lonepair.media.stills.deep_codecs import read_deep_codec, stated_bits
 from lonepair.media.stills.deep_read import deep_tiff_range, read_deep_png, read_deep_tiff
 from lonepair.media.stills.exr import SUFFIX as EXR
 from lonepair.media.stills.exr import (
@@ -28,7 +29,7 @@ from lonepair.media.stills.exr import (
     read_exr_metadata,
     write_exr,
 )
-from lonepair.media.stills.opening import check_image_file, open_image, states_more_than_8_bits
+from lonepair.media.stills.opening import check_image_file, open_image
 from lonepair.media.stills.pil import from_pil
 from lonepair.media.stills.tiff import TiffHeader, UnreadableTiffError, is_tiff, read_tiff_header
 from lonepair.media.stills.wide import finite_range
@@ -113,18 +114,16 @@ def decode_image(path: Path, value_range: tuple[float, float] | None = None) -> 
     if header := _deep_tiff_header(path):
         deep = read_deep_tiff(path, header, value_range)
         if deep is not None:
-            return DecodedImage(drop_opaque_alpha(deep), 16)
+            return DecodedImage(drop_opaque_alpha(deep), header.depth)
     with open_image(path) as image:
-        bits = 16 if header or _has_deep_pixels(image) else 8
-        deep = read_deep_png(path, image) if bits > 8 and image.format == "PNG" else None
+        bits = header.depth if header else 16 if _has_deep_pixels(path, image) else 8
+        deep = None
+        if bits > 8:
+            deep = read_deep_png(path, image) if image.format == "PNG" else read_deep_codec(path, image)
         if deep is None:
             deep = from_pil(image, str(path), value_range)
             if image.format in _RAW_FORMATS:
                 warn_of_zero_rows(path, np.asarray(image), image.format in ("BMP", "DIB", "TGA"))
-            elif image.format in ("AVIF", "JPEG2000") and states_more_than_8_bits(path):
-                logger.warning("%s: its colors have more than 8 bits, of which 8 are read", path)
-            if bits > 8 and image.format == "PPM" and image.mode == "RGB":
-                logger.warning("%s: 16-bit colour is read as 8-bit", path)
     return DecodedImage(drop_opaque_alpha(deep), bits)
 
 
@@ -141,7 +140,7 @@ def read_header(path: Path) -> ImageHeader:
     if tiff := _deep_tiff_header(path):
         h, w = tiff.size
         size = (w, h) if tiff.orientation in _SWAPS_SIDES else (h, w)
-        return ImageHeader(size, tiff.channels, 16, is_wide=tiff.is_wide)
+        return ImageHeader(size, tiff.channels, tiff.depth, is_wide=tiff.is_wide)
     with open_image(path, header_only=True) as image:
         is_gray = image.mode in ("1", "L", "F") or image.mode.startswith("I")
         # Pillow swaps the sides of a TIFF itself.
@@ -149,7 +148,7 @@ def read_header(path: Path) -> ImageHeader:
         return ImageHeader(
             size=(image.width, image.height) if orientation in _SWAPS_SIDES else (image.height, image.width),
             channels=4 if image.has_transparency_data else 1 if is_gray else 3,
-            bits=16 if _has_deep_pixels(image) else 8,
+            bits=16 if _has_deep_pixels(path, image) else 8,
             is_wide=image.mode in ("I", "F"),
         )
 
@@ -187,15 +186,11 @@ def _deep_tiff_header(path: Path) -> TiffHeader | None:
     return header if header.is_deep else None
 
 
-def _has_deep_pixels(image: Image.Image) -> bool:
+def _has_deep_pixels(path: Path, image: Image.Image) -> bool:
     """Return whether a file that Pillow has opened has more than 8 bits per channel."""
-    if image.mode.startswith("I") or image.mode == "F":
-        return True
-    # Pillow opens 16-bit color as 8-bit color. Only the name of the file's own layout tells, of PPM the largest value.
-    arguments = [tile[3] for tile in getattr(image, "tile", ())]
-    if image.format == "PPM":
-        return any(isinstance(each, tuple) and isinstance(each[-1], int) and each[-1] > 255 for each in arguments)
-    return any(";16" in str(each) for each in arguments)
+    # Pillow opens 16-bit color as 8-bit color. Only the name of the file's own layout tells, or the header.
+    has_deep_layout = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    return image.mode.startswith("I") or image.mode == "F" or has_deep_layout or stated_bits(path, image) > 8
 
 
 def drop_opaque_alpha(image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:

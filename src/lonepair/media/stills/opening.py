@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, Literal, cast
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from lonepair.errors import UserError
 from lonepair.media.limits import check_pixels
@@ -100,6 +100,10 @@ def _open(path: Path, header_only: bool, stack: contextlib.ExitStack) -> Image.I
         png = read_png(path, header_only)
         image = stack.enter_context(_pillow_open(png.data, ("PNG",)))
         image.info["exif"] = png.exif
+        # Pillow scales grey of 2 and 4 bits to 8, and not the grey that is transparent.
+        key, levels = image.info.get("transparency"), {";2": 85, ";4": 17}
+        if image.mode == "L" and isinstance(key, int) and image.tile:
+            image.info["transparency"] = key * levels.get(str(image.tile[0][3])[-2:], 1)
         if png.icc is not None:
             image.info["icc_profile"] = png.icc
         if png.cicp is not None:
@@ -123,17 +127,6 @@ def _open(path: Path, header_only: bool, stack: contextlib.ExitStack) -> Image.I
     return image
 
 
-def states_more_than_8_bits(path: Path) -> bool:
-    """Return whether the header of an AVIF or JPEG 2000 file states more than 8 bits per channel."""
-    with path.open("rb") as file:
-        head = file.read(_AVIF_HEAD_BYTES)
-    # AV1 configuration: marker, profile and level, flags. JPEG 2000: height, width, channels, bits less 1.
-    avif, jp2 = head.find(b"av1C"), head.find(b"ihdr")
-    if avif >= 0 and len(head) > avif + 6:
-        return bool(head[avif + 6] & 0x40)
-    return 0 <= jp2 < len(head) - 14 and 8 <= head[jp2 + 14] & 0x7F < 0x7F
-
-
 def _avif_code_points(path: Path) -> bytes:
     """Return the code points of primaries and transfer in the first box `colr` of an AVIF; empty without one."""
     with path.open("rb") as file:
@@ -143,7 +136,7 @@ def _avif_code_points(path: Path) -> bytes:
     return head[place + 9 : place + 14 : 2] if place >= 0 else b""
 
 
-def _pillow_open(file: _File, formats: tuple[str, ...]) -> Image.Image:
+def _pillow_open(file: _File, formats: tuple[str, ...]) -> ImageFile.ImageFile:
     """Open a file with Pillow, without Pillow's own limit of pixels."""
     with _PILLOW_LIMIT:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None

@@ -35,6 +35,9 @@ _ASSOCIATED, _UNASSOCIATED = 1, 2
 _REDUCED, _MASK = 1, 4
 """Bits of the tag NewSubfileType."""
 
+_RARE_COMPRESSIONS = frozenset({22610, 33003, 33004, 33005, 34712, 34887, 34933, 34934, 50001, 50002, 52546})
+"""Codecs that Pillow lacks: JPEG XR, JPEG 2000, LERC, PNG, WebP, JPEG XL."""
+
 
 class UnreadableTiffError(UserError):
     """tifffile cannot read the file."""
@@ -81,6 +84,8 @@ class TiffHeader:
     is_big_endian: bool
     is_big_tiff: bool
     is_tiled: bool
+    compression: int
+    """TIFF's number of the codec."""
     is_planar: bool
     """Whether each channel is stored by itself."""
     segments: tuple[tuple[int, int], ...]
@@ -89,8 +94,17 @@ class TiffHeader:
     @property
     def is_deep(self) -> bool:
         """Whether `read_tiff` reads the page; else it is Pillow's."""
-        is_unknown_to_pillow = self.is_big_tiff and self.is_big_endian and self.photometric in COLOR_SAMPLES
+        is_unknown_to_pillow = self.photometric in COLOR_SAMPLES and (
+            (self.is_big_tiff and self.is_big_endian)
+            or (self.is_planar and self.is_premultiplied)
+            or self.compression in _RARE_COMPRESSIONS
+        )
         return self.bits > 8 or self.kind == "f" or is_unknown_to_pillow
+
+    @property
+    def depth(self) -> int:
+        """Bits per channel of the image that is read: 8 or 16."""
+        return 16 if self.bits > 8 else 8
 
     @property
     def is_wide(self) -> bool:
@@ -191,6 +205,7 @@ def _header(page: TiffPage, file: TiffFile) -> TiffHeader:
         is_big_endian=file.byteorder == ">",
         is_big_tiff=file.is_bigtiff,
         is_tiled=page.is_tiled,
+        compression=int(page.compression or 1),
         is_planar=int(page.planarconfig or 1) == 2 and page.samplesperpixel > 1,
         segments=tuple(zip(page.dataoffsets, page.databytecounts, strict=False)),
     )

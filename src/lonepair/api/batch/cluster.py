@@ -1,0 +1,146 @@
+"""Runs the rows of a batch on a Ray cluster. Ray is imported only when a cluster is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import threading
+from dataclasses import replace
+from typing import Any
+
+from lonepair.api.batch.many import MAX_CONCURRENT
+from lonepair.api.batch.pools import Lost, Run
+from lonepair.api.batch.task import RowResult, RowTask, run_row
+from lonepair.errors import UserError
+
+_POLL = 2.0
+"""Seconds between two questions of a row whether it is to stop."""
+_MARGIN = 2
+"""Rows that are submitted for each one that has room now: a cluster that grows by itself sees the demand."""
+
+
+def import_ray() -> Any:
+    """The module `ray`.
+
+    Raises:
+        UserError: It is not installed.
+    """
+    try:
+        return importlib.import_module("ray")
+    except ImportError:
+        raise UserError("`address` needs Ray; install it with `pip install 'lonepair[cluster]'`") from None
+
+
+class StopFlag:
+    """Says whether the batch is to stop; runs as an actor, which all rows ask."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        """Let all rows stop."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Whether rows are to stop."""
+        return self._is_set
+
+
+def _watch(flag: Any, stop: threading.Event) -> None:
+    """Set `stop` when the actor `flag` is set."""
+    ray = import_ray()
+    while not stop.wait(_POLL):
+        # The actor's machine can be lost, too: it starts again on another one.
+        with contextlib.suppress(ray.exceptions.RayError):
+            if ray.get(flag.is_set.remote(), timeout=60):
+                stop.set()
+
+
+def _run_on_node(run: Run, task: RowTask, flag: Any) -> RowResult:
+    """Run a row in a worker of the cluster."""
+    stop = threading.Event()
+    threading.Thread(target=_watch, args=(flag, stop), daemon=True).start()
+    return run(task, stop)
+
+
+class RayPool:
+    """Runs each row as a task of Ray, with its CPUs and its share of a GPU."""
+
+    def __init__(self, address: str, cpus: float = 1.0, gpus: float | None = None, run: Run = run_row) -> None:
+        """
+        Args:
+            address: "auto" for the cluster that this machine belongs to, HOST:PORT of its head, or ray://HOST:PORT.
+            cpus: CPUs of each row.
+            gpus: GPUs of each row, such as 0.25; None: an eighth where the cluster has GPUs, else none.
+            run: Runs a row.
+
+        Raises:
+            UserError: Ray is not installed, or there is no such cluster.
+        """
+        self._ray = import_ray()
+        try:
+            self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"address is {address!r}: no Ray cluster answers ({str(error).splitlines()[0][:160]}); start one with "
+                "`ray start --head`, or leave `address` out"
+            ) from None
+        resources = self._ray.cluster_resources()
+        gpus = (1 / MAX_CONCURRENT if resources.get("GPU") else 0.0) if gpus is None else gpus
+        self._check(resources, "CPU", cpus)
+        self._check(resources, "GPU", gpus)
+        self._cpus, self._gpus, self._run = cpus, gpus, run
+        self._threads = max(1, int(cpus))
+        self._flag = self._ray.remote(num_cpus=0, max_restarts=-1)(StopFlag).remote()
+        # Retries are the batch's own, so that the table of states shows them.
+        self._remote = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_run_on_node)
+        self._running: dict[Any, int] = {}
+
+    @staticmethod
+    def _check(resources: dict[str, float], kind: str, wanted: float) -> None:
+        # A cluster that grows by itself may have none at first.
+        has = resources.get(kind, 0.0)
+        if wanted > 0 and 0 < has < wanted:
+            name = "cpus" if kind == "CPU" else "gpus"
+            raise UserError(f"{name} is {wanted:g}, the cluster has {has:g} in all: give less")
+
+    def slots(self) -> int:
+        resources = self._ray.cluster_resources()
+        room = resources.get("CPU", 0.0) / self._cpus if self._cpus else 1.0
+        if self._gpus:
+            room = min(room, resources.get("GPU", 0.0) / self._gpus)
+        return max(1, _MARGIN * int(room))
+
+    def submit(self, index: int, task: RowTask) -> None:
+        task = replace(task, threads=task.threads or self._threads)
+        self._running[self._remote.remote(self._run, task, self._flag)] = index
+
+    def wait(self, seconds: float) -> list[tuple[int, RowResult | Lost]]:
+        ended, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
+        results: list[tuple[int, RowResult | Lost]] = []
+        for reference in ended:
+            index = self._running.pop(reference)
+            try:
+                results.append((index, self._ray.get(reference)))
+            except self._ray.exceptions.RayError as error:
+                results.append((index, Lost(_reason(error))))
+        return results
+
+    def stop(self) -> None:
+        with contextlib.suppress(Exception):
+            self._ray.get(self._flag.set.remote(), timeout=10)
+
+    def close(self) -> None:
+        self.stop()
+        with contextlib.suppress(Exception):
+            self._ray.kill(self._flag)
+        self._ray.shutdown()
+
+
+def _reason(error: BaseException) -> str:
+    """What is said of a worker that is lost."""
+    names = {"WorkerCrashedError": "its process was killed", "NodeDiedError": "its machine is gone"}
+    names |= {"OutOfMemoryError": "its machine ran out of memory"}
+    first = str(error).splitlines()[0][:160] if str(error) else ""
+    return names.get(type(error).__name__, f"{type(error).__name__}: {first}")

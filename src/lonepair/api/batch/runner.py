@@ -1,0 +1,267 @@
+"""Runs a batch: rows that are done are left out, and a row whose worker is lost goes on from its last checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lonepair.api.batch.pools import InProcess, Lost, Pool, Processes, has_gpu
+from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, read_rows
+from lonepair.api.batch.storage import Storage
+from lonepair.api.batch.table import JobTable, RowState, earlier_results
+from lonepair.api.batch.task import RowTask, row_fingerprint
+from lonepair.api.stop import stop_on_signal
+from lonepair.errors import UserError, printable
+from lonepair.storage.lock import FileLock
+
+logger = logging.getLogger("lonepair")
+
+_WAIT = 0.5
+"""Seconds between two looks at the rows."""
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """How a batch ended, or where it stands."""
+
+    rows: list[RowState]
+    seconds: float
+    """Wall-clock time so far."""
+    total: int
+    """Number of rows."""
+
+    def count(self, state: str) -> int:
+        """Number of rows in a state."""
+        return sum(row.state == state for row in self.rows)
+
+    @property
+    def failed(self) -> list[RowState]:
+        """The rows that failed."""
+        return [row for row in self.rows if row.state == "failed"]
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of the rows that this batch ran."""
+        return sum(row.cpu_seconds for row in self.rows if not row.is_earlier)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate of the time to the end, from the mean rate so far; None while no row is done."""
+        new = sum(row.state in ("done", "failed") and not row.is_earlier for row in self.rows)
+        left = self.count("waiting") + self.count("running")
+        return None if not new else self.seconds / new * left
+
+
+@dataclass(frozen=True)
+class BatchPlace:
+    """Where and how the rows of a batch run."""
+
+    workers: int = 1
+    """Processes on this machine; 1 runs rows in this process, 0 one process for each core."""
+    address: str | None = None
+    """Address of a Ray cluster: auto, HOST:PORT or ray://HOST:PORT. None: this machine."""
+    cpus: float = 1.0
+    """CPUs of a row on a cluster."""
+    gpus: float | None = None
+    """GPUs of a row on a cluster; None: an eighth where it has GPUs."""
+    device: str = "auto"
+    """Device of all rows."""
+    scratch: str | None = None
+    """Folder for unfinished work on each machine; None: one in the system's folder for temporary files."""
+    retries: int = 2
+    """How often a row starts again whose worker was lost."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            UserError: One is out of its range.
+        """
+        for name, lowest in (("workers", 0), ("retries", 0), ("cpus", 0), ("gpus", 0)):
+            value = getattr(self, name)
+            if value is not None and value < lowest:
+                raise UserError(f"{name} is {value}: give {lowest} or more")
+
+    def open(self) -> Pool:
+        """Start what rows run in.
+
+        Raises:
+            UserError: There is no such cluster, or Ray is missing.
+        """
+        if self.address is not None:
+            from lonepair.api.batch.cluster import RayPool
+
+            return RayPool(self.address, self.cpus, self.gpus)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = self.workers or cores
+        return InProcess(has_gpu=has_gpu(self.device)) if workers == 1 else Processes(workers, max(1, cores // workers))
+
+
+def run_batch(
+    jobs: str | Path | Sequence[BatchRow],
+    out: str | Path,
+    *,
+    style: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    shard: str | None = None,
+    place: BatchPlace | None = None,
+    pool: Pool | None = None,
+    progress: Callable[[BatchReport], None] = lambda report: None,
+) -> BatchReport:
+    """Train and translate each row of a batch.
+
+    A row whose inputs and settings an earlier batch with the same `out` completed is left out. An error of a row stops
+    no other. `out`/jobs.jsonl is the table of states; each result is `out`/NAME.png or .mp4, its run `out`/runs/NAME.
+
+    Args:
+        jobs: Rows; or a .csv or .jsonl table of them, or a pattern of sources (`read_rows`).
+        out: Folder or URL of the results.
+        style: Target of the rows that name none.
+        settings: Settings of all rows; those of a row come first.
+        shard: Such as "2/8": every eighth row from the second on.
+        place: Where rows run; None: in this process.
+        pool: What rows run in, instead of that of `place`.
+        progress: Called when a row has started or ended, and while rows run.
+
+    Returns:
+        The states of all rows. Ctrl-C saves and stops them; the same call continues.
+
+    Raises:
+        UserError: The rows cannot be read, `out` cannot be written, or there is no such cluster.
+    """
+    place, common = place or BatchPlace(), dict(settings or {})
+    if isinstance(jobs, str | Path):
+        rows = read_rows(jobs, style, common)
+    else:
+        rows = named_rows(BatchRow(row.source, row.target, {**common, **row.settings}, row.name) for row in jobs)
+    indices = list(range(len(rows))) if shard is None else choose_shard(rows, shard)
+    storage = Storage.open(out)
+    table = JobTable.of(storage, rows, indices, shard)
+    with _locked(storage, table.name):
+        table.write(is_last=True)  # fails at once where nothing can be written
+        batch = _Batch(table, [rows[index] for index in indices], place, progress)
+        if batch.prepare():
+            opened = pool or place.open()
+            try:
+                batch.run(opened)
+            finally:
+                opened.close()
+                table.write(is_last=True)
+        table.write(is_last=True)
+    return batch.report()
+
+
+class _Batch:
+    """The rows of one process's batch while they run."""
+
+    def __init__(
+        self,
+        table: JobTable,
+        rows: Sequence[BatchRow],
+        place: BatchPlace,
+        progress: Callable[[BatchReport], None],
+    ) -> None:
+        self._table, self._rows, self._place, self._progress = table, rows, place, progress
+        self._waiting: deque[int] = deque()
+        self._copies: dict[int, int] = {}
+        """Index of a row -> that of one before it with the same inputs and settings, whose result is its own."""
+        self._start = time.monotonic()
+
+    def report(self) -> BatchReport:
+        """Where the batch stands."""
+        return BatchReport(self._table.rows, time.monotonic() - self._start, len(self._rows))
+
+    def prepare(self) -> bool:
+        """Leave out rows that are done or cannot be read; returns whether any is left to run."""
+        earlier, seen = earlier_results(self._table.storage), dict[str, int]()
+        for index, (row, state) in enumerate(zip(self._rows, self._table.rows, strict=True)):
+            try:
+                state.fingerprint = row_fingerprint(row)
+            except UserError as error:
+                state.state, state.error = "failed", printable(str(error), 400)
+                continue
+            done = earlier.get(state.fingerprint)
+            if done is not None:
+                state.add(done)
+                state.is_earlier = True
+            elif state.fingerprint in seen:
+                self._copies[index] = seen[state.fingerprint]
+            else:
+                seen[state.fingerprint] = index
+                self._waiting.append(index)
+        return bool(self._waiting)
+
+    def run(self, pool: Pool) -> None:
+        """Run all waiting rows."""
+        stop = threading.Event()
+        running: set[int] = set()
+        with stop_on_signal(stop, "checkpoint"):
+            while self._waiting or running:
+                if stop.is_set():
+                    # Rows that have not begun stay as they are.
+                    self._waiting.clear()
+                    pool.stop()
+                while self._waiting and len(running) < pool.slots():
+                    index = self._waiting.popleft()
+                    running.add(index)
+                    self._submit(pool, index)
+                for index, result in pool.wait(_WAIT) if running else []:
+                    running.discard(index)
+                    self._take(index, result)
+                self._table.write()
+                self._progress(self.report())
+        for index, original in self._copies.items():
+            state, other = self._table.rows[index], self._table.rows[original]
+            state.state, state.error, state.output, state.is_earlier = other.state, other.error, other.output, True
+
+    def _submit(self, pool: Pool, index: int) -> None:
+        state, row = self._table.rows[index], self._rows[index]
+        state.state, state.attempts = "running", state.attempts + 1
+        place = self._place
+        device = str(row.settings.get("device", place.device))
+        task = RowTask(row, state.fingerprint, self._table.storage.url, place.scratch, 0, device)
+        pool.submit(index, task)
+
+    def _take(self, index: int, result: Any) -> None:
+        """Take the result of a row, or let it run again."""
+        state = self._table.rows[index]
+        if not isinstance(result, Lost):
+            state.add(result)
+        elif state.attempts <= self._place.retries:
+            state.state = "waiting"
+            logger.warning(
+                "row %d, %s: %s; it starts again from its last checkpoint", state.row, state.name, result.reason
+            )
+            self._waiting.append(index)
+        else:
+            state.state = "failed"
+            state.error = f"{result.reason}, in each of {state.attempts} attempts"
+
+
+@contextlib.contextmanager
+def _locked(storage: Storage, name: str) -> Iterator[None]:
+    """Context in which this process alone writes the table `name`; a place elsewhere has no locks.
+
+    Raises:
+        UserError: Another process has it, or the folder cannot be written.
+    """
+    if storage.file_system is not None:
+        yield
+        return
+    storage.make_folder()
+    lock = FileLock(Path(storage.root) / f".{name}.lock")
+    if not lock.take():
+        raise UserError(f"{storage.url}: is in use by {lock.holder()}; wait until it has ended, or give another `out`")
+    try:
+        yield
+    finally:
+        lock.release()
+        lock.path.unlink(missing_ok=True)

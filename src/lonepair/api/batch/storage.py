@@ -1,0 +1,227 @@
+"""Where a batch keeps its results: a folder, or any place that fsspec opens, such as s3://bucket/folder.
+
+Every file is written completely or not at all. fsspec is imported only for a URL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lonepair.errors import UserError
+from lonepair.storage.files import atomic_write, error_reason
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_FILE = "file://"
+
+
+def is_remote(text: str) -> bool:
+    """Whether `text` is a URL rather than a path."""
+    return bool(_SCHEME.match(text)) and not text.startswith(_FILE)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A folder, here or elsewhere. Names are relative to it, with forward slashes."""
+
+    url: str
+    file_system: Any = None
+    """The file system of fsspec; None: the folder is on this machine."""
+    root: str = ""
+    """The folder, as the file system names it."""
+
+    @staticmethod
+    def open(url: str | Path) -> Storage:
+        """Open a folder, which need not exist.
+
+        Raises:
+            UserError: A package for the URL's scheme is missing, or the URL cannot be opened.
+        """
+        text = str(url)
+        if not is_remote(text):
+            folder = Path(text.removeprefix(_FILE)).expanduser().absolute()
+            return Storage(str(folder), None, str(folder))
+        file_system, root = open_url(text)
+        return Storage(text.rstrip("/"), file_system, root.rstrip("/"))
+
+    def path(self, name: str) -> str:
+        """The file `name` as the file system names it."""
+        return f"{self.root}/{name}"
+
+    def make_folder(self) -> None:
+        """Create the folder, if it is on this machine.
+
+        Raises:
+            UserError: It cannot be created.
+        """
+        if self.file_system is None:
+            self._make_folder(Path(self.root))
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file or a folder `name`."""
+        if self.file_system is None:
+            return Path(self.path(name)).exists()
+        return bool(self.file_system.exists(self.path(name)))
+
+    def names(self, pattern: str) -> list[str]:
+        """The names of the files that fit a pattern such as "jobs*.jsonl"."""
+        if self.file_system is None:
+            return sorted(path.name for path in Path(self.root).glob(pattern))
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(str(path).rpartition("/")[2] for path in self.file_system.glob(self.path(pattern)))
+        return []
+
+    def read(self, name: str) -> bytes:
+        """The content of the file `name`.
+
+        Raises:
+            UserError: It cannot be read.
+        """
+        try:
+            if self.file_system is None:
+                return Path(self.path(name)).read_bytes()
+            return bytes(self.file_system.cat_file(self.path(name)))
+        except OSError as error:
+            raise UserError(f"{self.url}/{name}: cannot be read ({error_reason(error)})") from error
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write the file `name`, and the folders above it.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        if self.file_system is None:
+            path = Path(self.path(name))
+            self._make_folder(path.parent)
+            with atomic_write(path) as temporary:
+                temporary.write_bytes(data)
+            return
+        try:
+            self.file_system.makedirs(self.path(name).rpartition("/")[0], exist_ok=True)
+            self.file_system.pipe_file(self.path(name), data)
+        except Exception as error:  # file systems raise errors of their own
+            raise UserError(f"{self.url}/{name}: cannot be written ({_text(error)}); check the place") from error
+
+    def put(self, file: Path, name: str) -> None:
+        """Write the content of a local file as `name`.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        if self.file_system is None:
+            path = Path(self.path(name))
+            self._make_folder(path.parent)
+            with atomic_write(path) as temporary:
+                shutil.copyfile(file, temporary)
+            return
+        try:
+            self.file_system.makedirs(self.path(name).rpartition("/")[0], exist_ok=True)
+            self.file_system.put_file(str(file), self.path(name))
+        except Exception as error:
+            raise UserError(f"{self.url}/{name}: cannot be written ({_text(error)}); check the place") from error
+
+    def put_folder(self, folder: Path, name: str, skipped: Iterable[str] = ()) -> None:
+        """Write the files of a local folder below `name`, without entries of the names `skipped`."""
+        left_out = set(skipped)
+        for file in sorted(folder.rglob("*")):
+            relative = file.relative_to(folder)
+            if file.is_file() and not file.is_symlink() and relative.parts[0] not in left_out:
+                self.put(file, f"{name}/{relative.as_posix()}")
+
+    def put_archive(self, folder: Path, name: str) -> None:
+        """Write a local folder as one file, so that a copy is that of one moment."""
+        with tempfile.TemporaryDirectory(prefix="lonepair-") as scratch:
+            file = Path(scratch) / "archive.tar"
+            with tarfile.open(file, "w") as archive:
+                archive.add(folder, ".")
+            self.put(file, name)
+
+    def get_archive(self, name: str, folder: Path) -> None:
+        """Unpack the file of `put_archive` into the local `folder`, which is replaced.
+
+        Raises:
+            UserError: It cannot be read.
+        """
+        with tempfile.TemporaryDirectory(prefix="lonepair-") as scratch:
+            file = Path(scratch) / "archive.tar"
+            file.write_bytes(self.read(name))
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            try:
+                with tarfile.open(file) as archive:
+                    archive.extractall(folder, filter="data")
+            except (tarfile.TarError, OSError) as error:
+                raise UserError(f"{self.url}/{name}: cannot be unpacked ({_text(error)}); delete it") from error
+
+    def delete(self, name: str) -> None:
+        """Delete the file `name`, if there is one."""
+        if self.file_system is None:
+            Path(self.path(name)).unlink(missing_ok=True)
+        elif self.exists(name):
+            self.file_system.rm_file(self.path(name))
+
+    @staticmethod
+    def _make_folder(folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be created ({error_reason(error)}); choose another folder") from error
+
+
+def open_url(url: str) -> tuple[Any, str]:
+    """The file system of fsspec and the path of a URL.
+
+    Raises:
+        UserError: A package is missing, or the URL cannot be opened.
+    """
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise UserError(f"{url}: needs a package; install it with `pip install 'lonepair[cluster]'`") from None
+    try:
+        file_system, path = url_to_fs(url)
+    except (ImportError, ValueError, OSError) as error:
+        raise UserError(f"{url}: cannot be opened ({_text(error)})") from None
+    return file_system, str(path)
+
+
+def fetch(url: str, folder: Path) -> Path:
+    """A local copy of the file or folder at `url`, in `folder`; a path is returned as it is.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    if not is_remote(url):
+        return Path(url.removeprefix(_FILE))
+    file_system, path = open_url(url)
+    local = folder / path.rstrip("/").rpartition("/")[2]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file_system.get(path, str(local), recursive=bool(file_system.isdir(path)))
+    except Exception as error:
+        raise UserError(f"{url}: cannot be read ({_text(error)}); check the name and your rights") from error
+    return local
+
+
+def remote_identity(url: str) -> str:
+    """A text that changes when the file at `url` changes, as far as its file system tells.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    file_system, path = open_url(url)
+    try:
+        return str(file_system.ukey(path))
+    except Exception as error:
+        raise UserError(f"{url}: cannot be read ({_text(error)}); check the name and your rights") from error
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -1,0 +1,91 @@
+"""The table of states of a batch: a JSON object a line for each row, in the batch's storage."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from lonepair.api.batch.rows import BatchRow
+from lonepair.api.batch.storage import Storage
+from lonepair.api.batch.task import ROWS, RowResult, State
+from lonepair.errors import UserError
+
+_SECONDS = 1.0
+"""Smallest number of seconds between two writes of the table while rows run."""
+
+
+@dataclass
+class RowState:
+    """Where a row of a batch stands."""
+
+    row: int
+    """Number of the row, from 1."""
+    name: str
+    source: str
+    target: str
+    fingerprint: str = ""
+    state: State = "waiting"
+    attempts: int = 0
+    seconds: float = 0.0
+    """Wall-clock time of all attempts whose end is known."""
+    cpu_seconds: float = 0.0
+    """CPU time of them, over all cores."""
+    peak_bytes: int = 0
+    error: str = ""
+    """One line; empty unless it failed."""
+    output: str = ""
+    """Name of the result, relative to the batch's folder."""
+    node: str = ""
+    """Machine of the last attempt."""
+    is_earlier: bool = False
+    """Whether an earlier batch did it."""
+
+    def add(self, result: RowResult) -> None:
+        """Take the result of an attempt."""
+        self.state, self.error, self.output, self.node = result.state, result.error, result.output, result.node
+        self.seconds = round(self.seconds + result.seconds, 3)
+        self.cpu_seconds = round(self.cpu_seconds + result.cpu_seconds, 3)
+        self.peak_bytes = max(self.peak_bytes, result.peak_bytes)
+
+
+@dataclass
+class JobTable:
+    """The states of all rows that this process runs."""
+
+    storage: Storage
+    name: str
+    """Name of the table's file."""
+    rows: list[RowState] = field(default_factory=list)
+    _written: float = 0.0
+    """Time of `time.monotonic` of the last write."""
+
+    @staticmethod
+    def of(storage: Storage, rows: Sequence[BatchRow], indices: Sequence[int], shard: str | None) -> JobTable:
+        """The table of the rows of these indices; each shard has a file of its own."""
+        name = "jobs.jsonl" if shard is None else f"jobs-{shard.replace('/', '-of-')}.jsonl"
+        states = [RowState(index + 1, rows[index].name, rows[index].source, rows[index].target) for index in indices]
+        return JobTable(storage, name, states)
+
+    def write(self, is_last: bool = False) -> None:
+        """Write the table, completely or not at all; not more often than once a second, but for the last time."""
+        now = time.monotonic()
+        if not is_last and now < self._written + _SECONDS:
+            return
+        lines = "".join(json.dumps(asdict(row)) + "\n" for row in self.rows)
+        self.storage.write(self.name, lines.encode())
+        self._written = now
+
+
+def earlier_results(storage: Storage) -> dict[str, RowResult]:
+    """Fingerprint -> result of each row that is done, of all batches in the storage."""
+    results = {}
+    for name in storage.names(f"{ROWS}/*.json"):
+        with contextlib.suppress(UserError, ValueError, TypeError, KeyError):
+            values = json.loads(storage.read(f"{ROWS}/{name}"))
+            fingerprint, result = str(values.pop("fingerprint")), RowResult(**values)
+            if result.state == "done" and storage.exists(result.output):
+                results[fingerprint] = result
+    return results

@@ -1,0 +1,228 @@
+"""Single frames within a second or two: a process that keeps models loaded, so that a dial answers at once.
+
+Files of users are opened in that process and not in the server: a decoder that crashes ends one answer, and no page.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import multiprocessing
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lonepair import UserError
+from lonepair.studio.uploads import Facts
+
+Result = TypeVar("Result")
+
+PREVIEW_METHOD, PREVIEW_PRESET = "closed-form", "preview"
+"""The method that needs no training, as `lonepair translate --preview` uses it."""
+LIVE_SIDE = 320
+"""Longest side of a live frame in pixels."""
+MODELS = 4
+"""Number of models that stay loaded."""
+ANSWER_SECONDS = 60.0
+"""Longest time of an answer; a file that takes longer is refused."""
+
+_MODELS: OrderedDict[tuple[object, ...], Any] = OrderedDict()
+
+
+class FramePool:
+    """One process that computes frames. It starts again after a crash."""
+
+    def __init__(self) -> None:
+        self._pool: concurrent.futures.ProcessPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def run(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """The result of a function of this module, computed in the process.
+
+        Raises:
+            UserError: as the function does; or the process crashed or took too long.
+        """
+        with self._lock:
+            if self._pool is None:
+                # A fork of the server would share its threads' locks.
+                context = multiprocessing.get_context("spawn")
+                self._pool = concurrent.futures.ProcessPoolExecutor(1, context, _quiet)
+            pool = self._pool
+        try:
+            return pool.submit(function, *arguments).result(ANSWER_SECONDS)
+        except BrokenProcessPool as error:
+            self.close()
+            raise UserError("the file made its reader crash; convert it to PNG or MP4") from error
+        except TimeoutError as error:
+            self.close()
+            raise UserError(f"no answer within {ANSWER_SECONDS:.0f} s; use a smaller or shorter file") from error
+
+    def close(self) -> None:
+        """End the process. It starts again when it is needed."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            for process in list((getattr(pool, "_processes", None) or {}).values()):
+                process.kill()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _quiet() -> None:
+    """Prepare the process: one thread, as two slow each other down beside a training, and warnings only."""
+    import torch
+
+    import lonepair
+
+    torch.set_num_threads(1)
+    logging.getLogger("lonepair").setLevel(logging.ERROR)
+    _ = lonepair.load  # imports what frames need before the first one is asked for
+
+
+# -- functions that run in the process --------------------------------------------------------------------------------
+
+
+def ready() -> bool:
+    """Return once the process has started."""
+    return "torch" in sys.modules
+
+
+def describe(path: str) -> Facts:
+    """What the source at `path` is.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    from lonepair.api.toolkit import open_source
+
+    source = open_source(path)
+    h, w = source.size
+    frames = source.frame_count if source.is_clip and source.frame_count else None
+    if frames is None:
+        frames = len(source.times()) if source.is_clip else 1
+    return Facts(source.is_clip, w, h, frames, float(source.rate or 0))
+
+
+def check_training(task: Mapping[str, Any]) -> None:
+    """Refuse wrong inputs and settings of a training before it is put into the queue.
+
+    Args:
+        task: `inputs`, `method`, `preset` and `settings`, as `tasks.train` takes them.
+
+    Raises:
+        UserError: for the first one that is wrong.
+    """
+    import lonepair
+
+    lonepair.Job.prepare(task["inputs"], task["method"], task["preset"], task["settings"])
+
+
+def check_model(path: str, folder: str) -> dict[str, Any]:
+    """Check a model file as the command line does, and write pictures of what it has learned.
+
+    Args:
+        path: The file.
+        folder: Folder that receives a.png, and of a model of a pair b.png.
+
+    Returns:
+        `method`, `preset` and whether the model is one of a pair (`is_pair`).
+
+    Raises:
+        UserError: It is no model, is damaged, or is of a later version.
+    """
+    import lonepair
+
+    model = lonepair.load(path, threads=1)
+    sample = model.sample(1, seed=0)[0]
+    for domain, image in sample.items():
+        lonepair.Picture(image).save(Path(folder) / f"{domain}.png", overwrite=True)
+    settings = model.settings
+    return {"method": model.method.name, "preset": str(settings.get("preset", "")), "is_pair": len(sample) > 1}
+
+
+def canvas(path: str, index: int, side: int) -> Any:
+    """Frame number `index` of a source as an RGB PIL image whose longest side has `side` pixels, to paint on."""
+    image = _frame(path, index).pil().convert("RGB")
+    scale = side / max(image.size)
+    return image.resize([max(1, round(length * scale)) for length in image.size])
+
+
+def live_frame(
+    source: str,
+    index: int,
+    models: Sequence[str],
+    styles: Sequence[str],
+    settings: Mapping[str, Any],
+    masks: Sequence[str],
+) -> tuple[Any, Any]:
+    """Frame number `index` and its translation, as PIL images of at most `LIVE_SIDE` pixels.
+
+    Args:
+        source: Path of an image or a clip.
+        index: Number of the frame.
+        models: Run folder or model file for each style; empty text: none is trained, the preview method is used.
+        styles: Path of each style picture.
+        settings: Of `Model.translate`.
+        masks: Paths of masks: none, one, or one for each of several styles.
+
+    Raises:
+        UserError: for inputs that cannot be read, and settings that the models do not allow.
+    """
+    import lonepair
+
+    frame = _frame(source, index)
+    image = _inside(frame.pil(), LIVE_SIDE)
+    size = (image.height, image.width)
+    loaded = [_model(model, source, style) for model, style in zip(models, styles, strict=True)]
+    if len(loaded) > 1 and masks:
+        translation = lonepair.translate_regions(frame.image, loaded, masks, size=size, **settings)
+    else:
+        mask = masks[0] if masks else None
+        translation = loaded[0].translate(frame.image, size=size, mask=mask, **settings)
+    return image, translation.pil()
+
+
+def _frame(path: str, index: int) -> Any:
+    """Frame number `index` of a source as a `Picture`.
+
+    Raises:
+        UserError: There is no such frame.
+    """
+    from lonepair import Picture
+    from lonepair.api.toolkit import open_source
+
+    source = open_source(path)
+    frame = next(source.frames(index if source.is_clip else 0), None)
+    if frame is None:
+        raise UserError(f"{source.name}: has no frame {index}")
+    return Picture(frame.image)
+
+
+def _model(path: str, source: str, style: str) -> Any:
+    """The trained model at `path`, or without one the preview model of the pair; the last few stay loaded."""
+    import lonepair
+
+    if path:
+        file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+        key: tuple[object, ...] = (str(file), file.stat().st_mtime_ns if file.exists() else 0)
+    else:
+        key = (source, style)
+    if key not in _MODELS:
+        if path:
+            _MODELS[key] = lonepair.load(path, threads=1)
+        else:
+            pair = _frame(source, 0).image, _frame(style, 0).image
+            _MODELS[key] = lonepair.fit_pair(*pair, method=PREVIEW_METHOD, preset=PREVIEW_PRESET, threads=1)
+    _MODELS.move_to_end(key)
+    while len(_MODELS) > MODELS:
+        _MODELS.popitem(last=False)
+    return _MODELS[key]
+
+
+def _inside(image: Any, side: int) -> Any:
+    """`image` within `side` pixels; transparent pixels stay."""
+    scale = side / max(image.size)
+    return image if scale >= 1 else image.resize([max(1, round(length * scale)) for length in image.size])

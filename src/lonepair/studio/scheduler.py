@@ -1,0 +1,133 @@
+"""The queue: starts a worker process for the next job of each free device, and takes over where a worker died.
+
+Workers run in their own sessions: they go on when the server ends. After a restart the scheduler recognizes them by
+the locks that they hold, and starts again what has no worker; a job then resumes from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+
+from lonepair.api.toolkit import FileLock
+from lonepair.studio.jobs import FINAL, JobStore, Status, StudioJob, read_job
+
+logger = logging.getLogger("lonepair")
+
+MAX_STARTS = 3
+"""Workers that may end without progress before a job counts as failed."""
+
+
+class Scheduler:
+    """Context manager of the queue of one workspace. One process at a time schedules; others only add jobs."""
+
+    def __init__(self, store: JobStore, devices: Sequence[str], seconds: float = 0.5) -> None:
+        """
+        Args:
+            store: The jobs.
+            devices: Such as ["cpu"] or ["cuda:0", "cuda:1"]. Each has at most one job.
+            seconds: Time between two looks at the queue.
+        """
+        self.store, self.devices, self._seconds = store, tuple(devices), seconds
+        self._lock = FileLock(store.folder / "scheduler.lock")
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
+
+    def __enter__(self) -> Scheduler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the scheduler. Workers go on."""
+        self._end.set()
+        self._thread.join()
+        self._lock.release()
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.returncode = 0  # this process does not wait for it; `Popen` would warn
+
+    def _loop(self) -> None:
+        is_first = False
+        while not self._end.wait(self._seconds):
+            # Two servers on one workspace: the second one waits until the first one has ended.
+            is_first = is_first or self._lock.take()
+            if is_first:
+                try:
+                    self.tick()
+                except OSError as error:
+                    logger.warning("the queue cannot be read (%s); it is tried again", error)
+
+    def tick(self) -> None:
+        """Look at all jobs once: delete what is to be deleted, and start the next job of each free device."""
+        self._processes = {name: process for name, process in self._processes.items() if process.poll() is None}
+        waiting: list[StudioJob] = []
+        busy: set[str] = set()
+        for job in self.store.jobs():
+            if job.id in self._processes or job.has_worker:
+                busy.add(job.device)
+            elif job.wish == "delete":
+                shutil.rmtree(job.folder, ignore_errors=True)
+            elif job.wish == "run" and job.status.state not in FINAL and self._may_start(job):
+                waiting.append(job)
+        for device in (device for device in self.devices if device not in busy):
+            if (next_job := _next(waiting)) is not None:
+                self._start(next_job, device)
+
+    def _may_start(self, job: StudioJob) -> bool:
+        """Whether the training that a job needs is done. A job whose training is gone or has failed fails, too."""
+        needed = job.task.get("after", "")
+        if not needed:
+            return True
+        training = read_job(self.store.folder / needed)
+        state = "failed" if training is None else training.status.state
+        if state == "failed":
+            job.write_status(Status("failed", text="its training is deleted or has failed; train again"))
+        return state == "done"
+
+    def _start(self, job: StudioJob, device: str) -> None:
+        """Start a worker process for `job`."""
+        share = job.status.share
+        starts = job.starts + 1 if share <= job.share_at_start else 1
+        job.changed(device=device, starts=starts, share_at_start=share)
+        with (job.folder / "log.txt").open("ab") as log:
+            self._processes[job.id] = subprocess.Popen(
+                [sys.executable, "-m", "lonepair.studio.worker", str(job.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **_environment(device)},
+                # Not the server's process group: Ctrl-C in its terminal, or its end, does not stop the job.
+                start_new_session=True,
+            )
+
+
+def _next(waiting: list[StudioJob]) -> StudioJob | None:
+    """Take the first job off the list. One whose workers died too often without progress has failed, and is skipped."""
+    while waiting:
+        job = waiting.pop(0)
+        if job.starts < MAX_STARTS or job.status.share > job.share_at_start:
+            return job
+        text = f"its process ended {job.starts} times without an error message; {job.folder / 'log.txt'} may say why"
+        job.write_status(Status("failed", job.status.share, text))
+    return None
+
+
+def _environment(device: str) -> Mapping[str, str]:
+    """Variables of a worker that make `device` the only one it sees."""
+    kind, _, index = device.partition(":")
+    return {"CUDA_VISIBLE_DEVICES": index} if kind == "cuda" else {}
+
+
+def find_devices() -> list[str]:
+    """The devices of this machine that jobs run on: all GPUs, or else the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return ["mps"] if torch.backends.mps.is_available() else ["cpu"]

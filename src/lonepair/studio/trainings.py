@@ -1,0 +1,108 @@
+"""A project's trainings and renders as jobs: which exist, which are needed, and which models they have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lonepair import UserError
+from lonepair.studio import frames
+from lonepair.studio.context import Studio
+from lonepair.studio.jobs import StudioJob
+from lonepair.studio.projects import Project
+from lonepair.studio.snippets import FORMATS, file_name, format_of
+
+USABLE = frozenset({"done", "paused", "stopped"})
+"""States of a training whose model may be used."""
+
+
+def start_trainings(studio: Studio, project: Project) -> Project:
+    """Add a training for each style that has none with these settings; returns the project with their ids.
+
+    Raises:
+        UserError: An input or a setting is wrong; nothing is put into the queue then.
+    """
+    jobs = project.trainings(studio.jobs)
+    ids = []
+    for style in project.styles:
+        task = {
+            "inputs": {"a": project.source, "b": style},
+            "method": "lonepair",
+            "preset": project.preset,
+            "settings": {"preview_minutes": 0.25, "checkpoint_minutes": 0.5, **project.training},
+        }
+        job = next((job for job in jobs if job.task == task), None)
+        if job is None:
+            studio.pool.run(frames.check_training, task)
+            name = f"{Path(project.source).stem} as {Path(style).stem}"
+            job = studio.jobs.add("train", project.owner, name, task)
+        elif job.state in ("paused", "stopped", "failed"):
+            job = studio.jobs.resume(job)
+        ids.append(job.id)
+    return project.changed(models=tuple(ids))
+
+
+def model_paths(studio: Studio, project: Project) -> list[str]:
+    """The run's folder for each style; empty text where there is no usable model yet."""
+    jobs = {job.id: job for job in project.trainings(studio.jobs)}
+    paths = [_usable(jobs.get(job_id)) for job_id in project.models]
+    return paths + [""] * (len(project.styles) - len(paths))
+
+
+def _usable(job: StudioJob | None) -> str:
+    if job is None or job.state not in USABLE or not (job.run / "model.safetensors").exists():
+        return ""
+    return str(job.run)
+
+
+def newest_preview(jobs: Sequence[StudioJob]) -> Path | None:
+    """The preview that a training has written last."""
+    files = [path for job in jobs for path in job.run.glob("previews/*.png")]
+    return max(files, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def start_render(studio: Studio, project: Project, kind: str, first: Any, last: Any) -> Project:
+    """Add the render of a project in a format; returns the project with its id.
+
+    Raises:
+        UserError: There is no trained model, or the range of frames is none.
+    """
+    paths = model_paths(studio, project)
+    models = [paths[index] for index in project.active]
+    if not all(models):
+        raise UserError("the style is not trained yet: press Train, and wait until it is done, or stop it")
+    kind, settings = format_of(project, kind), project.settings()
+    if project.is_clip:
+        settings |= _range(project, first, last)
+    if len(models) == 1 and project.masks:
+        settings["mask"] = project.masks[0]
+    task = {
+        "models": models,
+        "source": project.source,
+        "settings": settings,
+        "masks": list(project.masks) if len(models) > 1 else [],
+        "file": file_name(project, kind),
+        "encoding": dict(FORMATS[kind][1]),
+    }
+    name = f"{kind} of {Path(project.source).stem} as {Path(project.styles[project.shown]).stem}"
+    job = studio.jobs.add("render", project.owner, name, task)
+    return project.changed(render=job.id)
+
+
+def frame_range(project: Project, first: Any, last: Any) -> str:
+    """FIRST:LAST as the command line takes it; empty text for the whole clip.
+
+    Raises:
+        UserError: The range is none, or outside the clip.
+    """
+    frames = int(project.facts.get("frames", 1))
+    start, end = int(first or 0), frames - 1 if last is None else int(last)
+    if not 0 <= start <= end < frames:
+        raise UserError(f"frames {start} to {end}: choose first and last from 0 to {frames - 1}, in this order")
+    return "" if (start, end) == (0, frames - 1) else f"{start}:{end}"
+
+
+def _range(project: Project, first: Any, last: Any) -> dict[str, str]:
+    text = frame_range(project, first, last)
+    return {"frames": text} if text else {}

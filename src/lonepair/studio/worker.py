@@ -1,0 +1,85 @@
+"""The process of one job: `python -m lonepair.studio.worker FOLDER`. It outlives the server that started it.
+
+It looks at job.json for the wish of the user, writes status.json, and ends with a state from which the next worker
+continues.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from lonepair import Interrupted, UserError
+from lonepair.api.toolkit import FileLock
+from lonepair.studio.jobs import StudioJob, read_job
+from lonepair.studio.tasks import TASKS, Progress
+
+logger = logging.getLogger("lonepair")
+
+POLL_SECONDS = 0.3
+"""Seconds between two looks at the wish of the user."""
+
+
+def main(folder: Path) -> int:
+    """Run the job in `folder`; returns the exit status of the process."""
+    lock = FileLock(folder / "worker.lock")
+    if not _taken(lock):
+        return 0  # another worker has it
+    try:
+        job = read_job(folder)
+        if job is None:
+            return 1
+        _run(job)
+    finally:
+        lock.release()
+    return 0
+
+
+def _taken(lock: FileLock) -> bool:
+    """Take the lock. `StudioJob.has_worker` holds it for an instant, so it is tried again."""
+    for _ in range(10):
+        if lock.take():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _run(job: StudioJob) -> None:
+    progress = Progress(job)
+    watch = threading.Thread(target=_watch, args=(job.folder, progress), daemon=True)
+    watch.start()
+    progress.say("starting")
+    try:
+        files = TASKS[job.kind](job, progress)
+    except (Interrupted, KeyboardInterrupt):
+        progress.end("stopped")
+    except UserError as error:
+        progress.end("failed", str(error))
+    except Exception as error:
+        # The log has the traceback; the page shows one line.
+        traceback.print_exc()
+        progress.end("failed", f"unexpected {type(error).__name__}: {error}"[:300])
+    else:
+        root = job.folder
+        progress.end("done", files=tuple(str(path.relative_to(root)) for path in files))
+
+
+def _watch(folder: Path, progress: Progress) -> None:
+    """Stop the task as soon as the user wants anything else than that it runs, or the folder is gone."""
+    while not progress.has_ended.wait(POLL_SECONDS):
+        job = read_job(folder)
+        if job is None or job.wish != "run":
+            progress.stop()
+            return
+
+
+if __name__ == "__main__":
+    if hasattr(os, "nice"):
+        os.nice(5)  # pages and live frames come first
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    sys.exit(main(Path(sys.argv[1])))

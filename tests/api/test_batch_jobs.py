@@ -1,0 +1,217 @@
+"""Batches: rows from tables and patterns, what is done again, rows that fail or are lost, storage, and shards."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from batch_runs import note_or_die_once, note_row
+
+import lonepair
+from conftest import TINY, picture
+from lonepair.api.batch.pools import InProcess, Lost, Pool
+from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, read_rows, split_settings
+from lonepair.api.batch.storage import Storage
+from lonepair.api.batch.task import RowResult, RowTask, row_fingerprint, run_row
+from lonepair.errors import UserError
+from lonepair.media.stills.image import read_image, write_image
+
+SETTINGS = {name: value for name, value in TINY.items() if name != "device"}
+
+
+def write_pictures(folder: Path, *names: str) -> None:
+    for seed, name in enumerate(names):
+        write_image(folder / name, picture(20, 24, seed=seed))
+
+
+# -- rows ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_csv_table_gives_rows_with_settings(tmp_path: Path) -> None:
+    (tmp_path / "jobs.csv").write_text(
+        "source,target,name,steps,size,synthesize\na.png,,,,,\ns3://bin/b.png,c.png,own,5,640x360,false\n"
+    )
+    first, second = read_rows(tmp_path / "jobs.csv", "look.png", {"steps": 9, "seed": 3})
+    assert (first.source, first.target) == (str(tmp_path / "a.png"), str(Path("look.png").absolute()))
+    assert (first.name, dict(first.settings)) == ("a-as-look", {"steps": 9, "seed": 3})
+    assert (second.source, second.target, second.name) == ("s3://bin/b.png", str(tmp_path / "c.png"), "own")
+    assert dict(second.settings) == {"steps": 5, "seed": 3, "size": "640x360", "synthesize": False}
+
+
+def test_a_jsonl_table_equals_a_csv_table(tmp_path: Path) -> None:
+    (tmp_path / "jobs.csv").write_text("source,target,steps\na.png,b.png,5\n")
+    (tmp_path / "jobs.jsonl").write_text('{"source": "a.png", "target": "b.png", "settings": {"steps": 5}}\n\n')
+    assert read_rows(tmp_path / "jobs.csv") == read_rows(tmp_path / "jobs.jsonl")
+
+
+def test_a_pattern_gives_a_row_for_each_file_in_natural_order(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "10.png", "9.png", "look.png")
+    rows = read_rows(f"{tmp_path}/*0.png", "look.png") + read_rows(f"{tmp_path}/[0-9]*.png", "look.png")
+    assert [Path(row.source).name for row in rows] == ["10.png", "9.png", "10.png"]
+
+
+def test_rows_of_one_name_get_numbers() -> None:
+    rows = named_rows([BatchRow("x/a.png", "b.png"), BatchRow("y/a.png", "b.png"), BatchRow("A.png", "b.png")])
+    assert [row.name for row in rows] == ["a-as-b", "a-as-b-2", "A-as-b-3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("jobs.csv", "target\nb.png\n", "line 2: has no source"),
+        ("jobs.csv", "source\na.png\n", "line 2: has no target; add one, or give `style`"),
+        ("jobs.csv", "source,target\n", "the batch has no rows"),
+        ("jobs.csv", "source,target\na,b,c\n", "line 2: has more cells"),
+        ("jobs.jsonl", "{\n", "line 1: is no JSON"),
+        ("jobs.jsonl", "[1]\n", "line 1: is no JSON object"),
+        ("missing-*.png", "", "no file fits"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_one_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+    if text:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_rows(str(tmp_path / name), None if text else "b.png")
+
+
+def test_settings_are_split_by_what_they_set() -> None:
+    row = BatchRow("a", "b", {"steps": 5, "seed": 3, "structure": 0.5, "preset": "draft", "start_stage": 1})
+    settings = split_settings(row)
+    assert (settings.training, settings.translation) == ({"steps": 5, "seed": 3, "start_stage": 1}, {"structure": 0.5})
+    with pytest.raises(UserError, match="setting 'stpes' is unknown; did you mean steps"):
+        split_settings(BatchRow("a", "b", {"stpes": 5}))
+
+
+def test_shards_cover_all_rows_once() -> None:
+    rows = [BatchRow(str(index), "b") for index in range(7)]
+    shards = [choose_shard(rows, f"{number}/3") for number in (1, 2, 3)]
+    assert shards[1] == [1, 4]
+    assert sorted(sum(shards, [])) == list(range(7))  # noqa: RUF017
+    for wrong in ("0/3", "4/3", "2", "a/b"):
+        with pytest.raises(UserError, match="give I/N such as 2/8"):
+            choose_shard(rows, wrong)
+
+
+# -- a batch ---------------------------------------------------------------------------------------------------------
+
+
+def table(folder: Path, name: str = "jobs.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+
+
+def test_a_batch_trains_and_translates_what_is_not_done(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png", "b.png", "look.png")
+    (tmp_path / "bad.png").write_bytes(b"hello " * 40)
+    files = [str(tmp_path / name) for name in ("a.png", "bad.png", "b.png", "a.png")]
+    rows = [BatchRow(file, str(tmp_path / "look.png")) for file in files]
+    rows.append(BatchRow(files[0], files[2], {"colr": 1}))
+    place = lonepair.BatchPlace(scratch=str(tmp_path / "scratch"))
+    report = lonepair.run_batch(rows, tmp_path / "out", settings=SETTINGS, place=place)
+    # The fourth row is the first one once more.
+    assert [row.state for row in report.rows] == ["done", "failed", "done", "done", "failed"]
+    assert [row.error.partition(";")[0].partition(": ")[2] for row in report.failed] == [
+        "is neither an image nor a video that can be read",
+        "",
+    ]
+    assert "setting 'colr' is unknown; did you mean colour?" in report.failed[1].error
+    assert [row["state"] for row in table(tmp_path / "out")] == [row.state for row in report.rows]
+    # The result is that of the two steps by hand; the run is there; nothing else is left.
+    run = lonepair.load(tmp_path / "out/runs/a-as-look")
+    model = lonepair.fit_pair(files[0], tmp_path / "look.png", **SETTINGS)
+    expected = model.translate(files[0]).save(tmp_path / "expected.png")
+    assert read_image(expected).equal(read_image(tmp_path / "out/a-as-look.png"))
+    assert run.settings["inputs"] == model.settings["inputs"]
+    assert list((tmp_path / "scratch").iterdir()) == [] == list((tmp_path / "out/checkpoints").iterdir())
+
+    # The same batch again, with one changed row.
+    ran: list[str] = []
+
+    def note(task: RowTask, stop: threading.Event | None) -> RowResult:
+        ran.append(task.row.name)
+        return RowResult("done")
+
+    rows[2] = BatchRow(files[2], rows[2].target, {"structure": 0.9})
+    again = lonepair.run_batch(rows[:4], tmp_path / "out", settings=SETTINGS, pool=InProcess(note))
+    assert ran == ["b-as-look"]
+    assert [row.is_earlier for row in again.rows] == [True, False, False, True]
+    assert again.rows[0].cpu_seconds == report.rows[0].cpu_seconds
+
+
+def test_a_row_continues_from_the_checkpoint_in_the_storage(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png", "look.png")
+    [row] = named_rows([BatchRow(str(tmp_path / "a.png"), str(tmp_path / "look.png"), {**SETTINGS, "seed": 5})])
+    task = RowTask(row, row_fingerprint(row), "memory://batch", str(tmp_path / "one"), device="cpu")
+    stop = threading.Event()
+    stop.set()
+    assert run_row(task, stop).state == "stopped"
+    storage = Storage.open("memory://batch")
+    assert storage.exists("checkpoints/a-as-look.tar")
+    # Another machine has another scratch folder.
+    result = run_row(RowTask(row, task.fingerprint, task.out, str(tmp_path / "two"), device="cpu"))
+    assert (result.state, result.continued, result.output) == ("done", True, "a-as-look.png")
+    assert not storage.exists("checkpoints/a-as-look.tar")
+    model = lonepair.fit_pair(tmp_path / "a.png", tmp_path / "look.png", **row.settings)
+    storage_model = tmp_path / "model.safetensors"
+    storage_model.write_bytes(storage.read("runs/a-as-look/model.safetensors"))
+    loaded = lonepair.load(storage_model)
+    for name, tensor in model.method.nets.state_dict().items():
+        if name in loaded.method.nets.state_dict():
+            assert torch.equal(tensor, loaded.method.nets.state_dict()[name]), name
+
+
+class LosingPool(InProcess):
+    """Loses each row's first `losses` attempts."""
+
+    def __init__(self, losses: int) -> None:
+        super().__init__(note_row)
+        self._losses, self._attempts = losses, dict[int, int]()
+        self._lost: list[int] = []
+
+    def submit(self, index: int, task: RowTask) -> None:
+        self._attempts[index] = self._attempts.get(index, 0) + 1
+        if self._attempts[index] <= self._losses:
+            self._lost.append(index)
+        else:
+            super().submit(index, task)
+
+    def wait(self, seconds: float) -> list[tuple[int, RowResult | Lost]]:
+        lost, self._lost = self._lost, []
+        return [(index, Lost("its process was killed")) for index in lost] or super().wait(seconds)
+
+
+@pytest.mark.parametrize(("losses", "state", "attempts"), [(2, "done", 3), (9, "failed", 3)])
+def test_a_lost_row_is_tried_again_a_few_times(tmp_path: Path, losses: int, state: str, attempts: int) -> None:
+    write_pictures(tmp_path, "a.png", "look.png")
+    row = BatchRow(str(tmp_path / "a.png"), str(tmp_path / "look.png"))
+    report = lonepair.run_batch([row], tmp_path / "out", pool=LosingPool(losses))
+    assert (report.rows[0].state, report.rows[0].attempts) == (state, attempts)
+    assert report.rows[0].error == ("" if state == "done" else "its process was killed, in each of 3 attempts")
+
+
+def test_shards_write_tables_of_their_own(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png", "b.png", "c.png", "look.png")
+    rows = read_rows(f"{tmp_path}/[abc].png", str(tmp_path / "look.png"))
+    for shard in ("1/2", "2/2"):
+        lonepair.run_batch(rows, tmp_path / "out", shard=shard, pool=InProcess(note_row))
+    names = [[row["row"] for row in table(tmp_path / "out", f"jobs-{n}-of-2.jsonl")] for n in (1, 2)]
+    assert names == [[1, 3], [2]]
+
+
+def test_a_killed_process_loses_its_row_only(tmp_path: Path) -> None:
+    from lonepair.api.batch.pools import Processes
+
+    write_pictures(tmp_path, "a.png", "b.png", "look.png")
+    rows = [
+        BatchRow(str(tmp_path / name), str(tmp_path / "look.png"), {"dies": name == "a.png"})
+        for name in ("a.png", "b.png")
+    ]
+    report = lonepair.run_batch(rows, tmp_path / "out", pool=Processes(1, 1, note_or_die_once))
+    assert [(row.state, row.attempts) for row in report.rows] == [("done", 2), ("done", 1)]
+
+
+def test_pools_are_pools() -> None:
+    assert isinstance(InProcess(), Pool)

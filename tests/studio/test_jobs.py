@@ -1,0 +1,185 @@
+"""Jobs of the studio: their states, their queue, and worker processes that can end at any moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import lonepair as lp
+from conftest import TINY
+from lonepair.api.toolkit import FileLock
+from lonepair.studio import worker
+from lonepair.studio.jobs import JobStore, Status, StudioJob
+from lonepair.studio.scheduler import MAX_STARTS, Scheduler
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> JobStore:
+    return JobStore(tmp_path / "jobs")
+
+
+def training(files: tuple[Path, Path], **settings: Any) -> dict[str, Any]:
+    inputs = {domain: str(path) for domain, path in zip("ab", files, strict=True)}
+    return {
+        "inputs": inputs,
+        "method": "lonepair",
+        "preset": "standard",
+        "settings": {**TINY, "threads": 1, **settings},
+    }
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.05)
+
+
+def reread(store: JobStore, job: StudioJob) -> StudioJob:
+    return store.job(job.id, job.owner)
+
+
+def test_training_and_render_give_files(store: JobStore, pair_files: tuple[Path, Path]) -> None:
+    job = store.add("train", "me", "a to b", training(pair_files))
+    assert job.state == "queued"
+    assert worker.main(job.folder) == 0
+    assert (job.state, job.status.share) == ("done", 1.0)
+    assert job.result_files() == [(job.run / "model.safetensors").resolve()]
+
+    task = {
+        "models": [str(job.run)],
+        "source": str(pair_files[0]),
+        "settings": {"structure": 0.5, "size": [24, 20]},
+        "masks": [],
+        "file": "out.png",
+        "encoding": {},
+    }
+    render = store.add("render", "me", "picture", task)
+    worker.main(render.folder)
+    assert [path.name for path in render.result_files()] == ["out.png"]
+    expected = lp.load(job.run).translate(pair_files[0], structure=0.5, size=(24, 20)).pil()
+    with Image.open(render.result_files()[0]) as image:
+        assert image.tobytes() == expected.tobytes()
+
+
+def test_paused_training_continues_to_the_same_model(store: JobStore, pair_files: tuple[Path, Path]) -> None:
+    job = store.add("train", "me", "a", training(pair_files, steps=20)).changed(wish="run")
+
+    def pause() -> None:
+        wait_until(lambda: (job.run / "metrics.jsonl").exists())
+        reread(store, job).changed(wish="pause")
+
+    thread = threading.Thread(target=pause)
+    thread.start()
+    worker.main(job.folder)
+    thread.join()
+    assert reread(store, job).state == "paused"
+    again = store.resume(reread(store, job))
+    assert again.state == "queued"
+    worker.main(job.folder)
+    assert again.state == "done"
+    other = store.add("train", "me", "b", training(pair_files, steps=20))
+    worker.main(other.folder)
+    models = [(each.run / "model.safetensors").read_bytes() for each in (job, other)]
+    assert models[0] == models[1]
+
+
+def test_wrong_input_is_one_line(store: JobStore, pair_files: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    job = store.add("train", "me", "bad", training((tmp_path / "bad.png", pair_files[1])))
+    worker.main(job.folder)
+    assert job.state == "failed"
+    assert job.status.text.startswith(str(tmp_path / "bad.png"))
+    assert "\n" not in job.status.text
+
+
+def test_killed_worker_is_replaced_by_another_server(store: JobStore, pair_files: tuple[Path, Path]) -> None:
+    """Both the server and the worker die: the next server's worker continues the run."""
+    job = store.add("train", "me", "a", training(pair_files, steps=100_000, checkpoint_minutes=0.005))
+    with Scheduler(store, ["cpu"], seconds=0.05):
+        wait_until(lambda: (job.run / "state" / "state.pt").exists())
+    assert job.has_worker  # it outlives the server
+    os.kill(int(FileLock(job.folder / "worker.lock").holder().split()[1]), signal.SIGKILL)
+    wait_until(lambda: not job.has_worker)
+    log = job.folder / "log.txt"
+    with Scheduler(store, ["cpu"], seconds=0.05):
+        wait_until(lambda: "resumes at stage" in log.read_text())
+        reread(store, job).changed(wish="stop")
+        wait_until(lambda: reread(store, job).state == "stopped")
+
+
+class Started:
+    """Stands in for the worker processes that a scheduler starts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folders: list[str] = []
+        monkeypatch.setattr("subprocess.Popen", self.start)
+
+    def start(self, command: list[str], **_: Any) -> Started:
+        self.folders.append(Path(command[-1]).name)
+        return self
+
+    def poll(self) -> int:
+        return 0
+
+
+def test_one_job_a_device_in_the_order_of_the_queue(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Started(monkeypatch)
+    jobs = [store.add("train", owner, str(number), {}) for number, owner in enumerate("aabb")]
+    jobs[1].changed(wish="pause")
+    lock = FileLock(jobs[0].folder / "worker.lock")
+    assert lock.take()
+    jobs[0].changed(device="cuda:0")
+    scheduler = Scheduler(store, ["cuda:0", "cuda:1"])
+    scheduler.tick()
+    assert started.folders == [jobs[2].id]
+    assert reread(store, jobs[2]).device == "cuda:1"
+    lock.release()
+
+
+def test_job_whose_worker_dies_without_progress_fails(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Started(monkeypatch)
+    job = store.add("train", "me", "a", {})
+    scheduler = Scheduler(store, ["cpu"])
+    for _ in range(MAX_STARTS + 2):
+        scheduler.tick()
+    assert started.folders == [job.id] * MAX_STARTS
+    assert job.state == "failed"
+    assert store.resume(reread(store, job)).state == "queued"
+
+
+def test_session_sees_its_own_jobs_only(store: JobStore) -> None:
+    mine, other = (store.add("train", owner, "a", {}) for owner in ("me", "you"))
+    assert [job.id for job in store.jobs("me")] == [mine.id]
+    for job_id in (other.id, f"../{mine.id}", f"{mine.id}/../{mine.id}", "", "0" * 16):
+        with pytest.raises(lp.UserError, match="does not exist"):
+            store.job(job_id, "me")
+
+
+def test_deleted_job_goes_once_its_worker_has_stopped(store: JobStore) -> None:
+    job = store.add("train", "me", "a", {})
+    lock = FileLock(job.folder / "worker.lock")
+    assert lock.take()
+    store.delete(job)
+    scheduler = Scheduler(store, [])
+    scheduler.tick()
+    assert job.folder.exists()
+    assert reread(store, job).state == "stopping"
+    lock.release()
+    scheduler.tick()
+    assert not job.folder.exists()
+
+
+def test_status_names_no_file_outside_the_folder(store: JobStore) -> None:
+    job = store.add("use", "me", "a", {})
+    (job.folder / "a.png").write_bytes(b"1")
+    job.write_status(Status("done", 1.0, files=("../../secret", "/etc/passwd", "a.png")))
+    assert [path.name for path in job.result_files()] == ["a.png"]

@@ -1,0 +1,113 @@
+"""Who may reach the studio, what its command checks, and that nothing else loads Gradio."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fresh_python import output_of
+from lonepair import UserError
+from lonepair.commands.main import main
+from lonepair.studio.server import Gate, ServerOptions, check_options
+
+LOCAL = ServerOptions()
+TOKEN = "0123456789abcdef0123"
+
+
+def answer(options: ServerOptions, path: str = "/", query: str = "", **headers: str) -> tuple[int, dict[str, str]]:
+    """Status and headers of the answer of a gate in front of an application that always answers 200."""
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    values = {"host": "127.0.0.1:7860", **headers}
+    scope = {
+        "type": "http",
+        "path": path,
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in values.items()],
+    }
+    asyncio.run(Gate(app, options)(scope, None, send))
+    return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+
+
+def test_pages_may_load_from_this_host_only() -> None:
+    status, headers = answer(LOCAL)
+    assert status == 200
+    assert headers["content-security-policy"].startswith("default-src 'self'")
+    assert "http" not in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/file=http://example.org/x", "/gradio_api/file%3Dhttps%3A//x", "/x/file=HTTPS:/x"]
+)
+def test_addresses_of_other_hosts_are_not_fetched(path: str) -> None:
+    assert answer(LOCAL, path)[0] == 403
+
+
+def test_name_of_another_site_does_not_reach_the_local_studio() -> None:
+    assert answer(LOCAL, host="evil.example:7860")[0] == 403
+    assert answer(LOCAL, host="localhost:7860")[0] == 200
+    assert answer(LOCAL, host="[::1]:7860")[0] == 200
+
+
+def test_token_is_asked_for_once() -> None:
+    options = ServerOptions("0.0.0.0", token=TOKEN)
+    assert answer(options, host="studio:7860")[0] == 403
+    assert answer(options, query="token=wrong", host="studio:7860")[0] == 403
+    status, headers = answer(options, query=f"token={TOKEN}", host="studio:7860")
+    assert status == 200
+    assert "HttpOnly" in headers["set-cookie"]
+    assert answer(options, host="studio:7860", cookie=headers["set-cookie"].split(";")[0])[0] == 200
+
+
+@pytest.mark.parametrize("options", [ServerOptions("0.0.0.0"), ServerOptions(token="short")])
+def test_open_or_weak_server_is_refused(options: ServerOptions) -> None:
+    with pytest.raises(UserError, match="give"):
+        check_options(options)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--listen", "0.0.0.0"], "--listen is 0.0.0.0"),
+        (["--listen", "0.0.0.0", "--token", "short"], "token has 5 characters"),
+        (["--auth", "me"], "USER:PASSWORD"),
+        (["--port", "0"], "--port is 0"),
+        (["--max-frames", "0"], "--max-frames is 0"),
+    ],
+)
+def test_command_refuses_in_one_line(words: list[str], message: str, capsys: Any, monkeypatch: Any, here: Path) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert main(["studio", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (here / "lonepair-studio").exists()
+
+
+def test_command_names_the_extra_that_is_missing(capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["studio"]) == 2
+    assert 'pip install "lonepair[studio]"' in capsys.readouterr().err
+
+
+def test_gradio_is_loaded_by_the_studio_only() -> None:
+    code = "import sys, lonepair, lonepair.commands.main as m; m.main(['--help']); m.main(['studio', '--help'])\n"
+    code += "print('loaded', *{'gradio', 'fastapi', 'torch'} & set(sys.modules))\n"
+    # Jobs and everything else that is no page need no Gradio either.
+    code += (
+        "import lonepair.studio.worker, lonepair.studio.scheduler, lonepair.studio.snippets, lonepair.studio.singles\n"
+    )
+    lines = output_of(code + "print('loaded', *{'gradio', 'fastapi'} & set(sys.modules))").splitlines()
+    assert [line for line in lines if line.startswith("loaded")] == ["loaded", "loaded"]
