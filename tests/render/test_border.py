@@ -57,7 +57,7 @@ def test_nothing_settles_without_strips(columns: int, width: int) -> None:
 def test_new_pixels_fade_in_and_lost_ones_do_not() -> None:
     old, new, share = -torch.ones(1, 3, H, W), torch.ones(1, 3, H, W), _strip(40).float()
     fade = Fade(4, 1.5)
-    fade.start(old, share)
+    fade.start(old, share, share > 0)
     shown = [fade.apply(new)]
     for _ in range(4):
         fade.move(_flow(0))
@@ -72,9 +72,19 @@ def test_a_fade_moves_with_the_picture() -> None:
     fade = Fade(3, 1.5)
     old = torch.zeros(1, 1, H, W)
     old[..., 40:] = 1
-    fade.start(old, torch.ones(1, 1, H, W))
+    everything = torch.ones(1, 1, H, W)
+    fade.start(old, everything, everything > 0)
     again = Fade(3, 1.5)
     again.restore(fade.state())
     again.move(_flow(10))
     assert float(again.apply(torch.zeros(1, 1, H, W))[0, 0, 5, 40]) == pytest.approx(1 / 3)
     assert float(again.apply(torch.zeros(1, 1, H, W))[0, 0, 5, 20]) == 0
+
+
+def test_a_fade_ends_where_pixels_are_new_and_do_not_fade_in() -> None:
+    fade, everything = Fade(4, 1.5), torch.ones(1, 1, H, W)
+    fade.start(-torch.ones(1, 3, H, W), everything, everything > 0)
+    fade.start(torch.ones(1, 3, H, W), 0 * everything, _strip(40))
+    shown = fade.apply(torch.ones(1, 3, H, W))
+    assert bool((shown[..., 40:] == 1).all())
+    assert float(shown[..., :35].max()) < 0

@@ -18,7 +18,7 @@ from torch import Tensor
 from lonepair.compute.engine import Engine
 from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.flow import warp
-from lonepair.ops.resize import resize_image
+from lonepair.ops.resize import resize, resize_image
 from lonepair.patches.carry import Carried, TextureCarrier, anchor_count, gradient_energy
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.windows import Window
@@ -174,7 +174,9 @@ class SceneRenderer:
             prediction = pipeline.predict(source, self._prediction)
             self._prediction, now = prediction, pipeline.mean_prediction(prediction)
             is_lost = is_lost | self._carrier.is_beyond_border
-            is_open, settles = self._border.settle(is_lost | self._is_worn(carried, now, config))
+            change = _change(carried, now, config)
+            is_open, settles = self._border.settle(is_lost | _is_worn(carried, change, config))
+            jumps = resize(change - 1, (image.shape[-2], image.shape[-1])).clamp(0, 1)
             # Synthesize what is lost and worn, and a seam around it.
             weight = torch.maximum(_seam(is_open, config.seam_width), settles)
             windows = pipeline.covering_windows(prediction, is_open | (settles > 0))
@@ -184,9 +186,10 @@ class SceneRenderer:
                 share = F.adaptive_max_pool2d(weight, now.shape[-2:])
                 mean = torch.lerp(mean, now, share)
                 energy = torch.lerp(energy, gradient_energy(image, (now.shape[-2], now.shape[-1])), share)
+            # What is lost, or another thing now, cannot fade: it would leave a ghost.
+            share = weight * (1 - _seam(is_lost, config.seam_width)) * (1 - jumps)
+            self._fade.start(carried.image, share, weight > 0)
         self._carrier.renew(image, mean, energy, weight > 0)
-        # What is lost cannot fade: it would leave a ghost.
-        self._fade.start(carried.image, weight * (1 - _seam(is_lost, config.seam_width)))
         return SynthesizedFrame(self._fade.apply(image), weight > 0)
 
     def _with_window(
@@ -205,17 +208,6 @@ class SceneRenderer:
         return image
 
     # -- what is renewed ------------------------------------------------------------------------------------------
-
-    def _is_worn(self, carried: Carried, prediction: Tensor, config: SynthesisConfig) -> Bool[Tensor, "1 1 h w"]:
-        """Where the prediction has changed, or the texture is blurred or distorted."""
-        # The mean change around a pixel: texture of the prediction that differs as the camera moves cancels out.
-        change = gaussian_blur(prediction - carried.prediction, config.renewal_window).abs().mean(1, keepdim=True)
-        change = change / prediction.std().clamp(min=1e-3)
-        # An area that has changed enough in one place is renewed as far as it has changed by half of that.
-        near = F.max_pool2d((change > config.renewal_change).float(), 7, 1, 3) > 0
-        is_worn = near & (change > config.renewal_change / 2)
-        is_worn = is_worn | (carried.loss < config.renewal_energy) | (carried.stretch > config.renewal_stretch)
-        return F.interpolate(is_worn.float(), carried.image.shape[-2:], mode="nearest") > 0
 
     def _lost(self, motion: Motion, device: torch.device) -> Bool[Tensor, "1 1 h w"]:
         """The pixels that no motion explains, in this frame or in one before that has waited."""
@@ -243,6 +235,22 @@ def _border(image: Tensor, config: SynthesisConfig) -> UnsettledBorder:
     """The border of a scene's first frame, with the size and the device of `image`, (..., h, w)."""
     h, w = image.shape[-2:]
     return UnsettledBorder((h, w), round(config.settle_width * max(h, w)), image.device)
+
+
+def _change(carried: Carried, prediction: Tensor, config: SynthesisConfig) -> Float[Tensor, "1 1 h w"]:
+    """The change of the prediction since each pixel was synthesized; from 1 on it is renewed."""
+    # The mean change around a pixel: texture of the prediction that differs as the camera moves cancels out.
+    change = gaussian_blur(prediction - carried.prediction, config.renewal_window).abs().mean(1, keepdim=True)
+    return change / (config.renewal_change * prediction.std().clamp(min=1e-3))
+
+
+def _is_worn(carried: Carried, change: Float[Tensor, "1 1 h w"], config: SynthesisConfig) -> Bool[Tensor, "1 1 h2 w2"]:
+    """Where the prediction has changed, or the texture is blurred or distorted."""
+    # An area that has changed enough in one place is renewed as far as it has changed by half of that.
+    near = F.max_pool2d((change > 1).float(), 7, 1, 3) > 0
+    is_worn = near & (change > 0.5)
+    is_worn = is_worn | (carried.loss < config.renewal_energy) | (carried.stretch > config.renewal_stretch)
+    return F.interpolate(is_worn.float(), carried.image.shape[-2:], mode="nearest") > 0
 
 
 def _seam(is_open: Bool[Tensor, "1 1 h w"], width: int) -> Float[Tensor, "1 1 h w"]:

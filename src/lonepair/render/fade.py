@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.ops.flow import warp
@@ -46,23 +46,25 @@ class Fade:
             return
         self._image, self._weight = warp(self._image, flow), warp(weight, flow)
 
-    def start(self, old: Float[Tensor, "1 c h w"], share: Float[Tensor, "1 1 h w"]) -> None:
+    def start(
+        self, old: Float[Tensor, "1 c h w"], share: Float[Tensor, "1 1 h w"], is_new: Bool[Tensor, "1 1 h w"]
+    ) -> None:
         """Begin to fade from the picture `old`, as it would show without new pixels, to these.
 
         Args:
             old: Without the fades that run.
-            share: 1 where a fade begins, 0 where none does, and between at seams.
+            share: 1 where a fade begins, 0 where none does, and between where less of the old picture shows.
+            is_new: Which pixels are new. Where they do not fade in, a fade that runs ends.
         """
-        if self._frames == 1 or not bool((share > 0).any()):
+        if self._frames == 1 or not bool(is_new.any()):
             return
         shown = self.apply(old)
         weight = share * (1 - 1 / self._frames)
         if self._image is None or self._weight is None:
             self._image, self._weight = shown, weight
             return
-        begins = share > 0
-        self._image = torch.where(begins, shown, self._image)
-        self._weight = torch.where(begins, weight, self._weight)
+        self._image = torch.where(is_new, shown, self._image)
+        self._weight = torch.where(is_new, weight, self._weight)
 
     def apply(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
         """`image` with the old picture over it."""
