@@ -37,7 +37,7 @@ def test_an_estimate_counts_all_steps_and_frames(here: Path) -> None:
     [row] = named_rows(read_rows("a.png", "b.png", {**SETTINGS, "steps": 4000, "finest_steps": 4000}))
     estimate = measure_row(row, "cpu")
     assert estimate.frames == 1
-    assert 4 < estimate.training_seconds < estimate.seconds < 4000
+    assert 4 < estimate.training_seconds < estimate.seconds
     assert estimate.memory > 10**8
 
 

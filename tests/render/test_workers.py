@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import lonepair
 from conftest import picture
 from lonepair.errors import UserError
 from lonepair.media.clips.container import Frame
@@ -170,6 +172,17 @@ def test_a_worker_process_writes_the_file_of_one_process(tmp_path: Path) -> None
     # Scenes shorter than a segment are not split.
     translation().save(tmp_path / "out.mkv", workers=Workers(1, segment_frames=24))
     assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
+
+
+def test_every_kind_of_translation_can_be_copied_to_a_worker() -> None:
+    mask = torch.ones(*SIZE)
+    mask[:, :10] = -1
+    model = model_of("lonepair")
+    regions = lonepair.translate_regions(CLIP, [model, model], [mask, -mask])
+    kinds = [regions, lonepair.stabilize(CLIP, CLIP), translation(keys={1: picture(*SIZE)}, frames="1:2")]
+    for kind in kinds:
+        copy = pickle.loads(pickle.dumps(kind))
+        assert copy.frame(0).image.equal(kind.frame(0).image)
 
 
 def test_segments_are_blended_over_the_run_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

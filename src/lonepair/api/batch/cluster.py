@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import socket
 import threading
 from dataclasses import replace
 from typing import Any
@@ -80,10 +81,11 @@ class RayPool:
         """
         self._ray = import_ray()
         try:
+            _check_reachable(address)
             self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise UserError(
-                f"address is {address!r}: no Ray cluster answers ({str(error).splitlines()[0][:160]}); start one with "
+                f"address is {address!r}: no Ray cluster answers ({_first_line(error)}); start one with "
                 "`ray start --head`, or leave `address` out"
             ) from None
         resources = self._ray.cluster_resources()
@@ -138,9 +140,24 @@ class RayPool:
         self._ray.shutdown()
 
 
+def _check_reachable(address: str) -> None:
+    """Check that something listens at HOST:PORT: Ray itself waits for minutes.
+
+    Raises:
+        OSError: Nothing does.
+        ValueError: The port is no number.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port.partition("/")[0])), timeout=10).close()
+
+
 def _reason(error: BaseException) -> str:
     """What is said of a worker that is lost."""
     names = {"WorkerCrashedError": "its process was killed", "NodeDiedError": "its machine is gone"}
     names |= {"OutOfMemoryError": "its machine ran out of memory"}
-    first = str(error).splitlines()[0][:160] if str(error) else ""
-    return names.get(type(error).__name__, f"{type(error).__name__}: {first}")
+    return names.get(type(error).__name__, f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -24,13 +24,14 @@ from lonepair.api.model import Model, load
 from lonepair.errors import UserError, printable
 from lonepair.media.source import Source, open_source
 from lonepair.methods.base import Method
+from lonepair.train.clock import WARM_UP
 from lonepair.train.events import Report, Watcher
 from lonepair.train.loop import Interrupted
 
 _STEPS = 24
 """Steps that are measured at most: the first ten also prepare kernels and memory."""
 _SECONDS = 8.0
-"""Seconds of training after which a measurement ends."""
+"""Seconds of training after which a measurement ends, once steps are warm."""
 _FRAMES = 4
 """Frames of a clip that are rendered: the first one takes longest."""
 
@@ -128,7 +129,9 @@ class _Measure(Watcher):
 
     def stepped(self, method: Method, report: Report) -> None:
         self.seconds, self.method = report.seconds + report.eta_seconds, method
-        if report.step >= min(_STEPS, report.steps) or time.monotonic() - self._start > _SECONDS:
+        seconds = time.monotonic() - self._start
+        is_warm = report.step > WARM_UP + 1 or seconds > 10 * _SECONDS
+        if report.step >= min(_STEPS, report.steps) or (is_warm and seconds > _SECONDS):
             raise Interrupted
 
 
