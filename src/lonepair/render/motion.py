@@ -122,22 +122,13 @@ def _without_noise(flow: Tensor, before: Tensor, now: Tensor, config: SynthesisC
     # Where there is less of it, the motion of what is around.
     around = gaussian_blur(torch.cat([flow * (weight + 1e-4), weight + 1e-4], 1), 4 * window)
     flow = torch.lerp(around[:, :2] / around[:, 2:], flow, weight)
-    # Stillness: in wide windows, and where the camera stands still in narrow ones, too.
+    # Stillness, in wide windows.
     sigma = config.still_window * max(now.shape[-2:])
-    moves = _moves(flow, without, after, sigma, config)
-    if float((moves < 0).float().mean()) > 0.2:
-        moves = torch.minimum(moves, _moves(flow, without, after, sigma / 4, config))
-    return flow * (2 * moves).clamp(0, 1)
-
-
-def _moves(
-    flow: Tensor, without: Tensor, after: Tensor, sigma: float, config: SynthesisConfig
-) -> Float[Tensor, "1 1 h w"]:
-    """How clearly an area moves, above 0, or stands still, below; arguments as in `_without_noise`."""
     wide = gaussian_blur(torch.cat([flow, without, after], 1), sigma)
     motion = wide[:, :2].square().sum(1, keepdim=True).sqrt()
     ratio = wide[:, 2:3] / (wide[:, 3:] + 1e-4)
-    return torch.maximum(motion / config.still_motion, (ratio - 1) / (config.still_ratio - 1)) - 1
+    moves = torch.maximum(motion / config.still_motion, (ratio - 1) / (config.still_ratio - 1)) - 1
+    return flow * (2 * moves).clamp(0, 1)
 
 
 def _smooth(frame: Tensor) -> Tensor:
