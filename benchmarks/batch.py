@@ -56,7 +56,8 @@ def main(args: argparse.Namespace) -> int:
                 place = lp.BatchPlace(workers=workers, device="cpu", scratch=str(folder / "work"))
                 report = lp.run_batch(rows, out, settings=parse_settings(args.set), place=place)
                 if report.count("done") != len(rows):
-                    raise lp.UserError(f"{len(report.failed)} rows failed: {report.failed[0].error}")
+                    errors = "; ".join(row.error for row in report.failed) or "it was stopped"
+                    raise lp.UserError(f"{report.count('done')} of {len(rows)} rows are done: {errors}")
                 seconds = time.monotonic() - start
                 rate, peak = 60 * len(rows) / seconds, max(row.peak_bytes for row in report.rows) / 1e6
                 cells = [f"{seconds:.0f}", f"{rate:.1f}", f"{report.cpu_seconds:.0f}", f"{peak:.0f}", f"{load:.1f}"]

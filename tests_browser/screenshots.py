@@ -24,7 +24,7 @@ WIDTH = 1100
 def shoot(page: Page, path: Path, full_page: bool = True) -> None:
     """Store a picture of the page as WebP."""
     page.wait_for_timeout(1500)
-    image = Image.open(io.BytesIO(page.screenshot(full_page=full_page))).convert("RGB")
+    image = Image.open(io.BytesIO(page.screenshot(full_page=full_page, timeout=300_000))).convert("RGB")
     scale = min(1.0, WIDTH / image.width)
     image.resize((round(image.width * scale), round(image.height * scale))).save(path, quality=82, method=6)
 
@@ -37,24 +37,27 @@ def write_media(folder: Path) -> None:
 
 
 def translate(page: Page, media: Path, out: Path) -> None:
-    """The page Translate: empty, first look, mask, training."""
+    """The page Translate: empty, first look, training."""
     shoot(page, out / "empty.webp", full_page=False)
     page.set_input_files("#lp-source input[type=file]", media / "coins.png")
     expect(page.locator("body")).to_contain_text("coins.png: ")
     page.set_input_files("#lp-styles input[type=file]", [media / "galaxies.jpg"])
     expect(page.locator("#lp-result-text")).to_contain_text("without training")
     shoot(page, out / "translate.webp")
-    paint(page)
-    page.locator("#lp-mask-use").click()
-    expect(page.locator("#lp-mask-error")).to_contain_text("in use")
-    shoot(page, out / "mask.webp")
-    page.locator("#lp-mask-clear").click()
-    page.locator("#lp-mask-panel button").first.click()
     page.locator("#lp-train").click()
     expect(page.locator("#lp-stage-preview img")).to_be_visible()
     shoot(page, out / "training.webp")
     page.locator("#lp-stop").click()
     expect(page.locator("#lp-result-text")).to_contain_text("with the trained model")
+
+
+def mask(page: Page, out: Path) -> None:
+    """A painted mask, and the result with it."""
+    page.get_by_role("tab", name="Translate").click()
+    paint(page)
+    page.locator("#lp-mask-use").click()
+    expect(page.locator("#lp-mask-error")).to_contain_text("in use")
+    shoot(page, out / "mask.webp")
 
 
 def paint(page: Page) -> None:
@@ -95,7 +98,7 @@ def main(url: str, out: Path) -> None:
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         media = Path(folder)
         write_media(media)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         page = context.new_page()
         page.goto(url)
@@ -111,6 +114,7 @@ def main(url: str, out: Path) -> None:
             page.goto(url)
             expect(page.locator("#lp-result-text")).to_contain_text("with the trained model")
             shoot(page, out / f"{name}.webp", full_page=False)
+        mask(page, out)
         browser.close()
 
 

@@ -95,14 +95,22 @@ def test_fifty_pairs_with_a_poisoned_row_and_a_killed_worker(cluster: Any, tmp_p
 
 
 def test_a_lost_node_loses_no_row(cluster: Any, tmp_path: Path) -> None:
-    rows = rows_in(tmp_path, 7)
-    settings = {**SETTINGS, "steps": 200}
+    rows = rows_in(tmp_path, 3)
+    settings = {**SETTINGS, "steps": 300, "checkpoint_minutes": 0.0}
     node = cluster.add_node(num_cpus=1)
-    removal = threading.Timer(10.0, cluster.remove_node, (node,), {"allow_graceful": False})
+
+    def remove() -> None:
+        # Each of the three nodes runs a row then.
+        while len(list((tmp_path / "out/checkpoints").glob("*.tar"))) < 3:
+            time.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+
+    removal = threading.Thread(target=remove, daemon=True)
     removal.start()
     report = lonepair.run_batch(rows, tmp_path / "out", settings=settings, pool=RayPool(cluster.address))
     removal.join()
     assert report.count("done") == len(rows)
+    assert sorted(row.attempts for row in report.rows) == [1, 1, 2]
 
 
 def test_the_command_runs_on_a_cluster(cluster: Any, tmp_path: Path) -> None:

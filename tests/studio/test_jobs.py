@@ -145,6 +145,20 @@ def test_one_job_a_device_in_the_order_of_the_queue(store: JobStore, monkeypatch
     lock.release()
 
 
+def test_use_waits_for_its_training(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Started(monkeypatch)
+    training_job = store.add("train", "me", "a", {}).changed(wish="pause")
+    use = store.add("use", "me", "b", {"after": training_job.id})
+    orphan = store.add("use", "me", "c", {"after": "0" * 16})
+    scheduler = Scheduler(store, ["cpu"])
+    scheduler.tick()
+    assert started.folders == []
+    assert (use.state, orphan.state) == ("queued", "failed")
+    training_job.write_status(Status("done", 1.0))
+    scheduler.tick()
+    assert started.folders == [use.id]
+
+
 def test_job_whose_worker_dies_without_progress_fails(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     started = Started(monkeypatch)
     job = store.add("train", "me", "a", {})
@@ -176,6 +190,12 @@ def test_deleted_job_goes_once_its_worker_has_stopped(store: JobStore) -> None:
     lock.release()
     scheduler.tick()
     assert not job.folder.exists()
+
+
+def test_change_keeps_what_another_thread_has_changed(store: JobStore) -> None:
+    job = store.add("train", "me", "a", {})
+    job.changed(wish="pause")
+    assert job.changed(device="cpu").wish == "pause"
 
 
 def test_status_names_no_file_outside_the_folder(store: JobStore) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
+import subprocess
+import sys
+import time
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -94,6 +98,27 @@ def test_command_refuses_in_one_line(words: list[str], message: str, capsys: Any
     assert message in error
     assert error.count("\n") == 1
     assert not (here / "lonepair-studio").exists()
+
+
+def test_process_of_frames_ends_with_a_killed_server() -> None:
+    code = (
+        "import os\nfrom lonepair.studio.frames import FramePool\n"
+        "if __name__ == '__main__':\n"
+        "    print(FramePool().run(os.getpid), flush=True)\n    os._exit(9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    process, end = int(done.stdout), time.monotonic() + 20
+    while is_alive(process) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_alive(process)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_command_names_the_extra_that_is_missing(capsys: Any, monkeypatch: Any) -> None:

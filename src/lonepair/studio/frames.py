@@ -8,6 +8,8 @@ from __future__ import annotations
 import concurrent.futures
 import logging
 import multiprocessing
+import multiprocessing.connection
+import os
 import sys
 import threading
 from collections import OrderedDict
@@ -77,9 +79,18 @@ def _quiet() -> None:
 
     import lonepair
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     logging.getLogger("lonepair").setLevel(logging.ERROR)
     _ = lonepair.load  # imports what frames need before the first one is asked for
+
+
+def _end_with_parent() -> None:
+    """End this process when the server has ended, also where that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(0)
 
 
 # -- functions that run in the process --------------------------------------------------------------------------------

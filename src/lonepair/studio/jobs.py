@@ -20,6 +20,7 @@ import json
 import re
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ State = Literal["queued", "running", "pausing", "paused", "stopping", "stopped",
 
 FINAL: frozenset[str] = frozenset({"done", "failed"})
 """States that a worker writes and that no wish changes."""
+_WRITING = threading.Lock()
 JOB_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -131,9 +133,13 @@ class StudioJob:
         return [path for path in paths if path.is_relative_to(root) and path.is_file()]
 
     def changed(self, **values: Any) -> StudioJob:
-        """A copy with other values, written to disk."""
-        job = dataclasses.replace(self, **values)
-        job.write()
+        """The job as it is on disk with other values, written to disk.
+
+        Pages and the scheduler change jobs from several threads: neither undoes what the other has written.
+        """
+        with _WRITING:
+            job = dataclasses.replace(read_job(self.folder) or self, **values)
+            job.write()
         return job
 
     def write(self) -> None:

@@ -41,7 +41,14 @@ class RunsPage:
 
     def _list(self) -> None:
         self.gallery = gr.Gallery(
-            label="Runs", columns=3, allow_preview=False, interactive=False, elem_id="lp-runs", buttons=[], height=460
+            label="Runs",
+            columns=2,
+            allow_preview=False,
+            interactive=False,
+            elem_id="lp-runs",
+            buttons=[],
+            height=460,
+            object_fit="contain",
         )
         self.note = gr.HTML(note_line(EMPTY), padding=False, elem_id="lp-runs-note")
         self.refresh = gr.Button("Refresh", size="sm", elem_id="lp-runs-refresh")

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 
+from lonepair import UserError
 from lonepair.api.toolkit import FileLock
 from lonepair.studio.jobs import FINAL, JobStore, Status, StudioJob, read_job
 
@@ -60,7 +61,7 @@ class Scheduler:
             if is_first:
                 try:
                     self.tick()
-                except OSError as error:
+                except (OSError, UserError) as error:  # such as a job that is deleted at the same time
                     logger.warning("the queue cannot be read (%s); it is tried again", error)
 
     def tick(self) -> None:

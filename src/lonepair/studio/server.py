@@ -154,6 +154,7 @@ def create_server(workspace: Path, options: ServerOptions, devices: Sequence[str
         allowed_paths=[],
         max_file_size=options.limits.megabytes * 1_000_000,
         footer_links=[],
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
         run_history=False,
         show_error=False,
         ssr_mode=False,

@@ -48,8 +48,18 @@ class TranslatePage:
         self._on(view.styles.delete, self._styles, [view.styles], view.style_error, then_live=True)
         self._on(view.styles.clear, self._no_styles, [], view.style_error)
         view.style_gallery.select(
-            self._select_style, [self._token, self.project_id], self.shows.outputs, show_progress="hidden"
-        ).then(self.live, [self._token, self.project_id], self.shows.outputs, show_progress="minimal")
+            self._select_style,
+            [self._token, self.project_id],
+            self.shows.outputs,
+            show_progress="hidden",
+            api_visibility="private",
+        ).then(
+            self.live,
+            [self._token, self.project_id],
+            self.shows.outputs,
+            show_progress="minimal",
+            api_visibility="private",
+        )
         self._on(view.new.click, self._new, [], view.source_error)
         # Training
         self._on(view.train.click, self._train, [view.preset, *view.expert.values()], view.train_error)

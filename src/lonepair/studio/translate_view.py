@@ -136,7 +136,11 @@ def _training(parts: dict[str, Any]) -> None:
     parts["train_error"] = gr.HTML("", padding=False, elem_id="lp-train-error")
     parts["jobs"] = gr.HTML("", padding=False, elem_id="lp-jobs")
     parts["stage_preview"] = gr.Image(
-        label="Preview of the training", visible=False, interactive=False, elem_id="lp-stage-preview", buttons=[]
+        label="Preview of the training",
+        visible=False,
+        interactive=False,
+        elem_id="lp-stage-preview",
+        buttons=["fullscreen"],
     )
     parts["new"] = gr.Button("Start another translation", size="sm", elem_id="lp-new")
 
