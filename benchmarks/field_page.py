@@ -118,7 +118,7 @@ def losses(name: str, groups: Mapping[str, Sequence[Result]], metrics: Sequence[
             if better:
                 names = "; ".join(text for _, text in sorted(better, reverse=True))
                 lines += textwrap.wrap(f"- {metric}, {own_name}: {names}", WRAP, subsequent_indent="  ")
-    return lines if len(lines) > 2 else [f"`{OURS[name]}` is best in every column."]
+    return lines if len(lines) > 2 else [f"No method of this table is better than `{OURS[name]}` in any column."]
 
 
 def _value(result: Result, name: str) -> float | None:

@@ -117,11 +117,24 @@ def test_large_frames_have_fewer_anchors() -> None:
 def test_anchors_take_memory_when_they_are_used() -> None:
     carrier = _carrier(_texture(), slots=6, interval=1)
     assert int(carrier.state()["allocated"]) == 2
-    carried = carrier.carry(_flow(0, 0))
-    is_new = torch.zeros(1, 1, H, W, dtype=torch.bool)
-    is_new[..., :20] = True
-    carrier.renew(carried.image, carried.prediction, carried.energy, is_new)
+    for first in (0, 20):
+        carried = carrier.carry(_flow(0, 0))
+        is_new = torch.zeros(1, 1, H, W, dtype=torch.bool)
+        is_new[..., first : first + 20] = True
+        carrier.renew(carried.image, carried.prediction, carried.energy, is_new)
     assert int(carrier.state()["allocated"]) == 3
+
+
+def test_new_pixels_are_not_warped_from_frame_to_frame() -> None:
+    """Until they have an anchor of their own, too: the finest texture would turn into waves."""
+    texture = torch.rand(1, 3, H, W, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    carrier = _carrier(torch.zeros(1, 3, H, W), interval=100)
+    carried = carrier.carry(_flow(0, 0))
+    everything = torch.ones(1, 1, H, W, dtype=torch.bool)
+    carrier.renew(texture, carried.prediction, gradient_energy(texture, COARSE), everything)
+    for _ in range(8):
+        frame = _nothing_new(carrier, _flow(0.5, 0))
+    assert torch.allclose(frame[..., 8:-8, 8:-12], texture[..., 8:-8, 12:-8], atol=0.05)
 
 
 def test_flat_paint_does_not_count_as_worn() -> None:

@@ -30,6 +30,7 @@ class FakePipeline:
 
     settings: SynthesisConfig = CONFIG
     carries: bool = True
+    has_gain: bool = False
     size: tuple[int, int] = (H, W)
     label: str = "fake"
     calls: list[str] = field(default_factory=list)

@@ -16,8 +16,8 @@ from lonepair.media.source import open_source
 from lonepair.media.stills.image import read_image, write_image
 from lonepair.media.store import TensorStore
 from lonepair.ops.blur import gaussian_blur
+from lonepair.patches.carry import blend_textures
 from lonepair.render.keys import key_number
-from lonepair.render.passes import blend_textures
 from tiny_models import SIZE, model_of
 
 STILL = picture(*SIZE).expand(4, -1, -1, -1)

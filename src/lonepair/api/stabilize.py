@@ -44,7 +44,9 @@ def stabilize(
     motion, clip = open_source(source), open_source(styled)
     frames = StyledFrames.of(clip, motion)
     # Between STYLED itself and ghosts; at 1/2 the threshold is that of a translation.
-    config = SynthesisConfig(renewal_change=max(2 * SynthesisConfig().renewal_change * strength, 1e-6))
+    change = max(2 * SynthesisConfig().renewal_change * strength, 1e-6)
+    # A frame of STYLED fits together, however narrow a strip of it shows.
+    config = SynthesisConfig(renewal_change=change, settle_width=0, fade_frames=1)
     pipeline = StyledPipeline(
         choose_engine(device, "float32", threads), clip.size, strength > 0, config, has_gain=frames.has_gain
     )

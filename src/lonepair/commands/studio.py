@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
+from lonepair.commands.roles import PathRole
 from lonepair.errors import UserError
 
 
@@ -25,7 +26,7 @@ class StudioForm:
         ("lonepair studio --listen 0.0.0.0 --auth me:secret", "reachable from other machines"),
     )
 
-    workspace: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("lonepair-studio")
+    workspace: Annotated[Path, tyro.conf.arg(metavar="FOLDER"), PathRole.FOLDER] = Path("lonepair-studio")
     """Folder of uploads, jobs and results."""
     port: int = 7860
     """Port of the address, 1 to 65535."""

@@ -56,6 +56,23 @@ def hold_energy(
     return (smooth + gain * (image - smooth)).clamp(-1, 1), own
 
 
+def blend_textures(
+    one: Float[Tensor, "1 c h w"],
+    other: Float[Tensor, "1 c h w"],
+    weight: Float[Tensor, "1 1 h w"],
+    max_gain: float,
+) -> Float[Tensor, "1 c h w"]:
+    """`one` where `weight` is 0, `other` where it is 1, and between both a mean with the contrast of its parts.
+
+    The mean of two different textures is softer than each. Its fine band is amplified, by `max_gain` at most.
+    """
+    image = torch.lerp(one, other, weight)
+    size = (max(1, image.shape[-2] // 4), max(1, image.shape[-1] // 4))
+    energies = [gradient_energy(value, size) for value in (one, other)]
+    expected = torch.lerp(energies[0], energies[1], F.interpolate(weight, size, mode="area"))
+    return hold_energy(image, expected, 1.0, max_gain)[0]
+
+
 @dataclass(frozen=True)
 class Carried:
     """A frame that consists of carried pixels alone."""
@@ -81,7 +98,8 @@ def anchor_count(size: tuple[int, int], channels: int, limit: int, megabytes: in
 class TextureCarrier:
     """The anchors of a scene, and for each pixel of its newest frame the position in its anchor.
 
-    Slot 0 of the anchors is the newest frame itself: pixels that are newer than the last anchor are read from there.
+    Slot 0 of the anchors is the newest frame that had new pixels: those that are newer than the last anchor are read
+    from there.
     """
 
     def __init__(
@@ -104,7 +122,7 @@ class TextureCarrier:
         """
         h, w = image.shape[-2:]
         self._size, self._coarse_size = (h, w), (prediction.shape[-2], prediction.shape[-1])
-        self._interval, self._max_gain, self._frames = interval, max_gain, 0
+        self._interval, self._max_gain, self._frames, self._anchored = interval, max_gain, 0, 0
         coarse = torch.cat([prediction, gradient_energy(image, self._coarse_size)], 1)
         self._images = image.new_zeros(1, image.shape[1], allocated, h + 2 * _PAD, w)
         self._coarse = image.new_zeros(1, coarse.shape[1], allocated, *self._coarse_size)
@@ -130,7 +148,8 @@ class TextureCarrier:
         state = {
             "frames": torch.tensor(self._frames),
             "allocated": torch.tensor(self._images.shape[2]),
-            "stored": torch.tensor([self._frames, *stored[1:]]),
+            "anchored": torch.tensor(self._anchored),
+            "stored": torch.tensor([self._stored[0], *stored[1:]]),
             "slot": self.slot.to(torch.int16),
             "offset": self.offset,
             "newest.image": self._images[:, :, 0],
@@ -149,7 +168,8 @@ class TextureCarrier:
         # Positions are rounded as the number of anchors in memory decides.
         allocated = int(state["allocated"])
         carrier = cls(newest[:, :, _PAD:-_PAD], state["newest.coarse"][:, :-1], slots, interval, max_gain, allocated)
-        carrier._frames, carrier._stored = int(state["frames"]), state["stored"].tolist()
+        carrier._frames, carrier._anchored = int(state["frames"]), int(state["anchored"])
+        carrier._stored = state["stored"].tolist()
         carrier.slot, carrier.offset = state["slot"].long(), state["offset"]
         carrier._images[:, :, 0], carrier._coarse[:, :, 0] = newest, state["newest.coarse"]
         for slot, number in enumerate(carrier._stored):
@@ -208,23 +228,24 @@ class TextureCarrier:
             energy: Gradient energy of its texture where it was synthesized.
             is_new: Which pixels are not the carried ones.
         """
-        self.slot = self.slot.masked_fill(is_new[0, 0], 0)
-        self._store(0, image, torch.cat([prediction, energy], 1))
         self._frames += 1
-        if self._frames % self._interval == 0:
-            self._add_anchor(image)
+        if not bool(is_new.any()):
+            return
+        if self._frames - self._anchored >= self._interval:
+            self._keep_newest()
+        self.slot = self.slot.masked_fill(is_new[0, 0], 0)
+        # Pixels that slot 0 still has are read from this frame, too.
         self.offset = self.offset * (self.slot > 0)
+        self._store(0, image, torch.cat([prediction, energy], 1))
 
-    def _add_anchor(self, image: Tensor) -> None:
-        """Make the newest frame the anchor of its new pixels, and of those whose anchor holds the fewest."""
-        slots = len(self._stored)
-        counts = torch.bincount(self.slot.flatten(), minlength=slots)
+    def _keep_newest(self) -> None:
+        """Make slot 0 an anchor, in the place of the one with the fewest pixels, which go to the frame that comes."""
+        counts = torch.bincount(self.slot.flatten(), minlength=len(self._stored))
         if 1000 * int(counts[0]) < self.slot.numel():
             return
         slot = 1 + int(counts[1:].argmin())
-        self.slot = torch.where(self.slot == 0, slot, self.slot)
-        # The pixels of the anchor that is given up are read from this frame, too.
-        self.offset = self.offset * (self.slot != slot)
+        is_newest, is_given_up = self.slot == 0, self.slot == slot
+        self.slot = self.slot.masked_fill(is_newest, slot).masked_fill(is_given_up, 0)
         # Memory is taken when it is needed: a short clip has few anchors.
         if slot >= self._images.shape[2]:
             self._images, self._coarse = (
@@ -232,7 +253,7 @@ class TextureCarrier:
             )
         for values in (self._images, self._coarse):
             values[:, :, slot] = values[:, :, 0]
-        self._stored[slot] = self._frames
+        self._stored[slot], self._anchored = self._stored[0], self._frames
 
     def _store(self, slot: int, image: Tensor, coarse: Tensor) -> None:
         self._images[:, :, slot] = F.pad(image, [0, 0, _PAD, _PAD], mode="replicate")

@@ -211,9 +211,15 @@ class SynthesisConfig:
     renewal_wait: int = 3
     """Largest number of frames, 0 to 1e6, for which what can wait waits, so that more is synthesized at once. A larger
     value is faster, and shows new content later."""
+    fade_frames: int = 4
+    """Number of frames, 1 to 1000, over which renewed pixels fade in. A larger value pops less, and is softer where
+    the prediction changes all the time; 1: not at all."""
     narrow_width: int = 9
     """Width in pixels, 1 to 100000, below which a new area can wait, and a strip at the border waits without limit. A
     larger value is faster, and shows new content later."""
+    settle_width: float = 0.15
+    """Distance from the border, as a share of the longest side, 0 to 0.5, at which what has come in as narrow strips is
+    synthesized again as a whole. A larger value fits it together better, and shows loose strips longer; 0: never."""
     cut_share: float = 0.4
     """Share of the pixels, 0 to 1, that no motion explains, above which a cut lies between two frames: a new scene
     starts. A larger value finds fewer cuts."""

@@ -22,6 +22,7 @@ WHOLE_NUMBERS = {
     "seam_width": (0, 1000),
     "renewal_rounds": (1, 100),
     "renewal_wait": (0, 1_000_000),
+    "fade_frames": (1, 1000),
     "narrow_width": (1, 100_000),
 }
 """Setting -> its smallest and largest value."""
@@ -60,6 +61,7 @@ INTERVALS = {
     "synthesized_weight": (1e-6, 1.0),
     "renewal_energy": (0.0, 1.0),
     "renewal_stretch": (1.01, 100.0),
+    "settle_width": (0.0, 0.5),
     "cut_share": (0.0, 1.0),
     "fast_share": (0.0, 1.0),
     "search_reach": (0.0, 1.0),

@@ -18,10 +18,12 @@ from torch import Tensor
 from lonepair.compute.engine import Engine
 from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.flow import warp
-from lonepair.ops.resize import resize_image
+from lonepair.ops.resize import resize, resize_image
 from lonepair.patches.carry import Carried, TextureCarrier, anchor_count, gradient_energy
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.windows import Window
+from lonepair.render.border import UnsettledBorder
+from lonepair.render.fade import Fade
 from lonepair.render.motion import Motion
 
 _SOFTNESS = 0.8
@@ -89,6 +91,8 @@ class SceneRenderer:
         """
         self._pipeline, self._first = pipeline, None if start is None else start.image
         self._carrier: TextureCarrier | None = None
+        self._border: UnsettledBorder | None = None
+        self._fade = Fade(pipeline.settings.fade_frames, pipeline.settings.max_blend_gain)
         self._waits = 0
         """Number of frames since the last one that could have new pixels."""
         self._waiting: Bool[Tensor, "1 1 h w"] | None = None
@@ -104,7 +108,9 @@ class SceneRenderer:
         if self._carrier is None:
             return {}
         state = {f"carrier.{name}": tensor for name, tensor in self._carrier.state().items()}
-        state["waits"] = torch.tensor(self._waits)
+        assert self._border is not None
+        state |= {"waits": torch.tensor(self._waits), "unsettled": self._border.mask}
+        state |= {f"fade.{name}": tensor for name, tensor in self._fade.state().items()}
         if self._waiting is not None:
             state["waiting"] = self._waiting
         return state
@@ -123,9 +129,15 @@ class SceneRenderer:
             return scene
         device, config = pipeline.engine.device, pipeline.settings
         on_device = {name: tensor.to(device) for name, tensor in state.items()}
-        own = {name.removeprefix("carrier."): tensor for name, tensor in on_device.items() if "." in name}
+        own, fade = (
+            {name.removeprefix(part): tensor for name, tensor in on_device.items() if name.startswith(part)}
+            for part in ("carrier.", "fade.")
+        )
         slots = len(own["stored"])
         scene._carrier = TextureCarrier.from_state(own, slots, config.anchor_interval, config.max_carry_gain)
+        scene._fade.restore(fade)
+        scene._border = _border(scene._carrier.slot, config)
+        scene._border.mask = on_device["unsettled"]
         scene._waits, scene._waiting = int(state["waits"]), on_device.get("waiting")
         scene._prediction = pipeline.predict(first, None)
         return scene
@@ -147,27 +159,38 @@ class SceneRenderer:
                 size, channels = (image.shape[-2], image.shape[-1]), image.shape[1]
                 slots = anchor_count(size, channels, config.anchors, config.anchor_megabytes)
                 self._carrier = TextureCarrier(image, mean, slots, config.anchor_interval, config.max_carry_gain)
+                self._border = _border(image, config)
             return SynthesizedFrame(image, torch.ones_like(image[:, :1], dtype=torch.bool))
         # Carry all pixels. The networks run only where something may be synthesized.
-        carried = self._carrier.carry(motion.flow.to(pipeline.engine.device))
+        assert self._border is not None
+        flow = motion.flow.to(pipeline.engine.device)
+        self._border.move(flow)
+        self._fade.move(flow)
+        carried = self._carrier.carry(flow)
         image, mean, energy = carried.image, carried.prediction, carried.energy
         weight = torch.zeros_like(image[:, :1])
         is_lost = self._lost(motion, image.device)
         if not self._can_wait(is_lost, config):
             prediction = pipeline.predict(source, self._prediction)
             self._prediction, now = prediction, pipeline.mean_prediction(prediction)
-            is_open = is_lost | self._carrier.is_beyond_border | self._is_worn(carried, now, config)
+            is_lost = is_lost | self._carrier.is_beyond_border
+            change = _change(carried, now, config)
+            is_open, settles = self._border.settle(is_lost | _is_worn(carried, change, config))
+            jumps = resize(change - 1, (image.shape[-2], image.shape[-1])).clamp(0, 1)
             # Synthesize what is lost and worn, and a seam around it.
-            weight = _seam(is_open, config.seam_width)
-            windows = pipeline.covering_windows(prediction, is_open)
+            weight = torch.maximum(_seam(is_open, config.seam_width), settles)
+            windows = pipeline.covering_windows(prediction, is_open | (settles > 0))
             for window in windows:
                 image = self._with_window(image, prediction, window, weight)
             if windows:
                 share = F.adaptive_max_pool2d(weight, now.shape[-2:])
                 mean = torch.lerp(mean, now, share)
                 energy = torch.lerp(energy, gradient_energy(image, (now.shape[-2], now.shape[-1])), share)
+            # What is lost, or another thing now, cannot fade: it would leave a ghost.
+            share = weight * (1 - _seam(is_lost, config.seam_width)) * (1 - jumps)
+            self._fade.start(carried.image, share, weight > 0)
         self._carrier.renew(image, mean, energy, weight > 0)
-        return SynthesizedFrame(image, weight > 0)
+        return SynthesizedFrame(self._fade.apply(image), weight > 0)
 
     def _with_window(
         self, image: Tensor, prediction: Any, window: Window, weight: Float[Tensor, "1 1 h w"]
@@ -185,17 +208,6 @@ class SceneRenderer:
         return image
 
     # -- what is renewed ------------------------------------------------------------------------------------------
-
-    def _is_worn(self, carried: Carried, prediction: Tensor, config: SynthesisConfig) -> Bool[Tensor, "1 1 h w"]:
-        """Where the prediction has changed, or the texture is blurred or distorted."""
-        # The mean change around a pixel: texture of the prediction that differs as the camera moves cancels out.
-        change = gaussian_blur(prediction - carried.prediction, config.renewal_window).abs().mean(1, keepdim=True)
-        change = change / prediction.std().clamp(min=1e-3)
-        # An area that has changed enough in one place is renewed as far as it has changed by half of that.
-        near = F.max_pool2d((change > config.renewal_change).float(), 7, 1, 3) > 0
-        is_worn = near & (change > config.renewal_change / 2)
-        is_worn = is_worn | (carried.loss < config.renewal_energy) | (carried.stretch > config.renewal_stretch)
-        return F.interpolate(is_worn.float(), carried.image.shape[-2:], mode="nearest") > 0
 
     def _lost(self, motion: Motion, device: torch.device) -> Bool[Tensor, "1 1 h w"]:
         """The pixels that no motion explains, in this frame or in one before that has waited."""
@@ -217,6 +229,28 @@ class SceneRenderer:
         self._waits = 0 if is_wide or self._waits >= config.renewal_wait else self._waits + 1
         self._waiting = is_lost if self._waits else None
         return self._waits > 0
+
+
+def _border(image: Tensor, config: SynthesisConfig) -> UnsettledBorder:
+    """The border of a scene's first frame, with the size and the device of `image`, (..., h, w)."""
+    h, w = image.shape[-2:]
+    return UnsettledBorder((h, w), round(config.settle_width * max(h, w)), image.device)
+
+
+def _change(carried: Carried, prediction: Tensor, config: SynthesisConfig) -> Float[Tensor, "1 1 h w"]:
+    """The change of the prediction since each pixel was synthesized; from 1 on it is renewed."""
+    # The mean change around a pixel: texture of the prediction that differs as the camera moves cancels out.
+    change = gaussian_blur(prediction - carried.prediction, config.renewal_window).abs().mean(1, keepdim=True)
+    return change / (config.renewal_change * prediction.std().clamp(min=1e-3))
+
+
+def _is_worn(carried: Carried, change: Float[Tensor, "1 1 h w"], config: SynthesisConfig) -> Bool[Tensor, "1 1 h2 w2"]:
+    """Where the prediction has changed, or the texture is blurred or distorted."""
+    # An area that has changed enough in one place is renewed as far as it has changed by half of that.
+    near = F.max_pool2d((change > 1).float(), 7, 1, 3) > 0
+    is_worn = near & (change > 0.5)
+    is_worn = is_worn | (carried.loss < config.renewal_energy) | (carried.stretch > config.renewal_stretch)
+    return F.interpolate(is_worn.float(), carried.image.shape[-2:], mode="nearest") > 0
 
 
 def _seam(is_open: Bool[Tensor, "1 1 h w"], width: int) -> Float[Tensor, "1 1 h w"]:

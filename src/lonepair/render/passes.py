@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -22,7 +21,7 @@ from lonepair.media.store import TensorStore
 from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.color import match_channels
 from lonepair.ops.flow import warp
-from lonepair.patches.carry import gradient_energy, hold_energy
+from lonepair.patches.carry import blend_textures
 from lonepair.render.clip import Pipeline, SceneStart, SynthesizedFrame
 from lonepair.render.sequence import FrameStep, motion_between, render_sequence
 
@@ -223,20 +222,3 @@ def _before_dials(
         output = pipeline.engine.to_device(match_channels(pipeline.output(source, image), channels))
         image = (image + key - output).clamp(-1, 1)
     return image
-
-
-def blend_textures(
-    one: Float[Tensor, "1 c h w"],
-    other: Float[Tensor, "1 c h w"],
-    weight: Float[Tensor, "1 1 h w"],
-    max_gain: float,
-) -> Float[Tensor, "1 c h w"]:
-    """`one` where `weight` is 0, `other` where it is 1, and between both a mean with the contrast of its parts.
-
-    The mean of two different textures is softer than each. Its fine band is amplified, by `max_gain` at most.
-    """
-    image = torch.lerp(one, other, weight)
-    size = (max(1, image.shape[-2] // 4), max(1, image.shape[-1] // 4))
-    energies = [gradient_energy(value, size) for value in (one, other)]
-    expected = torch.lerp(energies[0], energies[1], F.interpolate(weight, size, mode="area"))
-    return hold_energy(image, expected, 1.0, max_gain)[0]

@@ -30,10 +30,10 @@ from lonepair.compute.engine import choose_engine
 from lonepair.compute.processes import SharedFlag
 from lonepair.errors import UserError
 from lonepair.ops.fingerprint import fingerprint
+from lonepair.patches.carry import blend_textures
 from lonepair.render.folder import RenderFolder, render_key
 from lonepair.render.kept_frames import PartFolders
 from lonepair.render.parts import Part, Workers, plan_parts
-from lonepair.render.passes import blend_textures
 from lonepair.render.run import FrameRun
 from lonepair.render.sequence import FinishedFrame
 
