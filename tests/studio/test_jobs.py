@@ -17,8 +17,11 @@ import lonepair as lp
 from conftest import TINY
 from lonepair.api.toolkit import FileLock
 from lonepair.studio import worker
+from lonepair.studio.context import Studio
 from lonepair.studio.jobs import JobStore, Status, StudioJob
 from lonepair.studio.scheduler import MAX_STARTS, Scheduler
+from lonepair.studio.trainings import start_render, stop_render
+from lonepair.studio.uploads import Limits
 
 
 @pytest.fixture
@@ -129,6 +132,25 @@ class Started:
 
     def poll(self) -> int:
         return 0
+
+
+def test_stopped_render_goes_on_and_another_one_is_new(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, Limits())
+    store = studio.jobs
+    training = store.add("train", "me", "a to b", {})
+    training.write_status(Status("done", 1.0))
+    training.run.mkdir()
+    (training.run / "model.safetensors").touch()
+    project = studio.projects.add("me").changed(source="/a.png", styles=("/b.png",), models=(training.id,))
+    first = start_render(studio, project, "", None, None)
+    stop_render(studio, first)
+    assert store.job(first.render, "me").state == "stopped"
+    again = start_render(studio, first, "", None, None)
+    assert again.render == first.render
+    assert store.job(first.render, "me").state == "queued"
+    stop_render(studio, again)
+    other = start_render(studio, again.changed(dials={**again.dials, "structure": 1.0}), "", None, None)
+    assert other.render != first.render
 
 
 def test_one_job_a_device_in_the_order_of_the_queue(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ class RunsPage:
     def _list(self) -> None:
         self.gallery = gr.Gallery(
             label="Runs",
-            columns=2,
+            columns=1,
             allow_preview=False,
             interactive=False,
             elem_id="lp-runs",
@@ -53,7 +53,7 @@ class RunsPage:
         self.note = gr.HTML(note_line(EMPTY), padding=False, elem_id="lp-runs-note")
         self.refresh = gr.Button("Refresh", size="sm", elem_id="lp-runs-refresh")
         self.upload = gr.File(
-            label="Add a model file (.safetensors)", file_types=[".safetensors"], height=110, elem_id="lp-add-model"
+            label="Add a model file (.safetensors)", file_types=[".safetensors"], height=140, elem_id="lp-add-model"
         )
         self.upload_error = gr.HTML("", padding=False, elem_id="lp-add-model-error")
 
@@ -65,7 +65,7 @@ class RunsPage:
                 self.name = gr.Textbox(label="Name", max_length=library.MAX_NAME, elem_id="lp-run-name")
                 self.rename = gr.Button("Rename", elem_id="lp-run-rename", min_width=80)
             self.share = gr.DownloadButton("Share as one file", elem_id="lp-run-share")
-            self.delete = gr.Button("Delete", variant="stop", elem_id="lp-run-delete")
+            self.delete = gr.Button("Delete", elem_id="lp-run-delete")
             with gr.Row(visible=False) as self.question:
                 self.sure = gr.Button("Yes, delete for good", variant="stop", elem_id="lp-run-sure")
                 self.keep = gr.Button("Keep", elem_id="lp-run-keep")

@@ -121,6 +121,8 @@ class Shows:
         jobs = project.trainings(self._studio.jobs)
         renders = [job for job in self._studio.jobs.jobs(project.owner) if job.id == project.render]
         html, render_html = jobs_html(jobs), jobs_html(renders)
+        if not renders and not (jobs and all(trainings.model_paths(self._studio, project))):
+            render_html = note_line("Train first. A training that you stop can be rendered, too.")
         preview = trainings.newest_preview(jobs)
         stamp = preview.stat().st_mtime if preview is not None else 0
         text = f"{project.id} {hash((html, render_html))} {stamp}"

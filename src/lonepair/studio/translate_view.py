@@ -109,16 +109,16 @@ def _step(text: str) -> None:
 def _inputs(parts: dict[str, Any]) -> None:
     _step("1. What to redraw")
     parts["source"] = gr.File(
-        label="Source: a clip, an image, or a ZIP file of frames", height=120, elem_id="lp-source", file_count="single"
+        label="Source: clip, image or ZIP of frames", height=140, elem_id="lp-source", file_count="single"
     )
     parts["source_text"] = gr.HTML("", padding=False)
     parts["source_error"] = gr.HTML("", padding=False, elem_id="lp-source-error")
     _step("2. In which style")
     parts["styles"] = gr.File(
-        label="Style: one picture, or several for regions", height=120, elem_id="lp-styles", file_count="multiple"
+        label="Style: one or more pictures", height=140, elem_id="lp-styles", file_count="multiple"
     )
     parts["style_gallery"] = gr.Gallery(
-        label="Styles", columns=4, height=130, visible=False, interactive=False, object_fit="cover", buttons=[]
+        label="Styles", columns=4, height=130, visible=False, interactive=False, object_fit="contain", buttons=[]
     )
     parts["style_error"] = gr.HTML("", padding=False, elem_id="lp-style-error")
 
@@ -168,10 +168,6 @@ def _dials(parts: dict[str, Any]) -> None:
             structure = _slider(settings["structure"], 0, 1)
             strength = _slider(settings["strength"], 0, 1)
         with gr.Row():
-            colour = _slider(settings["colour"], 0, 1)
-            tone = settings["tone"]
-            tones = gr.Radio(list(tone.choices), value=tone.default, label="tone", info=tone.help, elem_id="lp-tone")
-        with gr.Row():
             texture = gr.Slider(
                 0.1,
                 4,
@@ -181,9 +177,13 @@ def _dials(parts: dict[str, Any]) -> None:
                 info=settings["texture_size"].help,
                 elem_id="lp-texture-size",
             )
+            colour = _slider(settings["colour"], 0, 1)
+        with gr.Row():
             parts["texture_auto"] = gr.Checkbox(
                 True, label="texture_size auto", elem_id="lp-texture-auto", min_width=120
             )
+            tone = settings["tone"]
+            tones = gr.Radio(list(tone.choices), value=tone.default, label="tone", info=tone.help, elem_id="lp-tone")
         parts["reset"] = gr.Button("Reset dials", size="sm", elem_id="lp-reset")
     parts["dial_error"] = gr.HTML("", padding=False, elem_id="lp-dial-error")
     parts["dials"] = {
