@@ -14,9 +14,10 @@ from batch_runs import note_or_die_once, note_row
 import lonepair
 from conftest import TINY, picture
 from lonepair.api.batch.pools import InProcess, Lost, Pool
+from lonepair.api.batch.records import RowResult, write_record
 from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, read_rows, split_settings
 from lonepair.api.batch.storage import Storage
-from lonepair.api.batch.task import RowResult, RowTask, row_fingerprint, run_row
+from lonepair.api.batch.task import RowTask, row_fingerprint, run_row
 from lonepair.errors import UserError
 from lonepair.media.stills.image import read_image, write_image
 
@@ -66,8 +67,10 @@ def test_rows_of_one_name_get_numbers() -> None:
         ("jobs.csv", "source\na.png\n", "line 2: has no target; add one, or give `style`"),
         ("jobs.csv", "source,target\n", "the batch has no rows"),
         ("jobs.csv", "source,target\na,b,c\n", "line 2: has more cells"),
+        ("jobs.csv", f"source,target\n{'a' * 140_000},b\n", "line 2: is no line of a CSV file"),
         ("jobs.jsonl", "{\n", "line 1: is no JSON"),
         ("jobs.jsonl", "[1]\n", "line 1: is no JSON object"),
+        ("jobs.jsonl", '{"source": null, "target": "b.png"}\n', "line 1: has no source"),
         ("missing-*.png", "", "no file fits"),
     ],
 )
@@ -199,6 +202,64 @@ def test_shards_write_tables_of_their_own(tmp_path: Path) -> None:
         lonepair.run_batch(rows, tmp_path / "out", shard=shard, pool=InProcess(note_row))
     names = [[row["row"] for row in table(tmp_path / "out", f"jobs-{n}-of-2.jsonl")] for n in (1, 2)]
     assert names == [[1, 3], [2]]
+
+
+def note_and_record(task: RowTask, stop: threading.Event | None) -> RowResult:
+    result = note_row(task, stop)
+    write_record(Storage.open(task.out), task.row, task.fingerprint, result)
+    return result
+
+
+def test_no_row_replaces_the_result_of_another_pair(tmp_path: Path) -> None:
+    for folder in "xyz":
+        (tmp_path / folder).mkdir()
+        write_image(tmp_path / folder / "a.png", picture(20, 24, seed=ord(folder)))
+    write_pictures(tmp_path, "look.png")
+    x, y, z = (BatchRow(str(tmp_path / folder / "a.png"), str(tmp_path / "look.png")) for folder in "xyz")
+    out = tmp_path / "out"
+    first = lonepair.run_batch([x, y], out, pool=InProcess(note_and_record)).rows
+    assert [row.output for row in first] == ["a-as-look.txt", "a-as-look-2.txt"]
+    # A source before them would take the name of the first; so would one of another table.
+    second = lonepair.run_batch([z, x, y], out, pool=InProcess(note_and_record)).rows
+    assert [row.output for row in second] == [f"a-as-look-{second[0].fingerprint[:8]}.txt", *(r.output for r in first)]
+    # The same pair with other settings replaces its result.
+    changed = BatchRow(x.source, x.target, {"structure": 0.9})
+    assert lonepair.run_batch([changed], out, pool=InProcess(note_and_record)).rows[0].output == "a-as-look.txt"
+
+
+@pytest.mark.parametrize(("name", "victim"), [("a", "a.png"), ("look", "look.png"), ("other", "jobs.jsonl")])
+def test_no_result_and_no_table_of_states_replaces_an_input(tmp_path: Path, name: str, victim: str) -> None:
+    write_pictures(tmp_path, "a.png", "look.png")
+    table_name = "jobs.jsonl" if victim == "jobs.jsonl" else "pairs.jsonl"
+    (tmp_path / table_name).write_text(json.dumps({"source": "a.png", "target": "look.png", "name": name}))
+    before = (tmp_path / victim).read_bytes()
+    with pytest.raises(UserError, match=f"{victim}: is an input, which no output replaces"):
+        lonepair.run_batch(tmp_path / table_name, tmp_path, pool=InProcess(note_row))
+    assert (tmp_path / victim).read_bytes() == before
+
+
+def test_a_record_that_cannot_be_written_fails_its_row_only(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png", "look.png")
+    [row] = named_rows([BatchRow(str(tmp_path / "a.png"), str(tmp_path / "look.png"), SETTINGS)])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/rows").write_bytes(b"a file in the place of the folder")
+    result = run_row(RowTask(row, row_fingerprint(row), str(tmp_path / "out"), str(tmp_path / "s"), device="cpu"))
+    assert result.state == "failed"
+    assert "out/rows: cannot be created" in result.error
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"workers": -1}, "workers is -1: give 0 or more"),
+        ({"cpus": 1.5, "address": "auto"}, "above 1 Ray takes whole numbers; give 1"),
+        ({"workers": 2, "address": "auto"}, "rows run on the cluster auto: leave one out"),
+        ({"gpus": 0.25}, "give `address`, too"),
+    ],
+)
+def test_a_place_refuses_numbers_without_effect(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        lonepair.BatchPlace(**values)
 
 
 def test_a_killed_process_loses_its_row_only(tmp_path: Path) -> None:
