@@ -58,7 +58,7 @@ def test_pair_is_previewed_trained_rendered_and_downloaded(page: Page, media: Pa
     page.locator("#lp-structure input[type=number]").blur()
     wait_for_new_result(page, before)
     before = result_source(page)
-    page.locator("#lp-strength input[type=range]").focus()
+    page.locator("#lp-colour input[type=range]").focus()
     page.keyboard.press("ArrowLeft")
     wait_for_new_result(page, before)
     page.locator("#lp-snippets button").first.click()

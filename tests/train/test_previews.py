@@ -51,3 +51,22 @@ def test_a_large_source_is_previewed_small(tmp_path: Path, rows: Rows) -> None:
     Previews(tmp_path, job.levels(), frames, job.engine, 1e9).stage_finished(method)
     assert dict(rows[-1])["a as b"].shape[-2:] == (88, 128)
     assert (tmp_path / "stage-1.png").exists()
+
+
+def test_a_stop_abandons_the_preview_in_progress(tmp_path: Path) -> None:
+    job = new_job()
+    method = job.new_method()
+    for _ in range(2):
+        method.add_stage()
+    checks = 0
+
+    def should_stop() -> bool:
+        nonlocal checks
+        checks += 1
+        return checks > 30
+
+    frames = {"a": picture(300, 440), "b": picture(20, 26)}
+    Previews(tmp_path, job.levels(), frames, job.engine, 1e9, should_stop).stage_finished(method)
+    assert checks < 35  # an exit from a context may ask once more
+    assert not list(tmp_path.iterdir())
+    assert method.nets.training

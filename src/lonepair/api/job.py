@@ -195,6 +195,11 @@ class Job:
         """
         self._stop.set()
 
+    def _should_stop(self) -> bool:
+        """Whether `stop` was called, or the batch that this training belongs to stops."""
+        batch_stop = BATCH_STOP.get()
+        return self._stop.is_set() or (batch_stop is not None and batch_stop.is_set())
+
     def levels(self) -> dict[str, list[Tensor]]:
         """Decode the inputs: domain -> (n, c, h, w) frames at every stage, on the device."""
         levels = {}
@@ -274,9 +279,8 @@ class Job:
             # A kill between the state and the stage's preview leaves that missing or old.
             for watcher in own:
                 watcher.stage_finished(method)
-        batch_stop = BATCH_STOP.get()
         # Without a folder nothing can be saved: Ctrl-C is then a KeyboardInterrupt, as everywhere in Python.
-        handles_signals = folder is not None and batch_stop is None
+        handles_signals = folder is not None and BATCH_STOP.get() is None
         try:
             with stop_on_signal(self._stop) if handles_signals else contextlib.nullcontext():
                 train(
@@ -289,7 +293,7 @@ class Job:
                     watchers=watchers,
                     save=self._saver(folder, method, watchers),
                     save_seconds=self.options.checkpoint_minutes * 60,
-                    should_stop=lambda: self._stop.is_set() or (batch_stop is not None and batch_stop.is_set()),
+                    should_stop=self._should_stop,
                     warm=self.warm,
                 )
         except Interrupted:
@@ -313,7 +317,7 @@ class Job:
         preview_seconds = self.options.preview_minutes * 60 or math.inf
         watchers: list[Watcher] = [
             MetricsFile(folder.metrics),
-            Previews(folder.previews, first, frames, self.engine, preview_seconds),
+            Previews(folder.previews, first, frames, self.engine, preview_seconds, self._should_stop),
         ]
         if self.options.tensorboard:
             watchers.append(TensorBoard(folder.path / "tensorboard"))

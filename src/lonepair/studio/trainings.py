@@ -15,6 +15,8 @@ from lonepair.studio.snippets import FORMATS, file_name, format_of
 
 USABLE = frozenset({"done", "paused", "stopped"})
 """States of a training whose model may be used."""
+UNFINISHED = frozenset({"queued", "running"})
+"""States of a job that can be stopped."""
 
 
 def start_trainings(studio: Studio, project: Project) -> Project:
@@ -65,6 +67,8 @@ def newest_preview(jobs: Sequence[StudioJob]) -> Path | None:
 def start_render(studio: Studio, project: Project, kind: str, first: Any, last: Any) -> Project:
     """Add the render of a project in a format; returns the project with its id.
 
+    The same render that was stopped before goes on after its last frame.
+
     Raises:
         UserError: There is no trained model, or the range of frames is none.
     """
@@ -86,8 +90,19 @@ def start_render(studio: Studio, project: Project, kind: str, first: Any, last: 
         "encoding": dict(FORMATS[kind][1]),
     }
     name = f"{kind} of {Path(project.source).stem} as {Path(project.styles[project.shown]).stem}"
-    job = studio.jobs.add("render", project.owner, name, task)
+    job = next((job for job in studio.jobs.jobs(project.owner) if job.id == project.render and job.task == task), None)
+    if job is not None and job.state in ("stopped", "failed"):
+        job = studio.jobs.resume(job)
+    else:
+        job = studio.jobs.add("render", project.owner, name, task)
     return project.changed(render=job.id)
+
+
+def stop_render(studio: Studio, project: Project) -> None:
+    """Stop the render of a project that waits or runs; its frames are kept."""
+    job = next((job for job in studio.jobs.jobs(project.owner) if job.id == project.render), None)
+    if job is not None and job.state in UNFINISHED:
+        job.changed(wish="stop")
 
 
 def frame_range(project: Project, first: Any, last: Any) -> str:

@@ -77,6 +77,7 @@ class TranslatePage:
         self._on(view.mask_clear.click, self._no_mask, [], view.mask_error, then_live=True)
         renders = [view.format, view.first, view.last]
         self._on(view.render.click, self._render, renders, view.render_error)
+        self._on(view.render_stop.click, self._stop_render, [], view.render_error)
         for field in renders:
             self._on(field.change, self._snippets, renders, view.render_error, progress="hidden")
         self._timer.tick(
@@ -290,6 +291,10 @@ class TranslatePage:
 
     def _render(self, project: Project, kind: str, first: Any, last: Any) -> Updates:
         return self.shows.progress(trainings.start_render(self.studio, project, kind, first, last))
+
+    def _stop_render(self, project: Project) -> Updates:
+        trainings.stop_render(self.studio, project)
+        return self.shows.progress(project)
 
     def _snippets(self, project: Project, kind: str, first: Any, last: Any) -> Updates:
         return self.shows.texts(project, kind, first, last)

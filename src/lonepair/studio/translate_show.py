@@ -11,7 +11,7 @@ import gradio as gr
 from lonepair import UserError
 from lonepair.studio import frames, trainings
 from lonepair.studio.context import Studio
-from lonepair.studio.jobs import StudioJob
+from lonepair.studio.jobs import State, StudioJob
 from lonepair.studio.progress_view import jobs_html, note_line
 from lonepair.studio.projects import Project
 from lonepair.studio.snippets import command_line, format_of, python_code
@@ -134,13 +134,13 @@ class Shows:
             view.stage_preview: gr.update(
                 value=None if preview is None else self._studio.served(preview), visible=preview is not None
             ),
-            **self._buttons(project, jobs),
+            **self._buttons(project, jobs, {job.state for job in renders}),
             **self._result(project, renders[0] if renders else None),
         }
 
-    def _buttons(self, project: Project, jobs: list[StudioJob]) -> Updates:
+    def _buttons(self, project: Project, jobs: list[StudioJob], renders: set[State]) -> Updates:
         view, states = self._view, {job.state for job in jobs}
-        runs = bool(states & {"queued", "running"})
+        runs, renders_run = bool(states & trainings.UNFINISHED), bool(renders & trainings.UNFINISHED)
         rests = bool(states & {"paused", "stopped", "failed"}) and not runs
         can_train = project.is_complete and not runs and not states & {"pausing", "stopping"}
         can_render = bool(states) and all(trainings.model_paths(self._studio, project))
@@ -149,7 +149,8 @@ class Shows:
             view.pause: gr.update(visible=runs),
             view.stop: gr.update(visible=runs),
             view.resume: gr.update(visible=rests),
-            view.render: gr.update(interactive=can_render),
+            view.render: gr.update(interactive=can_render and not renders_run and "stopping" not in renders),
+            view.render_stop: gr.update(visible=renders_run),
         }
 
     def _result(self, project: Project, job: StudioJob | None) -> Updates:

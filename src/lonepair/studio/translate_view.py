@@ -75,6 +75,7 @@ class TranslateView:
     first: Any
     last: Any
     render: Any
+    render_stop: Any
     render_jobs: Any
     render_error: Any
     source_video: Any
@@ -228,7 +229,9 @@ def _rendering(parts: dict[str, Any]) -> None:
         parts["format"] = gr.Radio(list(CLIP_FORMATS), value="MP4", label="Format", visible=False, elem_id="lp-format")
         parts["first"] = gr.Number(0, precision=0, minimum=0, label="First frame", visible=False, elem_id="lp-first")
         parts["last"] = gr.Number(0, precision=0, minimum=0, label="Last frame", visible=False, elem_id="lp-last")
-    parts["render"] = gr.Button("Render", variant="primary", interactive=False, elem_id="lp-render")
+    with gr.Row():
+        parts["render"] = gr.Button("Render", variant="primary", interactive=False, elem_id="lp-render", min_width=100)
+        parts["render_stop"] = gr.Button("Stop the render", visible=False, elem_id="lp-render-stop", min_width=100)
     parts["render_error"] = gr.HTML("", padding=False, elem_id="lp-render-error")
     parts["render_jobs"] = gr.HTML("", padding=False, elem_id="lp-render-jobs")
     with gr.Row(visible=False) as videos:

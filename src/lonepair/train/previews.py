@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from lonepair.apply.translate import Translate
 from lonepair.compute.engine import Engine
@@ -43,10 +44,30 @@ class _ModelInTraining:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+class _Abandoned(Exception):  # noqa: N818 - an event rather than an error
+    """The training has to stop, and does not wait for its preview."""
+
+
+class _StopCheck(TorchFunctionMode):
+    """Raises `_Abandoned` at the next operation of torch as soon as `should_stop` returns True."""
+
+    def __init__(self, should_stop: Callable[[], bool]) -> None:
+        super().__init__()
+        self._should_stop = should_stop
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if self._should_stop():
+            raise _Abandoned
+        return function(*args, **(kwargs or {}))
+
+
 class Previews(Watcher):
     """Writes previews/stage-N.png at regular intervals and at the end of each stage: the method's own preview.
 
-    The translations of a pair are those that the use `translate` gives, patch synthesis included.
+    The translations of a pair are those that the use `translate` gives, patch synthesis included. A training that has
+    to stop abandons a preview in progress, which may take a minute on a machine that is busy.
     """
 
     def __init__(
@@ -56,6 +77,7 @@ class Previews(Watcher):
         frames: Mapping[str, Tensor],
         engine: Engine,
         seconds: float,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """
         Args:
@@ -64,8 +86,10 @@ class Previews(Watcher):
             frames: Domain -> the same frame as the user's file has it, to translate.
             engine: Engine of the training.
             seconds: Seconds between previews.
+            should_stop: Whether the training has to stop; no preview is written then.
         """
         self._folder, self._real, self._engine, self._seconds = folder, real, engine, seconds
+        self._should_stop = should_stop
         self._frames = {domain: _reduced(frame, real[domain][-1]) for domain, frame in frames.items()}
         self._last = time.monotonic()
 
@@ -80,8 +104,10 @@ class Previews(Watcher):
         """Write the preview; where that fails, for lack of space or of memory, the training matters more."""
         path = self._folder / f"stage-{method.stage}.png"
         try:
-            with explain_memory(str(path), "previews are small, so little is free"):
+            with explain_memory(str(path), "previews are small, so little is free"), _StopCheck(self._should_stop):
                 self._write(method, path)
+        except _Abandoned:
+            logger.debug("%s is abandoned, as the training stops", path)
         except UserError as error:
             logger.warning("%s; the training continues without it", error)
             self._last = time.monotonic()
