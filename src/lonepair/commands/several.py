@@ -92,9 +92,10 @@ def run_several(files: Sequence[Path], sources: Sequence[Path], model_path: Path
     # Translate one after another. What is wrong with a file is said at the end.
     rows: list[list[tuple[str, Tensor]]] = []
     problems: dict[Path, str] = {}
-    for file in tqdm(files, desc="translating", unit="source", file=sys.stderr):
+    names = _result_names(files, target)
+    for file, stem in zip(tqdm(files, desc="translating", unit="source", file=sys.stderr), names, strict=True):
         try:
-            images = _translate_file(model, file, folder / f"{input_name(file)}-as-{target}", values)
+            images = _translate_file(model, file, folder / stem, values)
         except UserError as error:
             problems[file] = str(error)
             continue
@@ -141,6 +142,21 @@ def _common_name(sources: Sequence[Path]) -> str:
     folders = {source.resolve() if source.is_dir() else source.resolve().parent for source in sources}
     folder = folders.pop()
     return plain_name(folder.name) if not folders and folder != Path.cwd() else "batch"
+
+
+def _result_names(files: Sequence[Path], target: str) -> list[str]:
+    """The name of each result without suffix; sources of one name get numbers, so that none replaces another's."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for file in files:
+        stem = name = f"{input_name(file)}-as-{target}"
+        number = 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name.lower())
+        names.append(name)
+    return names
 
 
 def _translate_file(model: Model, file: Path, stem: Path, values: Any) -> tuple[Tensor, Tensor] | None:
