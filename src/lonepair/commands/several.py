@@ -14,7 +14,7 @@ from lonepair.commands.forms import Compute, model_file, parse_size
 from lonepair.commands.outputs import input_name, model_name, new_folder, plain_name, write_result, write_translation
 from lonepair.commands.use import filled_use
 from lonepair.errors import UserError
-from lonepair.storage.files import check_writable, next_free
+from lonepair.storage.files import check_writable, distinct_names, next_free
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,7 +92,9 @@ def run_several(files: Sequence[Path], sources: Sequence[Path], model_path: Path
     # Translate one after another. What is wrong with a file is said at the end.
     rows: list[list[tuple[str, Tensor]]] = []
     problems: dict[Path, str] = {}
-    names = _result_names(files, target)
+    # Without --overwrite the writer gives the next free number.
+    names = [f"{input_name(file)}-as-{target}" for file in files]
+    names = distinct_names(names) if output.overwrite else names
     for file, stem in zip(tqdm(files, desc="translating", unit="source", file=sys.stderr), names, strict=True):
         try:
             images = _translate_file(model, file, folder / stem, values)
@@ -142,21 +144,6 @@ def _common_name(sources: Sequence[Path]) -> str:
     folders = {source.resolve() if source.is_dir() else source.resolve().parent for source in sources}
     folder = folders.pop()
     return plain_name(folder.name) if not folders and folder != Path.cwd() else "batch"
-
-
-def _result_names(files: Sequence[Path], target: str) -> list[str]:
-    """The name of each result without suffix; sources of one name get numbers, so that none replaces another's."""
-    names: list[str] = []
-    taken: set[str] = set()
-    for file in files:
-        stem = name = f"{input_name(file)}-as-{target}"
-        number = 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{stem}-{number}"
-        taken.add(name.lower())
-        names.append(name)
-    return names
 
 
 def _translate_file(model: Model, file: Path, stem: Path, values: Any) -> tuple[Tensor, Tensor] | None:

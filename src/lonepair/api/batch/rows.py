@@ -18,7 +18,7 @@ import lonepair.methods as methods
 from lonepair.api.batch.storage import is_remote
 from lonepair.apply.translate import Translate
 from lonepair.errors import UserError
-from lonepair.storage.files import check_file, natural_order
+from lonepair.storage.files import check_file, distinct_names, natural_order
 from lonepair.train.options import Options
 
 TABLES = (".csv", ".jsonl")
@@ -116,16 +116,12 @@ def named_rows(rows: Iterable[BatchRow]) -> list[BatchRow]:
     Raises:
         UserError: There is no row.
     """
-    taken: set[str] = set()
-    result = []
-    for row in rows:
-        stem = _plain(row.name or f"{_stem(row.source)}-as-{_stem(row.target)}")
-        name, number = stem, 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{stem}-{number}"
-        taken.add(name.lower())
-        result.append(replace(row, name=name, source=_absolute(row.source), target=_absolute(row.target)))
+    listed = list(rows)
+    names = distinct_names(_plain(row.name or f"{_stem(row.source)}-as-{_stem(row.target)}") for row in listed)
+    result = [
+        replace(row, name=name, source=_absolute(row.source), target=_absolute(row.target))
+        for row, name in zip(listed, names, strict=True)
+    ]
     if not result:
         raise UserError("the batch has no rows; give a table with at least one, or a pattern that fits a file")
     return result
