@@ -118,7 +118,13 @@ def losses(name: str, groups: Mapping[str, Sequence[Result]], metrics: Sequence[
             if better:
                 names = "; ".join(text for _, text in sorted(better, reverse=True))
                 lines += textwrap.wrap(f"- {metric}, {own_name}: {names}", WRAP, subsequent_indent="  ")
-    return lines if len(lines) > 2 else [f"No method of this table is better than `{OURS[name]}` in any column."]
+    if len(lines) > 2:
+        return lines
+    others = [other for other in groups if other not in own_groups]
+    if not others:
+        return [f"Only `{OURS[name]}` is measured yet."]
+    text = f"Compared with `{OURS[name]}`: {', '.join(others)}, in no column better. Others are not measured yet."
+    return textwrap.wrap(text, WRAP)
 
 
 def _value(result: Result, name: str) -> float | None:

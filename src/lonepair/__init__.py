@@ -8,8 +8,9 @@ from lonepair.errors import UserError
 
 if TYPE_CHECKING:
     from lonepair.api.batch.many import fit_many
+    from lonepair.api.batch.place import BatchPlace
     from lonepair.api.batch.rows import BatchRow
-    from lonepair.api.batch.runner import BatchPlace, BatchReport, run_batch
+    from lonepair.api.batch.runner import BatchReport, run_batch
     from lonepair.api.fit import fit, fit_pair
     from lonepair.api.job import Job
     from lonepair.api.model import Model, load
@@ -61,7 +62,7 @@ __all__ = [
 
 _MODULES = {
     "Animation": "lonepair.render.animation",
-    "BatchPlace": "lonepair.api.batch.runner",
+    "BatchPlace": "lonepair.api.batch.place",
     "BatchReport": "lonepair.api.batch.runner",
     "BatchRow": "lonepair.api.batch.rows",
     "Diverged": "lonepair.train.loop",

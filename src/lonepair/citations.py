@@ -57,8 +57,8 @@ METRICS = {
 def entries() -> dict[str, str]:
     """Key -> BibTeX entry, of every publication."""
     text = Path(__file__).with_name("references.bib").read_text(encoding="utf-8")
-    found = re.findall(r"^(@\w+\{([\w-]+),\n.*?^\})", text, re.DOTALL | re.MULTILINE)
-    return {key: entry for entry, key in found}
+    matches = re.findall(r"^(@\w+\{([\w-]+),\n.*?^\})", text, re.DOTALL | re.MULTILINE)
+    return {key: entry for entry, key in matches}
 
 
 def bibtex(keys: Iterable[str]) -> str:

@@ -20,7 +20,8 @@ import pytest
 import lonepair
 from conftest import TINY, picture
 from lonepair.api.batch.cluster import RayPool
-from lonepair.api.batch.task import RowResult, RowTask, run_row
+from lonepair.api.batch.records import RowResult
+from lonepair.api.batch.task import RowTask, run_row
 from lonepair.commands.main import main
 from lonepair.media.stills.image import write_image
 

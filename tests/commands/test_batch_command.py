@@ -1,109 +1,71 @@
-"""`translate` of several sources and of folders: a batch or a clip, and files that cannot be read."""
+"""The command `batch`: exit status, last lines, the estimate, and what it needs to be installed."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from command_line import list_files
-from conftest import picture
+from conftest import TINY
+from fresh_python import output_of
+from lonepair.api.batch.estimate import measure_row
+from lonepair.api.batch.rows import named_rows, read_rows
 from lonepair.commands.main import main
-from lonepair.media.clips.folder import folder_kind
-from lonepair.media.clips.frames import probe
-from lonepair.media.stills.image import read_image, write_image
-from lonepair.storage.files import natural_order
+
+SETTINGS = {name: value for name, value in TINY.items() if name != "device"}
+FLAGS = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
 
 
-def write_photos(folder: str, sizes: dict[str, tuple[int, int]]) -> None:
-    """Write images of sizes (h, w) by their names."""
-    Path(folder).mkdir()
-    for index, (name, (height, width)) in enumerate(sizes.items()):
-        write_image(f"{folder}/{name}", picture(height, width, seed=index))
+def test_a_failed_row_is_listed_last_and_decides_the_status(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bad.png").write_bytes(b"hello " * 40)
+    words = ["batch", "a.png", "bad.png", "--style", "b.png", "-o", "out", "--scratch", "s", "--device", "cpu", *FLAGS]
+    assert main(words) == 2
+    *_, summary, problem = capsys.readouterr().err.splitlines()
+    assert summary.startswith("1 of 2 rows are done in out (")
+    assert problem.startswith("row 2, bad-as-b: ")
+    assert "is neither an image nor a video" in problem
+    assert {"a-as-b.png", "jobs.jsonl", "rows/a-as-b.json"} <= list_files("out")
+    # Only the row that failed is tried again.
+    Path("bad.png").unlink()
+    assert main([*words[:2], *words[3:]]) == 0
+    assert "1 of 1 rows are done in out, 1 of them earlier" in capsys.readouterr().err
 
 
-UNLIKE = {"fig.png": (24, 20), "pear.jpg": (30, 44)}
-
-
-def test_sources_of_any_size_become_a_file_each_and_a_sheet(
-    here: Path, pair_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_photos("photos", UNLIKE)
-    assert main(["translate", "photos/fig.png", "photos/pear.jpg", str(pair_run), "-o", "out"]) == 0
-    assert list_files("out") == {"fig-as-b.png", "pear-as-b.png", "sheet.png"}
-    assert read_image("out/pear-as-b.png").shape == (1, 3, 30, 44)
-    captured = capsys.readouterr()
-    assert captured.out.split() == ["out/fig-as-b.png", "out/pear-as-b.png", "out/sheet.png"]
-    assert "wrote 2 of 2 translations into out" in captured.err
-    # A source alone gives the same picture.
-    assert main(["translate", "photos/fig.png", str(pair_run), "-o", "one.png"]) == 0
-    assert read_image("one.png").equal(read_image("out/fig-as-b.png"))
-
-
-def test_a_folder_of_unlike_images_is_a_batch_and_says_why(
-    here: Path, pair_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_photos("photos", UNLIKE)
-    assert main(["translate", "photos", str(pair_run), "--no-synthesize"]) == 0
-    assert list_files("photos-as-b") == {"fig-as-b.png", "pear-as-b.png", "sheet.png"}
-    text = "photos: is read as a batch of 2 images, each translated by itself (fig.png has no number"
-    assert text in capsys.readouterr().err
-
-
-def test_numbered_frames_of_one_size_are_a_clip_unless_batch_is_given(
-    here: Path, pair_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_photos("shots", {f"shot{index}.png": (20, 24) for index in (1, 2, 10)})
-    words = ["translate", "shots", str(pair_run), "--no-synthesize"]
-    assert main(words) == 0
-    assert "shots: is read as a clip of 3 frames (they are numbered and have one size;" in capsys.readouterr().err
-    assert probe("shots-as-b.mp4").frame_count == 3
-    assert main([*words, "--batch"]) == 0
-    assert list_files("shots-as-b") == {f"shot{index}-as-b.png" for index in (1, 2, 10)} | {"sheet.png"}
+def test_an_estimate_counts_all_steps_and_frames(here: Path) -> None:
+    [row] = named_rows(read_rows("a.png", "b.png", {**SETTINGS, "steps": 4000, "finest_steps": 4000}))
+    estimate = measure_row(row, "cpu")
+    assert estimate.frames == 1
+    assert 4 < estimate.training_seconds < estimate.seconds
+    assert estimate.memory > 10**8
 
 
 @pytest.mark.parametrize(
-    ("sizes", "is_clip", "reason"),
+    ("words", "module", "message"),
     [
-        ({"1.png": (4, 4), "2.png": (4, 4)}, True, "numbered"),
-        ({"a1.png": (4, 4), "b2.png": (4, 4)}, False, "names start with 'a' and with 'b'"),
-        ({"a1.png": (4, 4), "a2.png": (4, 5)}, False, "a1.png has 4x4 pixels, a2.png 5x4"),
-        ({"a1.png": (4, 4), "a.png": (4, 4)}, False, "a.png has no number"),
+        (["--address", "auto"], "ray", "--address needs Ray; install it with `pip install 'lonepair[cluster]'`"),
+        (["-o", "memory://x"], "fsspec.core", "needs a package; install it with `pip install 'lonepair[cluster]'`"),
     ],
 )
-def test_names_and_sizes_decide_what_a_folder_is(
-    here: Path, sizes: dict[str, tuple[int, int]], is_clip: bool, reason: str
+def test_a_missing_package_is_one_line_that_says_how_to_install_it(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    module: str,
+    message: str,
 ) -> None:
-    write_photos("f", sizes)
-    kind = folder_kind(Path("f"))
-    assert (kind.is_clip, reason in kind.reason) == (is_clip, True), kind
-    assert kind.files == natural_order(Path("f").iterdir())
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(["batch", "a.png", "--style", "b.png", "-o", "out", *words]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(message)
 
 
-def test_a_file_that_cannot_be_read_stops_no_other(
-    here: Path, pair_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_photos("photos", UNLIKE)
-    Path("photos/bad.png").write_bytes(b"hello " * 40)
-    assert main(["translate", "photos", str(pair_run), "-o", "out"]) == 2
-    assert list_files("out") == {"fig-as-b.png", "pear-as-b.png", "sheet.png"}
-    *_, summary, problem = capsys.readouterr().err.splitlines()
-    assert summary.startswith("wrote 2 of 3 translations into out")
-    assert problem.startswith("lonepair: photos/bad.png: is neither an image")
-
-
-def test_equal_names_and_existing_files_get_numbers(here: Path, pair_run: Path) -> None:
-    write_photos("one", {"x.png": (24, 20)})
-    write_photos("two", {"x.png": (20, 24)})
-    Path("out").mkdir()
-    Path("out/x-as-b.png").write_text("mine")
-    words = ["translate", "one/x.png", "two/x.png", str(pair_run), "--no-synthesize", "-o", "out"]
-    assert main(words) == 0
-    assert list_files("out") == {"x-as-b.png", "x-as-b-2.png", "x-as-b-3.png", "sheet.png"}
-    assert Path("out/x-as-b.png").read_text() == "mine"
-
-
-def test_a_pattern_that_the_shell_left_is_expanded(here: Path, pair_run: Path) -> None:
-    write_photos("photos", UNLIKE)
-    assert main(["translate", "photos/*", str(pair_run), "--no-synthesize", "-o", "out"]) == 0
-    assert list_files("out") == {"fig-as-b.png", "pear-as-b.png", "sheet.png"}
+def test_no_import_and_no_help_loads_ray_or_fsspec() -> None:
+    code = (
+        "import sys, lonepair; dir(lonepair)\n"
+        "from lonepair.commands.main import main\n"
+        "main(['batch', '--help']); print()\n"
+        "print(*{'ray', 'fsspec', 'torch'} & set(sys.modules))"
+    )
+    assert output_of(code).splitlines()[-1] == ""

@@ -78,6 +78,7 @@ def test_a_report_cites_its_methods_and_metrics(capsys: pytest.CaptureFixture[st
     [
         ("singam", "no method and no file; did you mean 'singan'"),
         ("plain.png", "has no metadata of lonepair"),
+        ("changed.png", "has no metadata of lonepair"),
         ("other/results.json", "no results of `lonepair eval`"),
         ("notes.txt", "is neither an image nor a video"),
     ],
@@ -87,6 +88,8 @@ def test_what_cannot_be_cited_is_refused_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_image(Path("plain.png"), picture(16, 16))
+    changed = json.dumps({"use": {"name": "translate"}, "styles": ["no settings"]})
+    write_image(Path("changed.png"), picture(16, 16), {"lonepair": changed})
     Path("other").mkdir()
     Path("other/results.json").write_text("[]")
     Path("notes.txt").write_text("notes")

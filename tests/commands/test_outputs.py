@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from command_line import list_files, translate
+from command_line import list_files, translate, write_clip
 from conftest import picture
 from lonepair.commands.main import main
 from lonepair.commands.outputs import input_name, model_name, plain_name, write_result
@@ -86,3 +87,19 @@ def test_stdout_has_only_names_of_files(here: Path, capsys: pytest.CaptureFixtur
     captured = capsys.readouterr()
     assert captured.out == "a-as-b.png\na-as-b-sheet.png\n"
     assert "wrote a-as-b.png and a-as-b-sheet.png (training 0:" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("a.png --workers 2", "a.png: is an image, which one process translates; leave out --workers"),
+        ("clip.mp4 --workers 2 --run-in 4", "--run-in is 4, and only segments have a run-in: give --segment-frames"),
+    ],
+)
+def test_flags_of_workers_without_effect_are_refused(
+    here: Path, pair_run: Path, capsys: pytest.CaptureFixture[str], words: str, message: str
+) -> None:
+    write_clip("clip.mp4", [Fraction(0), Fraction(1, 10)])
+    source, *flags = words.split()
+    assert main(["translate", source, str(pair_run), *flags]) == 2
+    assert message in capsys.readouterr().err

@@ -28,7 +28,7 @@ def _settling(columns: int, frames: int, width: int = WIDTH) -> list[Tensor]:
     border, weights = UnsettledBorder((H, W), width, torch.device("cpu")), []
     for _ in range(frames):
         border.move(_flow(columns))
-        weights.append(border.settle(_strip(columns))[1])
+        weights.append(border.settle(_strip(columns)))
     return weights
 
 

@@ -243,6 +243,14 @@ def break_sizes(folder: Path) -> None:
     torch.save([torch.zeros(1, 3, h + 10, w + 10) for h, w in ((12, 40), (16, 19), (21, 25))], folder / "Zs.pth")
 
 
+def break_values(folder: Path) -> None:
+    torch.save([torch.zeros(2)] * 3, folder / "NoiseAmp.pth")
+
+
+def break_shapes(folder: Path) -> None:
+    torch.save([1.0, 1.0, 1.0], folder / "Zs.pth")
+
+
 def break_weights(folder: Path) -> None:
     generators = [GeneratorConcatSkip2CleanAdd(4, 0) for _ in SIZES]
     generators[1].tail[0].weight.data[0] = float("nan")  # type: ignore[union-attr, operator]
@@ -256,6 +264,8 @@ def break_weights(folder: Path) -> None:
         (break_stages, "has 2 stages, the generators have 3"),
         (break_width, "tensor 'g.stages.2.body.0.0.weight' has the shape [6, 3, 3, 3], its settings need [4"),
         (break_sizes, "are those of no pyramid"),
+        (break_values, "only models with the layers of the authors' code can be converted"),
+        (break_shapes, "hold other values than those of that code"),
         (break_weights, "holds NaN or infinite weights"),
     ],
 )

@@ -18,7 +18,7 @@ from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
     from lonepair.media import sheet, sizes, source
-    from lonepair.media.clips import segment
+    from lonepair.media.clips import excerpt
     from lonepair.media.source import Source
     from lonepair.render import frame_masks, pipeline, results, synthesizers, translation
     from lonepair.render import keys as render_keys
@@ -32,7 +32,7 @@ else:
     render_keys = lazy("lonepair.render.keys")
     pipeline = lazy("lonepair.render.pipeline")
     results = lazy("lonepair.render.results")
-    segment = lazy("lonepair.media.clips.segment")
+    excerpt = lazy("lonepair.media.clips.excerpt")
     sheet = lazy("lonepair.media.sheet")
     sizes = lazy("lonepair.media.sizes")
     synthesizers = lazy("lonepair.render.synthesizers")
@@ -135,7 +135,7 @@ class Translate(Use["Translation"]):
         Raises:
             UserError: `frames` is no range, or reaches beyond the clip.
         """
-        return opened if self.frames is None else segment.select_range(opened, segment.parse_range(self.frames))
+        return opened if self.frames is None else excerpt.select_range(opened, excerpt.parse_range(self.frames))
 
     def open_keys(self, part: Source) -> Keys | None:
         """The keyframes of the part that is translated (`part`); None without `keys`.

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
@@ -13,8 +14,9 @@ import tyro
 from lonepair.errors import UserError, printable
 
 if TYPE_CHECKING:
+    from lonepair.api.batch.place import BatchPlace
     from lonepair.api.batch.rows import BatchRow
-    from lonepair.api.batch.runner import BatchPlace, BatchReport
+    from lonepair.api.batch.runner import BatchReport
 
 logger = logging.getLogger("lonepair")
 
@@ -75,18 +77,17 @@ class Batch:
 
 def run_batch(values: Batch) -> int:
     """Run the batch; the status is 0 where every row is done, 2 where one failed, 130 where it was stopped."""
-    from lonepair.api.batch.runner import BatchPlace
+    from lonepair.api.batch.place import BatchPlace
     from lonepair.api.batch.runner import run_batch as run
+    from lonepair.storage.protect import protected
 
-    rows, place = (
-        _rows(values),
-        BatchPlace(
-            values.workers, values.address, values.cpus, values.gpus, values.device, values.scratch, values.retries
-        ),
+    place = BatchPlace(
+        values.workers, values.address, values.cpus, values.gpus, values.device, values.scratch, values.retries
     )
+    rows = _rows(values)
     if values.dry_run:
         return _estimate(rows, values, place)
-    with _Bar() as bar:
+    with _Bar() as bar, protected(Path(jobs).expanduser() for jobs in values.jobs):
         report = run(rows, values.out, shard=values.shard, place=place, progress=bar.show)
     return _finish(report, values)
 

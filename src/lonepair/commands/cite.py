@@ -104,6 +104,8 @@ def _report_keys(path: Path) -> Iterator[str]:
                 for values in rows.values():
                     for metric in values:
                         yield from citations.METRICS.get(metric, ())
+    except UserError:  # a method that is not installed
+        raise
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise UserError(f"{path}: no results of `lonepair eval`; give its {RESULTS}") from None
 
@@ -128,15 +130,17 @@ def _result_keys(path: Path) -> Iterator[str]:
         texts = read_clip_metadata(file)
     try:
         settings = json.loads(texts["lonepair"])
-        use = settings["use"]["name"]
-    except (LookupError, ValueError, TypeError):
+        use_keys = citations.USES.get(settings["use"]["name"], ())
+        # A combination of styles has the settings of each.
+        for each in settings.get("styles", [settings]):
+            yield from _used_keys(each, source.is_clip)
+        yield from use_keys
+    except UserError:  # a method that is not installed
+        raise
+    except (LookupError, ValueError, TypeError, AttributeError):
         raise UserError(
             f"{printable(path)}: has no metadata of lonepair; give the file as it was written, or its run"
         ) from None
-    # A combination of styles has the settings of each.
-    for each in settings.get("styles", [settings]):
-        yield from _used_keys(each, source.is_clip)
-    yield from citations.USES.get(use, ())
 
 
 def _used_keys(settings: Mapping[str, Any], is_clip: bool) -> Iterator[str]:

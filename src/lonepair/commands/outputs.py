@@ -113,10 +113,12 @@ class WorkerFlags:
         """The same as a `lonepair.render.parts.Workers`.
 
         Raises:
-            UserError: A number is out of its range.
+            UserError: A number is out of its range or has no effect.
         """
         from lonepair.render.parts import Workers
 
+        if self.run_in != WorkerFlags.run_in and not self.segment_frames:
+            raise UserError(f"run_in is {self.run_in}, and only segments have a run-in: give segment_frames, too")
         return Workers(self.workers, self.segment_frames, self.run_in)
 
 

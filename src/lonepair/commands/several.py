@@ -14,7 +14,7 @@ from lonepair.commands.forms import Compute, model_file, parse_size
 from lonepair.commands.outputs import input_name, model_name, new_folder, plain_name, write_result, write_translation
 from lonepair.commands.use import filled_use
 from lonepair.errors import UserError
-from lonepair.storage.files import check_writable, next_free
+from lonepair.storage.files import check_writable, distinct_names, next_free
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,9 +92,12 @@ def run_several(files: Sequence[Path], sources: Sequence[Path], model_path: Path
     # Translate one after another. What is wrong with a file is said at the end.
     rows: list[list[tuple[str, Tensor]]] = []
     problems: dict[Path, str] = {}
-    for file in tqdm(files, desc="translating", unit="source", file=sys.stderr):
+    # Without --overwrite the writer gives the next free number.
+    names = [f"{input_name(file)}-as-{target}" for file in files]
+    names = distinct_names(names) if output.overwrite else names
+    for file, stem in zip(tqdm(files, desc="translating", unit="source", file=sys.stderr), names, strict=True):
         try:
-            images = _translate_file(model, file, folder / f"{input_name(file)}-as-{target}", values)
+            images = _translate_file(model, file, folder / stem, values)
         except UserError as error:
             problems[file] = str(error)
             continue

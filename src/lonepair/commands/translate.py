@@ -328,6 +328,9 @@ def check_files(output: TranslateOutput, size: str, source: Source, stem: str) -
     output.parts.chosen()
     if output.save_frames is not None and not source.is_clip:
         raise UserError(f"{source.name}: is an image and has no frames to save; leave out --save-frames")
+    if not source.is_clip and output.parts != WorkerFlags():
+        flags = "--workers, --segment-frames and --run-in"
+        raise UserError(f"{source.name}: is an image, which one process translates; leave out {flags}")
     default = f"{stem}.mp4" if source.is_clip else f"{stem}.png"
     encoding = output.encoded.encoding()
     if source.is_clip:

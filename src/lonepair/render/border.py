@@ -43,18 +43,18 @@ class UnsettledBorder:
         """Move to the next frame; `flow` as of `TextureCarrier.carry`."""
         self.mask = warp(self.mask.float(), flow) > 0.5
 
-    def settle(self, is_open: Bool[Tensor, "1 1 h w"]) -> tuple[Bool[Tensor, "1 1 h w"], Float[Tensor, "1 1 h w"]]:
+    def settle(self, is_open: Bool[Tensor, "1 1 h w"]) -> Float[Tensor, "1 1 h w"]:
         """Settle the unsettled pixels around any that is inside.
 
         Args:
             is_open: Which pixels are synthesized in this frame for another reason.
 
         Returns:
-            `is_open`, and the weight of the pixels that settle: 1 falling softly to 0, as their tone may have changed.
+            The weight of the pixels that settle: 1 falling softly to 0, as their tone may have changed.
         """
         settles = torch.zeros_like(is_open, dtype=torch.float32)
         if self._width == 0:
-            return is_open, settles
+            return settles
         # What comes in as a wide strip is settled.
         side = 2 * (self._width // 4) + 1
         core = F.max_pool2d(-is_open.float(), side, 1, side // 2)
@@ -63,10 +63,10 @@ class UnsettledBorder:
         self.mask = (self.mask & ~is_open) | strips
         inside = self.mask & self._is_inside
         if not bool(inside.any()):
-            return is_open, settles
+            return settles
         # Those on the same side of the frame.
         near = self.mask & (F.max_pool2d(inside.float(), 2 * self._width + 1, 1, self._width) > 0)
         self.mask = self.mask & (self._is_band | ~near)
         core = -F.max_pool2d(-near.float(), 2 * _GROWTH + 1, 1, _GROWTH)
         weight = gaussian_blur(core, _GROWTH / 2)
-        return is_open, torch.where(weight < 0.02, 0.0, weight)
+        return torch.where(weight < 0.02, 0.0, weight)

@@ -175,7 +175,8 @@ class SceneRenderer:
             self._prediction, now = prediction, pipeline.mean_prediction(prediction)
             is_lost = is_lost | self._carrier.is_beyond_border
             change = _change(carried, now, config)
-            is_open, settles = self._border.settle(is_lost | _is_worn(carried, change, config))
+            is_open = is_lost | _is_worn(carried, change, config)
+            settles = self._border.settle(is_open)
             jumps = resize(change - 1, (image.shape[-2], image.shape[-1])).clamp(0, 1)
             # Synthesize what is lost and worn, and a seam around it.
             weight = torch.maximum(_seam(is_open, config.seam_width), settles)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lonepair.errors import UserError
-from lonepair.media.clips.segment import Segment
+from lonepair.media.clips.excerpt import Excerpt
 from lonepair.media.source import Source, open_source
 from lonepair.ops.resize import resize_image
 
@@ -39,7 +39,7 @@ class Keys:
         if not source.is_clip:
             raise UserError(f"{source.name}: is an image and takes no keyframes; give a clip, or leave out `keys`")
         numbered = dict(values) if isinstance(values, Mapping) else _by_number(values)
-        whole, part = (source.clip, source) if isinstance(source, Segment) else (source, None)
+        whole, part = (source.clip, source) if isinstance(source, Excerpt) else (source, None)
         count = whole.frame_count or sum(1 for _ in whole.frames())
         for number, value in numbered.items():
             if isinstance(number, bool) or not isinstance(number, int):

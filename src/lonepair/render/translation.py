@@ -18,8 +18,8 @@ from torch import Tensor
 from lonepair.errors import UserError
 from lonepair.media.clips.codecs import Encoding, resolve_image_bits
 from lonepair.media.clips.container import Frame
+from lonepair.media.clips.excerpt import Excerpt
 from lonepair.media.clips.numbered import write_frames_folder
-from lonepair.media.clips.segment import Segment
 from lonepair.media.clips.sequence import parse_pattern
 from lonepair.media.clips.write import WRITABLE as CLIP_SUFFIXES
 from lonepair.media.clips.write import ClipWriter
@@ -151,7 +151,7 @@ class Translation:
             UserError: if the source has no frame of that number.
         """
         source = self.source
-        if isinstance(source, Segment) and not 0 <= index < source.count:
+        if isinstance(source, Excerpt) and not 0 <= index < source.count:
             raise UserError(
                 f"frame is {index}, {source.name} has {source.count} frames: choose 0 to {source.count - 1}"
             )
@@ -171,7 +171,7 @@ class Translation:
         """
         # A part of a clip has the frames of the whole clip.
         offset, time, run = self._offset, Fraction(0), self.run
-        if isinstance(self.source, Segment):
+        if isinstance(self.source, Excerpt):
             time = self.source.start
             stop = self.source.count if stop is None else stop
         first, stop = offset + first, None if stop is None else offset + stop
@@ -182,14 +182,14 @@ class Translation:
     @property
     def run(self) -> FrameRun:
         """Finishes the frames of the whole clip, of which the source may be a part."""
-        whole = self.source.clip if isinstance(self.source, Segment) else self.source
+        whole = self.source.clip if isinstance(self.source, Excerpt) else self.source
         keys = {} if self.keys is None else {n: partial(self.keys.image, n, self.size) for n in self.keys.values}
         return FrameRun(self.pipeline, whole, self.companions, keys, self.passes)
 
     @property
     def _offset(self) -> int:
         """Index, in the whole clip, of the source's first frame."""
-        return self.source.first if isinstance(self.source, Segment) else 0
+        return self.source.first if isinstance(self.source, Excerpt) else 0
 
     def output(self, number: int, finished: FinishedFrame) -> Float[Tensor, "1 c h w"]:
         """Frame `number` of the whole clip as it is written: its key, or the finished frame with the dials."""
@@ -225,7 +225,7 @@ class Translation:
     def _part_frames(self, renderer: PartRenderer) -> Iterator[Frame]:
         """The frames as `frames` yields them, rendered in parts."""
         thumbnails, last = Thumbnails(), None
-        if isinstance(self.source, Segment):
+        if isinstance(self.source, Excerpt):
             last = self.source.first + self.source.count
         for frame, output in zip(self.source.frames(), renderer.frames(self._offset, last), strict=True):
             result = self._frame(frame, output)

@@ -17,7 +17,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -250,11 +250,10 @@ class PartRenderer:
 
     def _wait(self, result: Future[bool], halt: SharedFlag) -> None:
         """Wait until a part is complete."""
-        while True:
+        while not result.done():
             self._check_stop(halt)
-            with contextlib.suppress(TimeoutError):
-                result.result(timeout=_POLL)
-                return
+            wait([result], _POLL)
+        result.result()
 
     def _check_stop(self, halt: SharedFlag) -> None:
         """Where the render is to stop, let the workers save their parts.

@@ -281,3 +281,20 @@ def natural_key(path: str | Path) -> tuple[tuple[int, str], ...]:
 def natural_order(paths: Iterable[Path]) -> list[Path]:
     """Sort `paths` by `natural_key`."""
     return sorted(paths, key=natural_key)
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """`names` in their order; one that differs from an earlier one by case at most gets a number: x, x-2, x-3."""
+    result: list[str] = []
+    taken: set[str] = set()
+    # The largest number of each name, so that many equal names take no longer each.
+    numbers: dict[str, int] = {}
+    for name in names:
+        distinct, number = name, numbers.get(name.lower(), 1)
+        while distinct.lower() in taken:
+            number += 1
+            distinct = f"{name}-{number}"
+        numbers[name.lower()] = number
+        taken.add(distinct.lower())
+        result.append(distinct)
+    return result

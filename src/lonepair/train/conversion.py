@@ -38,9 +38,11 @@ def convert(folder: Path, image_size: int = 220, min_size: int = 0) -> tuple[Met
             return _model(folder, read_singan(folder))
     except UserError:  # names its file and the remedy
         raise
-    except ValueError as error:
+    except (ValueError, RuntimeError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        # Only a ValueError is a text of `released`. The others are tensors and lists of other kinds or shapes.
+        reason = error if isinstance(error, ValueError) else "its files hold other values than those of that code"
         raise UserError(
-            f"{folder}: {error}; only models with the layers of the authors' code can be converted"
+            f"{folder}: {reason}; only models with the layers of the authors' code can be converted"
         ) from None
     raise UserError(
         f"{folder}: has no Gs.pth (SinGAN), G.pth (ConSinGAN) or Gs_a.pth (Structural Analogy); give the folder that "

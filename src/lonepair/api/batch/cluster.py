@@ -12,7 +12,8 @@ from typing import Any
 
 from lonepair.api.batch.many import MAX_CONCURRENT
 from lonepair.api.batch.pools import Lost, Run
-from lonepair.api.batch.task import RowResult, RowTask, run_row
+from lonepair.api.batch.records import RowResult
+from lonepair.api.batch.task import RowTask, run_row
 from lonepair.errors import UserError
 
 _POLL = 2.0
@@ -48,10 +49,10 @@ class StopFlag:
         return self._is_set
 
 
-def _watch(flag: Any, stop: threading.Event) -> None:
-    """Set `stop` when the actor `flag` is set."""
+def _watch(flag: Any, stop: threading.Event, has_ended: threading.Event) -> None:
+    """Set `stop` when the actor `flag` is set, until the row `has_ended`."""
     ray = import_ray()
-    while not stop.wait(_POLL):
+    while not stop.is_set() and not has_ended.wait(_POLL):
         # The actor's machine can be lost, too: it starts again on another one.
         with contextlib.suppress(ray.exceptions.RayError):
             if ray.get(flag.is_set.remote(), timeout=60):
@@ -60,9 +61,12 @@ def _watch(flag: Any, stop: threading.Event) -> None:
 
 def _run_on_node(run: Run, task: RowTask, flag: Any) -> RowResult:
     """Run a row in a worker of the cluster."""
-    stop = threading.Event()
-    threading.Thread(target=_watch, args=(flag, stop), daemon=True).start()
-    return run(task, stop)
+    stop, has_ended = threading.Event(), threading.Event()
+    threading.Thread(target=_watch, args=(flag, stop, has_ended), daemon=True).start()
+    try:
+        return run(task, stop)
+    finally:
+        has_ended.set()  # the cluster gives this process further rows
 
 
 class RayPool:
@@ -80,6 +84,8 @@ class RayPool:
             UserError: Ray is not installed, or there is no such cluster.
         """
         self._ray = import_ray()
+        self._is_own = not self._ray.is_initialized()
+        """Whether the connection is this pool's: one that the program had before stays open."""
         try:
             _check_reachable(address)
             self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
@@ -137,7 +143,8 @@ class RayPool:
         self.stop()
         with contextlib.suppress(Exception):
             self._ray.kill(self._flag)
-        self._ray.shutdown()
+        if self._is_own:
+            self._ray.shutdown()
 
 
 def _check_reachable(address: str) -> None:

@@ -5,9 +5,9 @@ Rows that train alike are measured once, in a process of their own, whose larges
 
 from __future__ import annotations
 
+import hashlib
 import math
 import multiprocessing
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from lonepair.api.batch.rows import BatchRow, split_settings
-from lonepair.api.batch.storage import fetch
+from lonepair.api.batch.storage import default_scratch, fetch
 from lonepair.api.batch.task import peak_memory, translation_of
 from lonepair.api.job import Job
 from lonepair.api.model import Model, load
@@ -84,9 +84,11 @@ def _kind(row: BatchRow) -> tuple[object, ...]:
 
 
 def _local(row: BatchRow) -> list[Path]:
-    folder = Path(tempfile.gettempdir()) / "lonepair-batch" / "estimates"
-    paths = [fetch(row.source, folder)]
-    return paths if row.uses_model else [*paths, fetch(row.target, folder)]
+    """The row's inputs on this machine: its source and, unless that is a model, its target."""
+    # A folder for each URL: two files can have the same name.
+    urls = [row.source] if row.uses_model else [row.source, row.target]
+    folders = [default_scratch() / "estimates" / hashlib.sha256(url.encode()).hexdigest()[:24] for url in urls]
+    return [fetch(url, folder) for url, folder in zip(urls, folders, strict=True)]
 
 
 def _in_process(row: BatchRow, device: str) -> Estimate:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from lonepair.api.batch.many import MAX_CONCURRENT
-from lonepair.api.batch.task import RowResult, RowTask, run_row
+from lonepair.api.batch.records import RowResult
+from lonepair.api.batch.task import RowTask, run_row
 from lonepair.compute.processes import SharedFlag
 
 _POLL = 0.5
@@ -113,7 +114,13 @@ class Processes:
     def submit(self, index: int, task: RowTask) -> None:
         number, pool = self._idle.pop()
         task = replace(task, threads=task.threads or self._threads)
-        self._futures[pool.submit(_run_in_process, self._run, task)] = (index, number, pool)
+        try:
+            future = pool.submit(_run_in_process, self._run, task)
+        except BrokenProcessPool:  # its process was killed while it had no row
+            pool.shutdown(wait=False)
+            number, pool = self._new_pool(number)
+            future = pool.submit(_run_in_process, self._run, task)
+        self._futures[future] = (index, number, pool)
 
     def wait(self, seconds: float) -> list[tuple[int, RowResult | Lost]]:
         ended, _ = wait(self._futures, seconds, FIRST_COMPLETED)

@@ -18,7 +18,7 @@ import lonepair.methods as methods
 from lonepair.api.batch.storage import is_remote
 from lonepair.apply.translate import Translate
 from lonepair.errors import UserError
-from lonepair.storage.files import check_file, natural_order
+from lonepair.storage.files import check_file, distinct_names, natural_order
 from lonepair.train.options import Options
 
 TABLES = (".csv", ".jsonl")
@@ -116,16 +116,12 @@ def named_rows(rows: Iterable[BatchRow]) -> list[BatchRow]:
     Raises:
         UserError: There is no row.
     """
-    taken: set[str] = set()
-    result = []
-    for row in rows:
-        stem = _plain(row.name or f"{_stem(row.source)}-as-{_stem(row.target)}")
-        name, number = stem, 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{stem}-{number}"
-        taken.add(name.lower())
-        result.append(replace(row, name=name, source=_absolute(row.source), target=_absolute(row.target)))
+    listed = list(rows)
+    names = distinct_names(_plain(row.name or f"{_stem(row.source)}-as-{_stem(row.target)}") for row in listed)
+    result = [
+        replace(row, name=name, source=_absolute(row.source), target=_absolute(row.target))
+        for row, name in zip(listed, names, strict=True)
+    ]
     if not result:
         raise UserError("the batch has no rows; give a table with at least one, or a pattern that fits a file")
     return result
@@ -150,7 +146,7 @@ def parse_setting(text: str) -> Any:
         return lowered == "true"
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -186,27 +182,31 @@ def _csv_records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
     """Line number and values of each row; empty cells are left out."""
     reader = csv.DictReader(io.StringIO(text))
     records = []
-    for values in reader:
+    try:
+        lines = [(reader.line_num, values) for values in reader]
+    except csv.Error as error:
+        number = reader.reader.line_num
+        raise UserError(f"{path}, line {number}: is no line of a CSV file ({error}); save it again") from None
+    for number, values in lines:
         if None in values:
-            raise UserError(
-                f"{path}, line {reader.line_num}: has more cells than the first line has names; quote commas"
-            )
+            raise UserError(f"{path}, line {number}: has more cells than the first line has names; quote commas")
         cells = {name.strip(): value.strip() for name, value in values.items() if name and value and value.strip()}
         texts = {name: cells[name] for name in ("source", "target", "name") if name in cells}
         if cells:
-            records.append((reader.line_num, {name: parse_setting(value) for name, value in cells.items()} | texts))
+            records.append((number, {name: parse_setting(value) for name, value in cells.items()} | texts))
     return records
 
 
 def _json_records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
     """Line number and values of each row; values in "settings" count as columns."""
     records = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Only "\n" ends a line: strings of JSON can hold other separators.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             values = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: is no JSON ({error}); write one object on each line") from None
         if not isinstance(values, dict) or not isinstance(values.get("settings", {}), dict):
             raise UserError(f"{path}, line {number}: is no JSON object; write one with source, target and settings")
@@ -215,9 +215,9 @@ def _json_records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
 
 
 def _row(path: Path, number: int, record: Mapping[str, Any], style: str | None, common: Mapping[str, Any]) -> BatchRow:
-    if "source" not in record:
-        raise UserError(f"{path}, line {number}: has no source; the first line of a .csv names the columns")
     texts = {name: str(record[name]) for name in ("source", "target", "name") if record.get(name)}
+    if "source" not in texts:
+        raise UserError(f"{path}, line {number}: has no source; the first line of a .csv names the columns")
     if "target" not in texts and style is None:
         raise UserError(f"{path}, line {number}: has no target; add one, or give `style` for all rows")
     settings = {name: value for name, value in record.items() if name not in ("source", "target", "name")}

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lonepair.api.batch.pools import InProcess, Lost, Pool, Processes, has_gpu
+from lonepair.api.batch.place import BatchPlace
+from lonepair.api.batch.pools import Lost, Pool
+from lonepair.api.batch.records import EarlierRows, earlier_rows
 from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, read_rows
 from lonepair.api.batch.storage import Storage
-from lonepair.api.batch.table import JobTable, RowState, earlier_results
+from lonepair.api.batch.table import JobTable, RowState
 from lonepair.api.batch.task import RowTask, row_fingerprint
 from lonepair.api.stop import stop_on_signal
 from lonepair.errors import UserError, printable
 from lonepair.storage.lock import FileLock
+from lonepair.storage.protect import check_not_input, protected
 
 logger = logging.getLogger("lonepair")
 
@@ -58,51 +60,6 @@ class BatchReport:
         new = sum(row.state in ("done", "failed") and not row.is_earlier for row in self.rows)
         left = self.count("waiting") + self.count("running")
         return None if not new else self.seconds / new * left
-
-
-@dataclass(frozen=True)
-class BatchPlace:
-    """Where and how the rows of a batch run."""
-
-    workers: int = 1
-    """Processes on this machine; 1 runs rows in this process, 0 one process for each core."""
-    address: str | None = None
-    """Address of a Ray cluster: auto, HOST:PORT or ray://HOST:PORT. None: this machine."""
-    cpus: float = 1.0
-    """CPUs of a row on a cluster."""
-    gpus: float | None = None
-    """GPUs of a row on a cluster; None: an eighth where it has GPUs."""
-    device: str = "auto"
-    """Device of all rows."""
-    scratch: str | None = None
-    """Folder for unfinished work on each machine; None: one in the system's folder for temporary files."""
-    retries: int = 2
-    """How often a row starts again whose worker was lost."""
-
-    def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            UserError: One is out of its range.
-        """
-        for name, lowest in (("workers", 0), ("retries", 0), ("cpus", 0), ("gpus", 0)):
-            value = getattr(self, name)
-            if value is not None and value < lowest:
-                raise UserError(f"{name} is {value}: give {lowest} or more")
-
-    def open(self) -> Pool:
-        """Start what rows run in.
-
-        Raises:
-            UserError: There is no such cluster, or Ray is missing.
-        """
-        if self.address is not None:
-            from lonepair.api.batch.cluster import RayPool
-
-            return RayPool(self.address, self.cpus, self.gpus)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        workers = self.workers or cores
-        return InProcess(has_gpu=has_gpu(self.device)) if workers == 1 else Processes(workers, max(1, cores // workers))
 
 
 def run_batch(
@@ -145,6 +102,7 @@ def run_batch(
     indices = list(range(len(rows))) if shard is None else choose_shard(rows, shard)
     storage = Storage.open(out)
     table = JobTable.of(storage, rows, indices, shard)
+    _check_outputs(table, [jobs] if isinstance(jobs, str | Path) else [])
     with _locked(storage, table.name):
         table.write(is_last=True)  # fails at once where nothing can be written
         batch = _Batch(table, [rows[index] for index in indices], place, progress)
@@ -169,7 +127,7 @@ class _Batch:
         place: BatchPlace,
         progress: Callable[[BatchReport], None],
     ) -> None:
-        self._table, self._rows, self._place, self._progress = table, rows, place, progress
+        self._table, self._rows, self._place, self._progress = table, list(rows), place, progress
         self._waiting: deque[int] = deque()
         self._copies: dict[int, int] = {}
         """Index of a row -> that of one before it with the same inputs and settings, whose result is its own."""
@@ -181,14 +139,14 @@ class _Batch:
 
     def prepare(self) -> bool:
         """Leave out rows that are done or cannot be read; returns whether any is left to run."""
-        earlier, seen = earlier_results(self._table.storage), dict[str, int]()
+        earlier, seen = earlier_rows(self._table.storage), dict[str, int]()
         for index, (row, state) in enumerate(zip(self._rows, self._table.rows, strict=True)):
             try:
                 state.fingerprint = row_fingerprint(row)
             except UserError as error:
                 state.state, state.error = "failed", printable(str(error), 400)
                 continue
-            done = earlier.get(state.fingerprint)
+            done = earlier.results.get(state.fingerprint)
             if done is not None:
                 state.add(done)
                 state.is_earlier = True
@@ -197,7 +155,19 @@ class _Batch:
             else:
                 seen[state.fingerprint] = index
                 self._waiting.append(index)
+        self._rename(earlier)
         return bool(self._waiting)
+
+    def _rename(self, earlier: EarlierRows) -> None:
+        """Give each row that is to run a name of its own where its name is that of another row's result."""
+        # Results of this table, and of other sources and targets. The same pair with other settings is replaced.
+        taken = {PurePosixPath(state.output).stem.lower() for state in self._table.rows if state.is_earlier}
+        for index in self._waiting:
+            row, state = self._rows[index], self._table.rows[index]
+            inputs = (row.source, row.target)
+            if row.name.lower() in taken or earlier.inputs.get(row.name.lower(), inputs) != inputs:
+                state.name = f"{row.name}-{state.fingerprint[:8]}"
+                self._rows[index] = replace(row, name=state.name)
 
     def run(self, pool: Pool) -> None:
         """Run all waiting rows."""
@@ -244,6 +214,21 @@ class _Batch:
         else:
             state.state = "failed"
             state.error = f"{result.reason}, in each of {state.attempts} attempts"
+
+
+def _check_outputs(table: JobTable, jobs: Sequence[str | Path]) -> None:
+    """Refuse a batch whose results or table of states would replace the table `jobs`, a source or a target.
+
+    Raises:
+        UserError: One would.
+    """
+    if table.storage.file_system is not None:
+        return
+    inputs = [Path(text) for row in table.rows for text in (row.source, row.target)]
+    outputs = [table.name, *(f"{row.name}{suffix}" for row in table.rows for suffix in (".png", ".mp4"))]
+    with protected([*inputs, *(Path(job).expanduser() for job in jobs)]):
+        for name in outputs:
+            check_not_input(Path(table.storage.path(name)))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ Every file is written completely or not at all. fsspec is imported only for a UR
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import tarfile
@@ -175,6 +176,12 @@ class Storage:
             raise UserError(f"{folder}: cannot be created ({error_reason(error)}); choose another folder") from error
 
 
+def default_scratch() -> Path:
+    """The folder for unfinished work where none is given. Each user of a machine has one of their own."""
+    user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""
+    return Path(tempfile.gettempdir()) / f"lonepair-batch{user}"
+
+
 def open_url(url: str) -> tuple[Any, str]:
     """The file system of fsspec and the path of a URL.
 
@@ -204,6 +211,8 @@ def fetch(url: str, folder: Path) -> Path:
     local = folder / path.rstrip("/").rpartition("/")[2]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # fsspec copies a folder into an existing one of its name.
+        shutil.rmtree(local, ignore_errors=True)
         file_system.get(path, str(local), recursive=bool(file_system.isdir(path)))
     except Exception as error:
         raise UserError(f"{url}: cannot be read ({_text(error)}); check the name and your rights") from error

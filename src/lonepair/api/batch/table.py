@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
+from lonepair.api.batch.records import RowResult, State
 from lonepair.api.batch.rows import BatchRow
 from lonepair.api.batch.storage import Storage
-from lonepair.api.batch.task import ROWS, RowResult, State
-from lonepair.errors import UserError
 
 _SECONDS = 1.0
 """Smallest number of seconds between two writes of the table while rows run."""
@@ -77,15 +75,3 @@ class JobTable:
         lines = "".join(json.dumps(asdict(row)) + "\n" for row in self.rows)
         self.storage.write(self.name, lines.encode())
         self._written = now
-
-
-def earlier_results(storage: Storage) -> dict[str, RowResult]:
-    """Fingerprint -> result of each row that is done, of all batches in the storage."""
-    results = {}
-    for name in storage.names(f"{ROWS}/*.json"):
-        with contextlib.suppress(UserError, ValueError, TypeError, KeyError):
-            values = json.loads(storage.read(f"{ROWS}/{name}"))
-            fingerprint, result = str(values.pop("fingerprint")), RowResult(**values)
-            if result.state == "done" and storage.exists(result.output):
-                results[fingerprint] = result
-    return results

@@ -7,7 +7,6 @@ which any machine continues.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import logging
@@ -20,10 +19,11 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from lonepair.api.batch.records import RowResult, write_record
 from lonepair.api.batch.rows import BatchRow, RowSettings, split_settings
-from lonepair.api.batch.storage import Storage, fetch, is_remote, remote_identity
+from lonepair.api.batch.storage import Storage, default_scratch, fetch, is_remote, remote_identity
 from lonepair.api.job import Job
 from lonepair.api.model import Model, load
 from lonepair.api.reuse import find_complete_run
@@ -41,10 +41,6 @@ from lonepair.train.run import RunFolder
 
 logger = logging.getLogger("lonepair")
 
-ROWS = "rows"
-"""Folder, in the storage, of a file for each row that is done: a later batch leaves it out."""
-State = Literal["waiting", "running", "done", "failed", "stopped"]
-
 
 @dataclass(frozen=True)
 class RowTask:
@@ -60,26 +56,6 @@ class RowTask:
     threads: int = 0
     """CPU threads of the row; 0: those of the process."""
     device: str = "auto"
-
-
-@dataclass(frozen=True)
-class RowResult:
-    """How a row ended."""
-
-    state: State
-    error: str = ""
-    """One line; empty unless it failed."""
-    output: str = ""
-    """Name of the result in the storage."""
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    """CPU time of the process meanwhile, over all cores."""
-    peak_bytes: int = 0
-    """Largest memory of the process so far."""
-    node: str = ""
-    """Name of the machine."""
-    continued: bool = False
-    """Whether it went on from a checkpoint."""
 
 
 def row_fingerprint(row: BatchRow) -> str:
@@ -117,31 +93,31 @@ def run_row(task: RowTask, stop: threading.Event | None = None) -> RowResult:
     """
     start, cpu = time.monotonic(), time.process_time()
     token = BATCH_STOP.set(stop)
-    values: dict[str, Any]
     try:
         output, continued = _Work(task, stop).run()
-        values = {"state": "done", "output": output, "continued": continued}
+        result = RowResult("done", output=output, continued=continued, **_cost(start, cpu))
+        write_record(Storage.open(task.out), task.row, task.fingerprint, result)
     except (Interrupted, KeyboardInterrupt):
-        values = {"state": "stopped"}
+        result = RowResult("stopped", **_cost(start, cpu))
     except UserError as error:
-        values = {"state": "failed", "error": _line(str(error))}
+        result = RowResult("failed", _line(str(error)), **_cost(start, cpu))
     except Exception as error:
         with contextlib.suppress(UserError):
             Storage.open(task.out).write(f"errors/{task.row.name}.txt", traceback.format_exc().encode())
-        values = {"state": "failed", "error": _line(f"unexpected {type(error).__name__}: {error}")}
+        result = RowResult("failed", _line(f"unexpected {type(error).__name__}: {error}"), **_cost(start, cpu))
     finally:
         BATCH_STOP.reset(token)
-    result = RowResult(
-        **values,
-        seconds=round(time.monotonic() - start, 3),
-        cpu_seconds=round(time.process_time() - cpu, 3),
-        peak_bytes=peak_memory(),
-        node=socket.gethostname(),
-    )
-    if result.state == "done":
-        record = {"fingerprint": task.fingerprint, **dataclasses.asdict(result)}
-        Storage.open(task.out).write(f"{ROWS}/{task.row.name}.json", json.dumps(record).encode())
     return result
+
+
+def _cost(start: float, cpu: float) -> dict[str, Any]:
+    """What a row took since `start` of `time.monotonic` and `cpu` of `time.process_time`, and where."""
+    return {
+        "seconds": round(time.monotonic() - start, 3),
+        "cpu_seconds": round(time.process_time() - cpu, 3),
+        "peak_bytes": peak_memory(),
+        "node": socket.gethostname(),
+    }
 
 
 def peak_memory() -> int:
@@ -193,7 +169,7 @@ class _Work:
     def __init__(self, task: RowTask, stop: threading.Event | None) -> None:
         self._task, self._stop = task, stop
         self._storage = Storage.open(task.out)
-        root = Path(task.scratch or Path(tempfile.gettempdir()) / "lonepair-batch")
+        root = Path(task.scratch or default_scratch())
         # The next attempt on this machine finds what this one has left.
         self._folder = root / hashlib.sha256(f"{task.out} {task.fingerprint}".encode()).hexdigest()[:24]
         self._lock = FileLock(self._folder.with_suffix(".lock"))

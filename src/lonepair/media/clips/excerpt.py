@@ -106,7 +106,7 @@ def select_range(source: Source, frames: FrameRange) -> Source:
         end = times[last - lowest + 1] - start
     elif frames.last is not None:
         end = (source.end() or times[-1] + _duration(source)) - start
-    return Segment(source, first - lowest, last - lowest, start, end)
+    return Excerpt(source, first - lowest, last - lowest, start, end)
 
 
 def _duration(source: Source) -> Fraction:
@@ -115,7 +115,7 @@ def _duration(source: Source) -> Fraction:
 
 
 @final
-class Segment(Source):
+class Excerpt(Source):
     """Consecutive frames of a clip, as a clip of its own whose first frame is at time 0."""
 
     is_clip = True

@@ -13,8 +13,8 @@ import torch
 import lonepair.media.clips.numbered as numbered
 import lonepair.media.clips.video as video_module
 from lonepair.errors import UserError
+from lonepair.media.clips.excerpt import Excerpt, FrameRange, parse_range, select_range
 from lonepair.media.clips.frames import decode
-from lonepair.media.clips.segment import FrameRange, Segment, parse_range, select_range
 from lonepair.media.clips.write import ClipWriter
 from lonepair.media.source import open_source
 from lonepair.media.stills.image import write_image
@@ -50,12 +50,12 @@ def test_a_segment_has_the_frames_between_its_points(tmp_path: Path, name: str) 
     assert clip.times() == TIMES
     whole = list(clip.frames())
     for text, indices in (("1:3", [1, 2, 3]), ("0.05s:0.5s", [1, 2, 3]), ("3:", [3, 4]), (":0", [0])):
-        segment = select_range(clip, parse_range(text))
-        assert (segment.is_clip, segment.frame_count, segment.first_number) == (True, len(indices), indices[0])
+        excerpt = select_range(clip, parse_range(text))
+        assert (excerpt.is_clip, excerpt.frame_count, excerpt.first_number) == (True, len(indices), indices[0])
         for _ in range(2):
-            frames = list(segment.frames())
+            frames = list(excerpt.frames())
             assert [frame.time for frame in frames] == [TIMES[index] - TIMES[indices[0]] for index in indices]
-            assert [frame.time for frame in frames] == segment.times()
+            assert [frame.time for frame in frames] == excerpt.times()
             assert all(
                 torch.equal(frame.image, whole[index].image) for frame, index in zip(frames, indices, strict=True)
             )
@@ -89,19 +89,19 @@ def test_frames_of_a_sequence_have_the_numbers_of_their_files(tmp_path: Path, mo
     clip = open_source(tmp_path / "a.%04d.png")
     with pytest.raises(UserError, match="has the frames 1001 to 1006"):
         select_range(clip, FrameRange(0, 3))
-    segment = select_range(clip, FrameRange(1004, 1005))
-    assert isinstance(segment, Segment)
+    excerpt = select_range(clip, FrameRange(1004, 1005))
+    assert isinstance(excerpt, Excerpt)
     decoded: list[str] = []
     decode_image = numbered.decode_image
     monkeypatch.setattr(
         numbered, "decode_image", lambda *values: decoded.append(values[0].name) or decode_image(*values)
     )
-    assert [float(frame.image.mean()) for frame in segment.frames()] == [
+    assert [float(frame.image.mean()) for frame in excerpt.frames()] == [
         float(flat_frames(7)[number].mean()) for number in (4, 5)
     ]
     assert decoded == ["a.1004.png", "a.1005.png"]  # the files before are not opened
-    with ClipWriter.for_source(segment, tmp_path / "b.####.png", (6, 8)) as writer:
-        for frame in segment.frames():
+    with ClipWriter.for_source(excerpt, tmp_path / "b.####.png", (6, 8)) as writer:
+        for frame in excerpt.frames():
             writer.write(frame.image, frame.time)
     assert sorted(path.name for path in tmp_path.glob("b.*")) == ["b.1004.png", "b.1005.png"]
 
@@ -110,11 +110,11 @@ def test_frames_of_a_video_before_the_in_point_are_not_converted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = open_source(write_video(tmp_path / "a.mp4"))
-    segment = select_range(clip, FrameRange(6, 7))
+    excerpt = select_range(clip, FrameRange(6, 7))
     converted: list[float] = []
     from_integers = video_module.from_integers
     monkeypatch.setattr(video_module, "from_integers", lambda array: converted.append(0) or from_integers(array))
-    assert len(list(segment.frames())) == 2
+    assert len(list(excerpt.frames())) == 2
     assert len(converted) == 2
 
 
@@ -131,13 +131,13 @@ def loudness(file: Path) -> np.ndarray:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
 def test_a_segment_has_its_part_of_the_sound(tmp_path: Path, suffix: str) -> None:
     path = write_video(tmp_path / "s.mp4", "aac", silence=0.3)
-    segment = select_range(open_source(path), FrameRange(5, 9))
-    assert (segment.audio_path, segment.audio_start) == (path, Fraction(1, 5))
-    with ClipWriter.for_source(segment, tmp_path / f"o{suffix}", (32, 48)) as writer:
-        for frame in segment.frames():
+    excerpt = select_range(open_source(path), FrameRange(5, 9))
+    assert (excerpt.audio_path, excerpt.audio_start) == (path, Fraction(1, 5))
+    with ClipWriter.for_source(excerpt, tmp_path / f"o{suffix}", (32, 48)) as writer:
+        for frame in excerpt.frames():
             writer.write(frame.image, frame.time)
     assert len(list(decode(tmp_path / f"o{suffix}"))) == 5
-    # The segment begins at 0.2 s, so the sound begins after 0.1 s, give or take the length of a packet.
+    # The excerpt begins at 0.2 s, so the sound begins after 0.1 s, give or take the length of a packet.
     part = loudness(tmp_path / f"o{suffix}")
     assert 0.18 < len(part) / 100 < 0.28
     assert part[:6].max() < 0.02
