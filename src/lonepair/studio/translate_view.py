@@ -120,7 +120,7 @@ def _inputs(parts: dict[str, Any]) -> None:
     parts["style_gallery"] = gr.Gallery(
         label="Styles",
         columns=4,
-        height=150,
+        height=124,
         visible=False,
         interactive=False,
         object_fit="cover",
