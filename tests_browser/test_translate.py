@@ -79,7 +79,7 @@ def test_clip_has_players_and_a_range(page: Page, media: Path, tmp_path: Path) -
     expect(page.locator("#lp-result-text")).to_contain_text("with the trained model")
     page.locator("#lp-first input").fill("1")
     page.locator("#lp-last input").fill("3")
-    page.get_by_label("PNG sequence").check()
+    page.get_by_role("radio", name="PNG sequence").check()
     page.locator("#lp-render").click()
     expect(page.locator("#lp-result-video video")).to_be_visible()
     page.wait_for_function(
@@ -154,6 +154,11 @@ def test_bad_files_are_one_line_beside_their_field(page: Page, media: Path, tmp_
     assert str(media.parent) not in line.inner_text()
     upload(page, "lp-styles", media / "clip.mp4")
     expect(page.locator("#lp-style-error")).to_contain_text("a style is a picture")
+    # A refused file leaves its field: it is not refused again with the next one.
+    expect(page.locator("#lp-styles")).not_to_contain_text("clip.mp4")
+    upload(page, "lp-styles", media / "style.png")
+    expect(page.locator("#lp-styles")).to_contain_text("style.png")
+    expect(page.locator("#lp-style-error")).not_to_contain_text("a style")
 
 
 def test_wrong_setting_is_refused_before_the_queue(page: Page, media: Path) -> None:

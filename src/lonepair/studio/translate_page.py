@@ -42,9 +42,9 @@ class TranslatePage:
 
     def _connect(self) -> None:
         view = self.view
-        self._on(view.source.upload, self._source, [view.source], view.source_error, then_live=True)
+        self._on(view.source.upload, self._or_as_before(self._source), [view.source], view.source_error, then_live=True)
         self._on(view.source.clear, self._no_source, [], view.source_error)
-        self._on(view.styles.upload, self._styles, [view.styles], view.style_error, then_live=True)
+        self._on(view.styles.upload, self._or_as_before(self._styles), [view.styles], view.style_error, then_live=True)
         self._on(view.styles.delete, self._styles, [view.styles], view.style_error, then_live=True)
         self._on(view.styles.clear, self._no_styles, [], view.style_error)
         view.style_gallery.select(
@@ -140,6 +140,21 @@ class TranslatePage:
         """Show the newest project of the session: after a reload, and in a browser that was closed."""
         project = self.studio.projects.latest(self.studio.owner(token, request.username))
         return self.shows.everything(project)
+
+    def _or_as_before(self, handler: Callable[..., Updates]) -> Callable[..., Updates]:
+        """`handler` of an upload; where it refuses a file, the fields show the files that the project has.
+
+        The field of styles adds an upload to its files: a refused one would be refused again with the next one.
+        """
+
+        def call(project: Project, upload: Any) -> Updates:
+            try:
+                return handler(project, upload)
+            except UserError as problem:
+                error = self.view.source_error if handler == self._source else self.view.style_error
+                return {**self.shows.files(project), error: error_line(self._plain(str(problem)))}
+
+        return call
 
     def _source(self, project: Project, upload: str | None) -> Updates:
         if upload is None:

@@ -44,17 +44,15 @@ class Shows:
         view, served = self._view, self._studio.served
         facts = project.source_facts
         source = Path(project.source) if project.source else None
-        has_file = source is not None and source.is_file()
         name = f"{source.name}: {facts.text}" if source is not None and facts is not None else ""
         last = facts.frames - 1 if facts is not None else 0
         styles = [served(style) for style in project.styles]
         return {
             self._project_id: project.id,
-            view.source: gr.update(value=served(source) if has_file and source is not None else None),
             view.source_text: note_line(name),
             view.source_error: "",
             view.style_error: "",
-            view.styles: gr.update(value=styles or None),
+            **self.files(project),
             view.style_gallery: gr.update(value=styles or None, visible=bool(styles)),
             view.result: None,
             view.result_text: note_line("" if project.is_complete else "drop a source and a style to see a first look"),
@@ -68,6 +66,15 @@ class Shows:
             **self.editor(project),
             **self.texts(project),
             **self.progress(project),
+        }
+
+    def files(self, project: Project) -> Updates:
+        """The files in the fields of uploads."""
+        served, source = self._studio.served, Path(project.source)
+        has_file = bool(project.source) and source.is_file()
+        return {
+            self._view.source: gr.update(value=served(source) if has_file else None),
+            self._view.styles: gr.update(value=[served(style) for style in project.styles] or None),
         }
 
     def dials(self, project: Project) -> Updates:

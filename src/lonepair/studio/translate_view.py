@@ -118,7 +118,14 @@ def _inputs(parts: dict[str, Any]) -> None:
         label="Style: one or more pictures", height=140, elem_id="lp-styles", file_count="multiple"
     )
     parts["style_gallery"] = gr.Gallery(
-        label="Styles", columns=4, height=130, visible=False, interactive=False, object_fit="contain", buttons=[]
+        label="Styles",
+        columns=4,
+        height=150,
+        visible=False,
+        interactive=False,
+        object_fit="cover",
+        buttons=[],
+        elem_id="lp-style-gallery",
     )
     parts["style_error"] = gr.HTML("", padding=False, elem_id="lp-style-error")
 
