@@ -219,10 +219,13 @@ def work(folder: Path) -> None:
     torch.set_num_threads(1)
     image, target = folder / "source.png", folder / "target.png"
     settings: dict[str, Any] = {"stages": 2, "min_side": 14, "max_side": 20, "width": 8, "steps": 2, "finest_steps": 2}
+    # A folder of its own, since `render` looks for temporary files beside its clip.
+    own = folder / "steady"
+    own.mkdir()
     while not (folder / "stop").exists():
-        model = lp.fit_pair(image, target, out=folder / "steady", device="cpu", threads=1, **settings)
-        model.translate(folder / "clip.mkv").save(folder / "steady.mp4", overwrite=True)
-        shutil.rmtree(folder / "steady")
+        model = lp.fit_pair(image, target, out=own / "run", device="cpu", threads=1, **settings)
+        model.translate(folder / "clip.mkv").save(own / "clip.mp4", overwrite=True)
+        shutil.rmtree(own / "run")
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         with (folder / "memory.txt").open("a") as file:
             file.write(f"{pages * os.sysconf('SC_PAGE_SIZE')}\n")

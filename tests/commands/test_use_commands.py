@@ -111,6 +111,7 @@ def test_superresolve_enlarges_if_the_method_supports_it(here: Path, single_run:
 
 def test_train_continues_from_a_warm_start_on_a_composite(here: Path) -> None:
     words = ["train", *tiny_flags("consingan"), "a.png", "--preset", "harmonization", "--stages", "2"]
+    words += ["--fine-tuning-steps", "2"]
     write_image("c.png", picture(24, 20, seed=8))
     assert main([*words, "--run", "first"]) == 0
     assert main([*words, "--run", "tuned", "--composite", "c.png", "--warm-start", "first"]) == 0
