@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from published_methods import tiny_method
 from torch import Tensor
 
 from conftest import picture
@@ -16,6 +15,7 @@ from lonepair.apply.superresolve import enlarge, step_count
 from lonepair.compute.engine import choose_engine
 from lonepair.errors import UserError
 from lonepair.render.sampling import reconstruction
+from published_methods import tiny_method
 from tiny_models import OTHER, methods_that, model_of
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from method_jobs import job, weights
-from published_methods import Size, count, inputs, tiny_method, untrained, with_stages
 from torch import nn
 
 from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.errors import UserError
+from published_methods import Size, count, inputs, tiny_method, untrained, with_stages
 
 
 @pytest.mark.parametrize("task", ["harmonization", "editing"])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from published_methods import inputs, tiny_method, untrained, with_stages
 from torch import nn
 
 import lonepair.methods as methods
@@ -15,6 +14,7 @@ from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.methods.types import StepInputs
 from lonepair.ops.noise import RandomStream, seed_global
+from published_methods import inputs, tiny_method, untrained, with_stages
 
 
 @pytest.mark.parametrize("name", ["singan", "consingan", "structural-analogy"])

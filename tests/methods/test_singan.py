@@ -10,7 +10,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from published_methods import Size, count, inputs, tiny_method, untrained, with_stages
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -18,6 +17,7 @@ from conftest import picture
 from lonepair.nets import StageGenerator, StagewiseGenerator, widths_by_stage
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
+from published_methods import Size, count, inputs, tiny_method, untrained, with_stages
 
 SINGAN_250 = [25, 32, 40, 50, 63, 80, 100, 126, 158, 199, 250]
 

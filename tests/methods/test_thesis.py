@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from published_methods import count, tiny_method, untrained, with_stages
 from torch import Tensor, nn
 
 import lonepair.methods as methods
@@ -13,6 +12,7 @@ from lonepair.methods.types import StepInputs
 from lonepair.nets.critic import PatchCritic
 from lonepair.ops.noise import RandomStream, seed_global
 from lonepair.ops.resize import resize_image
+from published_methods import count, tiny_method, untrained, with_stages
 
 
 def test_networks_are_those_of_the_slides() -> None:
