@@ -49,16 +49,18 @@ class _Abandoned(Exception):  # noqa: N818 - an event rather than an error
 
 
 class _StopCheck(TorchFunctionMode):
-    """Raises `_Abandoned` at the next operation of torch as soon as `should_stop` returns True."""
+    """Raises `_Abandoned` once, at the next operation of torch as soon as `should_stop` returns True."""
 
     def __init__(self, should_stop: Callable[[], bool]) -> None:
         super().__init__()
-        self._should_stop = should_stop
+        self._should_stop, self._is_abandoned = should_stop, False
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if self._should_stop():
+        # Blocks that end because of the exception may call torch, too.
+        if not self._is_abandoned and self._should_stop():
+            self._is_abandoned = True
             raise _Abandoned
         return function(*args, **(kwargs or {}))
 
@@ -104,7 +106,12 @@ class Previews(Watcher):
         """Write the preview; where that fails, for lack of space or of memory, the training matters more."""
         path = self._folder / f"stage-{method.stage}.png"
         try:
-            with explain_memory(str(path), "previews are small, so little is free"), _StopCheck(self._should_stop):
+            with (
+                explain_memory(str(path), "previews are small, so little is free"),
+                # The check may interrupt the begin or the end of a no_grad block, which then does not restore the mode.
+                torch.set_grad_enabled(torch.is_grad_enabled()),
+                _StopCheck(self._should_stop),
+            ):
                 self._write(method, path)
         except _Abandoned:
             logger.debug("%s is abandoned, as the training stops", path)
