@@ -1,4 +1,4 @@
-"""Trains methods of one image with several seeds and prints the mean and standard deviation of what they learn.
+"""Trains methods of one image with several seeds and prints the mean and standard deviation of each metric.
 
     python benchmarks/seeds.py IMAGE [--methods singan consingan] [--set generator_steps=1] [--seeds 0 1 2]
                                [--max-side 64] [--steps 100] --out OUT

@@ -11,7 +11,7 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,20 +98,25 @@ class Storage:
         Raises:
             UserError: It cannot be written.
         """
-        if self.file_system is None:
-            path = Path(self.path(name))
-            self._make_folder(path.parent)
-            with atomic_write(path) as temporary:
-                temporary.write_bytes(data)
-            return
-        try:
-            self.file_system.makedirs(self.path(name).rpartition("/")[0], exist_ok=True)
-            self.file_system.pipe_file(self.path(name), data)
-        except Exception as error:  # file systems raise errors of their own
-            raise UserError(f"{self.url}/{name}: cannot be written ({_text(error)}); check the place") from error
+        self._write(name, lambda path: path.write_bytes(data), lambda system, place: system.pipe_file(place, data))
 
     def put(self, file: Path, name: str) -> None:
         """Write the content of a local file as `name`.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        self._write(
+            name, lambda path: shutil.copyfile(file, path), lambda system, place: system.put_file(str(file), place)
+        )
+
+    def _write(self, name: str, locally: Callable[[Path], object], remotely: Callable[[Any, str], object]) -> None:
+        """Write the file `name` and the folders above it.
+
+        Args:
+            name: Name in the storage.
+            locally: Writes a local path.
+            remotely: Writes a path of an fsspec file system.
 
         Raises:
             UserError: It cannot be written.
@@ -120,12 +125,12 @@ class Storage:
             path = Path(self.path(name))
             self._make_folder(path.parent)
             with atomic_write(path) as temporary:
-                shutil.copyfile(file, temporary)
+                locally(temporary)
             return
         try:
             self.file_system.makedirs(self.path(name).rpartition("/")[0], exist_ok=True)
-            self.file_system.put_file(str(file), self.path(name))
-        except Exception as error:
+            remotely(self.file_system, self.path(name))
+        except Exception as error:  # file systems raise errors of their own
             raise UserError(f"{self.url}/{name}: cannot be written ({_text(error)}); check the place") from error
 
     def put_folder(self, folder: Path, name: str, skipped: Iterable[str] = ()) -> None:
