@@ -28,6 +28,18 @@ def key_of(cell: Mapping[str, Any]) -> str:
     return json.dumps({name: cell[name] for name in sorted(cell)})
 
 
+def run_name(cell: Mapping[str, Any]) -> str:
+    """The name of the folder of a cell's training."""
+    inputs = [str(cell[name]).replace("/", "-") for name in ("image", "pair", "clip", "target") if name in cell]
+    size = [f"{cell['max_side']}px"] if "max_side" in cell else []
+    return "-".join([*inputs, cell["method"], cell["preset"], *size, f"{cell['minutes']:g}min", str(cell["seed"])])
+
+
+def size_of(cell: Mapping[str, Any]) -> dict[str, int]:
+    """The setting of the finest stage's longest side, where a cell has its own."""
+    return {"max_side": cell["max_side"]} if "max_side" in cell else {}
+
+
 def read_results(path: Path) -> list[dict[str, Any]]:
     """The complete lines of a file of results; an interrupted last line is left out."""
     results = []
@@ -72,12 +84,14 @@ def print_result(values: Mapping[str, float]) -> None:
 
     from lonepair.commands.doctor import cpu_name
 
-    machine = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name()
+    peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    machine = torch.cuda.get_device_name() if peak else cpu_name()
     # Linux counts in kilobytes.
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     where = {"machine": machine, "python": platform.python_version(), "torch": torch.__version__}
     rounded = {name: float(f"{value:.5g}") for name, value in values.items()}
-    line = {"values": rounded, "memory_mb": round(memory), "date": date.today().isoformat(), **where}
+    gpu = {"gpu_memory_mb": round(peak / 1e6)} if peak else {}
+    line = {"values": rounded, "memory_mb": round(memory), **gpu, "date": date.today().isoformat(), **where}
     print(json.dumps(line), flush=True)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import clips
 import torch
 from contest import find_image
-from field_cells import Cell, count_processor_time
+from field_cells import Cell, count_processor_time, run_name
 
 import lonepair as lp
 from lonepair.evaluate.clips import OUTPUT
@@ -76,8 +76,7 @@ def measure(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
     if template:
         options.run = Path(template.format(clip=clip.name))
     else:
-        words = (clip.name, cell["target"], cell["method"], cell["preset"], f"{cell['minutes']:g}min", cell["seed"])
-        options.run = args.work / "runs" / "-".join(map(str, words))
+        options.run = args.work / "runs" / run_name({**cell, "clip": clip.name})
         frames = torch.cat(list(clip.frames()))
         chosen = torch.linspace(0, len(frames) - 1, TRAINING_FRAMES).round().long().tolist()
         lp.fit_pair(

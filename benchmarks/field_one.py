@@ -10,7 +10,7 @@ from pathlib import Path
 import field_baselines as baselines
 import torch
 from contest import find_image, read_at
-from field_cells import Cell, Stopwatch, count_processor_time
+from field_cells import Cell, Stopwatch, count_processor_time, run_name, size_of
 from torch import Tensor
 
 import lonepair as lp
@@ -90,6 +90,8 @@ def cells(args: argparse.Namespace) -> list[Cell]:
             for seed in args.seeds:
                 limits = args.minutes if method in TRAINED else [0.0]
                 preset = {"preset": args.preset} if method in TRAINED or method == "closed-form" else {}
+                if method in TRAINED and args.max_side:
+                    preset["max_side"] = args.max_side
                 result += [{**cell, **preset, "minutes": minutes, "seed": seed} for minutes in limits]
     return result
 
@@ -128,7 +130,7 @@ def generate(file: Path, cell: Cell, args: argparse.Namespace) -> tuple[Tensor, 
         model = lp.fit_pair(file, file, method="closed-form", preset=cell["preset"], device=args.device)
         train_seconds = 0.0
     else:
-        folder = Path(template.format(image=cell["image"])) if template else run_folder(cell, args.work)
+        folder = Path(template.format(image=cell["image"])) if template else args.work / "runs" / run_name(cell)
         if not template:
             lp.fit(
                 file,
@@ -139,6 +141,7 @@ def generate(file: Path, cell: Cell, args: argparse.Namespace) -> tuple[Tensor, 
                 resume=folder.is_dir(),
                 max_minutes=cell["minutes"],
                 device=args.device,
+                **size_of(cell),
             )
         run = open_run(folder, lambda path: lp.load(path, args.device))
         model, train_seconds = run.model, run.seconds
@@ -147,12 +150,6 @@ def generate(file: Path, cell: Cell, args: argparse.Namespace) -> tuple[Tensor, 
     parameters = sum(model.method.parameter_counts().values())
     costs = {"train_minutes": train_seconds / 60, "sample_seconds": watch.seconds() / args.samples}
     return samples, {**costs, "parameters": parameters}
-
-
-def run_folder(cell: Cell, work: Path) -> Path:
-    """The folder of a cell's training."""
-    words = (cell["image"], cell["method"], cell["preset"], f"{cell['minutes']:g}min", cell["seed"])
-    return work / "runs" / "-".join(map(str, words))
 
 
 def sample_metrics(sample: Tensor, image: Tensor, weights: Path | None) -> dict[str, float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contest import read_at
-from field_cells import Cell, Stopwatch, count_processor_time
+from field_cells import Cell, Stopwatch, count_processor_time, run_name, size_of
 from quality import PAIRS, Pair, find_pair
 
 import lonepair as lp
@@ -44,8 +44,9 @@ def cells(args: argparse.Namespace) -> list[Cell]:
                 result += [cell] if pair.published else []
                 continue
             limits = [0.0] if method == "closed-form" else args.minutes
+            size = {"max_side": args.max_side} if args.max_side else {}
             result += [
-                {**cell, "preset": preset or args.preset, "minutes": minutes, "seed": seed}
+                {**cell, "preset": preset or args.preset, **size, "minutes": minutes, "seed": seed}
                 for seed in args.seeds
                 for minutes in limits
             ]
@@ -64,15 +65,7 @@ def measure(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
         a, b = cell["pair"].split("/")
         folder = Path(template.format(a=a, b=b))
     else:
-        words = (
-            cell["pair"].replace("/", "-"),
-            cell["method"],
-            cell["preset"],
-            f"{cell['minutes']:g}min",
-            cell["seed"],
-        )
-        folder = args.work / "runs" / "-".join(map(str, words))
-        settings = {"max_side": args.max_side} if args.max_side else {}
+        folder = args.work / "runs" / run_name(cell)
         lp.fit_pair(
             pair.a,
             pair.b,
@@ -83,7 +76,7 @@ def measure(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
             resume=folder.is_dir(),
             max_minutes=cell["minutes"],
             device=args.device,
-            **settings,
+            **size_of(cell),
         )
     run = open_run(folder, lambda path: lp.load(path, args.device))
     channels = run.model.method.plan.channels
