@@ -44,7 +44,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="one: Inception weights; adds SIFID")
     parser.add_argument("--pairs", nargs="+", help="pair: A/B ...")
     parser.add_argument(
-        "--max-side", type=int, default=0, help="one, pair: finest stage's longest side; 0: the preset's"
+        "--max-side", type=int, default=0, help="finest stage's longest side; 0: the preset's"
     )
     parser.add_argument("--clips", nargs="+", help="clip: names of made clips, or files")
     parser.add_argument("--target", default="mosaic", help="clip: the target, of DATA/pairs")

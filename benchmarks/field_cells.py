@@ -35,7 +35,7 @@ def run_name(cell: Mapping[str, Any]) -> str:
     return "-".join([*inputs, cell["method"], cell["preset"], *size, f"{cell['minutes']:g}min", str(cell["seed"])])
 
 
-def size_of(cell: Mapping[str, Any]) -> dict[str, int]:
+def size_of(cell: Mapping[str, Any]) -> dict[str, Any]:
     """The setting of the finest stage's longest side, where a cell has its own."""
     return {"max_side": cell["max_side"]} if "max_side" in cell else {}
 
