@@ -43,9 +43,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--baseline-side", type=int, default=128, help="one: longest side of gpnn-like and gpdm-like")
     parser.add_argument("--weights", type=Path, help="one: Inception weights; adds SIFID")
     parser.add_argument("--pairs", nargs="+", help="pair: A/B ...")
-    parser.add_argument(
-        "--max-side", type=int, default=0, help="finest stage's longest side; 0: the preset's"
-    )
+    parser.add_argument("--max-side", type=int, default=0, help="finest stage's longest side; 0: the preset's")
     parser.add_argument("--clips", nargs="+", help="clip: names of made clips, or files")
     parser.add_argument("--target", default="mosaic", help="clip: the target, of DATA/pairs")
     parser.add_argument("--side", type=int, default=160, help="clip: longest side in pixels")

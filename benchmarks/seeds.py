@@ -44,7 +44,10 @@ def train_one(
     real = job.levels()["a"][-1].cpu()
     rebuilt = reconstruction(trained, model.engine).cpu()
     with torch.no_grad():
-        images = [trained.sample(trained.sizes, RandomStream.for_sample(0, i, "cpu"))["a"] for i in range(SAMPLES)]
+        images = [
+            trained.sample(trained.sizes, RandomStream.for_sample(0, i, model.engine.device))["a"]
+            for i in range(SAMPLES)
+        ]
     samples = torch.cat(images).float().cpu().clamp(-1, 1)
     numbers = {
         "reconstruction_mse": float((rebuilt - real).square().mean()),
