@@ -6,6 +6,7 @@ measured again, so that a table can be continued on another day, or on another m
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -28,16 +29,33 @@ def key_of(cell: Mapping[str, Any]) -> str:
     return json.dumps({name: cell[name] for name in sorted(cell)})
 
 
-def run_name(cell: Mapping[str, Any]) -> str:
-    """The name of the folder of a cell's training."""
+def budgets(args: argparse.Namespace, is_trained: bool) -> list[Cell]:
+    """The limits and seeds of a method's cells; a method without a training has no limits."""
+    limits = args.minutes if is_trained else [0.0]
+    return [{"minutes": minutes, "seed": seed} for seed in args.seeds for minutes in limits]
+
+
+def training(cell: Mapping[str, Any], folder: Path, device: str) -> dict[str, Any]:
+    """The arguments of `lonepair.fit` and `fit_pair` for a cell, whose run is in `folder`."""
+    size = {"max_side": cell["max_side"]} if "max_side" in cell else {}
+    return {
+        "method": cell["method"],
+        "preset": cell["preset"],
+        "seed": cell["seed"],
+        "out": folder,
+        "resume": folder.is_dir(),
+        "max_minutes": cell["minutes"],
+        "device": device,
+        **size,
+    }
+
+
+def run_folder(cell: Mapping[str, Any], work: Path) -> Path:
+    """The folder of a cell's training."""
     inputs = [str(cell[name]).replace("/", "-") for name in ("image", "pair", "clip", "target") if name in cell]
     size = [f"{cell['max_side']}px"] if "max_side" in cell else []
-    return "-".join([*inputs, cell["method"], cell["preset"], *size, f"{cell['minutes']:g}min", str(cell["seed"])])
-
-
-def size_of(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """The setting of the finest stage's longest side, where a cell has its own."""
-    return {"max_side": cell["max_side"]} if "max_side" in cell else {}
+    words = [*inputs, cell["method"], cell["preset"], *size, f"{cell['minutes']:g}min", str(cell["seed"])]
+    return work / "runs" / "-".join(words)
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
