@@ -323,11 +323,11 @@ class ConSinGANLoop(Loop):
             fake = self.generate(True)
             for _ in range(UPDATES):
                 critic_adam.zero_grad()
-                critic_loss(self.critic, real, fake.detach()).backward()
+                critic_loss(self.critic, real, fake.detach()).backward()  # type: ignore[no-untyped-call]
                 critic_adam.step()
             generator_adam.zero_grad()
             reconstruction = F.mse_loss(self.generate(False), real)
-            (RECONSTRUCTION_WEIGHT * reconstruction - self.critic(fake).mean()).backward()  # type: ignore[no-untyped-call]
+            (RECONSTRUCTION_WEIGHT * reconstruction - self.critic(fake).mean()).backward()
             # Released: three steps of Adam on one gradient.
             for _ in range(UPDATES):
                 generator_adam.step()
