@@ -1,6 +1,6 @@
 """Batches of small pairs: rows a minute of one process and of several, of the same rows, in turn.
 
-    python benchmarks/batch.py [--rows 8] [--workers 1 2] [--repeat 2] [--set steps=100 ...]
+    python benchmarks/batch.py [--rows 8] [--workers 1 2] [--device cpu] [--repeat 2] [--set steps=100 ...]
 
 The pairs are crops of photographs that scikit-image includes. `CPU s` is the CPU time of all rows. It does not depend
 on what else the machine does; the wall-clock time does, so that the load of the machine stands beside it.
@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         for repeat in range(args.repeat):
             for workers in args.workers:
                 out, start, load = folder / f"out-{repeat}-{workers}", time.monotonic(), os.getloadavg()[0]
-                place = lp.BatchPlace(workers=workers, device="cpu", scratch=str(folder / "work"))
+                place = lp.BatchPlace(workers=workers, device=args.device, scratch=str(folder / "work"))
                 report = lp.run_batch(rows, out, settings=parse_settings(args.set), place=place)
                 if report.count("done") != len(rows):
                     errors = "; ".join(row.error for row in report.failed) or "it was stopped"
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
                 cells = [f"{seconds:.0f}", f"{rate:.1f}", f"{report.cpu_seconds:.0f}", f"{peak:.0f}", f"{load:.1f}"]
                 lines.append([str(repeat + 1), str(workers), *cells])
                 print(lines[-1], file=sys.stderr, flush=True)
-    print(f"{args.rows} rows of {SIDE}x{SIDE}, {' '.join(args.set)}. {date.today()}, {cpu_name()}.\n")
+    print(f"{args.rows} rows of {SIDE}x{SIDE}, {args.device}, {' '.join(args.set)}. {date.today()}, {cpu_name()}.\n")
     head = ["pair", "workers", "seconds", "rows a minute", "CPU s", "MB a process", "load before"]
     print("\n".join(table(head, lines, 0)))
     return 0
@@ -74,6 +74,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=8, help="number of pairs")
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2], help="numbers of processes")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda: all processes share one GPU")
     parser.add_argument("--repeat", type=int, default=2, help="how often each number is measured")
     parser.add_argument("--set", nargs="+", default=["preset=draft"], metavar="NAME=VALUE", help="settings of all rows")
     return parser.parse_args()

@@ -6,8 +6,9 @@
     python benchmarks/field.py page
 
 DATA is a folder with field/, generate/, pairs/ and published/, as the other comparisons take it. Each cell of a table
-is measured in a process of its own and appended to OUT/TABLE.jsonl; cells that are there are not measured again. PAGE
-is written after each command, with OUT/TABLE.svg; WORK holds the runs, and a sheet of pictures for each cell.
+is measured in a process of its own and appended to OUT/TABLE.jsonl, or OUT/TABLE-gpu.jsonl with `--device cuda`; cells
+that are there are not measured again. PAGE is written after each command, with a plot for each file of lines; WORK
+holds the runs, and a sheet of pictures for each cell.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import field_one
 import field_pair
 from contest import run_benchmark
 from field_cells import measure_cells, print_result, single_thread
-from field_page import write_page
+from field_page import GPU, write_page
 
 from lonepair.errors import UserError
 
@@ -43,7 +44,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--baseline-side", type=int, default=128, help="one: longest side of gpnn-like and gpdm-like")
     parser.add_argument("--weights", type=Path, help="one: Inception weights; adds SIFID")
     parser.add_argument("--pairs", nargs="+", help="pair: A/B ...")
-    parser.add_argument("--max-side", type=int, default=0, help="pair: finest stage's longest side; 0: the preset's")
+    parser.add_argument("--max-side", type=int, default=0, help="finest stage's longest side; 0: the preset's")
     parser.add_argument("--clips", nargs="+", help="clip: names of made clips, or files")
     parser.add_argument("--target", default="mosaic", help="clip: the target, of DATA/pairs")
     parser.add_argument("--side", type=int, default=160, help="clip: longest side in pixels")
@@ -78,7 +79,8 @@ def main(args: argparse.Namespace) -> int:
             cell = json.loads(args.cell)
             print_result(module.measure(cell, args))
             return 0
-        measure_cells(module.cells(args), args.out / f"{args.table}.jsonl", sys.argv[1:])
+        name = args.table if args.device == "cpu" else f"{args.table}{GPU}"
+        measure_cells(module.cells(args), args.out / f"{name}.jsonl", sys.argv[1:])
     args.out.mkdir(parents=True, exist_ok=True)
     write_page(args.out, args.page)
     print(args.page)

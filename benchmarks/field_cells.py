@@ -6,6 +6,7 @@ measured again, so that a table can be continued on another day, or on another m
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -26,6 +27,35 @@ Cell = dict[str, Any]
 def key_of(cell: Mapping[str, Any]) -> str:
     """The name of a cell: equal for equal measurements."""
     return json.dumps({name: cell[name] for name in sorted(cell)})
+
+
+def budgets(args: argparse.Namespace, is_trained: bool) -> list[Cell]:
+    """The limits and seeds of a method's cells; a method without a training has no limits."""
+    limits = args.minutes if is_trained else [0.0]
+    return [{"minutes": minutes, "seed": seed} for seed in args.seeds for minutes in limits]
+
+
+def training(cell: Mapping[str, Any], folder: Path, device: str) -> dict[str, Any]:
+    """The arguments of `lonepair.fit` and `fit_pair` for a cell, whose run is in `folder`."""
+    size = {"max_side": cell["max_side"]} if "max_side" in cell else {}
+    return {
+        "method": cell["method"],
+        "preset": cell["preset"],
+        "seed": cell["seed"],
+        "out": folder,
+        "resume": folder.is_dir(),
+        "max_minutes": cell["minutes"],
+        "device": device,
+        **size,
+    }
+
+
+def run_folder(cell: Mapping[str, Any], work: Path) -> Path:
+    """The folder of a cell's training."""
+    inputs = [str(cell[name]).replace("/", "-") for name in ("image", "pair", "clip", "target") if name in cell]
+    size = [f"{cell['max_side']}px"] if "max_side" in cell else []
+    words = [*inputs, cell["method"], cell["preset"], *size, f"{cell['minutes']:g}min", str(cell["seed"])]
+    return work / "runs" / "-".join(words)
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
@@ -72,12 +102,14 @@ def print_result(values: Mapping[str, float]) -> None:
 
     from lonepair.commands.doctor import cpu_name
 
-    machine = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name()
+    peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    machine = torch.cuda.get_device_name() if peak else cpu_name()
     # Linux counts in kilobytes.
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     where = {"machine": machine, "python": platform.python_version(), "torch": torch.__version__}
     rounded = {name: float(f"{value:.5g}") for name, value in values.items()}
-    line = {"values": rounded, "memory_mb": round(memory), "date": date.today().isoformat(), **where}
+    gpu = {"gpu_memory_mb": round(peak / 1e6)} if peak else {}
+    line = {"values": rounded, "memory_mb": round(memory), **gpu, "date": date.today().isoformat(), **where}
     print(json.dumps(line), flush=True)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import clips
 import torch
 from contest import find_image
-from field_cells import Cell, count_processor_time
+from field_cells import Cell, budgets, count_processor_time, run_folder, training
 
 import lonepair as lp
 from lonepair.evaluate.clips import OUTPUT
@@ -38,22 +38,9 @@ def cells(args: argparse.Namespace) -> list[Cell]:
     for clip in args.clips or CLIPS:
         for text in args.methods or METHODS:
             method, _, preset = text.partition(":")
-            limits = [0.0] if method == "closed-form" else args.minutes
-            result += [
-                {
-                    "table": "clip",
-                    "clip": clip,
-                    "target": args.target,
-                    "method": method,
-                    "preset": preset or args.preset,
-                    "minutes": minutes,
-                    "seed": seed,
-                    "side": args.side,
-                    "frames": args.frames,
-                }
-                for seed in args.seeds
-                for minutes in limits
-            ]
+            cell: Cell = {"table": "clip", "clip": clip, "target": args.target, "method": method}
+            cell |= {"preset": preset or args.preset, "side": args.side, "frames": args.frames}
+            result += [{**cell, **budget} for budget in budgets(args, method != "closed-form")]
     return result
 
 
@@ -76,21 +63,14 @@ def measure(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
     if template:
         options.run = Path(template.format(clip=clip.name))
     else:
-        words = (clip.name, cell["target"], cell["method"], cell["preset"], f"{cell['minutes']:g}min", cell["seed"])
-        options.run = args.work / "runs" / "-".join(map(str, words))
+        options.run = run_folder({**cell, "clip": clip.name}, args.work)
         frames = torch.cat(list(clip.frames()))
         chosen = torch.linspace(0, len(frames) - 1, TRAINING_FRAMES).round().long().tolist()
-        lp.fit_pair(
+        stills, target = (
             [frames[index : index + 1] for index in chosen],
             find_image(args.data / "pairs", cell["target"]),
-            method=cell["method"],
-            preset=cell["preset"],
-            seed=cell["seed"],
-            out=options.run,
-            resume=options.run.is_dir(),
-            max_minutes=cell["minutes"],
-            device=args.device,
         )
+        lp.fit_pair(stills, target, **training(cell, options.run, args.device))
     report, sheet = clips.translate(clip, options)
     folder = args.work / "sheets"
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import field_baselines as baselines
 import torch
 from contest import find_image, read_at
-from field_cells import Cell, Stopwatch, count_processor_time
+from field_cells import Cell, Stopwatch, budgets, count_processor_time, run_folder, training
 from torch import Tensor
 
 import lonepair as lp
@@ -87,10 +87,11 @@ def cells(args: argparse.Namespace) -> list[Cell]:
             if method.endswith("published"):
                 result += [cell] if published_file(args.data, name, method) else []
                 continue
-            for seed in args.seeds:
-                limits = args.minutes if method in TRAINED else [0.0]
-                preset = {"preset": args.preset} if method in TRAINED or method == "closed-form" else {}
-                result += [{**cell, **preset, "minutes": minutes, "seed": seed} for minutes in limits]
+            if method in TRAINED or method == "closed-form":
+                cell["preset"] = args.preset
+            if method in TRAINED and args.max_side:
+                cell["max_side"] = args.max_side
+            result += [{**cell, **budget} for budget in budgets(args, method in TRAINED)]
     return result
 
 
@@ -130,16 +131,7 @@ def generate(file: Path, cell: Cell, args: argparse.Namespace) -> tuple[Tensor, 
     else:
         folder = Path(template.format(image=cell["image"])) if template else run_folder(cell, args.work)
         if not template:
-            lp.fit(
-                file,
-                method=cell["method"],
-                preset=cell["preset"],
-                seed=cell["seed"],
-                out=folder,
-                resume=folder.is_dir(),
-                max_minutes=cell["minutes"],
-                device=args.device,
-            )
+            lp.fit(file, **training(cell, folder, args.device))
         run = open_run(folder, lambda path: lp.load(path, args.device))
         model, train_seconds = run.model, run.seconds
     watch = Stopwatch(args.wall)
@@ -147,12 +139,6 @@ def generate(file: Path, cell: Cell, args: argparse.Namespace) -> tuple[Tensor, 
     parameters = sum(model.method.parameter_counts().values())
     costs = {"train_minutes": train_seconds / 60, "sample_seconds": watch.seconds() / args.samples}
     return samples, {**costs, "parameters": parameters}
-
-
-def run_folder(cell: Cell, work: Path) -> Path:
-    """The folder of a cell's training."""
-    words = (cell["image"], cell["method"], cell["preset"], f"{cell['minutes']:g}min", cell["seed"])
-    return work / "runs" / "-".join(map(str, words))
 
 
 def sample_metrics(sample: Tensor, image: Tensor, weights: Path | None) -> dict[str, float]:

@@ -30,7 +30,10 @@ COSTS = {
     "frame_seconds": "a frame, s",
     "parameters": "parameters",
     "memory_mb": "memory, MB",
+    "gpu_memory_mb": "GPU memory, MB",
 }
+GPU = "-gpu"
+"""What the name of a file of results on a GPU ends in."""
 PLOTTED = {"one": ("layout_distance", "look_distance"), "pair": ("look", "structure")}
 WRAP = 120
 """Characters of a line of prose."""
@@ -40,20 +43,36 @@ COLORS = ("#1b6ca8", "#c8553d", "#3a7d44", "#8e5ea2", "#b8860b", "#444444", "#d1
 
 
 def write_page(folder: Path, page: Path) -> None:
-    """Write the page and a plot for each table that has results in `folder`."""
+    """Write the page and a plot for each file of results in `folder`."""
     lines = [(Path(__file__).parent / "field_page.md").read_text(encoding="utf-8").rstrip("\n"), ""]
     for name in TITLES:
-        results = [result for result in read_results(folder / f"{name}.jsonl") if "error" not in result]
-        if results:
-            lines += section(name, results)
-            if name in PLOTTED and (drawing := plot(name, results)):
-                (folder / f"{name}.svg").write_text(drawing, encoding="utf-8")
-                lines += [f"![quality over time]({folder.name}/{name}.svg)", ""]
+        on_cpu, on_gpu = (complete_results(folder / f"{name}{place}.jsonl") for place in ("", GPU))
+        if on_cpu:
+            lines += section(name, on_cpu, TITLES[name]) + plotted(folder, name, name, on_cpu)
+        if on_gpu:
+            # Pictures that the authors published are measured once.
+            published = [result for result in on_cpu if "published" in result["cell"]["method"]]
+            lines += section(name, published + on_gpu, f"{TITLES[name]}, on a GPU")
+            lines += plotted(folder, name, f"{name}{GPU}", published + on_gpu)
     page.write_text("\n".join(lines).rstrip("\n") + "\n", encoding="utf-8")
 
 
-def section(name: str, results: Sequence[Result]) -> list[str]:
-    """The lines of a table: where ours is not the best, the means of each method, and the machine."""
+def complete_results(path: Path) -> list[Result]:
+    """The results of a file, without the cells that failed."""
+    return [result for result in read_results(path) if "error" not in result]
+
+
+def plotted(folder: Path, table_name: str, file_name: str, results: Sequence[Result]) -> list[str]:
+    """Write the plot of a section; returns the lines that show it."""
+    drawing = plot(table_name, results) if table_name in PLOTTED else ""
+    if not drawing:
+        return []
+    (folder / f"{file_name}.svg").write_text(drawing, encoding="utf-8")
+    return [f"![quality over time]({folder.name}/{file_name}.svg)", ""]
+
+
+def section(name: str, results: Sequence[Result], title: str) -> list[str]:
+    """The lines of a table under `title`: where ours is not the best, the means of each method, and the machine."""
     groups = by_method(results)
     metrics = [metric for metric in METRICS[name] if any(metric in result["values"] for result in results)]
     rows = []
@@ -70,7 +89,7 @@ def section(name: str, results: Sequence[Result]) -> list[str]:
     machines = sorted({f"{result['machine']}, torch {result['torch']}" for result in results})
     dates = sorted({result["date"] for result in results})
     return [
-        f"## {TITLES[name]}",
+        f"## {title}",
         "",
         *textwrap.wrap(
             f"{dates[0]}{f' to {dates[-1]}' if dates[-1] != dates[0] else ''}, {'; '.join(machines)}. "
@@ -88,13 +107,14 @@ def section(name: str, results: Sequence[Result]) -> list[str]:
 
 
 def by_method(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """The results of each method, preset and limit."""
+    """The results of each method, preset, size and limit."""
     groups: dict[str, list[Result]] = {}
     for result in results:
         cell = result["cell"]
         limit = f" {cell['minutes']:g} min" if cell.get("minutes") else ""
+        size = f" {cell['max_side']} px" if "max_side" in cell else ""
         preset = f", {cell['preset']}" if "preset" in cell else ""
-        groups.setdefault(f"{cell['method']}{preset}{limit}", []).append(result)
+        groups.setdefault(f"{cell['method']}{preset}{size}{limit}", []).append(result)
     return groups
 
 
@@ -152,7 +172,13 @@ def _cell(group: Sequence[Result], name: str) -> str:
     value = _mean(group, name)
     if value is None:
         return "-"
-    return f"{value:,.0f}" if name in ("parameters", "memory_mb") else f"{value:.3f}" if value < 10 else f"{value:.1f}"
+    return (
+        f"{value:,.0f}"
+        if name in ("parameters", "memory_mb", "gpu_memory_mb")
+        else f"{value:.3f}"
+        if value < 10
+        else f"{value:.1f}"
+    )
 
 
 def _natural(name: str) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contest import read_at
-from field_cells import Cell, Stopwatch, count_processor_time
+from field_cells import Cell, Stopwatch, budgets, count_processor_time, run_folder, training
 from quality import PAIRS, Pair, find_pair
 
 import lonepair as lp
@@ -43,12 +43,10 @@ def cells(args: argparse.Namespace) -> list[Cell]:
             if method == "published":
                 result += [cell] if pair.published else []
                 continue
-            limits = [0.0] if method == "closed-form" else args.minutes
-            result += [
-                {**cell, "preset": preset or args.preset, "minutes": minutes, "seed": seed}
-                for seed in args.seeds
-                for minutes in limits
-            ]
+            cell["preset"] = preset or args.preset
+            if args.max_side:
+                cell["max_side"] = args.max_side
+            result += [{**cell, **budget} for budget in budgets(args, method != "closed-form")]
     return result
 
 
@@ -64,27 +62,8 @@ def measure(cell: Cell, args: argparse.Namespace) -> dict[str, Any]:
         a, b = cell["pair"].split("/")
         folder = Path(template.format(a=a, b=b))
     else:
-        words = (
-            cell["pair"].replace("/", "-"),
-            cell["method"],
-            cell["preset"],
-            f"{cell['minutes']:g}min",
-            cell["seed"],
-        )
-        folder = args.work / "runs" / "-".join(map(str, words))
-        settings = {"max_side": args.max_side} if args.max_side else {}
-        lp.fit_pair(
-            pair.a,
-            pair.b,
-            method=cell["method"],
-            preset=cell["preset"],
-            seed=cell["seed"],
-            out=folder,
-            resume=folder.is_dir(),
-            max_minutes=cell["minutes"],
-            device=args.device,
-            **settings,
-        )
+        folder = run_folder(cell, args.work)
+        lp.fit_pair(pair.a, pair.b, **training(cell, folder, args.device))
     run = open_run(folder, lambda path: lp.load(path, args.device))
     channels = run.model.method.plan.channels
     run = replace(run, inputs={"a": read_at(pair.a, SIDE, channels), "b": read_at(pair.b, SIDE, channels)})

@@ -1,11 +1,12 @@
-"""Clips that are rendered in parts: time of one worker and of several, and what the joints of segments cost.
+"""Clips that are rendered in parts: time of one process and of several, and what the joints of segments cost.
 
-    python benchmarks/workers.py RUN [--side 220] [--frames 30] [--repeat 3] [--only times segments]
+    python benchmarks/workers.py RUN [--side 220] [--frames 30] [--counts 1 2] [--repeat 3] [--only times segments]
 
 RUN is the folder of a run of a pair. *Times*: a clip of four made scenes (`made_clips.py`) is rendered by one process
-and by two workers in turn, `--repeat` times; both files must be equal. *Segments*: each made clip of one scene is
-rendered by one process and in segments, and both are measured (`evaluate/clips.py`); `joint` is the change between the
-two frames at a joint of segments along the true motion, over that of the same frames of one process.
+and by each number of workers in turn, `--repeat` times. A worker has an equal share of the threads; where rounding
+depends on their number, files differ. *Segments*: each made clip of one scene is rendered by one process and in
+segments, and both are measured (`evaluate/clips.py`); `joint` is the change between the two frames at a joint of
+segments along the true motion, over that of the same frames of one process.
 """
 
 from __future__ import annotations
@@ -59,35 +60,21 @@ def measure_times(model: lp.Model, folder: Path, args: argparse.Namespace) -> li
     clips = [make_clip(name, args.side, args.frames) for name in SCENES]
     size = clips[0].size
     source = write_clip(folder / "scenes.mkv", (frame for clip in clips for frame in clip.frames()), size)
-    seconds: dict[int, list[float]] = {1: [], 2: []}
-    costs: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(args.repeat):
+    seconds: dict[int, list[float]] = {count: [] for count in args.counts}
+    rows, first = [], args.counts[0]
+    for repeat in range(args.repeat):
         for workers, values in seconds.items():
             out, start, cpu = folder / f"{workers}.mkv", time.monotonic(), cpu_seconds()
             model.translate(source).save(out, overwrite=True, workers=workers)
             values.append(time.monotonic() - start)
-            costs[workers].append(cpu_seconds() - cpu)
-        if (folder / "1.mkv").read_bytes() != (folder / "2.mkv").read_bytes():
-            raise SystemExit("the files of one process and of two workers differ")
-        print({n: [round(v, 1) for v in values] for n, values in seconds.items()}, file=sys.stderr, flush=True)
-    rows = [
-        [
-            str(index + 1),
-            f"{one:.1f}",
-            f"{two:.1f}",
-            f"{one / two:.2f}",
-            f"{costs[1][index]:.1f}",
-            f"{costs[2][index]:.1f}",
-        ]
-        for index, (one, two) in enumerate(zip(*seconds.values(), strict=True))
-    ]
-    about = f"{len(SCENES)} scenes of {args.frames} frames, {size[1]}x{size[0]}; equal files."
-    return [
-        about,
-        "",
-        *table(["pair", "1 process, s", "2 workers, s", "ratio", "CPU s of 1", "CPU s of 2"], rows, 1),
-        "",
-    ]
+            is_equal = (folder / f"{first}.mkv").read_bytes() == out.read_bytes()
+            ratio, cost = seconds[first][-1] / values[-1], cpu_seconds() - cpu
+            times = [f"{values[-1]:.1f}", f"{ratio:.2f}", f"{cost:.1f}"]
+            rows.append([str(repeat + 1), str(workers), *times, "equal" if is_equal else "differs"])
+            print(rows[-1], file=sys.stderr, flush=True)
+    about = f"{len(SCENES)} scenes of {args.frames} frames, {size[1]}x{size[0]}."
+    head = ["round", "workers", "seconds", f"times as fast as {first}", "CPU s", f"file of {first}"]
+    return [about, "", *table(head, rows, 0), ""]
 
 
 def measure_segments(model: lp.Model, target: Tensor, folder: Path, args: argparse.Namespace) -> list[str]:
@@ -154,7 +141,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", default=["times", "segments"], choices=["times", "segments"])
     parser.add_argument("--side", type=int, default=220, help="longest side in pixels")
     parser.add_argument("--frames", type=int, default=30, help="frames of each scene of the clip that is timed")
-    parser.add_argument("--repeat", type=int, default=3, help="number of pairs of renders that are timed")
+    parser.add_argument("--counts", nargs="+", type=int, default=[1, 2], help="numbers of workers that are timed")
+    parser.add_argument("--repeat", type=int, default=3, help="how often each number is timed")
     parser.add_argument("--clips", nargs="+", default=list(ONE_SCENE), help="names of made clips of one scene")
     parser.add_argument("--length", type=int, default=96, help="frames of these clips")
     parser.add_argument("--segment", type=int, default=32, help="frames of a segment")

@@ -25,10 +25,11 @@ def gradient_penalty(critic: Critic, points: Float[Tensor, "b c h w"]) -> Float[
     points = points.detach().requires_grad_(True)
     scores = critic(points)
     (gradient,) = torch.autograd.grad(scores.sum(), points, create_graph=True)
-    # The root has no derivative at 0, and the gradient is 0 where a critic reads a flat image.
-    norm = gradient.float().square().sum(1, keepdim=True).add(1e-12).sqrt()
+    # The gradient is 0 where a critic reads a flat image; there torch's norm has the derivative 0.
+    norm = torch.linalg.vector_norm(gradient.float(), dim=1)
     # Gulrajani et al., eq. 3, second term.
-    return (norm - 1).square().mean()
+    penalty: Tensor = (norm - 1).square().mean()
+    return penalty
 
 
 def interpolate(

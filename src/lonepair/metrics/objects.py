@@ -7,11 +7,11 @@ import statistics
 from typing import Protocol, runtime_checkable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.metrics.series import Curve
+from lonepair.ops.morphology import dilate
 
 SMOOTHING = 5
 """Frames of the running mean whose lowest value counts: a single frame has chance contrast of the texture."""
@@ -40,8 +40,8 @@ class _Zone:
         radius = max(2, round(math.sqrt(float(mask.sum()) / math.pi)))
         self.mask = mask
         # Two pixels between both: the object's border is mixed with its surround.
-        self.extent = _dilate(mask, 2 + radius)
-        self.ring = self.extent & ~_dilate(mask, 2)
+        self.extent = dilate(mask, 2 + radius)
+        self.ring = self.extent & ~dilate(mask, 2)
 
     def contrast(self, image: Float[Tensor, "1 c h w"]) -> Float[Tensor, " c"]:
         """The mean color of the object less that of its ring."""
@@ -155,7 +155,3 @@ class _Place:
         before = torch.stack(self._before).mean(0) if self._before else torch.zeros_like(first)
         scale = float(first.square().sum().clamp_min(1e-9))
         return [(index, float(((contrast - before) * first).sum()) / scale) for index, contrast in self._after]
-
-
-def _dilate(mask: Bool[Tensor, "1 1 h w"], radius: int) -> Bool[Tensor, "1 1 h w"]:
-    return F.max_pool2d(mask.float(), 2 * radius + 1, 1, radius) > 0

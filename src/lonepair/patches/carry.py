@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lonepair.ops.blur import gaussian_blur
+from lonepair.ops.morphology import dilate
 
 _PAD = 2
 """Rows between two anchors: those that a bicubic interpolation reads beyond the border."""
@@ -201,7 +202,7 @@ class TextureCarrier:
         # Hold the energy that the interpolation lost.
         image, own = hold_energy(image, energy, 1 / self._max_gain, self._max_gain)
         # Beside an edge of flat paint, energy is the tail of a Gaussian: a fraction of a cell changes it much.
-        floor = _FLOOR + _TAIL * F.max_pool2d(energy, 9, 1, 4)
+        floor = _FLOOR + _TAIL * dilate(energy, 4)
         loss = (own + floor) / (energy + floor)
         return Carried(image, prediction, energy, loss, _stretch(slot, offset))
 

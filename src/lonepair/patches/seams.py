@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.color import common_channels, match_channels
+from lonepair.ops.morphology import dilate
 from lonepair.ops.resize import resize, resize_image
 
 FIRST_BAND = 0.06
@@ -123,9 +124,7 @@ def _far_from_seams(shares: Tensor, band: int) -> Tensor:
         change = (shares.diff(dim=axis).abs().amax(1, keepdim=True) > 0.5).float()
         after = near.narrow(axis, 1, change.shape[axis])
         after.copy_(torch.maximum(after, change))
-    for kernel, padding in (((2 * band + 1, 1), (band, 0)), ((1, 2 * band + 1), (0, band))):
-        near = F.max_pool2d(near, kernel, 1, padding)
-    return near == 0
+    return dilate(near, band) == 0
 
 
 def _bounding_box(mask: Tensor) -> tuple[slice, ...]:

@@ -8,12 +8,12 @@ until they have moved inside; then all of them are synthesized at once.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.flow import warp
+from lonepair.ops.morphology import dilate, erode
 
 _GROWTH = 5
 """Pixels by which a strip is widened, so that its seam is synthesized again, too."""
@@ -56,17 +56,14 @@ class UnsettledBorder:
         if self._width == 0:
             return settles
         # What comes in as a wide strip is settled.
-        side = 2 * (self._width // 4) + 1
-        core = F.max_pool2d(-is_open.float(), side, 1, side // 2)
-        wide = F.max_pool2d(-core, side, 1, side // 2) > 0
-        strips = F.max_pool2d((is_open & self._is_band & ~wide).float(), 2 * _GROWTH + 1, 1, _GROWTH) > 0
+        wide = dilate(erode(is_open, self._width // 4), self._width // 4)
+        strips = dilate(is_open & self._is_band & ~wide, _GROWTH)
         self.mask = (self.mask & ~is_open) | strips
         inside = self.mask & self._is_inside
         if not bool(inside.any()):
             return settles
         # Those on the same side of the frame.
-        near = self.mask & (F.max_pool2d(inside.float(), 2 * self._width + 1, 1, self._width) > 0)
+        near = self.mask & dilate(inside, self._width)
         self.mask = self.mask & (self._is_band | ~near)
-        core = -F.max_pool2d(-near.float(), 2 * _GROWTH + 1, 1, _GROWTH)
-        weight = gaussian_blur(core, _GROWTH / 2)
+        weight = gaussian_blur(erode(near, _GROWTH).float(), _GROWTH / 2)
         return torch.where(weight < 0.02, 0.0, weight)

@@ -18,6 +18,7 @@ from torch import Tensor
 from lonepair.compute.engine import Engine
 from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.flow import warp
+from lonepair.ops.morphology import dilate, erode
 from lonepair.ops.resize import resize, resize_image
 from lonepair.patches.carry import Carried, TextureCarrier, anchor_count, gradient_energy
 from lonepair.patches.config import SynthesisConfig
@@ -224,9 +225,8 @@ class SceneRenderer:
         is beside it meanwhile.
         """
         assert self._carrier is not None
-        is_open = (is_lost | self._carrier.is_beyond_border).float()
-        side = 2 * (config.narrow_width // 2) + 1
-        is_wide = bool((-F.max_pool2d(-is_open, side, 1, side // 2) > 0).any())
+        is_open = is_lost | self._carrier.is_beyond_border
+        is_wide = bool(erode(is_open, config.narrow_width // 2).any())
         self._waits = 0 if is_wide or self._waits >= config.renewal_wait else self._waits + 1
         self._waiting = is_lost if self._waits else None
         return self._waits > 0
@@ -248,7 +248,7 @@ def _change(carried: Carried, prediction: Tensor, config: SynthesisConfig) -> Fl
 def _is_worn(carried: Carried, change: Float[Tensor, "1 1 h w"], config: SynthesisConfig) -> Bool[Tensor, "1 1 h2 w2"]:
     """Where the prediction has changed, or the texture is blurred or distorted."""
     # An area that has changed enough in one place is renewed as far as it has changed by half of that.
-    near = F.max_pool2d((change > 1).float(), 7, 1, 3) > 0
+    near = dilate(change > 1, 3)
     is_worn = near & (change > 0.5)
     is_worn = is_worn | (carried.loss < config.renewal_energy) | (carried.stretch > config.renewal_stretch)
     return F.interpolate(is_worn.float(), carried.image.shape[-2:], mode="nearest") > 0
@@ -256,6 +256,5 @@ def _is_worn(carried: Carried, change: Float[Tensor, "1 1 h w"], config: Synthes
 
 def _seam(is_open: Bool[Tensor, "1 1 h w"], width: int) -> Float[Tensor, "1 1 h w"]:
     """The weight of new pixels over carried ones: 1 in the open area, falling to 0 around it."""
-    grown = F.max_pool2d(is_open.float(), 2 * width + 1, 1, width)
-    weight = gaussian_blur(grown, _SOFTNESS)
+    weight = gaussian_blur(dilate(is_open, width).float(), _SOFTNESS)
     return torch.where(weight < 0.02, 0.0, weight)
