@@ -175,10 +175,10 @@ def test_deleted_run_takes_its_renders_and_earlier_uploads_along(tmp_path: Path)
 
 def test_waiting_process_gets_the_job_and_its_device(store: JobStore) -> None:
     job, scheduler = store.add("train", "me", "a", {}), Scheduler(store, ["cuda:1"])
-    assert scheduler._hand_over(job, "cuda:1") is None
+    assert scheduler.hand_over(job, "cuda:1") is None
     command = [sys.executable, "-c", "print(input())"]
-    scheduler._spare = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    process = scheduler._hand_over(job, "cuda:1")
+    scheduler.spare = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = scheduler.hand_over(job, "cuda:1")
     assert process is not None
     with process:
         assert process.stdout is not None

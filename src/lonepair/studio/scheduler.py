@@ -42,7 +42,8 @@ class Scheduler:
         self._lock = FileLock(store.folder / "scheduler.lock")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._has_spare = has_spare
-        self._spare: subprocess.Popen[bytes] | None = None
+        self.spare: subprocess.Popen[bytes] | None = None
+        """Process that waits for a job."""
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
@@ -54,9 +55,9 @@ class Scheduler:
         """End the scheduler. Workers go on; one that waits for a job ends."""
         self._end.set()
         self._thread.join()
-        if self._spare is not None and self._spare.stdin is not None:
-            self._spare.stdin.close()
-            self._spare.wait()
+        if self.spare is not None and self.spare.stdin is not None:
+            self.spare.stdin.close()
+            self.spare.wait()
         self._lock.release()
         for process in self._processes.values():
             if process.poll() is None:
@@ -89,8 +90,8 @@ class Scheduler:
             if (next_job := _next(waiting)) is not None:
                 self._start(next_job, device)
                 busy.add(device)
-        if self._has_spare and not busy and (self._spare is None or self._spare.poll() is not None):
-            self._spare = _worker([WAIT], stdin=subprocess.PIPE)
+        if self._has_spare and not busy and (self.spare is None or self.spare.poll() is not None):
+            self.spare = _worker([WAIT], stdin=subprocess.PIPE)
 
     def _may_start(self, job: StudioJob) -> bool:
         """Whether the training that a job needs is done. A job whose training is gone or has failed fails, too."""
@@ -108,11 +109,11 @@ class Scheduler:
         share = job.status.share
         starts = job.starts + 1 if share <= job.share_at_start else 1
         job.changed(device=device, starts=starts, share_at_start=share)
-        self._processes[job.id] = self._hand_over(job, device) or self._new(job, device)
+        self._processes[job.id] = self.hand_over(job, device) or self._new(job, device)
 
-    def _hand_over(self, job: StudioJob, device: str) -> subprocess.Popen[bytes] | None:
+    def hand_over(self, job: StudioJob, device: str) -> subprocess.Popen[bytes] | None:
         """Let the process that waits have the job; None where there is none."""
-        spare, self._spare = self._spare, None
+        spare, self.spare = self.spare, None
         if spare is None or spare.stdin is None or spare.poll() is not None:
             return None
         values = {"folder": str(job.folder), "environment": dict(_environment(device))}
