@@ -60,7 +60,7 @@ class SinglePage:
 
     def _inputs(self) -> None:
         gr.HTML('<h2 class="lp-step">1. The image</h2>', padding=False)
-        self.image = gr.File(label="Image", height=140, elem_id="lp-one-image")
+        self.image = gr.File(label="Image", height=160, elem_id="lp-one-image")
         self.image_text = gr.HTML("", padding=False, elem_id="lp-one-text")
         self.image_error = gr.HTML("", padding=False, elem_id="lp-one-error")
         gr.HTML('<h2 class="lp-step">2. What to do</h2>', padding=False)
@@ -73,7 +73,7 @@ class SinglePage:
                 settings = [s for s in use_settings(name) if s.kind not in ("file", "files")]
                 fields = [component(setting, f"lp-{name.replace('_', '-')}") for setting in settings]
             self._forms[name], self._groups[name] = (settings, fields), group
-        self.extra = gr.File(label="The edited image", height=140, visible=False, elem_id="lp-one-extra")
+        self.extra = gr.File(label="The edited image", height=160, visible=False, elem_id="lp-one-extra")
         gr.HTML('<h2 class="lp-step">3. Train and run</h2>', padding=False)
         methods = single_methods(first)
         self.method = gr.Dropdown(methods, value=methods[0], label="Method", elem_id="lp-one-method")
