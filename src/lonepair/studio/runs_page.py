@@ -144,7 +144,10 @@ class RunsPage:
 
     def load(self, request: gr.Request, token: Any) -> Updates:
         """Show the runs of the session."""
-        return self.show(self.studio.owner(token, request))
+        try:
+            return self.show(self.studio.owner(token, request))
+        except UserError:  # the browser has not stored its secret yet
+            return {self.note: gr.skip()}
 
     def show(self, owner: str) -> Updates:
         """The list of runs."""

@@ -166,7 +166,10 @@ class SinglePage:
 
     def load(self, request: gr.Request, token: Any) -> Updates:
         """Show the results of the session."""
-        return self.show(self.studio.owner(token, request))
+        try:
+            return self.show(self.studio.owner(token, request))
+        except UserError:  # the browser has not stored its secret yet
+            return {self.jobs: gr.skip()}
 
     def _look(self, request: gr.Request, token: Any, stamp: str) -> str:
         """What there is to show of the jobs, as one text."""
@@ -255,7 +258,7 @@ class SinglePage:
         """The last use and its training."""
         jobs = singles.latest(self.studio, owner)
         if not jobs:
-            return {}
+            return {self.jobs: gr.skip()}
         states, job = {job.state for job in jobs}, jobs[-1]
         updates: Updates = {
             self.timer: gr.Timer(look_seconds(jobs)),
