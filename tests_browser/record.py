@@ -61,9 +61,13 @@ def record(page: Page, recorder: Recorder, media: Path) -> None:
     page.locator("#lp-train").click()
     expect(page.locator("#lp-jobs")).to_contain_text("left")
     page.locator("#lp-jobs").scroll_into_view_if_needed()
+    shown = -10
     while "done" not in page.locator("#lp-jobs").inner_text():
-        recorder.shoot(300)
-        page.wait_for_timeout(4000)
+        percent = int(page.locator("#lp-jobs [role=progressbar]").get_attribute("aria-valuenow") or 0)
+        if percent >= shown + 10:
+            recorder.shoot(400)
+            shown = percent
+        page.wait_for_timeout(1000)
     wait_for_model(page)
     recorder.shoot(1200)
     page.locator("h1").scroll_into_view_if_needed()
@@ -73,6 +77,9 @@ def record(page: Page, recorder: Recorder, media: Path) -> None:
         move_by_key(page, dial, key)
         page.wait_for_timeout(700)
         recorder.shoot(1700)
+    page.locator("h1").scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    recorder.shoot(1200)
     box = page.locator("#lp-result .slider-wrap").bounding_box()
     icon = page.locator("#lp-result .icon-wrap").bounding_box()
     assert box is not None
