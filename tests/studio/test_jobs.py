@@ -22,9 +22,9 @@ from lonepair.api.toolkit import FileLock
 from lonepair.studio import worker
 from lonepair.studio.context import Studio
 from lonepair.studio.jobs import JobStore, Status, StudioJob
-from lonepair.studio.library import delete_run
+from lonepair.studio.library import delete_run, picture_of
 from lonepair.studio.scheduler import MAX_STARTS, Scheduler
-from lonepair.studio.trainings import start_render, stop_render
+from lonepair.studio.trainings import newest_preview, start_render, stop_render
 from lonepair.studio.uploads import Limits
 
 
@@ -171,6 +171,15 @@ def test_deleted_run_takes_its_renders_and_earlier_uploads_along(tmp_path: Path)
     studio.check_space("me")
     assert studio.jobs.jobs("me") == []
     assert studio.projects.projects("me") == [new]
+
+
+def test_preview_that_is_being_written_is_not_shown(store: JobStore) -> None:
+    job = store.add("train", "me", "a", {})
+    previews = job.run / "previews"
+    previews.mkdir(parents=True)
+    (previews / "1.png").touch()
+    (previews / ".2.png").touch()
+    assert newest_preview([job]) == picture_of(job) == previews / "1.png"
 
 
 def test_waiting_process_gets_the_job_and_its_device(store: JobStore) -> None:
