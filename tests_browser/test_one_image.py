@@ -65,7 +65,7 @@ def test_error_stands_where_the_field_is(one: Page) -> None:
     [
         ("Generate", {"sample-count": 2}, None),
         ("Scale sheet", {}, None),
-        ("Retarget", {"retarget-size": "96x40"}, (96, 40)),
+        ("Retarget", {"retarget-size": "96x56"}, (96, 56)),
         ("Outpaint", {"outpaint-left": 16}, (80, 48)),
         ("Tile", {}, (64, 48)),
         ("Superresolve", {"superresolve-factor": 2}, (128, 96)),

@@ -146,7 +146,7 @@ class SinglePage:
         self._on(self.run.click, self._run, inputs, self.run_error)
         self._on(self.stop.click, lambda owner: self._wish(owner, False), [], self.run_error)
         self._on(self.resume.click, lambda owner: self._wish(owner, True), [], self.run_error)
-        # Each second one text is computed; only where it has changed the page changes.
+        # One text is computed at each look; only where it has changed the page changes.
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.timer.tick(self._look, [self._token, self._stamp], self._stamp, **quiet)
         self._stamp.change(self.load, self._token, self.shown, **quiet)

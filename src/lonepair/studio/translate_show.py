@@ -24,8 +24,11 @@ MASK_SIDE = 640
 
 
 def look_seconds(jobs: Sequence[StudioJob]) -> float:
-    """Seconds to the next look at the jobs: a page where nothing happens asks less often."""
-    return 1.0 if any(job.state not in RESTING for job in jobs) else 5.0
+    """Seconds to the next look at the jobs: a page where nothing happens asks less often.
+
+    Each look costs the browser about as much as a frame of the result, since Gradio then updates all components.
+    """
+    return 2.0 if any(job.state not in RESTING for job in jobs) else 5.0
 
 
 class Shows:
