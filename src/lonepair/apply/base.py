@@ -223,7 +223,13 @@ def mark_of(hint: Any) -> Mark | None:
 
 
 def _mark_of(use: type[Use[Any]], name: str) -> Mark | None:
-    return mark_of(typing.get_type_hints(use, include_extras=True)[name])
+    return mark_of(_setting_types(use)[name])
+
+
+@cache
+def _setting_types(use: type[Use[Any]]) -> dict[str, Any]:
+    """Setting of `use` -> its type, with marks. `get_type_hints` compiles each annotation at each call."""
+    return typing.get_type_hints(use, include_extras=True)
 
 
 # -- checks that uses share -------------------------------------------------------------------------------------------
