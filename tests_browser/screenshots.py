@@ -15,7 +15,7 @@ import skimage.data
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-from conftest import CHROMIUM
+from tiny_settings import CHROMIUM
 
 WIDTH = 1100
 """Width of a stored picture in pixels."""

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from test_translate import give_pair, train, upload
 
-from conftest import Server, opened
+from tiny_settings import Server, opened
 
 
 def test_image_is_trained_and_tiled(page: Page, media: Path) -> None:

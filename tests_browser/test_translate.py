@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
-from conftest import Server, opened
+from tiny_settings import Server, opened
 
 TINY = {"max-side": 32, "steps": 3, "finest-steps": 3, "stages": 2}
 """Settings of a training of a few seconds."""

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import lonepair.methods as methods
-from conftest import picture
 from lonepair import citations
 from lonepair.commands.main import main
 from lonepair.evaluate.definitions import DEFINITIONS
 from lonepair.media.stills.image import write_image
 from lonepair.render.results import metadata_of
 from tiny_models import untrained
+from tiny_settings import picture
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-import subprocess
-import sys
 import time
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -14,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from fresh_python import output_of
 from lonepair import UserError
 from lonepair.commands.main import main
 from lonepair.studio.server import Gate, ServerOptions, check_options
+from warm_processes import output_of
 
 LOCAL = ServerOptions()
 TOKEN = "0123456789abcdef0123"
@@ -102,12 +100,11 @@ def test_command_refuses_in_one_line(words: list[str], message: str, capsys: Any
 
 def test_process_of_frames_ends_with_a_killed_server() -> None:
     code = (
-        "import os\nfrom lonepair.studio.frames import FramePool\n"
-        "if __name__ == '__main__':\n"
-        "    print(FramePool().run(os.getpid), flush=True)\n    os._exit(9)\n"
+        "import multiprocessing, os, warm_processes\nfrom lonepair.studio.frames import FramePool\n"
+        "multiprocessing.get_context = lambda method: warm_processes.context\n"
+        "print(FramePool().run(os.getpid), flush=True)\nos._exit(9)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    process, end = int(done.stdout), time.monotonic() + 20
+    process, end = int(output_of(code)), time.monotonic() + 20
     while is_alive(process) and time.monotonic() < end:
         time.sleep(0.05)
     assert not is_alive(process)
@@ -127,12 +124,8 @@ def test_command_names_the_extra_that_is_missing(capsys: Any, monkeypatch: Any) 
     assert 'pip install "lonepair[studio]"' in capsys.readouterr().err
 
 
-def test_gradio_is_loaded_by_the_studio_only() -> None:
-    code = "import sys, lonepair, lonepair.commands.main as m; m.main(['--help']); m.main(['studio', '--help'])\n"
-    code += "print('loaded', *{'gradio', 'fastapi', 'torch'} & set(sys.modules))\n"
-    # Jobs and everything else that is no page need no Gradio either.
-    code += (
-        "import lonepair.studio.worker, lonepair.studio.scheduler, lonepair.studio.snippets, lonepair.studio.singles\n"
-    )
-    lines = output_of(code + "print('loaded', *{'gradio', 'fastapi'} & set(sys.modules))").splitlines()
-    assert [line for line in lines if line.startswith("loaded")] == ["loaded", "loaded"]
+def test_jobs_load_no_gradio() -> None:
+    """Nor does anything else that is no page; `test_light_imports.py` checks commands."""
+    modules = ", ".join(f"lonepair.studio.{name}" for name in ("worker", "scheduler", "snippets", "singles"))
+    code = f"import sys, {modules}\nprint('loaded', *{{'gradio', 'fastapi'}} & set(sys.modules))"
+    assert output_of(code) == "loaded\n"
