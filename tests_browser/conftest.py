@@ -1,10 +1,13 @@
 """A studio on a free port, and a browser. Run with `make test-browser`; `make test` does not need any of it.
 
-The browser is Chromium of the system: Debian's package `chromium`, or the file that CHROMIUM names.
+The browser is Chromium of the system: Debian's package `chromium`, or the file that CHROMIUM names. Tests of one file
+share a session of the studio, as its trainings are what takes time.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import signal
@@ -12,9 +15,12 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,14 +50,11 @@ class Server:
         with (self.workspace.parent / "server.log").open("ab") as log:
             self.process = subprocess.Popen([*command, "--port", str(self.port), *self._flags], stdout=log, stderr=log)
         for _ in range(3000):
-            try:
-                urllib.request.urlopen(self.url, timeout=1)
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(self.url, timeout=10).close()
                 return
-            except urllib.error.HTTPError:
-                return
-            except OSError:
-                assert self.process.poll() is None, (self.workspace.parent / "server.log").read_text()
-                time.sleep(0.1)
+            assert self.process.poll() is None, (self.workspace.parent / "server.log").read_text()
+            time.sleep(0.1)
         raise TimeoutError("the studio does not answer")
 
     def kill(self) -> None:
@@ -71,6 +74,15 @@ class Server:
                 return
             time.sleep(0.1)
 
+    def status(self, path: str, **headers: str) -> int:
+        """HTTP status of the answer to a request that no browser makes."""
+        try:
+            with urllib.request.urlopen(urllib.request.Request(self.url + path, headers=headers)) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -88,35 +100,74 @@ def browser() -> Iterator[Browser]:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A new session: its own storage. No page of it may ask another host for anything."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
+@contextlib.contextmanager
+def new_session(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    """A browser with its own storage: a new session of the studio.
+
+    No page of it may ask another host for anything, and no request may fail.
+    """
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 1000}, **options})
     context.set_default_timeout(SECONDS)
-    asked: list[str] = []
-    context.on("request", lambda request: asked.append(request.url))
-    yield context
-    context.close()
-    outside = [url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))]
+    outside: list[str] = []
+    failed: list[str] = []
+
+    def look(url: str) -> None:
+        if not url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+            outside.append(url)
+
+    context.on("request", lambda request: look(request.url))
+    context.on("response", lambda answer: failed.append(answer.url) if answer.status >= 500 else None)
+    try:
+        yield context
+    finally:
+        context.close()
     assert outside == []
+    assert failed == []
 
 
 @pytest.fixture
-def page(context: BrowserContext, server: Server, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The studio's page in a new session. PICTURES names a folder for a picture of each page at its test's end."""
-    page = opened(context, server)
-    yield page
-    if "PICTURES" in os.environ and not page.is_closed():
-        page.screenshot(path=Path(os.environ["PICTURES"]) / f"{request.node.name}.png", full_page=True)
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """The studio's page in a new session."""
+    with new_session(browser) as context:
+        yield opened(context, server)
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Browser, server: Server) -> Iterator[Page]:
+    """The studio's page in a session that the tests of a file share."""
+    with new_session(browser) as context:
+        yield opened(context, server)
+
+
+@pytest.fixture(autouse=True)
+def picture_of_a_failure(request: pytest.FixtureRequest) -> Iterator[None]:
+    """PICTURES names a folder for a picture of the page at the end of each test."""
+    pages = [request.getfixturevalue(name) for name in ("page", "shared") if name in request.fixturenames]
+    yield
+    for shown in pages:
+        if "PICTURES" in os.environ and not shown.is_closed():
+            shown.screenshot(path=Path(os.environ["PICTURES"]) / f"{request.node.name}.png", full_page=True)
 
 
 def opened(context: BrowserContext, server: Server) -> Page:
     """A page of the studio, once it can be used."""
     page = context.new_page()
     page.goto(server.url)
-    page.wait_for_selector("#lp-source input[type=file]", state="attached")
-    page.wait_for_function("document.querySelector('#lp-result-text')?.innerText.length > 0")
+    wait_until_usable(page)
     return page
+
+
+def wait_until_usable(page: Page) -> None:
+    """Wait until the page shows the session's project."""
+    page.wait_for_selector("#lp-source", state="attached")
+    page.wait_for_function("document.querySelector('#lp-result-text')?.innerText.trim().length > 0")
+
+
+def newest_job(server: Server, kind: str) -> Path:
+    """The folder of the job of a kind that was created last."""
+    jobs = [json.loads(path.read_text()) | {"folder": path.parent} for path in server.workspace.glob("jobs/*/job.json")]
+    folder: Path = max((job for job in jobs if job["kind"] == kind), key=lambda job: job["created"])["folder"]
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -132,8 +183,6 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{name}.png")
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nthis is no picture")
     frames = [Image.fromarray(np.roll((discs + 20).astype(np.uint8), shift, 1)) for shift in range(6)]
-    from fractions import Fraction
-
     from lonepair.api.toolkit import ClipWriter, open_source
 
     with ClipWriter(folder / "clip.mp4", (48, 64), Fraction(6)) as clip:

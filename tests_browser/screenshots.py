@@ -9,13 +9,15 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import skimage.data
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
+from steps import fill, paint, start_another, upload, wait_for_model
 
-from tiny_settings import CHROMIUM
+from conftest import CHROMIUM
 
 WIDTH = 1100
 """Width of a stored picture in pixels."""
@@ -23,71 +25,92 @@ WIDTH = 1100
 
 def shoot(page: Page, path: Path, full_page: bool = True) -> None:
     """Store a picture of the page as WebP."""
+    page.evaluate("document.activeElement?.blur()")
     page.wait_for_timeout(1500)
     image = Image.open(io.BytesIO(page.screenshot(full_page=full_page, timeout=300_000))).convert("RGB")
     scale = min(1.0, WIDTH / image.width)
-    image.resize((round(image.width * scale), round(image.height * scale))).save(path, quality=82, method=6)
+    size = (round(image.width * scale), round(image.height * scale))
+    image.resize(size, Image.Resampling.LANCZOS).save(path, quality=82, method=6)
 
 
 def write_media(folder: Path) -> None:
-    """Write coins.png and galaxies.jpg."""
-    Image.fromarray(skimage.data.coins()).convert("RGB").save(folder / "coins.png")
+    """Write coins.png, galaxies.jpg, and clip.mp4, in which a camera moves over the coins."""
+    from lonepair.api.toolkit import ClipWriter, open_source
+
+    coins = Image.fromarray(skimage.data.coins()).convert("RGB")
+    coins.save(folder / "coins.png")
     galaxies = Image.fromarray(skimage.data.hubble_deep_field()).crop((0, 0, 560, 440))
     galaxies.save(folder / "galaxies.jpg", quality=92)
+    with ClipWriter(folder / "clip.mp4", (220, 300), Fraction(12)) as clip:
+        for index in range(24):
+            frame = coins.crop((3 * index, 2 * index, 3 * index + 300, 2 * index + 220))
+            clip.write(next(open_source(frame).frames()).image, Fraction(index, 12))
 
 
 def translate(page: Page, media: Path, out: Path) -> None:
-    """The page Translate: empty, first look, training."""
+    """The page Translate: empty, first look, training, a mask, an error."""
     shoot(page, out / "empty.webp", full_page=False)
-    page.set_input_files("#lp-source input[type=file]", media / "coins.png")
-    expect(page.locator("body")).to_contain_text("coins.png: ")
-    page.set_input_files("#lp-styles input[type=file]", [media / "galaxies.jpg"])
+    upload(page, "lp-source", media / "coins.png")
+    expect(page.locator("#lp-source-text")).to_contain_text("coins.png: ")
+    upload(page, "lp-styles", media / "galaxies.jpg")
     expect(page.locator("#lp-result-text")).to_contain_text("without training")
     shoot(page, out / "translate.webp")
+    page.locator("#lp-expert button").first.click()
     page.locator("#lp-train").click()
     expect(page.locator("#lp-stage-preview img")).to_be_visible()
+    expect(page.locator("#lp-jobs")).to_contain_text("left")
     shoot(page, out / "training.webp")
-    page.locator("#lp-stop").click()
-    expect(page.locator("#lp-result-text")).to_contain_text("with the trained model")
-
-
-def mask(page: Page, out: Path) -> None:
-    """A painted mask, and the result with it."""
-    page.get_by_role("tab", name="Translate").click()
-    paint(page)
+    page.locator("#lp-expert button").first.click()
+    expect(page.locator("#lp-jobs")).to_contain_text("done")
+    wait_for_model(page)
+    page.locator("#lp-mask-panel button").first.click()
+    paint(page, "lp-editor", (0.3, 0.4, 0.5, 0.6), 0.3)
     page.locator("#lp-mask-use").click()
     expect(page.locator("#lp-mask-error")).to_contain_text("in use")
+    page.wait_for_timeout(6000)
     shoot(page, out / "mask.webp")
-
-
-def paint(page: Page) -> None:
-    """Paint over the left half of the picture."""
     page.locator("#lp-mask-panel button").first.click()
-    canvas = page.locator("#lp-editor canvas").first
-    expect(canvas).to_be_visible()
-    canvas.scroll_into_view_if_needed()
+
+
+def clip(page: Page, media: Path, out: Path) -> None:
+    """A clip with its players, and a file that is refused."""
+    start_another(page)
+    upload(page, "lp-source", media / "clip.mp4")
+    expect(page.locator("#lp-source-text")).to_contain_text("24 frames")
+    upload(page, "lp-styles", media / "galaxies.jpg")
+    expect(page.locator("#lp-result-text")).to_contain_text("without training")
+    page.locator("#lp-train").click()
+    wait_for_model(page)
+    page.get_by_role("radio", name="PNG sequence").check()
+    fill(page, "lp-last", 11)
+    page.locator("#lp-render").click()
+    expect(page.locator("#lp-download")).to_be_visible()
+    page.locator("#lp-snippets button").first.click()
     page.wait_for_timeout(2000)
-    box = canvas.bounding_box()
-    assert box is not None
-    for share in (0.38, 0.46, 0.54, 0.62):
-        page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * share)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] * 0.48, box["y"] + box["height"] * share, steps=3)
-        page.mouse.up()
+    shoot(page, out / "clip.webp")
+    page.locator("#lp-snippets button").first.click()
+    upload(page, "lp-styles", media / "clip.mp4")
+    expect(page.locator("#lp-style-error")).to_contain_text("a style is a picture")
+    shoot(page, out / "error.webp", full_page=False)
 
 
 def others(page: Page, media: Path, out: Path) -> None:
     """The pages One image and Runs."""
     page.get_by_role("tab", name="One image").click()
-    page.set_input_files("#lp-one-image input[type=file]", media / "coins.png")
+    upload(page, "lp-one-image", media / "coins.png")
     expect(page.locator("#lp-one-text")).to_contain_text("coins.png")
     page.get_by_label("Inpaint").check()
-    expect(page.locator("#lp-one-canvas canvas").first).to_be_visible()
-    page.wait_for_timeout(2000)
+    paint(page, "lp-one-canvas", (0.5,), 0.15)
     shoot(page, out / "one-image.webp")
     page.get_by_role("tab", name="Runs").click()
     page.locator("#lp-runs .thumbnail-item").first.click()
     expect(page.locator("#lp-run-facts")).to_contain_text("lonepair")
+    page.locator("#lp-compare-panel button").first.click()
+    for box in page.locator("#lp-compare-choices input").all():
+        box.check()
+    page.locator("#lp-compare").click()
+    expect(page.locator("#lp-compare-pictures img").first).to_be_visible()
+    page.wait_for_timeout(2000)
     shoot(page, out / "runs.webp")
 
 
@@ -100,21 +123,22 @@ def main(url: str, out: Path) -> None:
         write_media(media)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         context = browser.new_context(viewport={"width": 1440, "height": 900})
+        context.set_default_timeout(600_000)
         page = context.new_page()
         page.goto(url)
         expect(page.locator("#lp-result-text")).to_contain_text("drop a source")
         translate(page, media, out)
-        others(page, media, out)
+        clip(page, media, out)
         state = context.storage_state()
         for name, width, scheme in (("phone", 390, "light"), ("dark", 1440, "dark")):
             other = browser.new_context(
                 viewport={"width": width, "height": 900}, color_scheme=scheme, storage_state=state
             )
-            page = other.new_page()
-            page.goto(url)
-            expect(page.locator("#lp-result-text")).to_contain_text("with the trained model")
-            shoot(page, out / f"{name}.webp", full_page=False)
-        mask(page, out)
+            shown = other.new_page()
+            shown.goto(url)
+            wait_for_model(shown)
+            shoot(shown, out / f"{name}.webp", full_page=name == "phone")
+        others(page, media, out)
         browser.close()
 
 

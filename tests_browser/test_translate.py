@@ -1,188 +1,192 @@
-"""The page Translate in a real browser, from the upload to the download."""
+"""The page Translate in a real browser, from the upload to the download. The tests share a session, in this order."""
 
 from __future__ import annotations
 
-import re
-import time
+import io
+import zipfile
 from pathlib import Path
 
+import av
+import numpy as np
+import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Page, expect
-
-from tiny_settings import Server, opened
-
-TINY = {"max-side": 32, "steps": 3, "finest-steps": 3, "stages": 2}
-"""Settings of a training of a few seconds."""
+from playwright.sync_api import Page, expect
+from steps import download, fill, give_pair, move_by_key, paint, result, start_another, train, upload, wait_for_model
 
 
-def upload(page: Page, field: str, *files: Path) -> None:
-    page.set_input_files(f"#{field} input[type=file]", [str(file) for file in files])
+def picture(page: Page, index: int) -> np.ndarray:
+    """One of the two pictures of the result as an array (h, w, 3): 0 is the source, 1 the translation."""
+    address = page.locator("#lp-result img").nth(index).get_attribute("src") or ""
+    return np.asarray(Image.open(io.BytesIO(page.request.get(address).body())).convert("RGB")).astype(int)
 
 
-def give_pair(page: Page, media: Path, source: str = "source.png", *styles: str) -> None:
-    """Drop a source and styles, and wait for the first look."""
-    upload(page, "lp-source", media / source)
-    expect(page.locator("body")).to_contain_text(re.compile(r"64×48 pixels"))
-    upload(page, "lp-styles", *(media / style for style in styles or ("style.png",)))
-    expect(page.locator("#lp-result-text")).to_contain_text("without training")
+@pytest.fixture(scope="module")
+def pair(shared: Page, media: Path) -> Page:
+    """The page with an image and a style, and a training of them."""
+    give_pair(shared, media)
+    train(shared)
+    wait_for_model(shared)
+    return shared
 
 
-def train(page: Page, **settings: int) -> None:
-    """Fill the form of the training, and press Train."""
-    if not page.locator("#lp-expert-steps").is_visible():
-        page.locator("#lp-expert button").first.click()
-    for name, value in {**TINY, **{name.replace("_", "-"): value for name, value in settings.items()}}.items():
-        page.locator(f"#lp-expert-{name} input, #lp-expert-{name} textarea").fill(str(value))
-    page.locator("#lp-train").click()
+@pytest.fixture(scope="module")
+def clip(pair: Page, media: Path) -> Page:
+    """The page with a clip and a style, and a training of them."""
+    start_another(pair)
+    give_pair(pair, media, "clip.mp4")
+    train(pair)
+    wait_for_model(pair)
+    return pair
 
 
-def result_source(page: Page) -> str:
-    """Address of the translation that is shown."""
-    return page.locator("#lp-result img").last.get_attribute("src") or ""
+def test_training_shows_progress_and_a_preview(pair: Page) -> None:
+    expect(pair.locator("#lp-jobs")).to_contain_text("100%")
+    expect(pair.locator("#lp-stage-preview img")).to_be_visible()
 
 
-def wait_for_new_result(page: Page, before: str) -> None:
-    expect(page.locator("#lp-result img").last).not_to_have_attribute("src", before)
+def test_dial_shows_another_frame_and_another_command(pair: Page) -> None:
+    move_by_key(pair, "lp-structure", "End")
+    expect(pair.locator("#lp-result-text")).to_contain_text("with the trained model")
+    pair.locator("#lp-snippets button").first.click()
+    expect(pair.locator("#lp-command")).to_contain_text("--structure 1")
+    before = result(pair).get_attribute("src") or ""
+    box = pair.locator("#lp-colour input[type=range]").bounding_box()
+    assert box is not None
+    pair.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    expect(result(pair)).not_to_have_attribute("src", before)
+    expect(pair.locator("#lp-command")).to_contain_text("--colour 0.2")
+    before = result(pair).get_attribute("src") or ""
+    pair.locator("#lp-reset").click()
+    expect(result(pair)).not_to_have_attribute("src", before)
+    expect(pair.locator("#lp-command")).not_to_contain_text("--structure")
 
 
-def test_pair_is_previewed_trained_rendered_and_downloaded(page: Page, media: Path, tmp_path: Path) -> None:
-    give_pair(page, media)
-    train(page)
-    expect(page.locator("#lp-jobs")).to_contain_text("100%")
-    expect(page.locator("#lp-result-text")).to_contain_text("with the trained model")
-    expect(page.locator("#lp-stage-preview img")).to_be_visible()
+def test_divider_shows_more_of_the_source_or_of_the_translation(pair: Page) -> None:
+    shown = "getComputedStyle([...document.querySelectorAll('#lp-result img')].at(-1)).clipPath"
+    before = pair.evaluate(shown)
+    box = pair.locator("#lp-result .slider-wrap").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    pair.mouse.move(x, y)
+    pair.mouse.down()
+    pair.mouse.move(x - 60, y, steps=4)
+    pair.mouse.up()
+    pair.wait_for_function(f"{shown} !== {before!r}")
 
-    # A dial moved shows another frame, without training.
-    before = result_source(page)
-    page.locator("#lp-structure input[type=number]").fill("1")
-    page.locator("#lp-structure input[type=number]").blur()
-    wait_for_new_result(page, before)
-    before = result_source(page)
-    page.locator("#lp-colour input[type=range]").focus()
-    page.keyboard.press("ArrowLeft")
-    wait_for_new_result(page, before)
-    page.locator("#lp-snippets button").first.click()
-    expect(page.locator("#lp-command")).to_contain_text("--structure 1")
 
-    page.locator("#lp-render").click()
-    expect(page.locator("#lp-download")).to_be_visible()
-    with page.expect_download() as download:
-        page.locator("#lp-download").click()
-    download.value.save_as(tmp_path / "out.png")
-    with Image.open(tmp_path / "out.png") as image:
+def test_image_is_rendered_and_downloaded(pair: Page, tmp_path: Path) -> None:
+    pair.locator("#lp-render").click()
+    expect(pair.locator("#lp-download")).to_be_visible()
+    with Image.open(download(pair, "lp-download", tmp_path)) as image:
         assert image.size == (64, 48)
 
 
-def test_clip_has_players_and_a_range(page: Page, media: Path, tmp_path: Path) -> None:
-    give_pair(page, media, "clip.mp4")
-    train(page)
-    expect(page.locator("#lp-result-text")).to_contain_text("with the trained model")
-    page.locator("#lp-first input").fill("1")
-    page.locator("#lp-last input").fill("3")
-    page.get_by_role("radio", name="PNG sequence").check()
-    page.locator("#lp-render").click()
-    expect(page.locator("#lp-result-video video")).to_be_visible()
-    page.wait_for_function(
-        "['source', 'result'].every(n => document.querySelector(`#lp-${n}-video video`)?.readyState >= 2)"
-    )
-    page.evaluate("document.querySelector('#lp-source-video video').currentTime = 0.3")
-    page.wait_for_function("Math.abs(document.querySelector('#lp-result-video video').currentTime - 0.3) < 0.05")
-    with page.expect_download() as download:
-        page.locator("#lp-download").click()
-    assert download.value.suggested_filename.endswith("-frames.zip")
+def test_wrong_setting_is_refused_before_the_queue(pair: Page, media: Path) -> None:
+    jobs = pair.locator("#lp-jobs").inner_text()
+    train(pair, max_side=3)
+    expect(pair.locator("#lp-train-error [role=alert]")).to_contain_text("max_side is 3")
+    assert pair.locator("#lp-jobs").inner_text() == jobs
 
 
-def test_painted_mask_limits_the_style(page: Page, media: Path) -> None:
-    give_pair(page, media)
-    before = result_source(page)
-    page.locator("#lp-mask-panel button").first.click()
-    canvas = page.locator("#lp-editor canvas").first
-    expect(canvas).to_be_visible()
-    page.locator("#lp-mask-use").click()
-    expect(page.locator("#lp-mask-error")).to_contain_text("nothing is painted yet")
-    canvas.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)
-    box = canvas.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.5)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5, steps=8)
-    page.mouse.up()
-    page.locator("#lp-mask-use").click()
-    expect(page.locator("#lp-mask-error")).to_contain_text("in use")
-    wait_for_new_result(page, before)
+def test_painted_mask_reaches_a_new_frame(clip: Page) -> None:
+    clip.locator("#lp-mask-panel button").first.click()
+    expect(clip.locator("#lp-editor canvas").first).to_be_visible()
+    clip.locator("#lp-mask-use").click()
+    expect(clip.locator("#lp-mask-error")).to_contain_text("nothing is painted yet")
+    before = result(clip).get_attribute("src") or ""
+    paint(clip, "lp-editor")
+    clip.locator("#lp-mask-use").click()
+    expect(clip.locator("#lp-mask-error")).to_contain_text("in use")
+    expect(result(clip)).not_to_have_attribute("src", before)
+    clip.locator("#lp-mask-panel button").first.click()
+    first = picture(clip, 0)
+    move_by_key(clip, "lp-frame", "End")
+    source, translation = picture(clip, 0), picture(clip, 1)
+    assert (source != first).any()
+    changed = np.abs(source - translation).max(-1) > 8
+    assert changed[20:28].any()
+    assert not changed[:8].any()
+    assert not changed[-8:].any()
+    expect(clip.locator("#lp-command")).to_contain_text("--mask")
 
 
-def test_reload_in_the_middle_keeps_everything(
-    page: Page, context: BrowserContext, server: Server, media: Path
-) -> None:
-    give_pair(page, media)
-    train(page, steps=2000, finest_steps=2000)
-    expect(page.locator("#lp-jobs")).to_contain_text("running")
-    page.close()  # the browser is closed, not only the page loaded again
-    again = opened(context, server)
-    expect(again.locator("body")).to_contain_text("source.png: 64×48 pixels")
-    expect(again.locator("#lp-jobs")).to_contain_text("running")
-    again.locator("#lp-pause").click()
-    expect(again.locator("#lp-jobs")).to_contain_text("paused")
-    again.locator("#lp-resume").click()
-    expect(again.locator("#lp-jobs")).to_contain_text("running")
-    again.locator("#lp-stop").click()
-    expect(again.locator("#lp-jobs")).to_contain_text("stopped")
-    expect(again.locator("#lp-result-text")).to_contain_text("with the trained model")
+def test_range_of_frames_is_a_sequence_beside_the_source(clip: Page, tmp_path: Path) -> None:
+    fill(clip, "lp-first", 1)
+    fill(clip, "lp-last", 9)
+    clip.locator("#lp-render").click()
+    expect(clip.locator("#lp-render-error [role=alert]")).to_contain_text("choose first and last from 0 to 5")
+    fill(clip, "lp-last", 3)
+    clip.get_by_role("radio", name="PNG sequence").check()
+    expect(clip.locator("#lp-command")).to_contain_text("--frames 1:3")
+    clip.locator("#lp-render").click()
+    expect(clip.locator("#lp-download")).to_contain_text("frames.zip")
+    with zipfile.ZipFile(download(clip, "lp-download", tmp_path)) as archive:
+        assert len(archive.namelist()) == 3
 
 
-def test_killed_server_goes_on_with_its_jobs(page: Page, context: BrowserContext, server: Server, media: Path) -> None:
-    give_pair(page, media)
-    train(page, steps=2000, finest_steps=2000)
-    expect(page.locator("#lp-jobs")).to_contain_text("running")
-    server.kill()
-    server.start()
-    again = opened(context, server)
-    expect(again.locator("#lp-jobs")).to_contain_text("running")
-    first = again.locator("#lp-jobs").inner_text()
-    expect(again.locator("#lp-jobs")).not_to_have_text(first)
-    again.locator("#lp-stop").click()
-    expect(again.locator("#lp-jobs")).to_contain_text("stopped")
+def test_players_run_together(clip: Page) -> None:
+    video = "document.querySelector('#lp-{}-video video')"
+    source, translation = video.format("source"), video.format("result")
+    clip.wait_for_function(f"{source}?.readyState >= 2 && {translation}?.readyState >= 2")
+    clip.evaluate(f"{source}.currentTime = 0.3")
+    clip.wait_for_function(f"Math.abs({translation}.currentTime - 0.3) < 0.05")
+    clip.evaluate(f"{translation}.muted = {source}.muted = true, {translation}.play()")
+    clip.wait_for_function(f"{source}.currentTime > 0.3")
 
 
-def test_bad_files_are_one_line_beside_their_field(page: Page, media: Path, tmp_path: Path) -> None:
-    upload(page, "lp-source", media / "broken.png")
-    line = page.locator("#lp-source-error [role=alert]")
+@pytest.mark.parametrize(("label", "suffix", "codec"), [("MP4", ".mp4", "h264"), ("ProRes", ".mov", "prores")])
+def test_clip_is_rendered_and_downloaded(clip: Page, tmp_path: Path, label: str, suffix: str, codec: str) -> None:
+    fill(clip, "lp-first", 0)
+    fill(clip, "lp-last", 5)
+    clip.get_by_role("radio", name=label).check()
+    clip.locator("#lp-render").click()
+    expect(clip.locator("#lp-download")).to_contain_text(suffix)
+    with av.open(str(download(clip, "lp-download", tmp_path))) as file:
+        stream = file.streams.video[0]
+        assert (stream.codec_context.name, stream.width, stream.height) == (codec, 64, 48)
+        assert sum(1 for _ in file.decode(video=0)) == 6
+
+
+def test_two_styles_have_a_region_each(shared: Page, media: Path) -> None:
+    start_another(shared)
+    give_pair(shared, media, "source.png", "style.png", "other.png")
+    if not shared.locator("#lp-mask-use").is_visible():
+        shared.locator("#lp-mask-panel button").first.click()
+    expect(shared.locator("#lp-mask-panel")).to_contain_text("One color of the brush for each style")
+    paint(shared, "lp-editor")
+    shared.locator("#lp-mask-use").click()
+    expect(shared.locator("#lp-mask-error [role=alert]")).to_contain_text("style 2 has no region")
+    shared.locator("#lp-mask-panel button").first.click()
+
+
+def test_bad_files_are_one_line_beside_their_field(shared: Page, media: Path, tmp_path: Path) -> None:
+    start_another(shared)
+    upload(shared, "lp-source", media / "broken.png")
+    line = shared.locator("#lp-source-error [role=alert]")
     expect(line).to_contain_text("broken.png")
     assert "Traceback" not in line.inner_text()
     assert str(media.parent) not in line.inner_text()
-    upload(page, "lp-styles", media / "clip.mp4")
-    expect(page.locator("#lp-style-error")).to_contain_text("a style is a picture")
+    with zipfile.ZipFile(tmp_path / "frames.zip", "w") as archive:
+        archive.writestr("../../evil.sh", b"")
+    upload(shared, "lp-source", tmp_path / "frames.zip")
+    expect(line).to_contain_text("frames.zip: holds evil.sh, which is no frame")
+    (tmp_path / "large.png").write_bytes(bytes(6_000_000))
+    upload(shared, "lp-source", tmp_path / "large.png")
+    expect(shared.locator("body")).to_contain_text("exceeds the maximum allowed size")
+    upload(shared, "lp-styles", media / "clip.mp4")
+    expect(shared.locator("#lp-style-error")).to_contain_text("a style is a picture")
     # A refused file leaves its field: it is not refused again with the next one.
-    expect(page.locator("#lp-styles")).not_to_contain_text("clip.mp4")
-    upload(page, "lp-styles", media / "style.png")
-    expect(page.locator("#lp-styles")).to_contain_text("style.png")
-    expect(page.locator("#lp-style-error")).not_to_contain_text("a style")
+    expect(shared.locator("#lp-styles")).not_to_contain_text("clip.mp4")
+    upload(shared, "lp-styles", media / "style.png")
+    expect(shared.locator("#lp-styles")).to_contain_text("style.png")
+    expect(shared.locator("#lp-style-error")).not_to_contain_text("a style")
 
 
-def test_wrong_setting_is_refused_before_the_queue(page: Page, media: Path) -> None:
-    give_pair(page, media)
-    train(page, max_side=3)
-    expect(page.locator("#lp-train-error [role=alert]")).to_contain_text("max_side is 3")
-    expect(page.locator("#lp-jobs")).not_to_contain_text("source as style")
-
-
-def test_two_sessions_see_their_own_work_only(page: Page, server: Server, media: Path) -> None:
-    give_pair(page, media)
-    browser = page.context.browser
-    assert browser is not None
-    other = browser.new_context()
-    try:
-        stranger = opened(other, server)
-        expect(stranger.locator("#lp-result-text")).to_contain_text("drop a source and a style")
-        expect(stranger.locator("body")).not_to_contain_text("source.png")
-    finally:
-        other.close()
-    time.sleep(0.1)
-
-
-def test_two_styles_have_a_region_each(page: Page, media: Path) -> None:
-    give_pair(page, media, "source.png", "style.png", "other.png")
-    page.locator("#lp-mask-panel button").first.click()
-    expect(page.locator("#lp-mask-panel")).to_contain_text("One color of the brush for each style")
+def test_zip_of_frames_is_a_clip(shared: Page, media: Path, tmp_path: Path) -> None:
+    start_another(shared)
+    with zipfile.ZipFile(tmp_path / "walk.zip", "w") as archive:
+        for number in range(3):
+            archive.write(media / "source.png", f"walk/{number}.png")
+    upload(shared, "lp-source", tmp_path / "walk.zip")
+    expect(shared.locator("#lp-source-text")).to_contain_text("64×48 pixels, 3 frames")
+    expect(shared.locator("#lp-frame")).to_be_visible()

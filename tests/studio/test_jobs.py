@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +22,7 @@ from lonepair.api.toolkit import FileLock
 from lonepair.studio import worker
 from lonepair.studio.context import Studio
 from lonepair.studio.jobs import JobStore, Status, StudioJob
+from lonepair.studio.library import delete_run
 from lonepair.studio.scheduler import MAX_STARTS, Scheduler
 from lonepair.studio.trainings import start_render, stop_render
 from lonepair.studio.uploads import Limits
@@ -132,10 +136,10 @@ class Started:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folders: list[str] = []
-        monkeypatch.setattr("subprocess.Popen", self.start)
+        monkeypatch.setattr(Scheduler, "_new", lambda _, job, device: self.start(job))
 
-    def start(self, command: list[str], **_: Any) -> Started:
-        self.folders.append(Path(command[-1]).name)
+    def start(self, job: StudioJob) -> Started:
+        self.folders.append(job.id)
         return self
 
     def poll(self) -> int:
@@ -150,15 +154,44 @@ def test_stopped_render_goes_on_and_another_one_is_new(tmp_path: Path) -> None:
     training.run.mkdir()
     (training.run / "model.safetensors").touch()
     project = studio.projects.add("me").changed(source="/a.png", styles=("/b.png",), models=(training.id,))
-    first = start_render(studio, project, "", None, None)
+    first = start_render(studio, project)
     stop_render(studio, first)
     assert store.job(first.render, "me").state == "stopped"
-    again = start_render(studio, first, "", None, None)
+    again = start_render(studio, first)
     assert again.render == first.render
     assert store.job(first.render, "me").state == "queued"
     stop_render(studio, again)
-    other = start_render(studio, again.changed(dials={**again.dials, "structure": 1.0}), "", None, None)
+    other = start_render(studio, again.changed(dials={**again.dials, "structure": 1.0}))
     assert other.render != first.render
+    assert len(store.jobs("me")) == 2  # the earlier render is gone
+
+
+def test_deleted_run_takes_its_renders_and_earlier_uploads_along(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, Limits(kept_megabytes=1))
+    training, render = (studio.jobs.add(kind, "me", kind, {}) for kind in ("train", "render"))
+    old = studio.projects.add("me").changed(models=(training.id,), render=render.id)
+    (old.folder / "clip.mp4").write_bytes(bytes(1_000_000))
+    new = studio.projects.add("me")
+    studio.check_space("you")
+    with pytest.raises(lp.UserError, match="keeps 1 MB, and the limit is 1 MB"):
+        studio.check_space("me")
+    delete_run(studio, training)
+    studio.check_space("me")
+    assert studio.jobs.jobs("me") == []
+    assert studio.projects.projects("me") == [new]
+
+
+def test_waiting_process_gets_the_job_and_its_device(store: JobStore) -> None:
+    job, scheduler = store.add("train", "me", "a", {}), Scheduler(store, ["cuda:1"])
+    assert scheduler.hand_over(job, "cuda:1") is None
+    command = [sys.executable, "-c", "print(input())"]
+    scheduler.spare = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = scheduler.hand_over(job, "cuda:1")
+    assert process is not None
+    with process:
+        assert process.stdout is not None
+        answer = process.stdout.read()
+    assert json.loads(answer) == {"folder": str(job.folder), "environment": {"CUDA_VISIBLE_DEVICES": "1"}}
 
 
 def test_one_job_a_device_in_the_order_of_the_queue(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:

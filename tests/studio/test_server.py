@@ -7,6 +7,7 @@ import importlib.util
 import os
 import time
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,18 @@ import pytest
 
 from lonepair import UserError
 from lonepair.commands.main import main
+from lonepair.studio.context import Studio
 from lonepair.studio.server import Gate, ServerOptions, check_options
+from lonepair.studio.uploads import Limits
 from warm_processes import output_of
 
 LOCAL = ServerOptions()
 TOKEN = "0123456789abcdef0123"
 
 
-def answer(options: ServerOptions, path: str = "/", query: str = "", **headers: str) -> tuple[int, dict[str, str]]:
+def answer(
+    options: ServerOptions, path: str = "/", query: str = "", studio: Studio | None = None, **headers: str
+) -> tuple[int, dict[str, str]]:
     """Status and headers of the answer of a gate in front of an application that always answers 200."""
     sent: list[MutableMapping[str, Any]] = []
 
@@ -39,7 +44,7 @@ def answer(options: ServerOptions, path: str = "/", query: str = "", **headers: 
         "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in values.items()],
     }
-    asyncio.run(Gate(app, options)(scope, None, send))
+    asyncio.run(Gate(app, options, studio)(scope, None, send))
     return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
 
 
@@ -63,11 +68,44 @@ def test_name_of_another_site_does_not_reach_the_local_studio() -> None:
     assert answer(LOCAL, host="[::1]:7860")[0] == 200
 
 
+@dataclass
+class Event:
+    """Stands in for Gradio's request of an event."""
+
+    username: str | None
+    headers: dict[str, str]
+
+
+def test_file_is_fetched_by_the_browsers_of_its_session_only(tmp_path: Path) -> None:
+    studio = Studio(tmp_path / "w", Limits())
+    browsers = [f"lonepair-session={digit * 32}" for digit in "abc"]
+    # Two browsers of one user who has logged in, and one browser of nobody.
+    owner, same, other = (
+        studio.owner("0" * 32, Event(user, {"cookie": cookie}))
+        for user, cookie in zip(("me", "me", None), browsers, strict=True)
+    )
+    assert owner == same != other
+    (tmp_path / "a.png").touch()
+    path = f"/gradio_api/file={studio.served(tmp_path / 'a.png', owner)}"
+    assert [answer(LOCAL, path, studio=studio, cookie=cookie)[0] for cookie in browsers] == [200, 200, 403]
+    assert answer(LOCAL, path, studio=studio)[0] == 403
+    for trick in (f"{path}/../../../{other}/x/a.png", f"/gradio_api/file={studio.workspace}/secret"):
+        assert answer(LOCAL, trick, studio=studio, cookie=browsers[0])[0] == 403
+    with pytest.raises(UserError, match="not an uploaded file"):
+        studio.uploaded(studio.served(tmp_path / "a.png", owner), other)
+
+
+def test_first_page_gives_the_browser_a_cookie() -> None:
+    assert "lonepair-session=" in answer(LOCAL)[1]["set-cookie"]
+    # A cookie of another program that is written wrongly does not hide it.
+    assert "set-cookie" not in answer(LOCAL, cookie='x={"a b"; lonepair-session=' + "a" * 32)[1]
+
+
 def test_token_is_asked_for_once() -> None:
     options = ServerOptions("0.0.0.0", token=TOKEN)
     assert answer(options, host="studio:7860")[0] == 403
     assert answer(options, query="token=wrong", host="studio:7860")[0] == 403
-    status, headers = answer(options, query=f"token={TOKEN}", host="studio:7860")
+    status, headers = answer(options, path="/x", query=f"token={TOKEN}", host="studio:7860")
     assert status == 200
     assert "HttpOnly" in headers["set-cookie"]
     assert answer(options, host="studio:7860", cookie=headers["set-cookie"].split(";")[0])[0] == 200

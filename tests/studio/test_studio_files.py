@@ -19,7 +19,7 @@ from lonepair.commands.main import parse
 from lonepair.studio import uploads
 from lonepair.studio.masks import painted_layer, write_masks
 from lonepair.studio.projects import Project, ProjectStore, owner_name
-from lonepair.studio.snippets import command_line, python_code
+from lonepair.studio.snippets import command_line, frame_range, python_code
 from lonepair.studio.uploads import Facts, Limits
 
 LIMITS = Limits(megabytes=1, frames=3, seconds=2)
@@ -141,13 +141,19 @@ def project(**values: Any) -> Project:
 @pytest.mark.parametrize("kind", ["MP4", "PNG sequence", "ProRes"])
 def test_command_line_and_code_can_be_run(values: dict[str, Any], kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     dials = {**project().dials, "structure": 0.5, "tone": "keep", "texture_size": 0.3}
-    shown = project(dials=dials, **values)
-    words = shlex.split(command_line(shown, kind, "2:9"))
+    shown = project(dials=dials, format=kind, first=2, last=9, **values)
+    words = shlex.split(command_line(shown))
     assert words[:3] == ["lonepair", "translate", "my clip.mp4"]
     filled = parse(COMMANDS["translate"].form(words[2:]), "translate", words[2:])
     assert (filled.translation.structure, filled.translation.tone, filled.translation.frames) == (0.5, "keep", "2:9")
     assert filled.output.encoded.encoding().codec == ("prores-422" if kind == "ProRes" else None)
-    code = python_code(shown, kind, "2:9")
+    code = python_code(shown)
     compile(code, "snippet", "exec")
     assert "structure=0.5" in code
     assert "frames='2:9'" in code
+
+
+@pytest.mark.parametrize(("first", "last"), [(3, 2), (0, 30), (-1, 4)])
+def test_range_outside_the_clip_is_refused(first: int, last: int) -> None:
+    with pytest.raises(UserError, match="from 0 to 29"):
+        frame_range(project(first=first, last=last))

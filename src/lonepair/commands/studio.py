@@ -42,11 +42,13 @@ class StudioForm:
     """Largest number of frames of an uploaded clip."""
     max_seconds: float = 300.0
     """Longest duration of an uploaded clip, in seconds."""
+    max_kept: Annotated[int, tyro.conf.arg(metavar="MB")] = 20_000
+    """Largest size of everything that one session keeps, in MB: uploads, runs and results."""
 
 
 def run_studio(values: StudioForm) -> int:
     """Serve the pages until Ctrl-C."""
-    for name in ("max_upload", "max_frames", "max_seconds"):
+    for name in ("max_upload", "max_frames", "max_seconds", "max_kept"):
         if not getattr(values, name) > 0:
             raise UserError(f"{name} is {getattr(values, name)}: choose a number above 0")
     if not 1 <= values.port <= 65535:
@@ -59,11 +61,9 @@ def run_studio(values: StudioForm) -> int:
     from lonepair.studio.server import ServerOptions, check_options, serve
     from lonepair.studio.uploads import Limits
 
-    limits = Limits(values.max_upload, values.max_frames, values.max_seconds)
+    limits = Limits(values.max_upload, values.max_frames, values.max_seconds, values.max_kept)
     auth = (user, password) if values.auth else None
     options = ServerOptions(values.listen, values.port, auth, values.token, limits)
     check_options(options)
-    secret = f"?token={values.token}" if values.token else ""
-    print(f"lonepair studio: http://{values.listen}:{values.port}/{secret}  (Ctrl-C ends it; jobs go on)", flush=True)
     serve(values.workspace.expanduser(), options)
     return 0

@@ -217,7 +217,7 @@ class SynthesisConfig:
     narrow_width: int = 9
     """Width in pixels, 1 to 100000, below which a new area can wait, and a strip at the border waits without limit. A
     larger value is faster, and shows new content later."""
-    settle_width: float = 0.15
+    settle_width: float = 0.25
     """Distance from the border, as a share of the longest side, 0 to 0.5, at which what has come in as narrow strips is
     synthesized again as a whole. A larger value fits it together better, and shows loose strips longer; 0: never."""
     cut_share: float = 0.4

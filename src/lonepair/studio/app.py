@@ -25,7 +25,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         project_id = gr.State("")
         gr.HTML(TITLE, padding=False)
         with gr.Tabs() as tabs:
-            with gr.Tab("Translate", id="translate"):
+            with gr.Tab("Translate", id="translate") as translate_tab:
                 translate = TranslatePage(studio, token, project_id)
             with gr.Tab("One image", id="one") as one_tab:
                 single = SinglePage(studio, token)
@@ -34,6 +34,18 @@ def build_app(studio: Studio) -> gr.Blocks:
         _restore(app, token, translate)
         for tab, page in ((one_tab, single), (runs_tab, runs)):
             tab.select(page.load, token, page.outputs, api_visibility="private", show_progress="hidden")
+        # Only the page that is shown asks for news.
+        timers = [translate.timer, single.timer]
+        for tab, shown in ((translate_tab, translate), (one_tab, single), (runs_tab, runs)):
+            states = [timer is getattr(shown, "timer", None) for timer in timers]
+            tab.select(
+                lambda states=states: [gr.Timer(active=state) for state in states],
+                None,
+                timers,
+                queue=False,
+                api_visibility="private",
+                show_progress="hidden",
+            )
         _open_runs(studio, token, runs, translate, tabs)
     return app
 
@@ -43,7 +55,7 @@ def _open_runs(studio: Studio, token: Any, runs: RunsPage, page: TranslatePage, 
 
     def open_run(request: gr.Request, value: Any, chosen: str) -> dict[Any, Any]:
         try:
-            project = library.open_run(studio, runs.job(studio.owner(value, request.username), chosen))
+            project = library.open_run(studio, runs.job(studio.owner(value, request), chosen))
         except UserError as problem:
             return {runs.error: error_line(str(problem))}
         return {tabs: gr.update(selected="translate"), runs.error: "", **page.shows.everything(project)}

@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import time
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,13 @@ from lonepair.studio.uploads import Facts, Limits, check_facts, store_upload
 
 KEPT_SECONDS = 24 * 3600
 """Seconds for which files that pages show are kept."""
+TIDY_SECONDS = 3600
+"""Seconds between two deletions of older files."""
 TOKEN = re.compile(r"[0-9a-f]{32}")
+SESSION_COOKIE = "lonepair-session"
+"""Cookie by which the files of a session are fetched. The server sets it with the first page."""
+MAX_COOKIES = 10_000
+"""Number of browsers whose cookies are remembered; the next event of a page renews its browser's."""
 
 
 class Studio:
@@ -39,14 +46,21 @@ class Studio:
         self.projects = ProjectStore(self.workspace / "projects")
         self.cache = self.workspace / "cache"
         self.cache.mkdir(exist_ok=True)
+        self._owners: OrderedDict[str, set[str]] = OrderedDict()
+        self._tidied = 0.0
         self._tidy()
         self.pool = FramePool()
         self.secret = self._secret()
 
     def _tidy(self) -> None:
         """Delete what pages have shown and uploaded more than a day ago; projects and jobs have their own copies."""
-        for folder in self.cache.iterdir():
-            if folder.stat().st_mtime < time.time() - KEPT_SECONDS:
+        if time.time() - self._tidied < TIDY_SECONDS:
+            return
+        self._tidied = time.time()
+        # Uploads lie in folders of the cache, and what is shown in folders of a session's folder.
+        uploads = [folder for folder in self.cache.iterdir() if not is_token(folder.name)]
+        for folder in [*uploads, *self.cache.glob("*/*/")]:
+            if folder.stat().st_mtime < self._tidied - KEPT_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _secret(self) -> str:
@@ -58,17 +72,36 @@ class Studio:
                 file.write(secrets.token_hex(32))
         return path.read_text()
 
-    def owner(self, token: Any, username: str | None) -> str:
+    def owner(self, token: Any, request: Any) -> str:
         """The session that asks: that of the user who has logged in, or that of the browser's secret token.
+
+        From then on the browser may fetch the files of the session.
+
+        Args:
+            token: Secret of the browser.
+            request: The event's `gr.Request`.
 
         Raises:
             UserError: The browser has no token yet.
         """
-        if username:
-            return owner_name(f"user {username}")
-        if not is_token(token):
+        if not request.username and not is_token(token):
             raise UserError("the page is not ready yet; load it again")
-        return owner_name(f"browser {token}")
+        owner = owner_name(f"user {request.username}" if request.username else f"browser {token}")
+        cookie = read_cookie(request.headers.get("cookie", ""), SESSION_COOKIE)
+        if is_token(cookie):
+            self._owners.setdefault(cookie, set()).add(owner)
+            self._owners.move_to_end(cookie)
+            while len(self._owners) > MAX_COOKIES:
+                self._owners.popitem(last=False)
+        return owner
+
+    def may_fetch(self, path: str, cookie: str) -> bool:
+        """Whether the browser with a cookie may fetch the file at `path`: it lies in the folder of its session."""
+        try:
+            first, *rest = Path(path).resolve().relative_to(self.cache).parts
+        except ValueError:
+            return False
+        return bool(rest) and first in self._owners.get(cookie, ())
 
     def project(self, project_id: str, owner: str) -> Project:
         """The project of that id, if it is the owner's; without an id the newest one.
@@ -80,24 +113,43 @@ class Studio:
         """
         return self.projects.project(project_id, owner) if project_id else self.projects.latest(owner)
 
-    def uploaded(self, path: str) -> Path:
+    def uploaded(self, path: str, owner: str) -> Path:
         """The path of an upload, after a check that it is one: a request may name any file of the machine.
 
         Raises:
-            UserError: It is not.
+            UserError: It is none, or it is a file that the page of another session shows.
         """
         resolved = Path(path).resolve()
-        if not resolved.is_relative_to(self.cache) or not resolved.is_file():
+        folder = resolved.relative_to(self.cache).parts[0] if resolved.is_relative_to(self.cache) else ""
+        if not folder or (is_token(folder) and folder != owner) or not resolved.is_file():
             raise UserError("this is not an uploaded file; drop it on the page again")
         return resolved
 
-    def accept(self, upload: str, folder: Path) -> tuple[Path, Facts]:
+    def check_space(self, owner: str) -> None:
+        """Refuse to keep more of a session than the limit.
+
+        Raises:
+            UserError: The session's projects, images and jobs are larger.
+        """
+        folders = [self.workspace / "images" / owner]
+        folders += [project.folder for project in self.projects.projects(owner)]
+        folders += [job.folder for job in self.jobs.jobs(owner)]
+        files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+        megabytes = sum(path.stat().st_size for path in files) / 1e6
+        if megabytes >= self.limits.kept_megabytes:
+            raise UserError(
+                f"this session keeps {megabytes:.0f} MB, and the limit is {self.limits.kept_megabytes} MB: "
+                "delete runs on the page Runs"
+            )
+
+    def accept(self, upload: str, folder: Path, owner: str) -> tuple[Path, Facts]:
         """Copy an upload into `folder`, and say what it is; one that is refused leaves nothing behind.
 
         Raises:
-            UserError: It is too large, or cannot be read.
+            UserError: It is too large, or cannot be read; or the session keeps too much.
         """
-        path = store_upload(self.uploaded(upload), folder, self.limits)
+        self.check_space(owner)
+        path = store_upload(self.uploaded(upload, owner), folder, self.limits)
         try:
             facts = self.pool.run(frames.describe, str(path))
             check_facts(facts, path.name, self.limits)
@@ -109,24 +161,49 @@ class Studio:
             raise
         return path, facts
 
-    def served(self, path: Path | str) -> str:
-        """A copy of a file below the one folder that pages may show.
+    def served(self, path: Path | str, owner: str, name: str = "") -> str:
+        """A copy of a file in the folder that pages of a session may show.
 
         Nobody can guess its address: it has a digest that only this workspace can compute. The copy shares the file's
         bytes where the file system allows it.
+
+        Args:
+            path: The file.
+            owner: The session.
+            name: Name of the copy; empty: that of the file.
         """
         path = Path(path)
         facts = path.stat()
         text = f"{path.resolve()} {facts.st_mtime_ns} {facts.st_size}"
         digest = hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-        copy = self.cache / digest / path.name
-        if not copy.exists():
-            copy.parent.mkdir(exist_ok=True)
-            try:
-                os.link(path, copy)
-            except OSError:
-                shutil.copyfile(path, copy)
+        copy = self.cache / owner / digest / (name or path.name)
+        if copy.exists():
+            os.utime(copy.parent)
+            return str(copy)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, copy)
+        except OSError:
+            shutil.copyfile(path, copy)
         return str(copy)
+
+    def served_image(self, image: Any, owner: str) -> str:
+        """The path of a PIL image that a page of a session shows, stored as a PNG file."""
+        self._tidy()
+        folder = self.cache / owner / secrets.token_hex(32)
+        folder.mkdir(parents=True)
+        path = folder / "image.png"
+        image.save(path, compress_level=1)
+        return str(path)
+
+
+def read_cookie(header: str, name: str) -> str:
+    """The value of a cookie in a request's header; empty text where it is not there.
+
+    Unlike `http.cookies`, it also reads it beside cookies of other programs on this host that are written wrongly.
+    """
+    pairs = (part.strip().partition("=") for part in header.split(";"))
+    return next((value for key, _, value in pairs if key == name), "")
 
 
 def is_token(value: Any) -> bool:

@@ -10,7 +10,6 @@ import logging
 import multiprocessing
 import multiprocessing.connection
 import os
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -48,12 +47,7 @@ class FramePool:
         Raises:
             UserError: as the function does; or the process crashed or took too long.
         """
-        with self._lock:
-            if self._pool is None:
-                # A fork of the server would share its threads' locks.
-                context = multiprocessing.get_context("spawn")
-                self._pool = concurrent.futures.ProcessPoolExecutor(1, context, _quiet)
-            pool = self._pool
+        pool = self._started()
         try:
             return pool.submit(function, *arguments).result(ANSWER_SECONDS)
         except BrokenProcessPool as error:
@@ -62,6 +56,18 @@ class FramePool:
         except TimeoutError as error:
             self.close()
             raise UserError(f"no answer within {ANSWER_SECONDS:.0f} s; use a smaller or shorter file") from error
+
+    def start(self) -> None:
+        """Start the process, and do not wait for what it loads."""
+        self._started().submit(find_devices)
+
+    def _started(self) -> concurrent.futures.ProcessPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                # A fork of the server would share its threads' locks.
+                context = multiprocessing.get_context("spawn")
+                self._pool = concurrent.futures.ProcessPoolExecutor(1, context, _quiet)
+            return self._pool
 
     def close(self) -> None:
         """End the process. It starts again when it is needed."""
@@ -96,9 +102,13 @@ def _end_with_parent() -> None:
 # -- functions that run in the process --------------------------------------------------------------------------------
 
 
-def ready() -> bool:
-    """Return once the process has started."""
-    return "torch" in sys.modules
+def find_devices() -> list[str]:
+    """The devices of this machine that jobs run on: all GPUs, or else the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return ["mps"] if torch.backends.mps.is_available() else ["cpu"]
 
 
 def describe(path: str) -> Facts:

@@ -36,6 +36,8 @@ State = Literal["queued", "running", "pausing", "paused", "stopping", "stopped",
 
 FINAL: frozenset[str] = frozenset({"done", "failed"})
 """States that a worker writes and that no wish changes."""
+RESTING: frozenset[State] = frozenset({"paused", "stopped", "done", "failed"})
+"""States in which nothing happens until the user wants it."""
 _WRITING = threading.Lock()
 JOB_ID = re.compile(r"[0-9a-f]{16}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 import time
 from collections.abc import Sequence
@@ -71,16 +70,23 @@ def rename(job: StudioJob, name: str) -> StudioJob:
     return job.changed(name=name)
 
 
+def delete_run(studio: Studio, job: StudioJob) -> None:
+    """Delete a run, and the uploads and renders of its projects; the project that the page shows keeps its uploads."""
+    studio.jobs.delete(job)
+    newest = studio.projects.latest(job.owner)
+    for project in studio.projects.projects(job.owner):
+        if job.id in project.models:
+            for render in studio.jobs.jobs(job.owner):
+                if render.id == project.render:
+                    studio.jobs.delete(render)
+            if project.id != newest.id:
+                studio.projects.delete(project)
+
+
 def share_file(studio: Studio, job: StudioJob) -> str | None:
     """The model of a run as one file to download, under the run's name; None where there is none yet."""
     model = job.run / MODEL
-    if not model.exists():
-        return None
-    folder = studio.cache / f"share-{job.id}-{model.stat().st_mtime_ns}-{secrets.token_hex(16)}"
-    folder.mkdir()
-    path = folder / f"{safe_name(job.name)}.safetensors"
-    shutil.copyfile(model, path)
-    return str(path)
+    return studio.served(model, job.owner, f"{safe_name(job.name)}.safetensors") if model.exists() else None
 
 
 def add_model(studio: Studio, owner: str, upload: Path) -> StudioJob:
@@ -148,6 +154,9 @@ def start_comparison(studio: Studio, owner: str, ids: Sequence[str]) -> StudioJo
     for job in jobs:
         if job.state != "done" or "imported" in job.task:
             raise UserError(f"{job.name}: only runs that were trained here to their end can be compared")
+    for earlier in studio.jobs.jobs(owner):  # the page shows the last comparison only
+        if earlier.kind == "compare":
+            studio.jobs.delete(earlier)
     task = {"runs": [str(job.run) for job in jobs], "names": [job.name for job in jobs]}
     return studio.jobs.add("compare", owner, f"Comparison of {len(jobs)} runs", task)
 

@@ -61,6 +61,12 @@ class Project:
     """Index of the style that is shown where there are several and no masks."""
     render: str = ""
     """Id of the last render."""
+    format: str = "MP4"
+    """Format of the next render of a clip, one of `snippets.CLIP_FORMATS`."""
+    first: int = 0
+    """First frame of the next render."""
+    last: int | None = None
+    """Last frame of the next render; None: the last one of the clip."""
     created: float = field(default_factory=time.time)
 
     @property

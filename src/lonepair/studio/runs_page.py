@@ -10,7 +10,7 @@ import gradio as gr
 from lonepair import UserError
 from lonepair.studio import library
 from lonepair.studio.context import Studio
-from lonepair.studio.jobs import StudioJob
+from lonepair.studio.jobs import RESTING, StudioJob
 from lonepair.studio.progress_view import error_line, jobs_html, note_line
 
 Updates = dict[Any, Any]
@@ -34,7 +34,7 @@ class RunsPage:
             with gr.Column(scale=2, min_width=300):
                 self._details()
         self._compared()
-        self._timer = gr.Timer(2.0)
+        self._timer = gr.Timer(1.0, active=False)
         self._connect()
 
     # -- components -----------------------------------------------------------------------------------------------
@@ -78,7 +78,14 @@ class RunsPage:
             self.compare_error = gr.HTML("", padding=False, elem_id="lp-compare-error")
             self.compare_jobs = gr.HTML("", padding=False, elem_id="lp-compare-jobs")
             self.numbers = gr.HTML("", padding=False, elem_id="lp-compare-numbers")
-            self.pictures = gr.Gallery(label="Pictures", columns=3, visible=False, interactive=False, buttons=[])
+            self.pictures = gr.Gallery(
+                label="Pictures",
+                columns=3,
+                visible=False,
+                interactive=False,
+                buttons=[],
+                elem_id="lp-compare-pictures",
+            )
 
     @property
     def outputs(self) -> list[Any]:
@@ -87,7 +94,7 @@ class RunsPage:
         details = [self.panel, self.title, self.name, self.share, self.question, self.error]
         return [
             *(*listed, *details, self.choices, self.compare_error),
-            *(self.compare_jobs, self.numbers, self.pictures),
+            *(self.compare_jobs, self.numbers, self.pictures, self._timer),
         ]
 
     # -- connections ----------------------------------------------------------------------------------------------
@@ -104,34 +111,49 @@ class RunsPage:
         self._on(self.keep.click, lambda owner: {self.question: gr.update(visible=False)}, [], self.error)
         self._on(self.sure.click, self._delete, [self.chosen], self.error)
         self._on(self.compare.click, self._compare, [self.choices], self.compare_error)
-        self._on(self._timer.tick, self._tick, [self._comparison], self.compare_error)
+        shown = [self._timer, self._comparison, self.compare_jobs, self.compare_error, self.numbers, self.pictures]
+        self._on(self._timer.tick, self._tick, [self._comparison], self.compare_error, shown)
 
-    def _on(self, event: Any, handler: Callable[..., Updates], inputs: list[Any], error: Any) -> None:
+    def _on(
+        self,
+        event: Any,
+        handler: Callable[..., Updates],
+        inputs: list[Any],
+        error: Any,
+        outputs: list[Any] | None = None,
+    ) -> None:
         """Call `handler(owner, *inputs)` at an event. A `UserError` becomes one line in the component `error`."""
 
         def call(request: gr.Request, token: Any, *values: Any) -> Updates:
             try:
-                updates = handler(self.studio.owner(token, request.username), *values)
+                updates = handler(self.studio.owner(token, request), *values)
                 return {error: "", **updates} if updates else {self.compare_error: gr.skip()}
             except UserError as problem:
-                return {error: error_line(str(problem).replace(f"{self.studio.workspace}/", ""))}
+                return {error: error_line(self._plain(str(problem)))}
 
-        event(call, [self._token, *inputs], self.outputs, show_progress="hidden", api_visibility="private")
+        event(call, [self._token, *inputs], outputs or self.outputs, show_progress="hidden", api_visibility="private")
+
+    def _plain(self, text: str) -> str:
+        """A message without the workspace's folder."""
+        return text.replace(f"{self.studio.workspace}/", "")
 
     # -- handlers -------------------------------------------------------------------------------------------------
 
     def load(self, request: gr.Request, token: Any) -> Updates:
         """Show the runs of the session."""
-        return self.show(self.studio.owner(token, request.username))
+        return self.show(self.studio.owner(token, request))
 
     def show(self, owner: str) -> Updates:
         """The list of runs."""
         jobs = library.list_runs(self.studio, owner)
         shown = [(job, picture) for job in jobs if (picture := library.picture_of(job)) is not None]
         complete = [(job.name, job.id) for job in jobs if job.state == "done" and "imported" not in job.task]
+        pictures = [(self.studio.served(path, owner), library.caption(job)) for job, path in shown]
+        comparisons = [job for job in self.studio.jobs.jobs(owner) if job.kind == "compare"]
         return {
+            **(self._compared_of(comparisons[-1]) if comparisons else {}),
             self.ids: [job.id for job, _ in shown],
-            self.gallery: gr.update(value=[(self.studio.served(path), library.caption(job)) for job, path in shown]),
+            self.gallery: gr.update(value=pictures),
             self.note: note_line("" if shown else EMPTY),
             self.choices: gr.update(choices=complete),
         }
@@ -149,7 +171,7 @@ class RunsPage:
     def _select(self, request: gr.Request, token: Any, ids: list[str], event: gr.SelectData) -> Updates:
         index = event.index if isinstance(event.index, int) else 0
         try:
-            job = self.job(self.studio.owner(token, request.username), ids[index] if index < len(ids) else "")
+            job = self.job(self.studio.owner(token, request), ids[index] if index < len(ids) else "")
         except UserError as problem:
             return {self.error: error_line(str(problem))}
         return {self.error: "", **self._detail(job)}
@@ -168,7 +190,10 @@ class RunsPage:
     def _add(self, owner: str, upload: str | None) -> Updates:
         if upload is None:
             return {}
-        job = library.add_model(self.studio, owner, self.studio.uploaded(upload))
+        try:
+            job = library.add_model(self.studio, owner, self.studio.uploaded(upload, owner))
+        except UserError as problem:  # a refused file leaves the field, so that the next one can be dropped
+            return {self.upload: None, self.upload_error: error_line(self._plain(str(problem)))}
         return {**self.show(owner), **self._detail(job), self.upload: None}
 
     def _rename(self, owner: str, job_id: str, name: str) -> Updates:
@@ -176,27 +201,28 @@ class RunsPage:
         return {**self.show(owner), **self._detail(job)}
 
     def _delete(self, owner: str, job_id: str) -> Updates:
-        self.studio.jobs.delete(self.job(owner, job_id))
+        library.delete_run(self.studio, self.job(owner, job_id))
         return {**self.show(owner), self.chosen: "", self.panel: gr.update(visible=False)}
 
     def _compare(self, owner: str, ids: list[str]) -> Updates:
         job = library.start_comparison(self.studio, owner, ids)
-        return {self._comparison: job.id, self.compare_jobs: jobs_html([job]), self.numbers: ""}
+        return {self.numbers: "", self.pictures: gr.update(visible=False), **self._compared_of(job)}
 
     def _tick(self, owner: str, comparison: str) -> Updates:
-        """Show how far the comparison is; once it is done, its numbers and pictures."""
-        if not comparison:
-            return {}
-        job = self.studio.jobs.job(comparison, owner)
-        updates: Updates = {self.compare_jobs: jobs_html([job])}
+        return self._compared_of(self.studio.jobs.job(comparison, owner))
+
+    def _compared_of(self, job: StudioJob) -> Updates:
+        """How far a comparison is; once it is done, its numbers and pictures."""
+        updates: Updates = {
+            self._comparison: job.id,
+            self._timer: gr.Timer(active=job.state not in RESTING),
+            self.compare_jobs: jobs_html([job]),
+        }
         if job.state == "done":
             pictures = [path for path in job.result_files() if path.suffix == ".png"]
-            shown = [(self.studio.served(path), path.stem) for path in pictures]
+            shown = [(self.studio.served(path, job.owner), path.stem) for path in pictures]
             updates |= {
-                self._comparison: "",
                 self.numbers: library.comparison_html(job),
                 self.pictures: gr.update(value=shown, visible=bool(shown)),
             }
-        elif job.state == "failed":
-            updates |= {self._comparison: ""}
         return updates

@@ -6,6 +6,7 @@ the locks that they hold, and starts again what has no worker; a job then resume
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -13,10 +14,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lonepair import UserError
 from lonepair.api.toolkit import FileLock
 from lonepair.studio.jobs import FINAL, JobStore, Status, StudioJob, read_job
+from lonepair.studio.worker import WAIT
 
 logger = logging.getLogger("lonepair")
 
@@ -27,16 +30,20 @@ MAX_STARTS = 3
 class Scheduler:
     """Context manager of the queue of one workspace. One process at a time schedules; others only add jobs."""
 
-    def __init__(self, store: JobStore, devices: Sequence[str], seconds: float = 0.5) -> None:
+    def __init__(self, store: JobStore, devices: Sequence[str], seconds: float = 0.5, has_spare: bool = False) -> None:
         """
         Args:
             store: The jobs.
             devices: Such as ["cpu"] or ["cuda:0", "cuda:1"]. Each has at most one job.
             seconds: Time between two looks at the queue.
+            has_spare: While no job runs, a process that has loaded everything waits for the next one.
         """
         self.store, self.devices, self._seconds = store, tuple(devices), seconds
         self._lock = FileLock(store.folder / "scheduler.lock")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._has_spare = has_spare
+        self.spare: subprocess.Popen[bytes] | None = None
+        """Process that waits for a job."""
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
@@ -45,9 +52,12 @@ class Scheduler:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the scheduler. Workers go on."""
+        """End the scheduler. Workers go on; one that waits for a job ends."""
         self._end.set()
         self._thread.join()
+        if self.spare is not None and self.spare.stdin is not None:
+            self.spare.stdin.close()
+            self.spare.wait()
         self._lock.release()
         for process in self._processes.values():
             if process.poll() is None:
@@ -79,6 +89,9 @@ class Scheduler:
         for device in (device for device in self.devices if device not in busy):
             if (next_job := _next(waiting)) is not None:
                 self._start(next_job, device)
+                busy.add(device)
+        if self._has_spare and not busy and (self.spare is None or self.spare.poll() is not None):
+            self.spare = _worker([WAIT], stdin=subprocess.PIPE)
 
     def _may_start(self, job: StudioJob) -> bool:
         """Whether the training that a job needs is done. A job whose training is gone or has failed fails, too."""
@@ -96,16 +109,31 @@ class Scheduler:
         share = job.status.share
         starts = job.starts + 1 if share <= job.share_at_start else 1
         job.changed(device=device, starts=starts, share_at_start=share)
+        self._processes[job.id] = self.hand_over(job, device) or self._new(job, device)
+
+    def hand_over(self, job: StudioJob, device: str) -> subprocess.Popen[bytes] | None:
+        """Let the process that waits have the job; None where there is none."""
+        spare, self.spare = self.spare, None
+        if spare is None or spare.stdin is None or spare.poll() is not None:
+            return None
+        values = {"folder": str(job.folder), "environment": dict(_environment(device))}
+        try:
+            spare.stdin.write(json.dumps(values).encode() + b"\n")
+            spare.stdin.close()
+        except OSError:  # it has just ended
+            return None
+        return spare
+
+    def _new(self, job: StudioJob, device: str) -> subprocess.Popen[bytes]:
         with (job.folder / "log.txt").open("ab") as log:
-            self._processes[job.id] = subprocess.Popen(
-                [sys.executable, "-m", "lonepair.studio.worker", str(job.folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **_environment(device)},
-                # Not the server's process group: Ctrl-C in its terminal, or its end, does not stop the job.
-                start_new_session=True,
-            )
+            environment = {**os.environ, **_environment(device)}
+            return _worker([str(job.folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+
+
+def _worker(arguments: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a worker process outside the server's group: Ctrl-C in its terminal, or its end, does not stop the job."""
+    command = [sys.executable, "-m", "lonepair.studio.worker", *arguments]
+    return subprocess.Popen(command, start_new_session=True, **options)
 
 
 def _next(waiting: list[StudioJob]) -> StudioJob | None:
@@ -123,12 +151,3 @@ def _environment(device: str) -> Mapping[str, str]:
     """Variables of a worker that make `device` the only one it sees."""
     kind, _, index = device.partition(":")
     return {"CUDA_VISIBLE_DEVICES": index} if kind == "cuda" else {}
-
-
-def find_devices() -> list[str]:
-    """The devices of this machine that jobs run on: all GPUs, or else the CPU."""
-    import torch
-
-    if torch.cuda.is_available():
-        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    return ["mps"] if torch.backends.mps.is_available() else ["cpu"]

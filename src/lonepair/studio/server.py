@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+import re
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from lonepair import UserError
+from lonepair.studio.context import SESSION_COOKIE, Studio, is_token, read_cookie
 from lonepair.studio.uploads import Limits
 
 Scope = MutableMapping[str, Any]
@@ -23,6 +26,17 @@ POLICY = (
     "connect-src 'self' data: blob:; frame-ancestors 'none'; form-action 'self'; base-uri 'self'"
 )
 """Content security policy: the browser itself refuses every request to another host."""
+SECURITY = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+"""Headers of every answer."""
+ADDRESS = re.compile(r"(file|proxy)[=/]/*https?:", re.IGNORECASE)
+"""A request for a file of another host."""
+FILE = re.compile(r"/file[=/](.*)", re.DOTALL)
+"""A request for a file, with its path."""
 
 
 @dataclass(frozen=True)
@@ -60,41 +74,39 @@ def is_local(host: str) -> bool:
 class Gate:
     """ASGI middleware in front of all pages: checks host, token and paths, and adds security headers."""
 
-    def __init__(self, app: Any, options: ServerOptions) -> None:
-        self._app, self._options = app, options
+    def __init__(self, app: Any, options: ServerOptions, studio: Studio | None = None) -> None:
+        """`studio` decides which files a browser may fetch; None: none."""
+        self._app, self._options, self._studio = app, options, studio
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        reason, sets_cookie = self._refusal(scope, headers), False
-        if not reason and self._options.token:
-            query = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-            sets_cookie = hmac.compare_digest(query.encode(), self._options.token.encode())
-            has_cookie = cookie is not None and hmac.compare_digest(cookie.value.encode(), self._options.token.encode())
-            reason = "" if sets_cookie or has_cookie else "open the address with ?token=..., as the studio printed it"
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
+        cookies, token = headers.get("cookie", ""), self._options.token
+        gives_token = bool(token) and _is_equal(query, token)
+        reason = self._refusal(scope["path"], headers)
+        if not reason and token and not gives_token and not _is_equal(read_cookie(cookies, COOKIE), token):
+            reason = "open the address with ?token=..., as the studio printed it"
         if reason:
             await _refuse(send, reason)
             return
+        extra = list(SECURITY)
+        if gives_token:
+            extra.append(_set_cookie(COOKIE, token))
+        if scope["path"] == "/" and not is_token(read_cookie(cookies, SESSION_COOKIE)):
+            extra.append(_set_cookie(SESSION_COOKIE, secrets.token_hex(16)))
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                extra = {
-                    "content-security-policy": POLICY,
-                    "x-content-type-options": "nosniff",
-                    "referrer-policy": "no-referrer",
-                    "x-frame-options": "DENY",
-                }
-                if sets_cookie:
-                    extra["set-cookie"] = f"{COOKIE}={self._options.token}; HttpOnly; SameSite=Strict; Path=/"
-                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in extra.items())]
+                message["headers"] = [*message["headers"], *extra]
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        is_page = scope["path"] == "/"
+        await self._app(scope, receive, _with_script(send_with_headers) if is_page else send_with_headers)
 
-    def _refusal(self, scope: Scope, headers: MutableMapping[str, str]) -> str:
+    def _refusal(self, path: str, headers: Mapping[str, str]) -> str:
         """Why a request is refused; empty text where it is not."""
         # A page of another site may resolve its own name to this machine; it cannot change the header.
         if is_local(self._options.host):
@@ -102,10 +114,46 @@ class Gate:
             if name.strip("[]") not in ("127.0.0.1", "localhost", "::1"):
                 return f"the host {name} is not this machine"
         # Gradio would fetch addresses for the browser.
-        path = unquote(unquote(scope["path"])).lower()
-        if "file=http:" in path or "file=https:" in path:
+        if ADDRESS.search(unquote(unquote(path))):
             return "addresses of other hosts are not fetched"
+        match = FILE.search(path)
+        cookie = read_cookie(headers.get("cookie", ""), SESSION_COOKIE)
+        if match is not None and (self._studio is None or not self._studio.may_fetch(match[1], cookie)):
+            return "this file belongs to another session, or is none of the studio's"
         return ""
+
+
+def _with_script(send: Send) -> Send:
+    """Put `idle.js` at the start of a page: Gradio runs the scripts of its option `head` after its own modules."""
+    script = b"<head><script>" + Path(__file__).with_name("idle.js").read_bytes() + b"</script>"
+    start: MutableMapping[str, Any] = {}
+
+    async def send_page(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            start.update(message)
+            return
+        if start:
+            body = message.get("body", b"")
+            message["body"] = body.replace(b"<head>", script, 1)
+            added = len(message["body"]) - len(body)
+            start["headers"] = [
+                (name, str(int(value) + added).encode() if name.lower() == b"content-length" else value)
+                for name, value in start["headers"]
+            ]
+            await send(dict(start))
+            start.clear()
+        await send(message)
+
+    return send_page
+
+
+def _is_equal(text: str, secret: str) -> bool:
+    """Compare in a time that does not depend on the first difference."""
+    return hmac.compare_digest(text.encode(), secret.encode())
+
+
+def _set_cookie(name: str, value: str) -> tuple[bytes, bytes]:
+    return b"set-cookie", f"{name}={value}; HttpOnly; SameSite=Strict; Path=/".encode()
 
 
 async def _refuse(send: Send, reason: str) -> None:
@@ -115,32 +163,27 @@ async def _refuse(send: Send, reason: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def create_server(workspace: Path, options: ServerOptions, devices: Sequence[str]) -> tuple[Any, Any, Any]:
-    """The web application, its workspace and its queue, which is not started yet.
+def create_app(studio: Studio, options: ServerOptions) -> Gate:
+    """The web application of a workspace.
 
     Args:
-        workspace: Folder of everything that the studio keeps.
+        studio: The workspace.
         options: Where it listens.
-        devices: Devices of jobs.
-
-    Returns:
-        (ASGI application, `Studio`, `Scheduler`).
     """
-    check_options(options)
     # Gradio reads these when it is imported or when files are cached.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["GRADIO_TEMP_DIR"] = str((workspace / "cache").resolve())
+    # Gradio computes statistics of all events after each one; nobody reads them.
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)
+    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "100"
+    os.environ["GRADIO_TEMP_DIR"] = str(studio.cache)
     import gradio as gr
     from fastapi import FastAPI
 
     from lonepair.studio.app import build_app
-    from lonepair.studio.context import Studio
-    from lonepair.studio.scheduler import Scheduler
     from lonepair.studio.theme import CSS, page_head, theme
 
     _forbid_downloads()
-    studio = Studio(workspace, options.limits)
     pages = build_app(studio)
     # Gradio checks the paths that a request names only of an application that it has launched itself; without this a
     # request could name any file of the machine as its upload.
@@ -165,7 +208,7 @@ def create_server(workspace: Path, options: ServerOptions, devices: Sequence[str
         css_paths=CSS,
         head=page_head(),
     )
-    return Gate(app, options), studio, Scheduler(studio.jobs, devices)
+    return Gate(app, options, studio)
 
 
 def _forbid_downloads() -> None:
@@ -185,11 +228,38 @@ def serve(workspace: Path, options: ServerOptions) -> None:
     """Run the studio until Ctrl-C. Jobs go on; the next start continues with them."""
     import uvicorn
 
-    from lonepair.studio.frames import ready
-    from lonepair.studio.scheduler import find_devices
+    from lonepair.studio.frames import find_devices
+    from lonepair.studio.scheduler import Scheduler
 
-    app, studio, scheduler = create_server(workspace, options, find_devices())
-    with scheduler:
-        studio.pool.run(ready)
-        uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
-    studio.pool.close()
+    check_options(options)
+    with _listen(options) as listener:
+        studio = Studio(workspace, options.limits)
+        studio.pool.start()  # it loads its modules while the pages are built
+        app = create_app(studio, options)
+        # Open pages keep connections open: the end does not wait for them.
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        with Scheduler(studio.jobs, studio.pool.run(find_devices), has_spare=True):
+            secret = f"?token={options.token}" if options.token else ""
+            address = f"http://{options.host}:{options.port}/{secret}"
+            print(f"lonepair studio: {address}  (Ctrl-C ends it; jobs go on)", flush=True)
+            uvicorn.Server(config).run([listener])
+        studio.pool.close()
+
+
+def _listen(options: ServerOptions) -> socket.socket:
+    """A socket at the studio's address.
+
+    Raises:
+        UserError: Another program listens there, or this machine has no such address.
+    """
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((options.host, options.port))
+    except OSError as error:
+        listener.close()
+        address = f"{options.host}:{options.port}"
+        reason = error.strerror or str(error)
+        raise UserError(f"cannot listen on {address} ({reason}): choose another --port or --listen") from error
+    return listener

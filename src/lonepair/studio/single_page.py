@@ -22,7 +22,7 @@ from lonepair.studio import frames, singles
 from lonepair.studio.context import Studio
 from lonepair.studio.forms import component, read_values
 from lonepair.studio.progress_view import error_line, jobs_html, note_line
-from lonepair.studio.translate_show import MASK_SIDE
+from lonepair.studio.translate_show import MASK_SIDE, look_seconds
 from lonepair.studio.translate_view import REGION_COLORS, mask_brush
 
 Updates = dict[Any, Any]
@@ -44,7 +44,7 @@ class SinglePage:
             token: Component with the browser's secret.
         """
         self.studio, self._token = studio, token
-        self.image_path, self._seen = gr.State(""), gr.State("")
+        self.image_path, self._stamp = gr.State(""), gr.State("")
         self._forms: dict[str, tuple[list[Setting], list[Any]]] = {}
         self._groups: dict[str, Any] = {}
         with gr.Row(equal_height=False):
@@ -53,7 +53,7 @@ class SinglePage:
             with gr.Column(scale=3, min_width=320):
                 self._canvas()
                 self._results()
-        self._timer = gr.Timer(1.0)
+        self.timer = gr.Timer(1.0, active=False)
         self._connect()
 
     # -- components -----------------------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ class SinglePage:
         first = singles.USES[0]
         self.use = gr.Radio([(title, name) for name, title in singles.TITLES.items()], value=first, label="Use")
         self.use.elem_id = "lp-use"
-        self.summary = gr.HTML(note_line(use_summary(first)), padding=False)
+        self.summary = gr.HTML(note_line(use_summary(first)), padding=False, elem_id="lp-one-summary")
         for name in singles.USES:
             with gr.Group(visible=name == first) as group:
                 settings = [s for s in use_settings(name) if s.kind not in ("file", "files")]
@@ -127,9 +127,13 @@ class SinglePage:
         """All components that a handler of this page changes."""
         inputs = [self.image, self.image_path, self.image_text, self.image_error, self.summary, self.extra]
         training = [self.method, self.preset, self.run_error, *self._groups.values()]
-        results = [self.jobs, self.stop, self.resume, self.picture, self.video, self.download, self.command]
-        canvas = [self.canvas_panel, self.canvas_help, self.canvas]
-        return [*inputs, *training, *results, *canvas, self.python, self._seen]
+        return [*inputs, *training, *self.shown, self.canvas_panel, self.canvas_help, self.canvas]
+
+    @property
+    def shown(self) -> list[Any]:
+        """The components that change while jobs run."""
+        results = [self.jobs, self.stop, self.resume, self.picture, self.video, self.download]
+        return [*results, self.command, self.python, self.timer]
 
     # -- connections ----------------------------------------------------------------------------------------------
 
@@ -142,17 +146,17 @@ class SinglePage:
         self._on(self.run.click, self._run, inputs, self.run_error)
         self._on(self.stop.click, lambda owner: self._wish(owner, False), [], self.run_error)
         self._on(self.resume.click, lambda owner: self._wish(owner, True), [], self.run_error)
-        self._on(self._timer.tick, self.show, [self._seen], self.run_error, is_quiet=True)
+        # Each second one text is computed; only where it has changed the page changes.
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        self.timer.tick(self._look, [self._token, self._stamp], self._stamp, **quiet)
+        self._stamp.change(self.load, self._token, self.shown, **quiet)
 
-    def _on(
-        self, event: Any, handler: Callable[..., Updates], inputs: list[Any], error: Any, is_quiet: bool = False
-    ) -> None:
+    def _on(self, event: Any, handler: Callable[..., Updates], inputs: list[Any], error: Any) -> None:
         """Call `handler(owner, *inputs)` at an event. A `UserError` becomes one line in the component `error`."""
 
         def call(request: gr.Request, token: Any, *values: Any) -> Updates:
             try:
-                updates = handler(self.studio.owner(token, request.username), *values)
-                return updates if is_quiet else {error: "", **updates}
+                return {error: "", **handler(self.studio.owner(token, request), *values)}
             except UserError as problem:
                 return {error: error_line(singles.plain(self.studio, str(problem)))}
 
@@ -162,16 +166,27 @@ class SinglePage:
 
     def load(self, request: gr.Request, token: Any) -> Updates:
         """Show the results of the session."""
-        return self.show(self.studio.owner(token, request.username), "")
+        return self.show(self.studio.owner(token, request))
+
+    def _look(self, request: gr.Request, token: Any, stamp: str) -> str:
+        """What there is to show of the jobs, as one text."""
+        try:
+            return jobs_html(singles.latest(self.studio, self.studio.owner(token, request)))
+        except UserError:  # the browser has not stored its secret yet
+            return stamp
 
     def _image(self, owner: str, upload: str | None, use: str) -> Updates:
         if upload is None:
             return {}
-        path, facts = self.studio.accept(upload, singles.folder(self.studio, owner))
-        if facts.is_clip:
-            raise UserError(f"{path.name}: is a clip; give an image, such as one of its frames")
+        try:
+            path, facts = self.studio.accept(upload, singles.folder(self.studio, owner), owner)
+            if facts.is_clip:
+                raise UserError(f"{path.name}: is a clip; give an image, such as one of its frames")
+        except UserError as problem:  # a refused file leaves the field, so that the next one can be dropped
+            line = error_line(singles.plain(self.studio, str(problem)))
+            return {self.image: None, self.image_path: "", self.image_text: "", self.image_error: line}
         texts = {self.image_path: str(path), self.image_text: note_line(f"{path.name}: {facts.text}")}
-        return {**texts, **self._canvas_for(use, str(path))}
+        return {**texts, **self._canvas_for(owner, use, str(path))}
 
     def _use(self, owner: str, use: str, path: str) -> Updates:
         methods = single_methods(use)
@@ -182,7 +197,7 @@ class SinglePage:
             self.extra: gr.update(visible=use in singles.EDITED),
             self.method: gr.update(choices=methods, value=methods[0]),
             **self._method(owner, methods[0]),
-            **self._canvas_for(use, path),
+            **self._canvas_for(owner, use, path),
         }
 
     def _method(self, owner: str, method: str) -> Updates:
@@ -194,7 +209,7 @@ class SinglePage:
         }
         return {self.preset: gr.update(choices=names, value="draft" if "draft" in names else names[0]), **groups}
 
-    def _canvas_for(self, use: str, path: str) -> Updates:
+    def _canvas_for(self, owner: str, use: str, path: str) -> Updates:
         """What is painted on for a use: the image for masks, an empty sheet for a painting."""
         if use not in singles.CANVAS or not path:
             return {self.canvas_panel: gr.update(visible=False)}
@@ -204,7 +219,7 @@ class SinglePage:
             colors = singles.palette(image)
             image = singles.sheet(image)
             brush = gr.Brush(colors=colors, default_color=colors[0], color_mode="defaults")
-        value = {"background": image, "layers": [], "composite": None}
+        value: dict[str, Any] = {"background": self.studio.served_image(image, owner), "layers": [], "composite": None}
         return {
             self.canvas_panel: gr.update(visible=True),
             self.canvas_help: note_line(singles.CANVAS[use]),
@@ -226,7 +241,7 @@ class SinglePage:
         request = singles.Request(path, use, read[use], training)
         request = singles.with_files(self.studio, owner, request, extra, canvas)
         singles.start(self.studio, owner, request)
-        return self.show(owner, "")
+        return self.show(owner)
 
     def _wish(self, owner: str, resumes: bool) -> Updates:
         for job in singles.latest(self.studio, owner):
@@ -234,18 +249,17 @@ class SinglePage:
                 self.studio.jobs.resume(job)
             elif not resumes and job.state in ("queued", "running"):
                 job.changed(wish="stop")
-        return self.show(owner, "")
+        return self.show(owner)
 
-    def show(self, owner: str, seen: str) -> Updates:
-        """The last use and its training; nothing where all is as in `seen`."""
+    def show(self, owner: str) -> Updates:
+        """The last use and its training."""
         jobs = singles.latest(self.studio, owner)
-        html = jobs_html(jobs)
-        if html == seen or not jobs:
-            return {self._seen: seen}
+        if not jobs:
+            return {}
         states, job = {job.state for job in jobs}, jobs[-1]
         updates: Updates = {
-            self._seen: html,
-            self.jobs: html,
+            self.timer: gr.Timer(look_seconds(jobs)),
+            self.jobs: jobs_html(jobs),
             self.stop: gr.update(visible=bool(states & {"queued", "running"})),
             self.resume: gr.update(visible=bool(states & {"stopped", "paused"})),
             self.command: singles.command_lines(job),
@@ -253,13 +267,13 @@ class SinglePage:
         }
         files = job.result_files() if job.state == "done" else []
         is_video = bool(files) and files[0].suffix == ".mp4"
-        shown = self.studio.served(files[0]) if files else None
+        shown = self.studio.served(files[0], owner) if files else None
         packed = next((path for path in files if path.suffix == ".zip"), files[0] if files else None)
         updates |= {
             self.picture: gr.update(value=None if is_video else shown, visible=bool(files) and not is_video),
             self.video: gr.update(value=shown if is_video else None, visible=is_video),
             self.download: gr.update(
-                value=None if packed is None else self.studio.served(packed), visible=packed is not None
+                value=None if packed is None else self.studio.served(packed, owner), visible=packed is not None
             ),
         }
         return updates

@@ -105,7 +105,7 @@ def with_files(studio: Studio, owner: str, request: Request, extra: str | None, 
     if use in EDITED:
         if extra is None:
             raise UserError(f"{use} needs the edited image: give it below the settings")
-        settings["image"] = str(studio.accept(extra, own)[0])
+        settings["image"] = str(studio.accept(extra, own, owner)[0])
     if use in ("inpaint", "outpaint", "tile", "superresolve"):
         settings["image"] = request.image
     if use == "paint":
@@ -132,6 +132,10 @@ def start(studio: Studio, owner: str, request: Request) -> None:
     jobs = [job for job in studio.jobs.jobs(owner) if job.kind == "train" and job.task == task]
     job = next((job for job in jobs if job.state != "failed"), None)
     name = Path(request.image).stem
+    studio.check_space(owner)
+    for earlier in studio.jobs.jobs(owner):  # the page shows the last use only
+        if earlier.kind == "use":
+            studio.jobs.delete(earlier)
     if job is None:
         studio.pool.run(frames.check_training, task)
         job = studio.jobs.add("train", owner, f"{name} ({task['method']})", task)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lonepair import UserError
 from lonepair.studio.projects import Project
 
 FORMATS: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -22,23 +23,35 @@ CLIP_FORMATS = ("MP4", "PNG sequence", "ProRes")
 """The formats of clips. A picture is a PNG file."""
 
 
-def format_of(project: Project, kind: str) -> str:
-    """The format of a project's result, where the page shows `kind`."""
-    return (kind if kind in CLIP_FORMATS else CLIP_FORMATS[0]) if project.is_clip else "PNG"
+def format_of(project: Project) -> str:
+    """The format of a project's result, a key of `FORMATS`."""
+    return project.format if project.is_clip else "PNG"
 
 
-def file_name(project: Project, kind: str) -> str:
+def file_name(project: Project) -> str:
     """Name of the result's file, or the pattern of a sequence's."""
-    return FORMATS[kind][0].format(name=f"{Path(project.source).stem}-as-{Path(project.styles[project.shown]).stem}")
+    name = f"{Path(project.source).stem}-as-{Path(project.styles[project.shown]).stem}"
+    return FORMATS[format_of(project)][0].format(name=name)
 
 
-def command_line(project: Project, kind: str, frames: str = "") -> str:
+def frame_range(project: Project) -> str:
+    """The frames of a clip to render, FIRST:LAST as the command line takes it; empty text: all, or the image.
+
+    Raises:
+        UserError: The range is empty, or outside the clip.
+    """
+    count = int(project.facts.get("frames", 1))
+    first, last = project.first, count - 1 if project.last is None else project.last
+    if not 0 <= first <= last < count:
+        raise UserError(f"frames {first} to {last}: choose first and last from 0 to {count - 1}, in this order")
+    return "" if (first, last) == (0, count - 1) else f"{first}:{last}"
+
+
+def command_line(project: Project) -> str:
     """The command that gives the result.
 
     Args:
-        project: The project; it has a source and a style.
-        kind: Format, a key of `FORMATS`.
-        frames: Range of a clip, such as 0:40; empty: the whole clip.
+        project: The project; it has a source and a style, and its range of frames is one of the clip.
     """
     styles = [project.imported or _shown(project.styles[index]) for index in project.active]
     words = ["lonepair", "translate", _shown(project.source), *styles]
@@ -46,16 +59,17 @@ def command_line(project: Project, kind: str, frames: str = "") -> str:
     words += command_words({**training, **project.settings()})
     if project.masks:
         words += ["--masks" if len(styles) > 1 else "--mask", *map(_shown, project.masks)]
+    frames = frame_range(project)
     words += ["--frames", frames] if frames else []
-    for name, value in FORMATS[kind][1].items():
+    for name, value in FORMATS[format_of(project)][1].items():
         words += [f"--{name}", value]
-    return shlex.join([*words, "-o", file_name(project, kind)])
+    return shlex.join([*words, "-o", file_name(project)])
 
 
-def python_code(project: Project, kind: str, frames: str = "") -> str:
-    """The Python code that gives the result; arguments as of `command_line`."""
+def python_code(project: Project) -> str:
+    """The Python code that gives the result; `project` as of `command_line`."""
     settings: dict[str, Any] = dict(project.settings())
-    if frames:
+    if frames := frame_range(project):
         settings["frames"] = frames
     source, masks = _shown(project.source), [_shown(mask) for mask in project.masks]
     styles = [_shown(project.styles[index]) for index in project.active]
@@ -71,9 +85,9 @@ def python_code(project: Project, kind: str, frames: str = "") -> str:
         settings |= {"mask": masks[0]} if masks else {}
         call = f"model.translate({source!r}"
     arguments = "".join(f", {name}={value!r}" for name, value in settings.items())
-    encoding = "".join(f"{name}={value!r}" for name, value in FORMATS[kind][1].items())
+    encoding = "".join(f"{name}={value!r}" for name, value in FORMATS[format_of(project)][1].items())
     extra = f", encoding=lp.Encoding({encoding})" if encoding else ""
-    return "\n".join([*lines, f"result = {call}{arguments})", f"result.save({file_name(project, kind)!r}{extra})"])
+    return "\n".join([*lines, f"result = {call}{arguments})", f"result.save({file_name(project)!r}{extra})"])
 
 
 def command_words(settings: Mapping[str, Any]) -> list[str]:

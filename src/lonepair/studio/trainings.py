@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lonepair import UserError
 from lonepair.studio import frames
 from lonepair.studio.context import Studio
 from lonepair.studio.jobs import StudioJob
 from lonepair.studio.projects import Project
-from lonepair.studio.snippets import FORMATS, file_name, format_of
+from lonepair.studio.snippets import FORMATS, file_name, format_of, frame_range
 
 USABLE = frozenset({"done", "paused", "stopped"})
 """States of a training whose model may be used."""
@@ -36,6 +35,7 @@ def start_trainings(studio: Studio, project: Project) -> Project:
         }
         job = next((job for job in jobs if job.task == task), None)
         if job is None:
+            studio.check_space(project.owner)
             studio.pool.run(frames.check_training, task)
             name = f"{Path(project.source).stem} as {Path(style).stem}"
             job = studio.jobs.add("train", project.owner, name, task)
@@ -64,8 +64,8 @@ def newest_preview(jobs: Sequence[StudioJob]) -> Path | None:
     return max(files, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def start_render(studio: Studio, project: Project, kind: str, first: Any, last: Any) -> Project:
-    """Add the render of a project in a format; returns the project with its id.
+def start_render(studio: Studio, project: Project) -> Project:
+    """Add the render of a project in its format; returns the project with its id.
 
     The same render that was stopped before goes on after its last frame.
 
@@ -76,9 +76,9 @@ def start_render(studio: Studio, project: Project, kind: str, first: Any, last: 
     models = [paths[index] for index in project.active]
     if not all(models):
         raise UserError("the style is not trained yet: press Train, and wait until it is done, or stop it")
-    kind, settings = format_of(project, kind), project.settings()
-    if project.is_clip:
-        settings |= _range(project, first, last)
+    kind, settings = format_of(project), project.settings()
+    if frames := frame_range(project):
+        settings["frames"] = frames
     if len(models) == 1 and project.masks:
         settings["mask"] = project.masks[0]
     task = {
@@ -86,14 +86,17 @@ def start_render(studio: Studio, project: Project, kind: str, first: Any, last: 
         "source": project.source,
         "settings": settings,
         "masks": list(project.masks) if len(models) > 1 else [],
-        "file": file_name(project, kind),
+        "file": file_name(project),
         "encoding": dict(FORMATS[kind][1]),
     }
     name = f"{kind} of {Path(project.source).stem} as {Path(project.styles[project.shown]).stem}"
-    job = next((job for job in studio.jobs.jobs(project.owner) if job.id == project.render and job.task == task), None)
-    if job is not None and job.state in ("stopped", "failed"):
+    job = next((job for job in studio.jobs.jobs(project.owner) if job.id == project.render), None)
+    if job is not None and job.task == task and job.state in ("stopped", "failed"):
         job = studio.jobs.resume(job)
     else:
+        studio.check_space(project.owner)
+        if job is not None:  # the page shows the last render only
+            studio.jobs.delete(job)
         job = studio.jobs.add("render", project.owner, name, task)
     return project.changed(render=job.id)
 
@@ -103,21 +106,3 @@ def stop_render(studio: Studio, project: Project) -> None:
     job = next((job for job in studio.jobs.jobs(project.owner) if job.id == project.render), None)
     if job is not None and job.state in UNFINISHED:
         job.changed(wish="stop")
-
-
-def frame_range(project: Project, first: Any, last: Any) -> str:
-    """FIRST:LAST as the command line takes it; empty text for the whole clip.
-
-    Raises:
-        UserError: The range is none, or outside the clip.
-    """
-    frames = int(project.facts.get("frames", 1))
-    start, end = int(first or 0), frames - 1 if last is None else int(last)
-    if not 0 <= start <= end < frames:
-        raise UserError(f"frames {start} to {end}: choose first and last from 0 to {frames - 1}, in this order")
-    return "" if (start, end) == (0, frames - 1) else f"{start}:{end}"
-
-
-def _range(project: Project, first: Any, last: Any) -> dict[str, str]:
-    text = frame_range(project, first, last)
-    return {"frames": text} if text else {}

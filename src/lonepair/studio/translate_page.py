@@ -1,24 +1,24 @@
-"""The page Translate: what happens when something is dropped, pressed, moved or painted."""
+"""The page Translate: which event of a component leads to which action."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from lonepair import UserError
-from lonepair.studio import frames, masks, trainings
+from lonepair.studio import trainings
 from lonepair.studio.context import Studio
-from lonepair.studio.forms import read_values
-from lonepair.studio.progress_view import error_line, note_line
-from lonepair.studio.projects import Project, default_dials
+from lonepair.studio.progress_view import error_line
+from lonepair.studio.projects import Project
+from lonepair.studio.translate_actions import Actions
 from lonepair.studio.translate_show import Shows
-from lonepair.studio.translate_view import REGION_COLORS, build, training_settings
+from lonepair.studio.translate_view import build
 
 Updates = dict[Any, Any]
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""Options of events that nobody waits for."""
 
 
 class TranslatePage:
@@ -33,61 +33,55 @@ class TranslatePage:
         """
         self.studio, self.view = studio, build()
         self._token, self.project_id = token, project_id
-        self._seen, self._computed = gr.State(""), gr.State("")
-        self._timer = gr.Timer(1.0)
-        self.shows = Shows(studio, self.view, self._seen, self._computed, project_id)
+        # What the page shows of the jobs, and the models of the frame that it shows.
+        self._stamp, self._computed = gr.State(""), gr.State("")
+        self.timer = gr.Timer(1.0)
+        self.shows = Shows(studio, self.view, self.timer, self._computed, project_id)
+        self.actions = Actions(studio, self.view, self.shows, self._computed)
         self._connect()
 
     # -- connections ----------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        view = self.view
-        self._on(view.source.upload, self._or_as_before(self._source), [view.source], view.source_error, then_live=True)
-        self._on(view.source.clear, self._no_source, [], view.source_error)
-        self._on(view.styles.upload, self._or_as_before(self._styles), [view.styles], view.style_error, then_live=True)
-        self._on(view.styles.delete, self._styles, [view.styles], view.style_error, then_live=True)
-        self._on(view.styles.clear, self._no_styles, [], view.style_error)
-        view.style_gallery.select(
-            self._select_style,
-            [self._token, self.project_id],
-            self.shows.outputs,
-            show_progress="hidden",
-            api_visibility="private",
-        ).then(
-            self.live,
-            [self._token, self.project_id],
-            self.shows.outputs,
-            show_progress="minimal",
-            api_visibility="private",
+        view, do, shows, session = self.view, self.actions, self.shows, [self._token, self.project_id]
+        self._on(view.source.upload, do.or_as_before(do.source), [view.source], view.source_error, then_live=True)
+        self._on(view.source.clear, do.no_source, [], view.source_error)
+        self._on(view.styles.upload, do.or_as_before(do.styles), [view.styles], view.style_error, then_live=True)
+        self._on(view.styles.delete, do.styles, [view.styles], view.style_error, then_live=True)
+        self._on(view.styles.clear, do.no_styles, [], view.style_error)
+        view.style_gallery.select(self._select_style, session, shows.text_outputs, **QUIET).then(
+            self.live, session, shows.frame_outputs, **QUIET
         )
-        self._on(view.new.click, self._new, [], view.source_error)
+        self._on(view.new.click, do.new, [], view.source_error)
         # Training
-        self._on(view.train.click, self._train, [view.preset, *view.expert.values()], view.train_error)
+        started = [*shows.progress_outputs, *shows.text_outputs]
+        self._on(view.train.click, do.train, [view.preset, *view.expert.values()], view.train_error, started)
         for button, wish in ((view.pause, "pause"), (view.stop, "stop")):
-            self._on(button.click, self._wish(wish), [], view.train_error)
-        self._on(view.resume.click, self._resume, [], view.train_error)
+            self._on(button.click, do.wish(wish), [], view.train_error, shows.progress_outputs)
+        self._on(view.resume.click, do.resume, [], view.train_error, shows.progress_outputs)
         # Dials
         dials = [*view.dials.values(), view.texture_auto, view.frame]
         for dial in dials:
             event = dial.release if isinstance(dial, gr.Slider) else dial.input
-            self._on(event, self._dial, dials, view.dial_error, always_last=True)
-        self._on(view.reset.click, self._reset, [], view.dial_error, then_live=True)
-        # Mask and render
-        self._on(view.mask_use.click, self._mask, [view.editor], view.mask_error, then_live=True)
-        self._on(view.mask_clear.click, self._no_mask, [], view.mask_error, then_live=True)
-        renders = [view.format, view.first, view.last]
-        self._on(view.render.click, self._render, renders, view.render_error)
-        self._on(view.render_stop.click, self._stop_render, [], view.render_error)
-        for field in renders:
-            self._on(field.change, self._snippets, renders, view.render_error, progress="hidden")
-        self._timer.tick(
-            self._tick,
-            [self._token, self.project_id, self._seen],
-            self.shows.outputs,
-            show_progress="hidden",
-            api_visibility="private",
-        ).then(
-            self._live_if_new, [self._token, self.project_id, self._seen], self.shows.outputs, show_progress="hidden"
+            self._on(event, do.dial, dials, view.dial_error, shows.frame_outputs, is_frame=True)
+        self._on(view.reset.click, do.reset, [], view.dial_error, dials, then_live=True)
+        # Mask and render. With each event of a page Gradio sends what is painted on a canvas to the server, so that the
+        # canvas exists only while its panel is open.
+        canvas = [view.editor, view.mask_help]
+        self._on(view.mask_panel.expand, do.show_canvas, [], view.mask_error, canvas, progress="hidden")
+        view.mask_panel.collapse(lambda: gr.update(visible=False), None, view.editor, **QUIET)
+        self._on(view.mask_use.click, do.mask, [view.editor], view.mask_error, shows.text_outputs, then_live=True)
+        cleared = [*canvas, *shows.text_outputs]
+        self._on(view.mask_clear.click, do.no_mask, [], view.mask_error, cleared, then_live=True)
+        span = [view.format, view.first, view.last]
+        for field in span:
+            self._on(field.input, do.span, span, view.render_error, shows.text_outputs, progress="hidden")
+        self._on(view.render.click, do.render, span, view.render_error, shows.progress_outputs)
+        self._on(view.render_stop.click, do.stop_render, [], view.render_error, shows.progress_outputs)
+        # Each second one text is computed; only where it has changed the page changes.
+        self.timer.tick(self._look, [*session, self._stamp], self._stamp, **QUIET)
+        self._stamp.change(self._progress, session, shows.progress_outputs, **QUIET).then(
+            self._live_if_new, [*session, self._computed], shows.frame_outputs, **QUIET
         )
 
     def _on(
@@ -96,220 +90,85 @@ class TranslatePage:
         handler: Callable[..., Updates],
         inputs: list[Any],
         error: Any,
+        outputs: list[Any] | None = None,
         then_live: bool = False,
-        always_last: bool = False,
+        is_frame: bool = False,
         progress: str = "minimal",
     ) -> None:
-        """Call `handler(project, *inputs)` at an event. A `UserError` becomes one line in the component `error`."""
+        """Call `handler(project, *inputs)` at an event. A `UserError` becomes one line in the component `error`.
+
+        Args:
+            event: The event of a component.
+            handler: Returns the values of the components that change.
+            inputs: Components.
+            error: Component of the line.
+            outputs: Components that the handler changes; None: the whole page.
+            then_live: Compute the frame afterwards.
+            is_frame: The handler computes the frame: of several events that wait, the last one counts.
+            progress: How the page shows that it waits, as Gradio names it.
+        """
 
         def call(request: gr.Request, token: Any, project_id: str, *values: Any) -> Updates:
             try:
-                project = self.studio.project(project_id, self.studio.owner(token, request.username))
+                project = self._project(token, project_id, request)
                 return {error: "", **handler(project, *values)}
             except UserError as problem:
-                return {error: error_line(self._plain(str(problem)))}
+                return {error: error_line(self.actions.plain(str(problem)))}
 
+        session, shows = [self._token, self.project_id], self.shows
         done = event(
             call,
-            [self._token, self.project_id, *inputs],
-            self.shows.outputs,
+            [*session, *inputs],
+            shows.outputs if outputs is None else list({id(part): part for part in (*outputs, error)}.values()),
             show_progress=progress,
-            show_progress_on=[self.view.result] if always_last else None,
-            trigger_mode="always_last" if always_last else None,
+            show_progress_on=[self.view.result] if is_frame else None,
+            trigger_mode="always_last" if is_frame else None,
             api_visibility="private",
         )
         if then_live:
-            done.then(
-                self.live,
-                [self._token, self.project_id],
-                self.shows.outputs,
-                show_progress="minimal",
-                show_progress_on=[self.view.result],
-                api_visibility="private",
-            )
+            on = [self.view.result]
+            shown = {"show_progress": "minimal", "show_progress_on": on, "api_visibility": "private"}
+            done.then(self.live, session, shows.frame_outputs, **shown)
 
-    def _plain(self, text: str) -> str:
-        """A message without the workspace's folders, which say nothing to its reader."""
-        for path in sorted(self.studio.projects.folder.glob("*"), reverse=True):
-            text = text.replace(f"{path}/", "")
-        return text.replace(f"{self.studio.workspace}/", "")
-
-    # -- inputs ---------------------------------------------------------------------------------------------------
+    # -- handlers ------------------------------------------------------------------------------------------------
 
     def load(self, token: Any, request: gr.Request) -> Updates:
         """Show the newest project of the session: after a reload, and in a browser that was closed."""
-        project = self.studio.projects.latest(self.studio.owner(token, request.username))
+        project = self.studio.projects.latest(self.studio.owner(token, request))
         return self.shows.everything(project)
 
-    def _or_as_before(self, handler: Callable[..., Updates]) -> Callable[..., Updates]:
-        """`handler` of an upload; where it refuses a file, the fields show the files that the project has.
-
-        The field of styles adds an upload to its files: a refused one would be refused again with the next one.
-        """
-
-        def call(project: Project, upload: Any) -> Updates:
-            try:
-                return handler(project, upload)
-            except UserError as problem:
-                error = self.view.source_error if handler == self._source else self.view.style_error
-                return {**self.shows.files(project), error: error_line(self._plain(str(problem)))}
-
-        return call
-
-    def _source(self, project: Project, upload: str | None) -> Updates:
-        if upload is None:
-            return {}
-        path, facts = self.studio.accept(upload, project.folder)
-        values = {"source": str(path), "facts": vars(facts), "masks": (), "painted": "", "frame": 0, "render": ""}
-        # A model that was uploaded translates other sources, too; one that was trained here belongs to its source.
-        values["models"] = project.models if project.imported else ()
-        return self.shows.everything(project.changed(**values))
-
-    def _no_source(self, project: Project) -> Updates:
-        return self.shows.everything(project.changed(source="", facts={}, models=(), masks=(), painted="", render=""))
-
-    def _styles(self, project: Project, uploads: list[str] | None) -> Updates:
-        # Files that were kept come again, as copies below the cache: they are known by their names.
-        known = {Path(path).name: path for path in project.styles}
-        styles = []
-        for upload in map(self.studio.uploaded, uploads or []):
-            if upload.name in known and str(upload) == self.studio.served(known[upload.name]):
-                styles.append(known[upload.name])
-                continue
-            path, facts = self.studio.accept(str(upload), project.folder)
-            if facts.is_clip:
-                raise UserError(f"{path.name}: is a clip, and a style is a picture; use one of its frames")
-            styles.append(str(path))
-        if len(styles) > len(REGION_COLORS):
-            raise UserError(f"{len(styles)} styles: choose at most {len(REGION_COLORS)}")
-        changes = {"styles": tuple(styles), "models": (), "masks": (), "painted": "", "shown": 0, "render": ""}
-        changes["imported"] = ""
-        return self.shows.everything(project.changed(**changes))
-
-    def _no_styles(self, project: Project) -> Updates:
-        return self._styles(project, None)
-
     def _select_style(self, token: Any, project_id: str, event: gr.SelectData, request: gr.Request) -> Updates:
-        project = self.studio.project(project_id, self.studio.owner(token, request.username))
+        project = self._project(token, project_id, request)
         index = event.index if isinstance(event.index, int) else 0
         return self.shows.texts(project.changed(shown=min(index, len(project.styles) - 1)))
 
-    def _new(self, project: Project) -> Updates:
-        return self.shows.everything(self.studio.projects.add(project.owner))
-
-    # -- training -------------------------------------------------------------------------------------------------
-
-    def _train(self, project: Project, preset: str, *values: Any) -> Updates:
-        if not project.is_complete:
-            raise UserError("give a source and a style first")
-        project = project.changed(preset=preset, training=read_values(training_settings(), values))
-        project = trainings.start_trainings(self.studio, project)
-        return {**self.shows.texts(project), **self.shows.progress(project)}
-
-    def _wish(self, wish: Any) -> Callable[[Project], Updates]:
-        def call(project: Project) -> Updates:
-            for job in project.trainings(self.studio.jobs):
-                if job.state not in ("done", "failed"):
-                    job.changed(wish=wish)
-            return self.shows.progress(project)
-
-        return call
-
-    def _resume(self, project: Project) -> Updates:
-        for job in project.trainings(self.studio.jobs):
-            if job.state in ("paused", "stopped", "failed", "pausing", "stopping"):
-                self.studio.jobs.resume(job)
-        return self.shows.progress(project)
-
-    def _tick(self, token: Any, project_id: str, seen: str, request: gr.Request) -> Updates:
-        """Show how far the jobs are; nothing is sent where nothing has changed."""
+    def _look(self, token: Any, project_id: str, stamp: str, request: gr.Request) -> str:
+        """What there is to show of the jobs, as one text."""
         try:
-            project = self.studio.project(project_id, self.studio.owner(token, request.username))
-        except UserError:
-            return {self._seen: seen}
-        return self.shows.progress(project, seen)
+            return self.shows.stamp(self._project(token, project_id, request))
+        except UserError:  # the browser has not stored its secret yet
+            return stamp
+
+    def _progress(self, token: Any, project_id: str, request: gr.Request) -> Updates:
+        return self.shows.progress(self._project(token, project_id, request))
 
     def _live_if_new(self, token: Any, project_id: str, computed: str, request: gr.Request) -> Updates:
         """Compute the frame again where a training has given another model than it was computed with."""
-        try:
-            project = self.studio.project(project_id, self.studio.owner(token, request.username))
-        except UserError:  # the browser has not stored its secret yet
-            return {self._computed: computed}
+        project = self._project(token, project_id, request)
         models = "\n".join(trainings.model_paths(self.studio, project))
         if not models.strip() or models == computed:
             return {self._computed: computed}
         try:
-            return self._frame(project)
+            return self.actions.frame(project)
         except UserError as problem:
-            return {self._computed: models, self.view.dial_error: error_line(self._plain(str(problem)))}
+            return {self._computed: models, self.view.dial_error: error_line(self.actions.plain(str(problem)))}
 
-    # -- dials and frames -----------------------------------------------------------------------------------------
-
-    def _dial(self, project: Project, *values: Any) -> Updates:
-        *dials, is_auto, frame = values
-        changed = dict(zip(self.view.dials, dials, strict=True))
-        if is_auto:
-            changed["texture_size"] = "auto"
-        return self._frame(project.changed(dials=changed, frame=int(frame or 0)))
-
-    def _reset(self, project: Project) -> Updates:
-        return self.shows.dials(project.changed(dials=default_dials()))
+    def _project(self, token: Any, project_id: str, request: gr.Request) -> Project:
+        return self.studio.project(project_id, self.studio.owner(token, request))
 
     def live(self, token: Any, project_id: str, request: gr.Request) -> Updates:
+        """Show the current frame and its translation."""
         try:
-            project = self.studio.project(project_id, self.studio.owner(token, request.username))
-            return self._frame(project)
+            return self.actions.frame(self._project(token, project_id, request))
         except UserError as problem:
-            return {self.view.dial_error: error_line(self._plain(str(problem)))}
-
-    def _frame(self, project: Project) -> Updates:
-        """The current frame beside its translation, with the trained models or without a training."""
-        texts = self.shows.texts(project)
-        if not project.is_complete:
-            return texts
-        start = time.monotonic()
-        paths = trainings.model_paths(self.studio, project)
-        active = project.active
-        pair = self.studio.pool.run(
-            frames.live_frame,
-            project.source,
-            project.frame,
-            [paths[index] for index in active],
-            [project.styles[index] for index in active],
-            project.settings(),
-            list(project.masks),
-        )
-        has_model = all(paths[index] for index in active)
-        kind = "with the trained model" if has_model else "a first look, without training"
-        text = f"{kind}, {time.monotonic() - start:.1f} s"
-        texts[self._computed] = "\n".join(paths)
-        return {**texts, self.view.result: pair, self.view.result_text: note_line(text), self.view.dial_error: ""}
-
-    # -- mask and render ------------------------------------------------------------------------------------------
-
-    def _mask(self, project: Project, value: Any) -> Updates:
-        painted = masks.painted_layer(value)
-        if painted is None:
-            raise UserError("nothing is painted yet: paint over the picture with the brush")
-        colors = REGION_COLORS[: max(1, len(project.styles))]
-        # Another name each time: what is loaded or shown under the old one stays right.
-        stem = f"mask-{int(time.time() * 1000)}"
-        paths = masks.write_masks(painted, colors, project.folder, stem)
-        picture = project.folder / f"{stem}-painted.png"
-        painted.save(picture)
-        project = project.changed(masks=tuple(map(str, paths)), painted=str(picture))
-        return {**self.shows.texts(project), self.view.mask_error: note_line("the mask is in use")}
-
-    def _no_mask(self, project: Project) -> Updates:
-        project = project.changed(masks=(), painted="")
-        return {**self.shows.texts(project), **self.shows.editor(project)}
-
-    def _render(self, project: Project, kind: str, first: Any, last: Any) -> Updates:
-        return self.shows.progress(trainings.start_render(self.studio, project, kind, first, last))
-
-    def _stop_render(self, project: Project) -> Updates:
-        trainings.stop_render(self.studio, project)
-        return self.shows.progress(project)
-
-    def _snippets(self, project: Project, kind: str, first: Any, last: Any) -> Updates:
-        return self.shows.texts(project, kind, first, last)
+            return {self.view.dial_error: error_line(self.actions.plain(str(problem)))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ import gradio as gr
 from lonepair import UserError
 from lonepair.studio import frames, trainings
 from lonepair.studio.context import Studio
-from lonepair.studio.jobs import State, StudioJob
+from lonepair.studio.jobs import RESTING, State, StudioJob
 from lonepair.studio.progress_view import jobs_html, note_line
 from lonepair.studio.projects import Project
-from lonepair.studio.snippets import command_line, format_of, python_code
+from lonepair.studio.snippets import command_line, python_code
 from lonepair.studio.translate_view import REGION_COLORS, TranslateView, mask_brush
 
 Updates = dict[Any, Any]
@@ -22,31 +23,44 @@ MASK_SIDE = 640
 """Longest side, in pixels, of the picture that is painted on."""
 
 
+def look_seconds(jobs: Sequence[StudioJob]) -> float:
+    """Seconds to the next look at the jobs: a page where nothing happens asks less often."""
+    return 1.0 if any(job.state not in RESTING for job in jobs) else 5.0
+
+
 class Shows:
     """The project as values of the page's components."""
 
-    def __init__(self, studio: Studio, view: TranslateView, seen: Any, computed: Any, project_id: Any) -> None:
+    def __init__(self, studio: Studio, view: TranslateView, timer: Any, computed: Any, project_id: Any) -> None:
         """
         Args:
             studio: The workspace.
             view: The components.
-            seen: State with a text of what the page shows of the jobs.
+            timer: The clock of looks at the jobs.
             computed: State with the paths of the models of the frame that is shown.
             project_id: State with the id of the project.
         """
-        self._studio, self._view, self._seen, self._project_id = studio, view, seen, project_id
+        self._studio, self._view, self._timer, self._project_id = studio, view, timer, project_id
         components = [value for value in vars(view).values() if not isinstance(value, dict)]
-        self.outputs = [*components, *view.dials.values(), *view.expert.values(), seen, computed, project_id]
+        self.outputs = [*components, *view.dials.values(), *view.expert.values(), timer, computed, project_id]
         """All components that any handler changes."""
+        buttons = [view.train, view.pause, view.stop, view.resume, view.render, view.render_stop]
+        results = [view.download, view.videos, view.source_video, view.result_video]
+        self.progress_outputs = [timer, view.jobs, view.render_jobs, view.stage_preview, *buttons, *results]
+        """Components that change while jobs run."""
+        self.text_outputs = [view.command, view.python]
+        """Components that `texts` changes."""
+        self.frame_outputs = [view.result, view.result_text, view.command, view.python, view.dial_error, computed]
+        """Components that change with the frame that is shown."""
 
     def everything(self, project: Project) -> Updates:
         """The whole page."""
-        view, served = self._view, self._studio.served
+        view = self._view
         facts = project.source_facts
         source = Path(project.source) if project.source else None
         name = f"{source.name}: {facts.text}" if source is not None and facts is not None else ""
         last = facts.frames - 1 if facts is not None else 0
-        styles = [served(style) for style in project.styles]
+        styles = [self._served(project, style) for style in project.styles]
         return {
             self._project_id: project.id,
             view.source_text: note_line(name),
@@ -57,9 +71,9 @@ class Shows:
             view.result: None,
             view.result_text: note_line("" if project.is_complete else "drop a source and a style to see a first look"),
             view.frame: gr.update(maximum=max(1, last), value=project.frame, visible=project.is_clip),
-            view.format: gr.update(visible=project.is_clip),
-            view.first: gr.update(value=0, visible=project.is_clip),
-            view.last: gr.update(value=last, visible=project.is_clip),
+            view.format: gr.update(value=project.format, visible=project.is_clip),
+            view.first: gr.update(value=project.first, visible=project.is_clip),
+            view.last: gr.update(value=last if project.last is None else project.last, visible=project.is_clip),
             view.preset: project.preset,
             **{field: str(project.training.get(name, "")) for name, field in view.expert.items()},
             **self.dials(project),
@@ -68,13 +82,16 @@ class Shows:
             **self.progress(project),
         }
 
+    def _served(self, project: Project, path: Path | str) -> str:
+        return self._studio.served(path, project.owner)
+
     def files(self, project: Project) -> Updates:
         """The files in the fields of uploads."""
-        served, source = self._studio.served, Path(project.source)
+        source = Path(project.source)
         has_file = bool(project.source) and source.is_file()
         return {
-            self._view.source: gr.update(value=served(source) if has_file else None),
-            self._view.styles: gr.update(value=[served(style) for style in project.styles] or None),
+            self._view.source: gr.update(value=self._served(project, source) if has_file else None),
+            self._view.styles: gr.update(value=[self._served(project, style) for style in project.styles] or None),
         }
 
     def dials(self, project: Project) -> Updates:
@@ -98,54 +115,54 @@ class Shows:
             text = f'<p class="lp-note">One color of the brush for each style:{swatches}</p>'
         else:
             text = note_line("Paint where the style shows. What is not painted keeps the source.")
-        background = None
+        value: dict[str, Any] | None = None
         if project.source:
-            background = self._studio.pool.run(frames.canvas, project.source, project.frame, MASK_SIDE)
-        value = None if background is None else {"background": background, "layers": [], "composite": None}
-        brush = mask_brush(colors)
-        return {view.editor: gr.update(value=value, brush=brush), view.mask_help: text}
+            image = self._studio.pool.run(frames.canvas, project.source, project.frame, MASK_SIDE)
+            painted = [self._served(project, project.painted)] if project.painted else []
+            background = self._studio.served_image(image, project.owner)
+            value = {"background": background, "layers": painted, "composite": None}
+        return {view.editor: gr.update(value=value, brush=mask_brush(colors)), view.mask_help: text}
 
-    def texts(self, project: Project, kind: str = "", first: Any = None, last: Any = None) -> Updates:
+    def texts(self, project: Project) -> Updates:
         """The command line and the Python code of the result."""
         if not project.is_complete:
-            return {self._view.command: "", self._view.python: "", self._view.train: gr.update(interactive=False)}
-        kind = format_of(project, kind)
-        span = ""
-        if project.is_clip:
-            try:
-                span = trainings.frame_range(project, first, last)
-            except UserError:
-                span = ""
-        return {
-            self._view.command: command_line(project, kind, span),
-            self._view.python: python_code(project, kind, span),
-        }
+            return {self._view.command: "", self._view.python: ""}
+        try:
+            return {self._view.command: command_line(project), self._view.python: python_code(project)}
+        except UserError:  # a range of frames that is being written; Render refuses it
+            return {}
 
     # -- jobs -----------------------------------------------------------------------------------------------------
 
-    def progress(self, project: Project, seen: str = "") -> Updates:
-        """The jobs of the project: bars, buttons, preview, players and download; nothing where all is as in `seen`."""
-        jobs = project.trainings(self._studio.jobs)
-        renders = [job for job in self._studio.jobs.jobs(project.owner) if job.id == project.render]
-        html, render_html = jobs_html(jobs), jobs_html(renders)
+    def stamp(self, project: Project) -> str:
+        """A text that changes with what `progress` shows."""
+        jobs, renders = self._jobs(project)
+        preview = trainings.newest_preview(jobs)
+        written = preview.stat().st_mtime_ns if preview is not None else 0
+        return f"{project.id} {hash((jobs_html(jobs), jobs_html(renders)))} {written}"
+
+    def progress(self, project: Project) -> Updates:
+        """The jobs of the project: bars, buttons, preview, players and download."""
+        jobs, renders = self._jobs(project)
+        render_html = jobs_html(renders)
         if not renders and not (jobs and all(trainings.model_paths(self._studio, project))):
             render_html = note_line("Train first. A training that you stop can be rendered, too.")
-        preview = trainings.newest_preview(jobs)
-        stamp = preview.stat().st_mtime if preview is not None else 0
-        text = f"{project.id} {hash((html, render_html))} {stamp}"
-        if text == seen:
-            return {self._seen: seen}
-        view = self._view
+        preview, view = trainings.newest_preview(jobs), self._view
         return {
-            self._seen: text,
-            view.jobs: html,
+            self._timer: gr.Timer(look_seconds([*jobs, *renders])),
+            view.jobs: jobs_html(jobs),
             view.render_jobs: render_html,
             view.stage_preview: gr.update(
-                value=None if preview is None else self._studio.served(preview), visible=preview is not None
+                value=None if preview is None else self._served(project, preview), visible=preview is not None
             ),
             **self._buttons(project, jobs, {job.state for job in renders}),
             **self._result(project, renders[0] if renders else None),
         }
+
+    def _jobs(self, project: Project) -> tuple[list[StudioJob], list[StudioJob]]:
+        """The trainings and the last render of a project."""
+        renders = [job for job in self._studio.jobs.jobs(project.owner) if job.id == project.render]
+        return project.trainings(self._studio.jobs), renders
 
     def _buttons(self, project: Project, jobs: list[StudioJob], renders: set[State]) -> Updates:
         view, states = self._view, {job.state for job in jobs}
@@ -168,11 +185,11 @@ class Shows:
         files = job.result_files() if job is not None and job.state == "done" else []
         if not files:
             return {view.download: gr.update(visible=False), view.videos: gr.update(visible=False)}
-        served = self._studio.served
+        shown = [self._served(project, file) for file in files]
         updates: Updates = {
-            view.download: gr.update(value=served(files[0]), visible=True, label=f"Download {files[0].name}"),
+            view.download: gr.update(value=shown[0], visible=True, label=f"Download {files[0].name}"),
             view.videos: gr.update(visible=project.is_clip),
         }
         if project.is_clip:
-            updates |= {view.result_video: served(files[1]), view.source_video: served(files[2])}
+            updates |= {view.result_video: shown[1], view.source_video: shown[2]}
         return updates

@@ -111,7 +111,7 @@ def _inputs(parts: dict[str, Any]) -> None:
     parts["source"] = gr.File(
         label="Source: clip, image or ZIP of frames", height=140, elem_id="lp-source", file_count="single"
     )
-    parts["source_text"] = gr.HTML("", padding=False)
+    parts["source_text"] = gr.HTML("", padding=False, elem_id="lp-source-text")
     parts["source_error"] = gr.HTML("", padding=False, elem_id="lp-source-error")
     _step("2. In which style")
     parts["styles"] = gr.File(
@@ -222,6 +222,7 @@ def _mask(parts: dict[str, Any]) -> None:
             height=420,
             elem_id="lp-editor",
             buttons=[],
+            visible=False,
         )
         with gr.Row():
             parts["mask_use"] = gr.Button("Use this mask", variant="primary", elem_id="lp-mask-use")

@@ -29,6 +29,8 @@ class Limits:
     """Frames of a clip."""
     seconds: float = 300.0
     """Duration of a clip."""
+    kept_megabytes: int = 20_000
+    """Size of everything that a session keeps, in MB."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
 """The process of one job: `python -m lonepair.studio.worker FOLDER`. It outlives the server that started it.
 
+With `--wait` in place of the folder it loads everything first, and then waits for a job: that starts at once then.
+
 It looks at job.json for the wish of the user, writes status.json, and ends with a state from which the next worker
 continues.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -21,6 +24,8 @@ from lonepair.studio.tasks import TASKS, Progress
 
 logger = logging.getLogger("lonepair")
 
+WAIT = "--wait"
+"""Argument of a process that waits for its job."""
 POLL_SECONDS = 0.3
 """Seconds between two looks at the wish of the user."""
 
@@ -78,8 +83,33 @@ def _watch(folder: Path, progress: Progress) -> None:
             return
 
 
+def wait_for_job() -> Path | None:
+    """Import what jobs need, which takes seconds, then wait for a line on standard input that names a job.
+
+    Returns:
+        The job's folder; None where the scheduler has ended.
+    """
+    # Optimizers import it; nothing of it uses a GPU, whose number is not known yet.
+    import torch._dynamo
+
+    import lonepair
+
+    _ = torch._dynamo, lonepair.Job, lonepair.load
+    line = sys.stdin.readline()
+    if not line:
+        return None
+    values = json.loads(line)
+    os.environ.update(values["environment"])
+    folder = Path(values["folder"])
+    with (folder / "log.txt").open("ab") as log:
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
+    return folder
+
+
 if __name__ == "__main__":
     if hasattr(os, "nice"):
         os.nice(5)  # pages and live frames come first
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    sys.exit(main(Path(sys.argv[1])))
+    job_folder = wait_for_job() if sys.argv[1] == WAIT else Path(sys.argv[1])
+    sys.exit(0 if job_folder is None else main(job_folder))

@@ -1,0 +1,207 @@
+"""What the events of the page Translate do to a project, and what the page shows of it then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from lonepair import UserError
+from lonepair.studio import frames, masks, trainings
+from lonepair.studio.context import Studio
+from lonepair.studio.forms import read_values
+from lonepair.studio.progress_view import error_line, note_line
+from lonepair.studio.projects import Project, default_dials
+from lonepair.studio.snippets import CLIP_FORMATS
+from lonepair.studio.translate_show import Shows
+from lonepair.studio.translate_view import REGION_COLORS, TranslateView, training_settings
+
+Updates = dict[Any, Any]
+
+
+class Actions:
+    """The handlers of events: each takes a project and values of components, and returns values of components."""
+
+    def __init__(self, studio: Studio, view: TranslateView, shows: Shows, computed: Any) -> None:
+        """
+        Args:
+            studio: The workspace.
+            view: The components.
+            shows: What the page shows of a project.
+            computed: State with the paths of the models of the frame that is shown.
+        """
+        self.studio, self.view, self.shows, self._computed = studio, view, shows, computed
+
+    def plain(self, text: str) -> str:
+        """A message without the workspace's folders, which say nothing to its reader."""
+        for path in sorted(self.studio.projects.folder.glob("*"), reverse=True):
+            text = text.replace(f"{path}/", "")
+        return text.replace(f"{self.studio.workspace}/", "")
+
+    def or_as_before(self, handler: Callable[..., Updates]) -> Callable[..., Updates]:
+        """`handler` of an upload; where it refuses a file, the fields show the files that the project has.
+
+        The field of styles adds an upload to its files: a refused one would be refused again with the next one.
+        """
+
+        def call(project: Project, upload: Any) -> Updates:
+            try:
+                return handler(project, upload)
+            except UserError as problem:
+                error = self.view.source_error if handler == self.source else self.view.style_error
+                return {**self.shows.files(project), error: error_line(self.plain(str(problem)))}
+
+        return call
+
+    def source(self, project: Project, upload: str | None) -> Updates:
+        """A source was dropped."""
+        if upload is None:
+            return {}
+        path, facts = self.studio.accept(upload, project.folder, project.owner)
+        values = {"source": str(path), "facts": vars(facts), "masks": (), "painted": "", "frame": 0, "render": ""}
+        values |= {"first": 0, "last": None}
+        # A model that was uploaded translates other sources, too; one that was trained here belongs to its source.
+        values["models"] = project.models if project.imported else ()
+        return self.shows.everything(project.changed(**values))
+
+    def no_source(self, project: Project) -> Updates:
+        """The source was taken away."""
+        return self.shows.everything(project.changed(source="", facts={}, models=(), masks=(), painted="", render=""))
+
+    def styles(self, project: Project, uploads: list[str] | None) -> Updates:
+        """The field of styles has changed."""
+        # Files that were kept come again, as copies below the cache: they are known by their names.
+        known = {Path(path).name: path for path in project.styles}
+        styles = []
+        for upload in [self.studio.uploaded(path, project.owner) for path in uploads or []]:
+            if upload.name in known and str(upload) == self.studio.served(known[upload.name], project.owner):
+                styles.append(known[upload.name])
+                continue
+            path, facts = self.studio.accept(str(upload), project.folder, project.owner)
+            if facts.is_clip:
+                raise UserError(f"{path.name}: is a clip, and a style is a picture; use one of its frames")
+            styles.append(str(path))
+        if len(styles) > len(REGION_COLORS):
+            raise UserError(f"{len(styles)} styles: choose at most {len(REGION_COLORS)}")
+        changes = {"styles": tuple(styles), "models": (), "masks": (), "painted": "", "shown": 0, "render": ""}
+        changes["imported"] = ""
+        return self.shows.everything(project.changed(**changes))
+
+    def no_styles(self, project: Project) -> Updates:
+        """All styles were taken away."""
+        return self.styles(project, None)
+
+    def new(self, project: Project) -> Updates:
+        """Start with an empty project; the old one's runs stay."""
+        return self.shows.everything(self.studio.projects.add(project.owner))
+
+    def train(self, project: Project, preset: str, *values: Any) -> Updates:
+        """Put a training for each style into the queue."""
+        if not project.is_complete:
+            raise UserError("give a source and a style first")
+        project = project.changed(preset=preset, training=read_values(training_settings(), values))
+        project = trainings.start_trainings(self.studio, project)
+        return {**self.shows.texts(project), **self.shows.progress(project)}
+
+    def wish(self, wish: Any) -> Callable[[Project], Updates]:
+        """A handler that lets the trainings pause or stop."""
+
+        def call(project: Project) -> Updates:
+            for job in project.trainings(self.studio.jobs):
+                if job.state not in ("done", "failed"):
+                    job.changed(wish=wish)
+            return self.shows.progress(project)
+
+        return call
+
+    def resume(self, project: Project) -> Updates:
+        """Let the trainings go on."""
+        for job in project.trainings(self.studio.jobs):
+            if job.state in ("paused", "stopped", "failed", "pausing", "stopping"):
+                self.studio.jobs.resume(job)
+        return self.shows.progress(project)
+
+    def dial(self, project: Project, *values: Any) -> Updates:
+        """A dial or the number of the frame has changed."""
+        *dials, is_auto, frame = values
+        changed = dict(zip(self.view.dials, dials, strict=True))
+        if is_auto:
+            changed["texture_size"] = "auto"
+        return self.frame(project.changed(dials=changed, frame=int(frame or 0)))
+
+    def reset(self, project: Project) -> Updates:
+        """Set all dials to their defaults."""
+        return self.shows.dials(project.changed(dials=default_dials()))
+
+    def frame(self, project: Project) -> Updates:
+        """The current frame beside its translation, with the trained models or without a training."""
+        texts = self.shows.texts(project)
+        if not project.is_complete:
+            return texts
+        start = time.monotonic()
+        paths = trainings.model_paths(self.studio, project)
+        active = project.active
+        pair = self.studio.pool.run(
+            frames.live_frame,
+            project.source,
+            project.frame,
+            [paths[index] for index in active],
+            [project.styles[index] for index in active],
+            project.settings(),
+            list(project.masks),
+        )
+        has_model = all(paths[index] for index in active)
+        kind = "with the trained model" if has_model else "a first look, without training"
+        text = f"{kind}, {time.monotonic() - start:.1f} s"
+        texts[self._computed] = "\n".join(paths)
+        shown = tuple(self.studio.served_image(image, project.owner) for image in pair)
+        return {**texts, self.view.result: shown, self.view.result_text: note_line(text), self.view.dial_error: ""}
+
+    def mask(self, project: Project, value: Any) -> Updates:
+        """Use what was painted as masks."""
+        painted = masks.painted_layer(value)
+        if painted is None:
+            raise UserError("nothing is painted yet: paint over the picture with the brush")
+        colors = REGION_COLORS[: max(1, len(project.styles))]
+        # Another name each time: what is loaded or shown under the old one stays right.
+        stem = f"mask-{int(time.time() * 1000)}"
+        paths = masks.write_masks(painted, colors, project.folder, stem)
+        picture = project.folder / f"{stem}-painted.png"
+        painted.save(picture)
+        project = project.changed(masks=tuple(map(str, paths)), painted=str(picture))
+        return {**self.shows.texts(project), self.view.mask_error: note_line("the mask is in use")}
+
+    def show_canvas(self, project: Project) -> Updates:
+        """The panel of the mask was opened."""
+        shown = self.shows.editor(project)
+        return {**shown, self.view.editor: gr.update(**{**shown[self.view.editor], "visible": True})}
+
+    def no_mask(self, project: Project) -> Updates:
+        """Remove the masks."""
+        project = project.changed(masks=(), painted="")
+        return {**self.shows.texts(project), **self.shows.editor(project)}
+
+    def span(self, project: Project, kind: str, first: Any, last: Any) -> Updates:
+        """Keep the format and the frames of the next render."""
+        return self.shows.texts(self._with_span(project, kind, first, last))
+
+    def _with_span(self, project: Project, kind: str, first: Any, last: Any) -> Project:
+        if not project.is_clip:
+            return project
+        end = None if last is None else int(last)
+        is_end = end is not None and end == int(project.facts["frames"]) - 1
+        values = {"first": int(first or 0), "last": None if is_end else end}
+        return project.changed(format=kind if kind in CLIP_FORMATS else CLIP_FORMATS[0], **values)
+
+    def render(self, project: Project, kind: str, first: Any, last: Any) -> Updates:
+        """Put a render into the queue."""
+        project = self._with_span(project, kind, first, last)
+        return self.shows.progress(trainings.start_render(self.studio, project))
+
+    def stop_render(self, project: Project) -> Updates:
+        """Stop the render; its frames are kept."""
+        trainings.stop_render(self.studio, project)
+        return self.shows.progress(project)
