@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import subprocess
+import sys
 import time
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -138,11 +140,12 @@ def test_command_refuses_in_one_line(words: list[str], message: str, capsys: Any
 
 def test_process_of_frames_ends_with_a_killed_server() -> None:
     code = (
-        "import multiprocessing, os, warm_processes\nfrom lonepair.studio.frames import FramePool\n"
-        "multiprocessing.get_context = lambda method: warm_processes.context\n"
-        "print(FramePool().run(os.getpid), flush=True)\nos._exit(9)\n"
+        "import os\nfrom lonepair.studio.frames import FramePool\n"
+        "if __name__ == '__main__':\n"
+        "    print(FramePool().run(os.getpid), flush=True)\n    os._exit(9)\n"
     )
-    process, end = int(output_of(code)), time.monotonic() + 20
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    process, end = int(done.stdout), time.monotonic() + 20
     while is_alive(process) and time.monotonic() < end:
         time.sleep(0.05)
     assert not is_alive(process)
