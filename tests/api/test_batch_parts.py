@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 import lonepair
-from conftest import picture
 from lonepair.api.batch.rows import BatchRow, split_settings
 from lonepair.api.batch.task import RowTask, row_fingerprint, run_row
 from lonepair.errors import UserError
 from lonepair.media.stills.image import write_image
 from lonepair.render.translation import Translation
 from tiny_models import untrained
+from tiny_settings import picture
 
 
 def test_settings_of_a_row_split_its_clip() -> None:
