@@ -13,7 +13,7 @@ from steps import download, fill, paint, upload
 from lonepair.api.settings import use_summary
 from lonepair.studio.singles import TITLES
 
-TINY = {"max-side": 32, "steps": 3, "finest-steps": 3, "stages": 2}
+TINY = {"max-side": 40, "steps": 3, "finest-steps": 3, "stages": 2}
 """Settings of trainings of a few seconds; a method has some of them."""
 
 
