@@ -8,9 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import lonepair.methods as methods
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.media.clips.write import ClipWriter
+from tiny_settings import picture
 
 TINY_FLAGS = shlex.split(
     "--stages 2 --min-side 14 --max-side 20 --width 8 --steps 3 --finest-steps 3 --device cpu --dtype float32 "

@@ -1,4 +1,7 @@
-"""Small images and settings of tiny trainings, which tests of all folders use."""
+"""Fixtures of all tests.
+
+The process that hands out the tests reads this file, too: fixtures import torch and the package when they are used.
+"""
 
 from __future__ import annotations
 
@@ -7,55 +10,21 @@ import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
-from torch import Tensor
 
-import lonepair.methods as methods
-from lonepair.media.stills.image import write_image
-from lonepair.methods.base import Method
-from lonepair.ops.noise import RandomStream
-from lonepair.train.events import Report, Watcher
-from lonepair.train.loop import Interrupted
-from lonepair.train.previews import Previews
+if TYPE_CHECKING:
+    from torch import Tensor
 
-_TINY: dict[str, Any] = {"stages": 2, "pyramid_ratio": 0.6, "min_side": 14, "max_side": 20}
-_TINY |= {"width": 8, "max_width": 8, "steps": 3, "finest_steps": 3}
-_TINY |= {"coarse_steps": 3, "fine_steps": 2}
-
-
-def tiny(method: str, **settings: Any) -> dict[str, Any]:
-    """Settings under which `method` trains in about a second: those of `_TINY` that it has, and `settings`."""
-    known = methods.get_method(method).config_class.setting_names()
-    return {**{name: value for name, value in _TINY.items() if name in known}, "device": "cpu", **settings}
-
-
-TINY = tiny(methods.DEFAULT)
-
-
-def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> Tensor:
-    """A smooth random image (1, c, h, w) in [-1, 1]: blobs of color."""
-    coarse = torch.rand(1, channels, 5, 5, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-    return torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
-
-
-class StopAfter(Watcher):
-    """Interrupts a training after `steps` steps, as Ctrl-C does, but without saving."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def stepped(self, method: Method, report: Report) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted
+    from lonepair.ops.noise import RandomStream
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """Small tensors are slower on two threads, and a machine's cores may be shared by several test processes."""
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -94,6 +63,8 @@ def full_previews() -> None:
 def _small_previews(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write small previews without translations: those of each stage take longer than a tiny training."""
     if "full_previews" not in request.fixturenames:
+        from lonepair.train.previews import Previews
+
         monkeypatch.setattr(Previews, "_translations", lambda previews, method: {})
         monkeypatch.setattr("lonepair.train.previews.CELL", 20)
 
@@ -107,6 +78,9 @@ def _write_without_flush(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute as on a GPU, where the host does not read tensors: regions, distances and random numbers."""
+    import torch
+
+    from lonepair.ops.noise import RandomStream
 
     def uniform(rng: RandomStream, *shape: int) -> Tensor:
         return torch.special.ndtr(rng.normal(*shape)).clamp(max=1 - 1e-6)
@@ -128,8 +102,19 @@ def either_way(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
+def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start worker processes from the server of `warm_processes`, which has loaded torch."""
+    import warm_processes
+
+    monkeypatch.setattr("multiprocessing.get_context", lambda method: warm_processes.context)
+
+
+@pytest.fixture
 def pair_files(tmp_path: Path) -> tuple[Path, Path]:
     """A source image of 24x20 (height x width) and a target of 20x26."""
+    from lonepair.media.stills.image import write_image
+    from tiny_settings import picture
+
     a, b = tmp_path / "a.png", tmp_path / "b.png"
     write_image(a, picture(24, 20, seed=1))
     write_image(b, picture(20, 26, seed=2))
@@ -139,6 +124,9 @@ def pair_files(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with only a source a.png of 24x20 (height x width) and a target b.png of 20x26."""
+    from lonepair.media.stills.image import write_image
+    from tiny_settings import picture
+
     monkeypatch.chdir(tmp_path)
     write_image("a.png", picture(24, 20, seed=1))
     write_image("b.png", picture(20, 26, seed=2))
@@ -153,6 +141,8 @@ def pair_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     from command_line import tiny_flags
     from lonepair.commands.main import main
+    from lonepair.media.stills.image import write_image
+    from tiny_settings import picture
 
     folder = tmp_path_factory.mktemp("pair")
     write_image(folder / "a.png", picture(24, 20, seed=1))

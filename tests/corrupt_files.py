@@ -23,9 +23,9 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from conftest import picture
 from lonepair.media.stills.image import write_image
 from lonepair.train.checkpoint import fingerprint
+from tiny_settings import picture
 
 # -- images, clips and folders ----------------------------------------------------------------------------------------
 

@@ -12,10 +12,3 @@ def output_of(code: str) -> str:
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
     return done.stdout
-
-
-def heavy_modules(code: str) -> list[str]:
-    """Those of torch, numpy, Pillow and PyAV that a new Python has loaded after `code`."""
-    heavy = "{'torch', 'numpy', 'PIL', 'av'}"
-    printed = output_of(f"{code}\nimport sys\nprint()\nprint(*({heavy} & set(sys.modules)))")
-    return printed.splitlines()[-1].split()

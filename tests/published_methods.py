@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 import lonepair.methods as methods
-from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.media.sizes import fit_inside
 from lonepair.methods.base import Method
 from lonepair.methods.types import StepInputs
 from lonepair.ops.noise import RandomStream, seed_global
+from tiny_settings import picture, tiny
 
 Size = tuple[int, int]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -28,6 +29,12 @@ PRIVATE = re.compile(r"_[a-zA-Z]")
 
 def python_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*.py") if "__pycache__" not in file.parts)
+
+
+@functools.cache
+def syntax_tree(file: Path) -> ast.Module:
+    """The syntax tree of `file`. Tests only read it."""
+    return ast.parse(file.read_text())
 
 
 def relative(file: Path) -> str:
@@ -77,7 +84,7 @@ def test_no_function_is_too_long() -> None:
     """Lines of its docstring do not count."""
     lengths = {}
     for file in python_files(SOURCE):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(syntax_tree(file)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 docstring = ast.get_docstring(node, clean=False)
                 assert node.end_lineno is not None
@@ -99,7 +106,7 @@ def test_every_test_checks_something() -> None:
     tests = {
         f"{relative(file)}:{node.name}": node
         for file in python_files(TESTS)
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(syntax_tree(file))
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     }
     assert not [name for name, node in tests.items() if not checks_something(node)]
@@ -107,7 +114,7 @@ def test_every_test_checks_something() -> None:
 
 @pytest.mark.parametrize("file", python_files(TESTS), ids=relative)
 def test_tests_use_no_private_name_of_the_package(file: Path) -> None:
-    assert private_uses(ast.parse(file.read_text())) - set(PRIVATE_NAMES) == set()
+    assert private_uses(syntax_tree(file)) - set(PRIVATE_NAMES) == set()
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import lonepair.methods as methods
-from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.api.model import Model
 from lonepair.train.checkpoint import save_model
+from tiny_settings import picture, tiny
 
 SIZE = (24, 20)
 OTHER = (30, 37)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import lonepair.methods as methods
-from conftest import TINY, StopAfter, picture
 from lonepair.api.job import Job
 from lonepair.api.model import Model
 from lonepair.train.loop import Interrupted
+from tiny_settings import TINY, StopAfter, picture
 
 
 def new_job(**settings: Any) -> Job:

@@ -18,7 +18,7 @@ import jaxtyping
 from beartype import BeartypeConf, beartype
 from jaxtyping import AbstractArray, TypeCheckError, jaxtyped
 
-ALL_CHECKED, ONE_CHECKED_IN = 200, 20
+ALL_CHECKED, ONE_CHECKED_IN = 50, 50
 """Number of first calls of a function in a test process that are all checked, and the share of later ones. A few
 functions of the training loop are called a hundred thousand times: to check all of them was a fifth of the time."""
 

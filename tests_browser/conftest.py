@@ -48,7 +48,10 @@ class Server:
         """Start the process, and wait until it answers."""
         command = [sys.executable, "-m", "lonepair", "studio", "--workspace", str(self.workspace)]
         with (self.workspace.parent / "server.log").open("ab") as log:
-            self.process = subprocess.Popen([*command, "--port", str(self.port), *self._flags], stdout=log, stderr=log)
+            # One thread: on a busy machine the threads of a training wait for each other most of the time.
+            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+            command += ["--port", str(self.port), *self._flags]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         for _ in range(3000):
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(self.url, timeout=10).close()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
-from screenshots import write_media
-from steps import move_by_key, upload, wait_for_model
+from screenshots import SHORT, write_media
+from steps import fill, move_by_key, upload, wait_for_model
 
 from conftest import CHROMIUM
 
@@ -54,12 +54,20 @@ def record(page: Page, recorder: Recorder, media: Path) -> None:
     expect(page.locator("#lp-result-text")).to_contain_text("without training")
     page.wait_for_timeout(1000)
     recorder.shoot(2000)
+    page.locator("#lp-expert button").first.click()
+    for name, value in SHORT.items():
+        fill(page, f"lp-expert-{name}", value)
+    page.locator("#lp-expert button").first.click()
     page.locator("#lp-train").click()
     expect(page.locator("#lp-jobs")).to_contain_text("left")
     page.locator("#lp-jobs").scroll_into_view_if_needed()
+    shown = -10
     while "done" not in page.locator("#lp-jobs").inner_text():
-        recorder.shoot(300)
-        page.wait_for_timeout(4000)
+        percent = int(page.locator("#lp-jobs [role=progressbar]").get_attribute("aria-valuenow") or 0)
+        if percent >= shown + 10:
+            recorder.shoot(400)
+            shown = percent
+        page.wait_for_timeout(1000)
     wait_for_model(page)
     recorder.shoot(1200)
     page.locator("h1").scroll_into_view_if_needed()
@@ -69,9 +77,14 @@ def record(page: Page, recorder: Recorder, media: Path) -> None:
         move_by_key(page, dial, key)
         page.wait_for_timeout(700)
         recorder.shoot(1700)
+    page.locator("h1").scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    recorder.shoot(1200)
     box = page.locator("#lp-result .slider-wrap").bounding_box()
+    icon = page.locator("#lp-result .icon-wrap").bounding_box()
     assert box is not None
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    assert icon is not None
+    x, y = icon["x"] + icon["width"] / 2, icon["y"] + icon["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
     for share in (-0.1, -0.2, -0.3, -0.4, -0.2, 0, 0.15, 0.3, 0.15, 0):

@@ -23,6 +23,10 @@ WIDTH = 1100
 """Width of a stored picture in pixels."""
 
 
+SHORT = {"max-side": 64, "steps": 60, "finest-steps": 60, "stages": 4}
+"""Settings of a short training."""
+
+
 def shoot(page: Page, path: Path, full_page: bool = True) -> None:
     """Store a picture of the page as WebP."""
     page.evaluate("document.activeElement?.blur()")
@@ -56,6 +60,8 @@ def translate(page: Page, media: Path, out: Path) -> None:
     expect(page.locator("#lp-result-text")).to_contain_text("without training")
     shoot(page, out / "translate.webp")
     page.locator("#lp-expert button").first.click()
+    for name, value in SHORT.items():
+        fill(page, f"lp-expert-{name}", value)
     page.locator("#lp-train").click()
     expect(page.locator("#lp-stage-preview img")).to_be_visible()
     expect(page.locator("#lp-jobs")).to_contain_text("left")
@@ -79,6 +85,10 @@ def clip(page: Page, media: Path, out: Path) -> None:
     expect(page.locator("#lp-source-text")).to_contain_text("24 frames")
     upload(page, "lp-styles", media / "galaxies.jpg")
     expect(page.locator("#lp-result-text")).to_contain_text("without training")
+    page.locator("#lp-expert button").first.click()
+    for name, value in SHORT.items():
+        fill(page, f"lp-expert-{name}", value)
+    page.locator("#lp-expert button").first.click()
     page.locator("#lp-train").click()
     wait_for_model(page)
     page.get_by_role("radio", name="PNG sequence").check()

@@ -90,7 +90,7 @@ def main(url: str) -> None:
                 times.append(duration)
             print(f"| {name}, first look | {statistics.median(times):.1f} s |", flush=True)
             dial_rows(page, f"{name}, no training")
-            train(page, max_side=80, steps=60, finest_steps=60, stages=3)
+            train(page, max_side=80, steps=20, finest_steps=10, stages=5)
             wait_for_model(page)
             dial_rows(page, f"{name}, trained model")
             page.context.close()

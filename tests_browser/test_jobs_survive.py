@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -26,7 +27,9 @@ def expect_steps(page: Page) -> None:
 def test_training_survives_reload_closed_browser_and_killed_server(
     browser: Browser, server: Server, media: Path
 ) -> None:
-    with new_session(browser) as context:
+    with contextlib.ExitStack() as stack:
+        context = stack.enter_context(new_session(browser))
+        stack.callback(server.end_jobs)  # also where the test fails: one job a time runs on the CPU
         page = opened(context, server)
         give_pair(page, media)
         train(page, steps=200_000, finest_steps=2000)

@@ -13,7 +13,7 @@ from steps import download, fill, paint, upload
 from lonepair.api.settings import use_summary
 from lonepair.studio.singles import TITLES
 
-TINY = {"max-side": 32, "steps": 3, "finest-steps": 3, "stages": 2}
+TINY = {"max-side": 40, "steps": 3, "finest-steps": 3, "stages": 2}
 """Settings of trainings of a few seconds; a method has some of them."""
 
 
@@ -65,7 +65,7 @@ def test_error_stands_where_the_field_is(one: Page) -> None:
     [
         ("Generate", {"sample-count": 2}, None),
         ("Scale sheet", {}, None),
-        ("Retarget", {"retarget-size": "96x40"}, (96, 40)),
+        ("Retarget", {"retarget-size": "96x56"}, (96, 56)),
         ("Outpaint", {"outpaint-left": 16}, (80, 48)),
         ("Tile", {}, (64, 48)),
         ("Superresolve", {"superresolve-factor": 2}, (128, 96)),

@@ -62,16 +62,19 @@ def test_dial_shows_another_frame_and_another_command(pair: Page) -> None:
 
 
 def test_divider_shows_more_of_the_source_or_of_the_translation(pair: Page) -> None:
-    shown = "getComputedStyle([...document.querySelectorAll('#lp-result img')].at(-1)).clipPath"
-    before = pair.evaluate(shown)
-    box = pair.locator("#lp-result .slider-wrap").bounding_box()
+    divider = pair.locator("#lp-result [data-testid=slider]")
+    x = divider.evaluate("e => e.getBoundingClientRect().x")
+    box = divider.locator(".icon-wrap").bounding_box()
     assert box is not None
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    pair.mouse.move(x, y)
+    pair.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     pair.mouse.down()
-    pair.mouse.move(x - 60, y, steps=4)
+    pair.mouse.move(box["x"] - 100, box["y"] + box["height"] / 2, steps=4)
     pair.mouse.up()
-    pair.wait_for_function(f"{shown} !== {before!r}")
+    dragged = divider.evaluate("e => e.getBoundingClientRect().x")
+    assert dragged < x - 50
+    pair.get_by_role("slider", name="Divider").focus()
+    pair.keyboard.press("ArrowRight")
+    assert divider.evaluate("e => e.getBoundingClientRect().x") > dragged + 5
 
 
 def test_image_is_rendered_and_downloaded(pair: Page, tmp_path: Path) -> None:
@@ -172,7 +175,7 @@ def test_bad_files_are_one_line_beside_their_field(shared: Page, media: Path, tm
     expect(line).to_contain_text("frames.zip: holds evil.sh, which is no frame")
     (tmp_path / "large.png").write_bytes(bytes(6_000_000))
     upload(shared, "lp-source", tmp_path / "large.png")
-    expect(shared.locator("body")).to_contain_text("exceeds the maximum allowed size")
+    expect(shared.locator("body")).to_contain_text("exceed the maximum allowed size")
     upload(shared, "lp-styles", media / "clip.mp4")
     expect(shared.locator("#lp-style-error")).to_contain_text("a style is a picture")
     # A refused file leaves its field: it is not refused again with the next one.

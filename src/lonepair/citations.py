@@ -1,4 +1,6 @@
-"""Which publications a method, a use or a metric is taken from; their BibTeX entries are in references.bib.
+"""Which publications a use or a metric is taken from; their BibTeX entries are in references.bib.
+
+A method states its own: `Method.publications`.
 
 `lonepair cite` prints the entries of what was used.
 """
@@ -13,17 +15,8 @@ from pathlib import Path
 SOFTWARE = "lonepair"
 """Key of the entry of this package."""
 
-_PATCHES = ("rabin2011wasserstein", "elnekave2022generating", "kwatra2005texture", "granot2022drop")
-METHODS = {
-    "singan": ("rottshaham2019singan", "gulrajani2017improved"),
-    "consingan": ("hinz2021improved", "gulrajani2017improved"),
-    "structural-analogy": ("benaim2021structural", "gulrajani2017improved"),
-    "representative": ("ly_representative", "hinz2021improved", "benaim2021structural", "gulrajani2017improved"),
-    "closed-form": ("qiu2026efficient",),
-    "lonepair": ("hinz2021improved", *_PATCHES, "shechtman2007matching"),
-    "lonepair-single": ("hinz2021improved", *_PATCHES, "rottshaham2019singan"),
-}
-"""Method -> keys of its publications."""
+PATCHES = ("rabin2011wasserstein", "elnekave2022generating", "kwatra2005texture", "granot2022drop")
+"""Keys of trainings that compare patches."""
 SYNTHESIS = ("kwatra2005texture", "granot2022drop", "barnes2009patchmatch", "he2010guided")
 """Keys of patch synthesis."""
 MOTION = ("kroeger2016fast", "ruder2016artistic")

@@ -6,6 +6,7 @@ with status 2. Broken invariants of the package are `assert`s.
 """
 
 import dataclasses
+import functools
 import re
 import typing
 from collections.abc import Mapping
@@ -57,13 +58,19 @@ def name_flags(message: str, flags: Mapping[str, str]) -> str:
     return re.sub(r"`([a-z]\w*)`", lambda m: flags.get(m[1], f"--{m[1].replace('_', '-')}"), message)
 
 
+@functools.cache
+def _field_types(kind: type) -> dict[str, Any]:
+    """Field of the dataclass `kind` -> its type. `get_type_hints` compiles each annotation at each call."""
+    return typing.get_type_hints(kind)
+
+
 def wrong_types(settings: Any) -> list[str]:
     """One message for each field of the dataclass `settings` whose value does not fit its annotation.
 
     Python does not check types; the command line does, but a keyword or a model file may hold anything.
     """
     problems = []
-    kinds = typing.get_type_hints(type(settings))
+    kinds = _field_types(settings.__class__)
     for name in (field.name for field in dataclasses.fields(settings)):
         kind, value = kinds[name], getattr(settings, name)
         # An optional setting: None, or the other type.

@@ -12,7 +12,6 @@ import torch
 from batch_runs import note_or_die_once, note_row
 
 import lonepair
-from conftest import TINY, picture
 from lonepair.api.batch.pools import InProcess, Lost, Pool
 from lonepair.api.batch.records import RowResult, write_record
 from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, read_rows, split_settings
@@ -20,6 +19,7 @@ from lonepair.api.batch.storage import Storage
 from lonepair.api.batch.task import RowTask, row_fingerprint, run_row
 from lonepair.errors import UserError
 from lonepair.media.stills.image import read_image, write_image
+from tiny_settings import TINY, picture
 
 SETTINGS = {name: value for name, value in TINY.items() if name != "device"}
 
@@ -262,6 +262,7 @@ def test_a_place_refuses_numbers_without_effect(values: dict[str, Any], message:
         lonepair.BatchPlace(**values)
 
 
+@pytest.mark.usefixtures("quick_start")
 def test_a_killed_process_loses_its_row_only(tmp_path: Path) -> None:
     from lonepair.api.batch.pools import Processes
 

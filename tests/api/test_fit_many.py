@@ -11,17 +11,20 @@ import pytest
 import torch
 
 import lonepair
-from conftest import TINY, StopAfter, picture
 from lonepair.api.job import Job
 from lonepair.methods.base import Method
+from tiny_settings import TINY, StopAfter, picture
 
 
 def fit(seed: int, **settings: Any) -> lonepair.Model:
     return lonepair.fit_pair(picture(24, 20, seed=1), picture(20, 26, seed=2), **{**TINY, "seed": seed, **settings})
 
 
-def test_fit_many_equals_separate_fits(tmp_path: Path) -> None:
-    results = lonepair.fit_many([functools.partial(fit, seed, out=tmp_path / str(seed)) for seed in range(2)])
+def test_fit_many_equals_separate_fits_and_a_failure_stops_no_other(tmp_path: Path) -> None:
+    fits = [functools.partial(fit, seed, out=tmp_path / str(seed)) for seed in range(2)]
+    failure, *results = lonepair.fit_many([functools.partial(fit, 0, lambda_rec=1.0), *fits])
+    assert isinstance(failure, lonepair.UserError)
+    assert "lambda_rec: no such setting" in str(failure)
     for seed, model in enumerate(results):
         assert isinstance(model, lonepair.Model)
         expected = fit(seed).method.nets.state_dict()
@@ -30,13 +33,6 @@ def test_fit_many_equals_separate_fits(tmp_path: Path) -> None:
         log = (tmp_path / str(seed) / "log.txt").read_text()
         assert log.count("training is complete") == 1
         assert log.count("run: ") == 1
-
-
-def test_failure_stops_no_other_training() -> None:
-    results = lonepair.fit_many([functools.partial(fit, 0, lambda_rec=1.0), functools.partial(fit, 1)])
-    assert isinstance(results[0], lonepair.UserError)
-    assert "lambda_rec: no such setting" in str(results[0])
-    assert isinstance(results[1], lonepair.Model)
 
 
 class StopJob(lonepair.Watcher):

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 import lonepair as lp
-from conftest import picture
 from tiny_models import SIZE, model_of
+from tiny_settings import picture
 
 H, W = SIZE
 

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 import lonepair.methods as methods
-from conftest import picture
 from lonepair.errors import UserError
 from lonepair.media.clips.container import Frame
 from lonepair.media.source import open_source
 from lonepair.render.animation import closed_walk, random_walk, walk_spread
 from tiny_models import methods_that, model_of
+from tiny_settings import picture
 
 
 def _noise(index: int) -> list[Tensor]:

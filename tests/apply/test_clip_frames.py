@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import lonepair.media.clips.numbered as numbered
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.errors import UserError
 from lonepair.media.clips.container import Frame
@@ -21,6 +20,7 @@ from lonepair.patches.config import SynthesisConfig
 from lonepair.render.thumbnails import Thumbnails
 from lonepair.render.translation import FrameTrace
 from tiny_models import SIZE, model_of
+from tiny_settings import picture
 
 DARK, BRIGHT = picture(*SIZE) * 0.2 - 0.7, picture(*SIZE, seed=3) * 0.2 + 0.7
 WITH_CUT = torch.cat([DARK, DARK.roll(1, 3), BRIGHT, BRIGHT.roll(1, 3)])

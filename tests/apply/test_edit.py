@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.errors import UserError
 from lonepair.render.masks import read_mask, soften, soften_for_edit
 from lonepair.render.still import advise_preset
 from tiny_models import OTHER, SIZE, methods_that, model_of
+from tiny_settings import picture
 
 
 def square(size: tuple[int, int] = OTHER) -> Tensor:

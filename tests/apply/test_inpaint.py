@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import lonepair as lp
-from conftest import picture
 from lonepair.errors import UserError
 from lonepair.media.stills.image import decode_image
 from lonepair.ops.arrays import from_integers
 from tiny_models import OTHER, methods_that, model_of
+from tiny_settings import picture
 
 
 def hole() -> torch.Tensor:

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from conftest import picture
 from lonepair.media.values import as_image
 from tiny_models import SIZE, model_of
+from tiny_settings import picture
 
 CLIP = torch.cat([picture(*SIZE).roll(shift, 3) for shift in range(3)])
 

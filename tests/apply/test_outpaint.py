@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from conftest import picture
 from lonepair.errors import UserError
 from tiny_models import OTHER, SIZE, methods_that, model_of
+from tiny_settings import picture
 
 
 @methods_that("outpaint")

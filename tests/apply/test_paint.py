@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from conftest import picture
 from lonepair.errors import UserError
 from tiny_models import OTHER, methods_that, model_of
+from tiny_settings import picture
 
 
 @methods_that("paint")

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.apply.superresolve import enlarge, step_count
 from lonepair.compute.engine import choose_engine
 from lonepair.errors import UserError
 from lonepair.render.sampling import reconstruction
 from published_methods import tiny_method
 from tiny_models import OTHER, methods_that, model_of
+from tiny_settings import picture
 
 
 @methods_that("refine")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from conftest import picture
 from lonepair.errors import UserError
 from lonepair.metrics.seam import seam_error
 from tiny_models import OTHER, methods_that, model_of
+from tiny_settings import picture
 
 
 @methods_that("tile")

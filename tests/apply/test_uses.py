@@ -10,13 +10,13 @@ import pytest
 import torch
 
 import lonepair.methods as methods
-from conftest import picture
-from fresh_python import output_of
 from lonepair.api import generate
 from lonepair.api.model import Model
 from lonepair.apply.base import field_docs, result_name, uses
 from lonepair.errors import UserError
 from tiny_models import SIZE, model_of
+from tiny_settings import picture
+from warm_processes import output_of
 
 CALLS: dict[str, Callable[[Model], object]] = {
     "translate": lambda model: model.translate(picture(*SIZE)).image,
@@ -74,13 +74,8 @@ def test_generated_methods_are_up_to_date() -> None:
     assert generate.module_text() == generated, "run `python -m lonepair.api.generate`"
 
 
-def test_uses_are_listed_without_torch() -> None:
-    code = "import sys; from lonepair.apply.base import uses; print('translate' in uses(), 'torch' in sys.modules)"
-    assert output_of(code) == "True False\n"
-
-
 def test_wrong_types_are_refused() -> None:
-    """In a new Python, as beartype checks the types here before."""
+    """In another process, as beartype checks the types here before."""
     code = (
         "import lonepair.apply.refine as refine, lonepair.errors as errors\n"
         "try: print(refine.Refine('a.png', start_stage='1'))\n"

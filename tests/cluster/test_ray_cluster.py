@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 import lonepair
-from conftest import TINY, picture
 from lonepair.api.batch.cluster import RayPool
 from lonepair.api.batch.records import RowResult
 from lonepair.api.batch.task import RowTask, run_row
 from lonepair.commands.main import main
 from lonepair.media.stills.image import write_image
+from tiny_settings import TINY, picture
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -21,11 +21,12 @@ import torch
 
 import lonepair as lp
 from command_line import tiny_flags, write_clip
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.commands.train import method_for_inputs
 from lonepair.media.stills.image import write_image
 from lonepair.methods import DEFAULT, names
+from tiny_models import untrained
+from tiny_settings import picture
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Outcome:
 
 
 def make_material(folder: Path) -> None:
-    """Write a source, a target, a clip, a trained run, its model, and models of one image of two methods."""
+    """Write a source, a target, a clip, a trained run, its model, and untrained models of one image of two methods."""
     with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()):
         write_image("a.png", picture(24, 20, seed=1))
         write_image("b.png", picture(20, 26, seed=2))
@@ -80,9 +81,7 @@ def make_material(folder: Path) -> None:
         assert main(["train", *tiny_flags(), "a.png", "b.png"]) == 0
         shutil.copy("runs/a-to-b/model.safetensors", "model.safetensors")
         for method, name in (("singan", "one"), ("consingan", "other")):
-            assert main(["train", "--method", method, *tiny_flags(method), "a.png", "--run", name]) == 0
-            shutil.copy(f"{name}/model.safetensors", f"{name}.safetensors")
-            shutil.rmtree(name)
+            untrained(method, Path(f"{name}.safetensors"))
 
 
 def run(case: Case, folder: Path) -> Outcome:

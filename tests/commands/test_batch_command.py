@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from command_line import list_files
-from conftest import TINY
-from fresh_python import output_of
 from lonepair.api.batch.estimate import measure_row
 from lonepair.api.batch.rows import named_rows, read_rows
 from lonepair.commands.main import main
+from tiny_settings import TINY
 
 SETTINGS = {name: value for name, value in TINY.items() if name != "device"}
 FLAGS = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
@@ -59,13 +58,3 @@ def test_a_missing_package_is_one_line_that_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, module, None)
     assert main(["batch", "a.png", "--style", "b.png", "-o", "out", *words]) == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith(message)
-
-
-def test_no_import_and_no_help_loads_ray_or_fsspec() -> None:
-    code = (
-        "import sys, lonepair; dir(lonepair)\n"
-        "from lonepair.commands.main import main\n"
-        "main(['batch', '--help']); print()\n"
-        "print(*{'ray', 'fsspec', 'torch'} & set(sys.modules))"
-    )
-    assert output_of(code).splitlines()[-1] == ""

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import lonepair.methods as methods
-from conftest import picture
 from lonepair import citations
 from lonepair.commands.main import main
 from lonepair.evaluate.definitions import DEFINITIONS
 from lonepair.media.stills.image import write_image
 from lonepair.render.results import metadata_of
 from tiny_models import untrained
+from tiny_settings import picture
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,11 +39,21 @@ def test_a_method_is_cited_with_the_package_and_its_loss(capsys: pytest.CaptureF
     assert cited(capsys, "singan", "consingan").count("gulrajani2017improved") == 1
 
 
+def test_a_method_of_another_package_states_its_own_entries(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = "@misc{mine,\n  title = {Mine}\n}"
+    monkeypatch.setattr(methods.get_method("singan"), "publications", ("hinz2021improved", entry))
+    assert cited(capsys, "singan") == ["lonepair", "hinz2021improved", "mine"]
+    monkeypatch.setattr(methods.get_method("singan"), "publications", ())
+    assert cited(capsys, "singan") == ["lonepair", "rottshaham2019singan"]
+
+
 def test_a_model_cites_patch_synthesis_where_it_has_some(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for method in ("lonepair", "representative"):
         keys = cited(capsys, untrained(method, tmp_path / f"{method}.safetensors"))
         assert keys[0] == "lonepair"
-        assert set(citations.METHODS[method]) <= set(keys)
+        assert set(methods.get_method(method).publications) <= set(keys)
         assert ("barnes2009patchmatch" in keys) == (method == "lonepair")
 
 
@@ -69,7 +79,7 @@ def test_a_report_cites_its_methods_and_metrics(capsys: pytest.CaptureFixture[st
     measured = {"samples": {"samples": {"ssim": 0.5, "psnr": 20.0, "sifid": None}}}
     report = {"runs": [{"method": "singan", "measured": measured}]}
     (tmp_path / "results.json").write_text(json.dumps(report))
-    keys = ["lonepair", *citations.METHODS["singan"], "wang2004image", "heusel2017gans"]
+    keys = ["lonepair", *methods.get_method("singan").publications, "wang2004image", "heusel2017gans"]
     assert cited(capsys, tmp_path) == cited(capsys, tmp_path / "results.json") == keys
 
 
@@ -101,11 +111,12 @@ def test_what_cannot_be_cited_is_refused_in_one_line(
 
 
 def test_every_entry_is_used_and_every_key_has_an_entry() -> None:
-    tables = (citations.METHODS, citations.USES, citations.METRICS)
-    used = {key for table in tables for keys in table.values() for key in keys}
+    tables = [*citations.USES.values(), *citations.METRICS.values()]
+    tables += [methods.get_method(name).publications for name in methods.names()]
+    used = {key for keys in tables for key in keys}
     used |= {citations.SOFTWARE, *citations.SYNTHESIS, *citations.CLIP}
     assert used == set(citations.entries())
-    assert set(citations.METHODS) == set(methods.names())
+    assert all(methods.get_method(name).publications for name in methods.names())
     assert set(citations.METRICS) <= set(DEFINITIONS)
     for entry in citations.entries().values():
         assert entry.count("{") == entry.count("}")

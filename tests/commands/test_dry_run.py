@@ -10,13 +10,13 @@ import pytest
 
 import lonepair.methods as methods
 from command_line import list_files, tiny_flags, translate
-from conftest import StopAfter, picture
 from lonepair.api.model import load
 from lonepair.commands.advice import proposals
 from lonepair.commands.main import main
 from lonepair.media.stills.image import write_image
 from lonepair.train.loop import Interrupted
 from tiny_runs import new_job
+from tiny_settings import StopAfter, picture
 
 SINGLE = tiny_flags(methods.DEFAULT_SAMPLES)
 

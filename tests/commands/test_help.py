@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import lonepair.methods as methods
-from fresh_python import heavy_modules
 from lonepair.commands import COMMANDS
 from lonepair.commands.main import main
 from lonepair.patches.config import SynthesisConfig
@@ -90,14 +89,6 @@ def test_help_leaves_expert_settings_to_help_all(capsys: pytest.CaptureFixture[s
     expert = output[output.index("Expert method settings:") :]
     assert len(re.findall(r"^  --[a-z0-9-]+(?=\s)", expert, re.M)) == count
     assert "also shows" not in output
-
-
-def test_help_imports_no_torch() -> None:
-    code = (
-        "from lonepair.commands.main import main\nfrom lonepair.commands import COMMANDS\n"
-        "for words in (['--help'], *([name, '--help'] for name in COMMANDS)): assert main(words) == 0"
-    )
-    assert heavy_modules(code) == []
 
 
 def test_methods_lists_every_method_and_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:

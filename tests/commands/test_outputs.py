@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from command_line import list_files, translate, write_clip
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.commands.outputs import input_name, model_name, plain_name, write_result
 from lonepair.media.stills.image import read_image, write_image
+from tiny_settings import picture
+from warm_processes import start_module
 
 
 @pytest.mark.parametrize(
@@ -55,11 +54,19 @@ def test_an_existing_folder_receives_the_named_file(here: Path, pair_run: Path) 
     assert list_files("results") == {"a-as-b.png", "a-as-b-sheet.png"}
 
 
-def test_commands_that_run_at_once_keep_all_results(here: Path, pair_run: Path) -> None:
-    words = [sys.executable, "-m", "lonepair", "translate", "a.png", str(pair_run), "--threads", "1"]
-    runs = [subprocess.Popen([*words, "--seed", str(seed)], stdout=subprocess.PIPE, text=True) for seed in range(2)]
-    lines = [run.communicate()[0].split() for run in runs]
-    assert [run.returncode for run in runs] == [0, 0]
+def test_commands_that_run_at_once_keep_all_results(
+    here: Path, pair_run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    printed = tmp_path_factory.mktemp("printed")
+    words = ["translate", "a.png", str(pair_run), "--threads", "1"]
+    runs = [
+        start_module("lonepair", [*words, "--seed", str(seed)], printed / f"{seed}", printed / "stderr")
+        for seed in range(2)
+    ]
+    for run in runs:
+        run.join()
+    assert [run.exitcode for run in runs] == [0, 0]
+    lines = [(printed / f"{seed}").read_text().split() for seed in range(2)]
     stems = ("a-as-b", "a-as-b-2")
     assert sorted(lines) == sorted([f"{stem}.png", f"{stem}-sheet.png"] for stem in stems)
     assert list_files() == {"a.png", "b.png"} | {name for names in lines for name in names}

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from command_line import list_files, write_clip
-from conftest import picture
-from fresh_python import heavy_modules
 from lonepair.commands.main import main
 from lonepair.media.stills.image import read_image, write_image
+from tiny_settings import picture
 
 
 @pytest.fixture
@@ -82,7 +81,3 @@ def test_preview_refuses_what_it_cannot_use(
     assert message in err
     assert len(err.splitlines()) == 1
     assert list_files() == {"a.png", "b.png"}
-
-
-def test_preview_help_imports_no_torch() -> None:
-    assert "torch" not in heavy_modules("import lonepair.commands.preview")

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from command_line import list_files, tiny_flags
-from conftest import picture
 from lonepair.commands.main import COMMANDS, main
 from lonepair.commands.roles import holds_paths, path_role
 from lonepair.media.stills.image import write_image
+from tiny_settings import picture
 
 
 def make_frames(folder: str, count: int = 2) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 
 import lonepair.methods as methods
 from command_line import tiny_flags, translate
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.media.stills.image import read_image, write_image
+from tiny_models import untrained
+from tiny_settings import picture
 
 
 @pytest.fixture
@@ -77,13 +79,33 @@ def test_content_decides_and_not_the_name(here_with_run: Path) -> None:
     ],
     ids=lambda flags: flags[0],
 )
-def test_other_settings_and_retrain_train_in_a_new_folder(here_with_run: Path, flags: list[str]) -> None:
-    translate("a.png", "b.png", "--no-synthesize", *flags)
-    assert run_names() == ["a-to-b", "other" if "--run" in flags else "a-to-b-2"]
+def test_other_settings_and_retrain_train_in_a_new_folder(
+    here_with_run: Path, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert new_folder(capsys, *flags) == ("runs/other" if "--run" in flags else "runs/a-to-b-2")
+
+
+def new_folder(capsys: pytest.CaptureFixture[str], *flags: str) -> str:
+    """The folder in which `translate` of a.png and b.png would train; "" where it uses a run."""
+    capsys.readouterr()
+    translate("a.png", "b.png", *flags, "--dry-run")
+    output = capsys.readouterr().out
+    folders = re.findall(r"writes  (runs/\S+)/", output)
+    assert ("trains  lonepair" in output) == bool(folders)
+    return folders[0] if folders else ""
+
+
+def test_retrain_trains_in_the_new_folder(here_with_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a dry run names is what happens."""
+    assert new_folder(capsys) == ""
+    translate("a.png", "b.png", "--no-synthesize", "--retrain")
+    assert run_names() == ["a-to-b", "a-to-b-2"]
 
 
 @pytest.mark.parametrize("damage", ["no completion", "other pixels", "other model", "no model"])
-def test_a_run_that_may_differ_is_not_used(here_with_run: Path, damage: str) -> None:
+def test_a_run_that_may_differ_is_not_used(
+    here_with_run: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = Path("runs/a-to-b")
     if damage == "no completion":  # the training was stopped, or is of an older version
         (run / "completion.json").unlink()
@@ -92,13 +114,10 @@ def test_a_run_that_may_differ_is_not_used(here_with_run: Path, damage: str) -> 
         record["inputs"]["a"] = "0" * 64
         (run / "completion.json").write_text(json.dumps(record))
     elif damage == "other model":
-        translate("a.png", "b.png", "--seed", "3", "--run", "runs/third")
-        shutil.copy("runs/third/model.safetensors", run / "model.safetensors")
+        untrained(methods.DEFAULT, run / "model.safetensors")
     else:
         (run / "model.safetensors").unlink()
-    before = len(run_names())
-    translate("a.png", "b.png", "--no-synthesize")
-    assert len(run_names()) == before + 1
+    assert new_folder(capsys) == "runs/a-to-b-2"
 
 
 def test_run_names_the_folder_to_look_into(here_with_run: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from command_line import list_files
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.media.clips.folder import folder_kind
 from lonepair.media.clips.frames import probe
 from lonepair.media.stills.image import read_image, write_image
 from lonepair.storage.files import natural_order
+from tiny_settings import picture
 
 
 def write_photos(folder: str, sizes: dict[str, tuple[int, int]]) -> None:

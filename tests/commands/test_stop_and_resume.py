@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from lonepair.train.checkpoint import load_model
 from lonepair.train.events import Report
 from lonepair.train.run import RunFolder
 from lonepair.train.watchers import MetricsFile
+from warm_processes import start_module
 
 
 def contents(folder: str | Path) -> dict[str, bytes]:
@@ -112,18 +111,19 @@ def test_ctrl_c_twice_quits_at_once(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
-def test_ctrl_c_ends_a_process_with_a_usable_model(here: Path) -> None:
-    command = [sys.executable, "-m", "lonepair", "train", *tiny_flags(), "a.png", "b.png", "--steps", "100000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        output = ""
-        while "structure" not in output:  # the progress bar's first losses
-            character = process.stderr.read(1)
-            assert character, output
-            output += character
-        process.send_signal(signal.SIGINT)
-        output += process.stderr.read()
-    assert process.returncode == 130
+def test_ctrl_c_ends_a_process_with_a_usable_model(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    printed = tmp_path_factory.mktemp("printed") / "stderr"
+    process = start_module(
+        "lonepair", ["train", *tiny_flags(), "a.png", "b.png", "--steps", "100000"], printed, printed
+    )
+    while "structure" not in (output := printed.read_text() if printed.exists() else ""):  # the bar's first losses
+        assert process.is_alive(), output
+        time.sleep(0.02)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    process.join()
+    assert process.exitcode == 130
+    output = printed.read_text()
     assert output.splitlines()[-1].startswith(
         "lonepair: stopped; the same command with --resume --run runs/a-to-b continues"
     )

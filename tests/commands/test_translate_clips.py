@@ -12,7 +12,6 @@ import pytest
 
 import lonepair.media.clips.numbered as numbered
 from command_line import list_files, translate, write_clip
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.media.clips.frames import decode, probe
 from lonepair.media.clips.write import read_clip_metadata
@@ -20,6 +19,7 @@ from lonepair.media.sheet import contact_sheet
 from lonepair.media.stills.image import read_image, write_image
 from lonepair.ops.arrays import to_uint8
 from lonepair.storage.files import natural_order
+from tiny_settings import picture
 
 VARIABLE_TIMES = [Fraction(0), Fraction(1, 25), Fraction(1, 10), Fraction(1, 5), Fraction(1, 2)]
 """Times of frames in seconds, at a variable rate."""

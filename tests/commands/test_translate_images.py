@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from command_line import list_files, translate
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.media.stills.image import read_image, read_metadata
 from lonepair.train.checkpoint import load_model
+from tiny_settings import picture
 
 
 def use_of(path: str | Path) -> dict[str, object]:

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from command_line import list_files, translate
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.media.stills.image import read_image, write_image
+from tiny_settings import picture
 
 H, W = 24, 20
 USE_FLAGS = ["--device", "cpu"]

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from command_line import list_files
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.media.clips.frames import probe
 from lonepair.media.stills.image import decode_image, write_image
 from media_samples import write_png16
+from tiny_settings import picture
 
 
 def write_shots(count: int, first: int, suffix: str = ".png", gain: torch.Tensor | None = None) -> None:

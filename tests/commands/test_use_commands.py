@@ -10,12 +10,12 @@ import torch
 
 import lonepair.methods as methods
 from command_line import list_files, tiny_flags
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.media.clips.frames import decode
 from lonepair.media.clips.write import read_clip_metadata
 from lonepair.media.stills.image import read_image, read_metadata, write_image
 from lonepair.train.checkpoint import load_model
+from tiny_settings import picture
 
 
 @pytest.fixture(scope="session", params=["singan", "consingan"])

@@ -12,10 +12,10 @@ from types import ModuleType
 import pytest
 import torch
 
-from conftest import picture
 from lonepair.errors import UserError
 from lonepair.media.clips.write import ClipWriter
 from lonepair.media.stills.image import read_image, write_image
+from tiny_settings import picture
 
 pytest.importorskip("skimage", reason="the photographs are those of scikit-image")
 

@@ -17,7 +17,6 @@ from safetensors.torch import save_file
 
 import lonepair.methods as methods
 from command_line import tiny_flags
-from conftest import picture
 from lonepair.api.model import load
 from lonepair.commands.main import main
 from lonepair.evaluate import Run, open_run
@@ -30,6 +29,7 @@ from lonepair.metrics import clip_metrics, copying, diversity, look, look_distan
 from lonepair.ops.resize import resize
 from lonepair.render.sampling import reconstruction
 from synthetic_images import save_inception_weights
+from tiny_settings import picture
 
 CPU = ["--device", "cpu", "--dtype", "float32", "--threads", "1"]
 SINGAN = ["singan", *tiny_flags("singan")]

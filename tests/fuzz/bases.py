@@ -14,11 +14,11 @@ import tifffile
 from PIL import Image, ImageCms
 
 import lonepair.methods as methods
-from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.media.stills.exr import write_exr
 from media_samples import random_pixels, write_png16, write_video
 from tiny_models import untrained
+from tiny_settings import picture, tiny
 
 
 def make_models(folder: Path) -> list[Path]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from bases import run_job
 
-from conftest import picture
 from lonepair.api.model import load
 from lonepair.api.reuse import find_complete_run
 from lonepair.commands.about import Info, run_info
@@ -20,6 +19,7 @@ from lonepair.evaluate.curves import loss_charts
 from lonepair.evaluate.runs import open_run
 from lonepair.media.source import open_source
 from lonepair.media.stills.image import read_image, read_metadata
+from tiny_settings import picture
 
 MAX_FRAMES = 40
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from conftest import picture
 from lonepair.losses import SmoothWarp, equivariance_distance
 from lonepair.losses.equivariance import MAX_MOTION
 from lonepair.ops.noise import RandomStream
+from tiny_settings import picture
 
 SIZE = (36, 48)
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from conftest import picture
 from lonepair.losses import correlation, rarity, self_similarity
+from tiny_settings import picture
 
 
 def test_rarity_is_the_mean_distance_to_all_pixels() -> None:

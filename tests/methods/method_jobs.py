@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import functools
+import shutil
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 import lonepair.methods as methods
-from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.api.model import Model
 from lonepair.methods.base import Method
 from lonepair.methods.types import StepInputs
 from lonepair.ops.noise import RandomStream, seed_global
+from lonepair.train.events import Report, Watcher
+from lonepair.train.run import RunFolder
+from tiny_settings import picture, tiny
 
 every_method = pytest.mark.parametrize("name", methods.names())
 every_trained_method = pytest.mark.parametrize("name", [n for n in methods.names() if methods.get_method(n).trains])
@@ -52,6 +57,32 @@ def job(name: str, inputs: dict[str, Any] | None = None, **settings: Any) -> Job
 def trained(name: str) -> Model:
     """The model of `job(name)`, trained once a session. Do not change it."""
     return job(name).run()
+
+
+class CopyAfter(Watcher):
+    """Copies a run's folder after some steps: the copy is what a kill after that step leaves."""
+
+    def __init__(self, run: RunFolder, steps: Collection[int]) -> None:
+        self._run, self._steps, self._count = run, steps, 0
+
+    def stepped(self, method: Method, report: Report) -> None:
+        self._count += 1
+        if self._count in self._steps:
+            shutil.copytree(self._run.path, killed_run(self._run.path, self._count))
+
+
+def killed_run(run: Path, steps: int) -> Path:
+    """The copy of `run` that `CopyAfter` made after that many steps."""
+    return run.with_name(f"{run.name}-killed-{steps}")
+
+
+@functools.cache
+def complete_run(name: str, base: Path) -> Path:
+    """The folder of a complete run of `name` in `base`, with copies after its first five steps. Do not change it."""
+    complete = job(name, checkpoint_minutes=0.0)
+    folder = complete.folder(base / name, False)
+    complete.run(folder, callbacks=[CopyAfter(folder, range(1, 6))])
+    return folder.path
 
 
 def weights(pair: Model) -> dict[str, torch.Tensor]:

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import lonepair.methods as methods
-from conftest import picture, tiny
 from lonepair.api.fit import fit_pair
 from lonepair.api.job import Job
 from lonepair.api.model import load
@@ -17,6 +16,7 @@ from lonepair.errors import UserError
 from lonepair.methods.closed_form import ClosedForm, ClosedFormConfig, alpha_at, ddim_step, with_low_frequencies
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize
+from tiny_settings import picture, tiny
 
 
 def stored(a: torch.Tensor, b: torch.Tensor, **settings: object) -> ClosedForm:

@@ -13,10 +13,10 @@ import torch
 from method_jobs import job, weights
 from torch import nn
 
-from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.errors import UserError
 from published_methods import Size, count, inputs, tiny_method, untrained, with_stages
+from tiny_settings import picture, tiny
 
 
 @pytest.mark.parametrize("task", ["harmonization", "editing"])

@@ -7,15 +7,26 @@ from typing import Any
 
 import pytest
 import torch
-from method_jobs import CROPPING, assert_same, few_steps, has, job, large_job, output, weights
+from method_jobs import (
+    CROPPING,
+    CopyAfter,
+    assert_same,
+    few_steps,
+    has,
+    job,
+    killed_run,
+    large_job,
+    output,
+    weights,
+)
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import lonepair.nets as nets
-from conftest import StopAfter, picture
 from lonepair.errors import UserError
 from lonepair.ops.noise import seed_global
-from lonepair.train.loop import Interrupted, add_stage
+from lonepair.train.loop import add_stage
 from lonepair.train.step import Steps
+from tiny_settings import picture
 
 
 @pytest.mark.parametrize("name", CROPPING)
@@ -120,13 +131,11 @@ def test_step_on_crops_can_be_captured_as_a_graph(
 
 @pytest.mark.parametrize("name", CROPPING)
 def test_resume_on_crops_is_bitwise_equal(name: str, tmp_path: Path) -> None:
-    settings: dict[str, Any] = {**few_steps(name), "max_side": 80}
-    uninterrupted = large_job(name, **settings).run()
-    interrupted, again = (large_job(name, **settings, checkpoint_minutes=0.0) for _ in range(2))
-    folder = interrupted.folder(tmp_path / "run", False)
-    with pytest.raises(Interrupted):
-        interrupted.run(folder, callbacks=[StopAfter(5)])
-    resumed = again.run(folder, resume=True)
+    settings: dict[str, Any] = {**few_steps(name), "max_side": 80, "checkpoint_minutes": 0.0}
+    complete, again = (large_job(name, **settings) for _ in range(2))
+    folder = complete.folder(tmp_path / "run", False)
+    uninterrupted = complete.run(folder, callbacks=[CopyAfter(folder, [5])])
+    resumed = again.run(again.folder(killed_run(folder.path, 5), True), resume=True)
     assert_same(weights(uninterrupted), weights(resumed))
     image = output(uninterrupted, picture(80, 70, seed=1))
     assert image.isfinite().all()

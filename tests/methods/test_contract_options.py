@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from method_jobs import assert_same, few_steps, has, job, output, weights
+from method_jobs import CopyAfter, assert_same, few_steps, has, job, killed_run, output, weights
 
 import lonepair.methods as methods
-from conftest import StopAfter, picture
 from lonepair.api.model import load
-from lonepair.train.loop import Interrupted
+from tiny_settings import picture
 
 OPTIONS = [
     *[(n, {"as_released": True}) for n in methods.names() if has(n, "as_released") and n != "structural-analogy"],
@@ -29,14 +28,12 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("name", "settings"), OPTIONS, ids=[f"{n}-{'-'.join(map(str, s))}" for n, s in OPTIONS])
 def test_resume_with_option_is_bitwise_equal(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
-    settings = {**few_steps(name), **settings}
-    uninterrupted = job(name, **settings).run()
-    interrupted = job(name, **settings, checkpoint_minutes=0.0)
-    folder = interrupted.folder(tmp_path / "run", False)
-    with pytest.raises(Interrupted):
-        interrupted.run(folder, callbacks=[StopAfter(3)])
-    again = job(name, **settings, checkpoint_minutes=0.0)
-    resumed = again.run(again.folder(tmp_path / "run", True), resume=True)
+    settings = {**few_steps(name), **settings, "checkpoint_minutes": 0.0}
+    complete = job(name, **settings)
+    folder = complete.folder(tmp_path / "run", False)
+    uninterrupted = complete.run(folder, callbacks=[CopyAfter(folder, [3])])
+    again = job(name, **settings)
+    resumed = again.run(again.folder(killed_run(folder.path, 3), True), resume=True)
     assert_same(weights(uninterrupted), weights(resumed))
     loaded = load(uninterrupted.save(tmp_path / "m.safetensors"), "cpu")
     image = picture(24, 20, seed=1)

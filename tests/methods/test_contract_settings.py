@@ -11,9 +11,9 @@ import pytest
 from method_jobs import every_method, method_at_stage, trained
 
 import lonepair.methods as methods
-from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.errors import UserError
+from tiny_settings import picture, tiny
 
 
 @every_method

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from method_jobs import every_method, job, method_at_stage, methods_that, output, trained
+from method_jobs import every_method, few_steps, job, method_at_stage, methods_that, output, trained
 
-from conftest import picture
 from lonepair.api.model import load
 from lonepair.errors import UserError
 from lonepair.ops.noise import RandomStream
+from tiny_settings import picture
 
 
 @methods_that("translate")
 def test_translated_clip_keeps_its_length_and_times(name: str) -> None:
     clip = torch.cat([picture(20, 18, seed=i) for i in range(3)])
-    pair = job(name, {"a": clip, "b": picture(20, 20)}).run()
+    pair = job(name, {"a": clip, "b": picture(20, 20)}, **few_steps(name)).run()
     frames = list(pair.translate(clip).frames())
     assert [frame.image.shape for frame in frames] == [(1, 3, 20, 18)] * 3
     assert [float(frame.time) for frame in frames] == [0, 0.04, 0.08]
@@ -25,12 +25,15 @@ def test_translated_clip_keeps_its_length_and_times(name: str) -> None:
 
 @every_method
 def test_loaded_model_computes_the_same_images(name: str, tmp_path: Path) -> None:
-    pair = job(name).run()  # not shared: the test moves it to another engine
+    pair, image = trained(name), picture(24, 20, seed=1)
     loaded = load(pair.save(tmp_path / "model.safetensors"), device="cpu", dtype="float32")
-    pair.to(loaded.engine)
-    image = picture(24, 20, seed=1)
-    assert torch.equal(output(pair, image), output(loaded, image))
-    assert torch.equal(pair.sample(1, seed=3)[0]["a"], loaded.sample(1, seed=3)[0]["a"])
+    engine = pair.engine
+    try:
+        pair.to(loaded.engine)
+        assert torch.equal(output(pair, image), output(loaded, image))
+        assert torch.equal(pair.sample(1, seed=3)[0]["a"], loaded.sample(1, seed=3)[0]["a"])
+    finally:
+        pair.to(engine)
     assert loaded.settings == pair.settings
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import picture
 from lonepair.errors import UserError
 from lonepair.media.stills.image import write_image
 from lonepair.methods import ATTRIBUTES, check_class
 from lonepair.methods.base import Method
 from lonepair.methods.singan import SinGAN
+from tiny_settings import picture
+from warm_processes import start_module
 
 PLUGIN = Path(__file__).with_name("plugin_method.py")
 
 
-def test_plugin_of_at_most_54_lines_trains_at_the_first_try(tmp_path: Path) -> None:
+def test_plugin_of_at_most_54_lines_trains_at_the_first_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = PLUGIN.read_text()
     assert len(source.splitlines()) <= 54
     (tmp_path / "plugin_method.py").write_text(source)
@@ -28,12 +26,11 @@ def test_plugin_of_at_most_54_lines_trains_at_the_first_try(tmp_path: Path) -> N
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-method\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[lonepair.methods]\nblend = plugin_method:Blend\n")
     write_image(tmp_path / "a.png", picture(40, 40))
-    command = [sys.executable, "-m", "lonepair", "train", "a.png", "--method", "blend", "--run", "run", "--steps", "2"]
-    paths = os.pathsep.join([str(tmp_path), *sys.path])
-    done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    words, printed = ["train", "a.png", "--method", "blend", "--run", "run", "--steps", "2"], tmp_path / "printed"
+    process = start_module("lonepair", words, printed, printed, tmp_path)
+    process.join()
+    assert process.exitcode == 0, printed.read_text()
     assert (tmp_path / "run" / "model.safetensors").is_file()
 
 

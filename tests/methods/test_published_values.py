@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 import lonepair.methods as methods
-from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.methods.types import StepInputs
 from lonepair.ops.noise import RandomStream, seed_global
 from published_methods import inputs, tiny_method, untrained, with_stages
+from tiny_settings import picture, tiny
 
 
 @pytest.mark.parametrize("name", ["singan", "consingan", "structural-analogy"])

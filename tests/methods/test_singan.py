@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from conftest import picture
 from lonepair.nets import StageGenerator, StagewiseGenerator, widths_by_stage
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize_image
 from published_methods import Size, count, inputs, tiny_method, untrained, with_stages
+from tiny_settings import picture
 
 SINGAN_250 = [25, 32, 40, 50, 63, 80, 100, 126, 158, 199, 250]
 

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import lonepair.methods as methods
-from conftest import picture
 from lonepair.ops.noise import seed_global
 from lonepair.ops.resize import resize_image
 from published_methods import count, inputs, tiny_method, untrained, with_stages
+from tiny_settings import picture
 
 ANALOGY_220 = [19, 24, 30, 39, 49, 63, 81, 104, 134, 172, 220]
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 import lonepair.methods as methods
-from conftest import picture
 from lonepair.methods.types import StepInputs
 from lonepair.nets.critic import PatchCritic
 from lonepair.ops.noise import RandomStream, seed_global
 from lonepair.ops.resize import resize_image
 from published_methods import count, tiny_method, untrained, with_stages
+from tiny_settings import picture
 
 
 def test_networks_are_those_of_the_slides() -> None:

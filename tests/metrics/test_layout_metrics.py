@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.metrics import bidirectional, copied_share, layout_distance, patch_swd
+from tiny_settings import picture
 
 
 def landscape() -> Tensor:

@@ -8,9 +8,9 @@ import torch
 from skimage import metrics as reference
 from torch import Tensor
 
-from conftest import picture
 from lonepair.metrics import psnr, ssim
 from synthetic_images import add_noise
+from tiny_settings import picture
 
 
 def as_array(image: Tensor) -> np.ndarray:

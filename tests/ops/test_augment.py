@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.ops.augment import COLOR_CHANGES, rearrange, recolor, tile_span
 from lonepair.ops.noise import RandomStream
+from tiny_settings import picture
 
 both_changes = pytest.mark.parametrize("change", [recolor, rearrange])
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from conftest import picture
 from lonepair.ops.blur import gaussian_blur, reduce_and_enlarge, reduce_by
+from tiny_settings import picture
 
 
 @pytest.mark.parametrize("sigma", [1.0, 4.0, 9.7])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from conftest import picture
 from lonepair.ops.deform import random_warp
 from lonepair.ops.noise import RandomStream
+from tiny_settings import picture
 
 
 def test_a_warp_of_strength_0_is_the_image_and_its_mirror_image_beside_it() -> None:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.ops.quantize import palette_colors, quantize_to_palette
+from tiny_settings import picture
 
 
 def colors_of(image: Tensor) -> set[tuple[float, ...]]:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.patches.carry import TextureCarrier, anchor_count, gradient_energy
+from tiny_settings import picture
 
 H, W = 48, 64
 COARSE = (12, 16)

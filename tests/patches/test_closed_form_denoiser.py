@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.patches.closed_form import ClosedFormDenoiser, denoise
 from lonepair.patches.lattice import Lattice
 from lonepair.patches.search import patches_of
+from tiny_settings import picture
 
 SIDE = 5
 

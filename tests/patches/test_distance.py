@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.ops.noise import RandomStream
 from lonepair.ops.resize import resize
 from lonepair.patches.distance import PatchDistribution
+from tiny_settings import picture
 
 
 def _grain(h: int, w: int, seed: int) -> Tensor:

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.ops.color import negative
 from lonepair.ops.resize import resize_image
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.guide import Guide, color_transfer, fit_affine_map, source_transfer, tone_sign
+from tiny_settings import picture
 
 RECOLOR = torch.tensor([[0.3, 0.2, 0.0], [0.0, -0.5, 0.1], [0.2, 0.0, 0.4]])
 

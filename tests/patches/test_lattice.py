@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
-from conftest import picture
 from lonepair.patches.lattice import Lattice
 from lonepair.patches.search import NearestPatches, patches_of
+from tiny_settings import picture
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])

@@ -1,11 +1,10 @@
-"""The sliced Wasserstein distance agrees with scipy's exact distance in one dimension."""
+"""The sliced Wasserstein distance agrees with the exact distance in one dimension."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from scipy.stats import wasserstein_distance
 from torch import Tensor
 
 from lonepair.ops.noise import RandomStream
@@ -13,11 +12,18 @@ from lonepair.patches.distance import random_filters, sliced_wasserstein
 from synthetic_images import blobs
 
 
+def exact_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """The area between the cumulative distributions of two samples."""
+    values = np.sort(np.concatenate([one, other]))
+    first, second = (np.searchsorted(np.sort(each), values[:-1], "right") / len(each) for each in (one, other))
+    return float(np.sum(np.abs(first - second) * np.diff(values)))
+
+
 def mean_exact_distance(one: Tensor, other: Tensor, filters: Tensor) -> float:
     distances = []
     for filter_ in filters:
         a, b = (torch.nn.functional.conv2d(image, filter_[None]).flatten().numpy() for image in (one, other))
-        distances.append(wasserstein_distance(a, b))
+        distances.append(exact_distance(a, b))
     return float(np.mean(distances))
 
 
@@ -26,13 +32,13 @@ def test_random_filters_have_unit_length() -> None:
     assert filters.flatten(1).norm(dim=1).tolist() == pytest.approx([1.0] * 5)
 
 
-def test_distance_of_equal_sizes_agrees_with_scipy() -> None:
+def test_distance_of_equal_sizes_is_the_exact_one() -> None:
     one, other, filters = blobs(30, 24), blobs(30, 24, 1), random_filters(5, 3, 7, RandomStream(1))
     expected = mean_exact_distance(one, other, filters)
     assert float(sliced_wasserstein(one, other, filters)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_distance_of_unequal_sizes_agrees_with_scipy_and_is_symmetric() -> None:
+def test_distance_of_unequal_sizes_is_close_to_the_exact_one_and_symmetric() -> None:
     one, other, filters = blobs(30, 24), blobs(36, 48, 1), random_filters(5, 3, 7, RandomStream(1))
     distance = float(sliced_wasserstein(one, other, filters))
     assert distance == pytest.approx(float(sliced_wasserstein(other, one, filters)), rel=1e-6)

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.metrics import copying, look_distance, structure
 from lonepair.ops.resize import resize, resize_image
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.guide import Guide, source_transfer
 from lonepair.patches.synthesis import Synthesizer
+from tiny_settings import picture
 
 
 def _grained(seed: int) -> Tensor:

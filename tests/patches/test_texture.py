@@ -2,9 +2,9 @@
 
 import torch
 
-from conftest import picture
 from lonepair.patches.config import SynthesisConfig
 from lonepair.patches.texture import Texture
+from tiny_settings import picture
 
 
 def test_similarity_is_high_where_the_target_has_the_patch_and_low_elsewhere() -> None:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.apply.translate import Translate
 from lonepair.errors import UserError
 from lonepair.ops.resize import resize_image
 from lonepair.patches.dials import Dials
 from tiny_models import SIZE, methods_that, model_of
+from tiny_settings import picture
 
 
 def translated(**dials: Any) -> Tensor:

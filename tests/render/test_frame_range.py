@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from conftest import picture
 from lonepair.errors import UserError
+from lonepair.media.clips.container import Frame
 from lonepair.media.source import open_source
 from lonepair.render.translation import Translation
 from tiny_models import SIZE, model_of
+from tiny_settings import picture
 
 CLIP = torch.cat(
     [picture(*SIZE, seed=seed).roll(shift, 3) * 0.3 + 0.6 * (seed - 1) for seed in (0, 2) for shift in range(0, 10, 2)]
@@ -25,12 +27,18 @@ def translation(**settings: Any) -> Translation:
     return model_of("lonepair").translate(CLIP, **settings)
 
 
+@cache
+def whole_clip() -> list[Frame]:
+    """The frames of the whole clip. Tests only read them."""
+    return list(translation().frames())
+
+
 @pytest.mark.parametrize(
     ("frames", "first", "last"),
     [("2:3", 2, 3), ("7", 7, 7), ("8:", 8, 9), (":4", 0, 4), ("3:6", 3, 6), ("0.28s:", 7, 9)],
 )
 def test_a_part_has_the_frames_of_the_whole_clip(frames: str, first: int, last: int) -> None:
-    whole, part = list(translation().frames()), translation(frames=frames)
+    whole, part = whole_clip(), translation(frames=frames)
     computed = list(part.frames())
     assert len(computed) == last - first + 1
     for one, other in zip(computed, whole[first : last + 1], strict=True):

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 import lonepair as lp
-from conftest import picture
 from lonepair.commands.main import main
 from lonepair.media.source import open_source
 from lonepair.media.stills.image import read_image, write_image
@@ -19,6 +18,7 @@ from lonepair.ops.blur import gaussian_blur
 from lonepair.patches.carry import blend_textures
 from lonepair.render.keys import key_number
 from tiny_models import SIZE, model_of
+from tiny_settings import picture
 
 STILL = picture(*SIZE).expand(4, -1, -1, -1)
 OTHER = (picture(*SIZE, seed=3) * 0.2 + 0.7).expand(2, -1, -1, -1)

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import picture
 from lonepair.errors import UserError
 from lonepair.media.source import open_source
 from lonepair.ops.color import match_channels
 from lonepair.render.frame_masks import FrameMasks
 from tiny_models import SIZE, methods_that, model_of
+from tiny_settings import picture
 
 WHITE, BLACK = torch.ones(1, 1, *SIZE), -torch.ones(1, 1, *SIZE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from pathlib import Path
 
@@ -9,13 +10,13 @@ import pytest
 import torch
 
 import lonepair.methods as methods
-from conftest import picture, tiny
 from lonepair.api.job import Job
 from lonepair.api.model import Model, load
 from lonepair.metrics import look_distance
 from lonepair.nets import Exemplar
 from lonepair.render.synthesizers import can_synthesize, synthesizer_for
 from tiny_models import OTHER, SIZE, methods_that, model_of
+from tiny_settings import picture, tiny
 
 # Pairs
 
@@ -44,7 +45,7 @@ def test_both_directions_and_every_start_stage_give_different_images(name: str) 
 def test_synthesis_of_samples_starts_at_the_start_stage_and_of_translations_at_the_layout_scale() -> None:
     def first_scale(name: str, start: int = 0) -> float:
         inputs = {"a": picture(40, 40, seed=1), "b": picture(40, 40, seed=2)}
-        settings = tiny(name, max_side=40, min_side=12, stages=4)
+        settings = tiny(name, max_side=40, min_side=12, stages=4, steps=1, finest_steps=1)
         of = {domain: inputs[domain] for domain in methods.get_method(name).domains}
         return synthesizer_for(
             Job.prepare(of, name, "standard", settings).run().method, "a", start_stage=start
@@ -132,6 +133,7 @@ def test_synthesis_starts_again_after_a_cut(name: str) -> None:
 # Full size
 
 
+@functools.cache
 def _detailed(name: str, side: int = 22, **settings: Any) -> Model:
     """A tiny model of images larger than its training size. The target is noise, whose detail no enlargement has."""
     noise = torch.rand(1, 3, 60, 44, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from conftest import picture, tiny
 from lonepair.api.job import Job
 from tiny_models import SIZE, model_of
+from tiny_settings import picture, tiny
 
 SPRITE = torch.cat([picture(*SIZE, seed=3), torch.ones(1, 1, *SIZE)], dim=1)
 SPRITE[:, 3, :, : SIZE[1] // 2] = -1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 import lonepair
-from conftest import picture
 from lonepair.errors import UserError
 from lonepair.media.clips.container import Frame
 from lonepair.render.folder import RenderFolder
@@ -23,6 +22,7 @@ from lonepair.render.parts import Part, Workers, plan_parts
 from lonepair.render.translation import Translation
 from lonepair.render.workers import PartRenderer, render_part, set_up_worker
 from tiny_models import SIZE, model_of
+from tiny_settings import picture
 
 
 def shot(seed: int, frames: int) -> Tensor:
@@ -38,6 +38,18 @@ CHANGES = {"anchor_interval": 2, "anchors": 3}
 
 def translation(clip: Tensor = CLIP, **settings: Any) -> Translation:
     return model_of("lonepair").translate(clip, synthesis=CHANGES, **settings)
+
+
+@cache
+def whole_frames(**settings: Any) -> list[Tensor]:
+    """The frames that one process computes. Tests only read them."""
+    return [frame.image for frame in translation(**settings).frames()]
+
+
+@cache
+def whole_file(folder: Path) -> bytes:
+    """The file that one process writes, into `folder`."""
+    return translation().save(folder / "whole-of-workers.mkv").read_bytes()
 
 
 def plan(clip: Translation, first: int = 0, stop: int | None = None, **workers: int) -> list[Part]:
@@ -110,7 +122,7 @@ def render_all(clip: Translation, folder: Path, **workers: int) -> list[Tensor]:
 @pytest.mark.parametrize("settings", [{}, {"carry": "off"}, {"passes": 2}])
 def test_parts_have_the_frames_of_one_pass(tmp_path: Path, settings: dict[str, Any]) -> None:
     clip = translation(**settings)
-    whole = [frame.image for frame in clip.frames()]
+    whole = whole_frames(**settings)
     images = render_all(clip, tmp_path)
     assert len(images) == len(whole)
     assert all((one - other).abs().max() < 1e-4 for one, other in zip(images, whole, strict=True))
@@ -145,16 +157,19 @@ def stop_at(count: int, stop: Event, frames: Iterator[Frame]) -> Iterator[Frame]
 
 
 def test_a_render_in_parts_continues_after_a_stop(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("lonepair.render.workers.ProcessPoolExecutor", InThisProcess)
-    whole, out, stop = translation().save(tmp_path / "whole.mkv"), tmp_path / "out.mkv", Event()
+    whole, out, stop = whole_file(tmp_path_factory.getbasetemp()), tmp_path / "out.mkv", Event()
     with pytest.raises(KeyboardInterrupt, match=r"stopped after \d+ frames?; start the same again to continue there"):
         translation().save(out, progress=partial(stop_at, 2, stop), stop=stop, workers=2)
     with caplog.at_level("INFO", "lonepair"):
         translation().save(out, workers=3)
     assert "an earlier render stopped after" in caplog.text
-    assert out.read_bytes() == whole.read_bytes()
+    assert out.read_bytes() == whole
     # In one process it starts again, and the other way around.
     for first, second in ((2, 1), (1, 2)):
         stop, out = Event(), tmp_path / f"{first}.mkv"
@@ -163,15 +178,17 @@ def test_a_render_in_parts_continues_after_a_stop(
         with caplog.at_level("INFO", "lonepair"):
             translation().save(out, workers=second)
         assert f"{'it was' if first > 1 else 'it was not'} rendered in parts" in caplog.text
-        assert out.read_bytes() == whole.read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.mkv", "2.mkv", "out.mkv", "whole.mkv"]
+        assert out.read_bytes() == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.mkv", "2.mkv", "out.mkv"]
 
 
-def test_a_worker_process_writes_the_file_of_one_process(tmp_path: Path) -> None:
-    translation().save(tmp_path / "whole.mkv")
+@pytest.mark.usefixtures("quick_start")
+def test_a_worker_process_writes_the_file_of_one_process(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     # Scenes shorter than a segment are not split.
     translation().save(tmp_path / "out.mkv", workers=Workers(1, segment_frames=24))
-    assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
+    assert (tmp_path / "out.mkv").read_bytes() == whole_file(tmp_path_factory.getbasetemp())
 
 
 def test_every_kind_of_translation_can_be_copied_to_a_worker() -> None:

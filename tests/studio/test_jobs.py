@@ -17,15 +17,16 @@ import pytest
 from PIL import Image
 
 import lonepair as lp
-from conftest import TINY
+import warm_processes
 from lonepair.api.toolkit import FileLock
 from lonepair.studio import worker
 from lonepair.studio.context import Studio
 from lonepair.studio.jobs import JobStore, Status, StudioJob
-from lonepair.studio.library import delete_run
+from lonepair.studio.library import delete_run, picture_of
 from lonepair.studio.scheduler import MAX_STARTS, Scheduler
-from lonepair.studio.trainings import start_render, stop_render
+from lonepair.studio.trainings import newest_preview, start_render, stop_render
 from lonepair.studio.uploads import Limits
+from tiny_settings import TINY
 
 
 @pytest.fixture
@@ -77,8 +78,12 @@ def test_training_and_render_give_files(store: JobStore, pair_files: tuple[Path,
         assert image.tobytes() == expected.tobytes()
 
 
-def test_paused_training_continues_to_the_same_model(store: JobStore, pair_files: tuple[Path, Path]) -> None:
-    job = store.add("train", "me", "a", training(pair_files, steps=20)).changed(wish="run")
+def test_paused_training_continues_to_the_same_model(
+    store: JobStore, pair_files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr("lonepair.train.loop.FETCH_EVERY", 1)
+    job = store.add("train", "me", "a", training(pair_files, steps=8)).changed(wish="run")
 
     def pause() -> None:
         wait_until(lambda: (job.run / "metrics.jsonl").exists())
@@ -93,7 +98,7 @@ def test_paused_training_continues_to_the_same_model(store: JobStore, pair_files
     assert again.state == "queued"
     worker.main(job.folder)
     assert again.state == "done"
-    other = store.add("train", "me", "b", training(pair_files, steps=20))
+    other = store.add("train", "me", "b", training(pair_files, steps=8))
     worker.main(other.folder)
     models = [(each.run / "model.safetensors").read_bytes() for each in (job, other)]
     assert models[0] == models[1]
@@ -108,8 +113,11 @@ def test_wrong_input_is_one_line(store: JobStore, pair_files: tuple[Path, Path],
     assert "\n" not in job.status.text
 
 
-def test_killed_worker_is_replaced_by_another_server(store: JobStore, pair_files: tuple[Path, Path]) -> None:
+def test_killed_worker_is_replaced_by_another_server(
+    store: JobStore, pair_files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both the server and the worker die: the next server's worker continues the run."""
+    monkeypatch.setattr("subprocess.Popen", warm_processes.Popen)
     job = store.add("train", "me", "a", training(pair_files, steps=100_000, checkpoint_minutes=0.005))
     with Scheduler(store, ["cpu"], seconds=0.05):
         wait_until(lambda: (job.run / "state" / "state.pt").exists())
@@ -171,6 +179,15 @@ def test_deleted_run_takes_its_renders_and_earlier_uploads_along(tmp_path: Path)
     studio.check_space("me")
     assert studio.jobs.jobs("me") == []
     assert studio.projects.projects("me") == [new]
+
+
+def test_preview_that_is_being_written_is_not_shown(store: JobStore) -> None:
+    job = store.add("train", "me", "a", {})
+    previews = job.run / "previews"
+    previews.mkdir(parents=True)
+    (previews / "1.png").touch()
+    (previews / ".2.png").touch()
+    assert newest_preview([job]) == picture_of(job) == previews / "1.png"
 
 
 def test_waiting_process_gets_the_job_and_its_device(store: JobStore) -> None:

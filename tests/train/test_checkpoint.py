@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import save_file
 
 import lonepair.methods as methods
-from conftest import TINY, picture, tiny
 from corrupt_files import Malicious, rewrite_model
 from lonepair.api.job import Job
 from lonepair.api.model import load
@@ -23,6 +22,7 @@ from lonepair.methods.base import Method
 from lonepair.train import checkpoint
 from lonepair.train.checkpoint import FORMAT_VERSION, load_model, read_header, save_model
 from lonepair.train.run import RunFolder
+from tiny_settings import TINY, picture, tiny
 
 SETTINGS = {"seed": 7, "inputs": {"a": {"name": "grüße.png"}}}
 

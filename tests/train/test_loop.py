@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 import lonepair.methods as methods
-from conftest import StopAfter, picture, tiny
 from lonepair.api.job import Job
 from lonepair.api.model import Model, load
 from lonepair.methods.base import Method
 from lonepair.methods.types import StepInputs
 from lonepair.train.loop import Diverged, Interrupted
+from lonepair.train.run import RunFolder
 from tiny_runs import new_job
+from tiny_settings import StopAfter, picture, tiny
 
 
 def corrupt_losses(monkeypatch: pytest.MonkeyPatch, updates: int, corrupt: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -48,6 +49,16 @@ def uninterrupted() -> Model:
     return new_job(stages=3).run()
 
 
+@functools.cache
+def stopped_after_5(base: Path) -> RunFolder:
+    """A run of three stages in `base` that ended after 5 steps; the last state is that of step 4. Only read it."""
+    job = new_job(checkpoint_minutes=0.0, stages=3)
+    folder = job.folder(base / "good", False)
+    with pytest.raises(Interrupted):
+        job.run(folder, callbacks=[StopAfter(5)])
+    return folder
+
+
 CORRUPTIONS = {
     "NaN": (lambda loss, _: loss * math.nan, r"patch_distance_\w+ is nan"),
     "explosion": (lambda loss, _: loss * 1e6, r"patch_distance_\w+ is \d"),
@@ -56,13 +67,11 @@ CORRUPTIONS = {
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
-def test_divergence_leaves_the_last_good_state(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_divergence_leaves_the_last_good_state(
+    kind: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     corrupt, message = CORRUPTIONS[kind]
-    reference = new_job(checkpoint_minutes=0.0, stages=3)
-    good = reference.folder(tmp_path / "good", False)
-    with pytest.raises(Interrupted):
-        reference.run(good, callbacks=[StopAfter(5)])
-
+    good = stopped_after_5(tmp_path_factory.getbasetemp())
     corrupt_losses(monkeypatch, 4, corrupt)
     job = new_job(checkpoint_minutes=0.0, stages=3)
     folder = job.folder(tmp_path / "bad", False)

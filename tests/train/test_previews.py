@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 import lonepair.train.previews as previews
-from conftest import picture
 from lonepair.api.model import load
 from lonepair.train.previews import Previews
 from tiny_runs import new_job
+from tiny_settings import picture
 
 pytestmark = pytest.mark.usefixtures("full_previews")
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import lonepair.methods as methods
-from conftest import TINY, picture
 from corrupt_files import Malicious
 from lonepair.api.job import Job
 from lonepair.errors import UserError
@@ -19,26 +18,35 @@ from lonepair.media.stills.image import write_image
 from lonepair.storage.files import atomic_write
 from lonepair.train.run import RunFolder
 from tiny_runs import new_job, reported_steps, resume, stopped_run
+from tiny_settings import TINY, picture
 
 
+@pytest.fixture
+def frequent_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Report every second step."""
+    monkeypatch.setattr("lonepair.train.loop.FETCH_EVERY", 2)
+
+
+@pytest.mark.usefixtures("frequent_reports")
 def test_metrics_of_resumed_run_have_every_step_once(tmp_path: Path) -> None:
-    """Killed in the second stage after step 17: 10 are reported there, and none of them is saved."""
-    settings = {"steps": 10, "finest_steps": 20, "checkpoint_minutes": 60.0, "width": 2}
+    """Killed in the second stage after step 3: 2 are reported there, and none of them is saved."""
+    settings = {"steps": 2, "finest_steps": 4, "checkpoint_minutes": 60.0, "width": 2}
     run = tmp_path / "run"
-    job = stopped_run(run, 27, **settings)
-    assert reported_steps(run)[-1] == (1, 10)
+    job = stopped_run(run, 5, **settings)
+    assert reported_steps(run)[-1] == (1, 2)
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"stage": 1, "st')  # cut off in the middle of a line
     resume(job, run)
-    assert reported_steps(run) == [(0, 10), (1, 10), (1, 20)]
+    assert reported_steps(run) == [(0, 2), (1, 2), (1, 4)]
 
 
+@pytest.mark.usefixtures("frequent_reports")
 def test_run_without_checkpoint_resumes_from_the_beginning(tmp_path: Path) -> None:
-    settings = {"steps": 20, "finest_steps": 10, "checkpoint_minutes": 60.0, "width": 2}
-    job = stopped_run(tmp_path / "run", 15, **settings)
-    assert reported_steps(tmp_path / "run") == [(0, 10)]
+    settings = {"steps": 4, "finest_steps": 2, "checkpoint_minutes": 60.0, "width": 2}
+    job = stopped_run(tmp_path / "run", 3, **settings)
+    assert reported_steps(tmp_path / "run") == [(0, 2)]
     resume(job, tmp_path / "run")
-    assert reported_steps(tmp_path / "run") == [(0, 10), (0, 20), (1, 10)]
+    assert reported_steps(tmp_path / "run") == [(0, 2), (0, 4), (1, 2)]
 
 
 def test_state_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import StopAfter
 from lonepair.api.model import load
 from lonepair.errors import UserError
 from lonepair.media.stills.image import read_image
@@ -19,6 +18,7 @@ from lonepair.storage.lock import FileLock
 from lonepair.train.loop import Interrupted
 from lonepair.train.run import RunFolder
 from tiny_runs import new_job, reported_steps, resume, stopped_run
+from tiny_settings import StopAfter
 
 SETTINGS = {"checkpoint_minutes": 0.0}
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from conftest import StopAfter, picture, tiny
 from lonepair.api.job import Job
 from lonepair.ops.noise import seed_global
 from lonepair.train.loop import Interrupted, add_stage
 from lonepair.train.step import Steps
 from tiny_runs import new_job
+from tiny_settings import StopAfter, picture, tiny
 
 
 def clip_job(method: str, **settings: Any) -> Job:

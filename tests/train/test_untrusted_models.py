@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import lonepair.methods as methods
-from conftest import picture
 from corrupt_files import rewrite_model
 from lonepair.api.job import Job
 from lonepair.commands.about import Info, run_info
@@ -25,6 +24,7 @@ from lonepair.train.checkpoint import load_model, read_header
 from lonepair.train.model_outline import check_outline
 from lonepair.train.validation import MAX_SETTINGS, parse_json
 from tiny_models import untrained
+from tiny_settings import picture
 
 
 @pytest.fixture(scope="module")

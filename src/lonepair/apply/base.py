@@ -204,6 +204,12 @@ def field_docs(kind: type) -> dict[str, str]:
 
 
 @cache
+def field_types(kind: type) -> dict[str, Any]:
+    """Field of the dataclass `kind` -> its type, with marks. `get_type_hints` compiles each annotation at each call."""
+    return typing.get_type_hints(kind, include_extras=True)
+
+
+@cache
 def _class_bodies(module: str) -> dict[str, list[ast.stmt]]:
     """Name of a class -> its statements, for every class of `module`. `inspect.getsource` parses it for each class."""
     try:
@@ -223,7 +229,7 @@ def mark_of(hint: Any) -> Mark | None:
 
 
 def _mark_of(use: type[Use[Any]], name: str) -> Mark | None:
-    return mark_of(typing.get_type_hints(use, include_extras=True)[name])
+    return mark_of(field_types(use)[name])
 
 
 # -- checks that uses share -------------------------------------------------------------------------------------------

@@ -45,20 +45,20 @@ def run_cite(values: Cite) -> int:
     """
     if not values.what:
         raise UserError(f"missing: WHAT; give a method ({', '.join(methods.names())}), a run, a model or a result")
-    # The entries of other packages' methods have no key here.
+    # Entries that methods of other packages state have no key here.
     keys, texts = [citations.SOFTWARE], []
     for word in values.what:
         for key in _keys_of(word):
             if key in citations.entries():
                 keys.append(key)
             else:
-                texts.append(methods.get_method(key).citation.strip())
+                texts.append(key.strip())
     print("\n\n".join([citations.bibtex(keys), *dict.fromkeys(texts)]))
     return 0
 
 
 def _keys_of(word: str) -> Iterator[str]:
-    """Keys of the entries of one word of the command line; for a method of another package, its name."""
+    """Keys of the entries of one word of the command line; a method of another package may state entries instead."""
     path = Path(word).expanduser()
     if word in methods.names() and not path.exists():
         yield from _method_keys(word)
@@ -76,8 +76,8 @@ def _keys_of(word: str) -> Iterator[str]:
 
 
 def _method_keys(name: str) -> tuple[str, ...]:
-    methods.get_method(name)  # an unknown one is refused
-    return citations.METHODS.get(name, (name,))
+    method = methods.get_method(name)
+    return method.publications or (method.citation,)
 
 
 def _model_keys(path: Path) -> Iterator[str]:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import tyro
 
-from lonepair.apply.base import field_docs
+from lonepair.apply.base import field_docs, field_types
 from lonepair.methods.config import Config
 
 TRANSLATION = "Translation"
@@ -103,7 +103,7 @@ def form_flags(form: type, title: str = "Options", defaults: Any = None) -> list
         title: Panel of the fields of `form` itself.
         defaults: An instance whose values are the defaults.
     """
-    hints, docs = typing.get_type_hints(form, include_extras=True), field_docs(form)
+    hints, docs = field_types(form), field_docs(form)
     flags: list[Flag] = []
     for part in dataclasses.fields(form):
         default = part.default if part.default_factory is dataclasses.MISSING else part.default_factory()

@@ -13,6 +13,8 @@ from typing import Any
 
 import tyro
 
+from lonepair.apply.base import field_types
+
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
 
 
@@ -42,7 +44,7 @@ def _reduce(form: type, words: set[str], defaults: Any = None) -> type:
         words: Flags.
         defaults: An instance whose values are the defaults.
     """
-    hints = typing.get_type_hints(form, include_extras=True)
+    hints = field_types(form)
     fields: list[tuple[str, Any, Any]] = []
     for part in dataclasses.fields(form):
         default, hint = _default(part, defaults), hints[part.name]
@@ -70,7 +72,7 @@ def _flags(name: str, hint: Any) -> set[str]:
 
 def _fill(form: type, values: Any, defaults: Any) -> Any:
     """`form` with the values of a reduced one, and its defaults elsewhere."""
-    hints = typing.get_type_hints(form, include_extras=True)
+    hints = field_types(form)
     filled: dict[str, Any] = {}
     for part in dataclasses.fields(form):
         if not hasattr(values, part.name):

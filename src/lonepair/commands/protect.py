@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lonepair.apply.base import field_types
 from lonepair.commands.roles import PathRole, path_role
 
 
 def form_paths(values: Any) -> Iterator[tuple[PathRole, Path]]:
     """Yield the role and the value of each path in a filled form and its parts."""
-    hints = typing.get_type_hints(type(values), include_extras=True)
+    hints = field_types(values.__class__)
     for part in dataclasses.fields(values):
         value = getattr(values, part.name)
         if dataclasses.is_dataclass(value):

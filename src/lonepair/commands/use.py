@@ -20,6 +20,7 @@ from lonepair.apply.base import (
     Use,
     check_support,
     field_docs,
+    field_types,
     mark_of,
     result_name,
 )
@@ -65,7 +66,7 @@ def synthesis_flags() -> type:
 def use_fields(use: type[Use[Any]], skipped: frozenset[str] = frozenset()) -> list[tuple[str, Any, Any]]:
     """The fields of a form for `use`: (name, type with help, field), without those in `skipped`."""
     docs = field_docs(use)
-    hints = typing.get_type_hints(use, include_extras=True)
+    hints = field_types(use)
     fields: list[tuple[str, Any, Any]] = []
     for part in dataclasses.fields(use):
         if part.name in skipped:
@@ -131,7 +132,7 @@ def filled_use(use: type[Use[Any]], values: Any, own: tuple[int, int], **changes
         own: (h, w) whose aspect a size without height takes.
         **changes: Settings that the form does not have.
     """
-    hints = typing.get_type_hints(use, include_extras=True)
+    hints = field_types(use)
     settings: dict[str, Any] = {}
     for part in dataclasses.fields(use):
         mark = mark_of(hints[part.name])
@@ -185,7 +186,7 @@ def run_use(values: Any) -> int:
 
 def _input_name(values: Any) -> str:
     """The name of the image that a filled form names as the input of its use; empty where there is none."""
-    hints = typing.get_type_hints(values.use, include_extras=True)
+    hints = field_types(values.use)
     for part in dataclasses.fields(values.use):
         mark, value = mark_of(hints[part.name]), getattr(values, part.name, None)
         if isinstance(mark, MediaInput) and mark.is_positional and mark.metavar != "MASK" and value is not None:

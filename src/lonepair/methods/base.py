@@ -50,6 +50,8 @@ class Method(ABC):
     """The class of its settings."""
     citation: ClassVar[str]
     """BibTeX of the publication."""
+    publications: ClassVar[tuple[str, ...]] = ()
+    """What `lonepair cite` prints for it: keys of references.bib, or BibTeX of others. Empty: `citation` alone."""
     patch_size: int = 11
     """Side in pixels of the patches that its losses compare, by which crops overlap. The default is the receptive field
     of the published critics; a method with another patch size sets it in `__init__`."""

@@ -181,6 +181,7 @@ class ClosedForm(PairMethod):
     trains = False
     config_class = ClosedFormConfig
     citation = citations.entries()["qiu2026efficient"]
+    publications = ("qiu2026efficient",)
 
     config: ClosedFormConfig
 

@@ -85,6 +85,7 @@ class ConSinGAN(SingleMethod):
     accepts_several = True
     config_class = ConSinGANConfig
     citation = citations.entries()["hinz2021improved"]
+    publications = ("hinz2021improved", "gulrajani2017improved")
 
     config: ConSinGANConfig
 

@@ -36,6 +36,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lonepair import citations
 from lonepair.lazy import lazy
 from lonepair.methods.config import Config
 from lonepair.methods.pair import OTHER, PairMethod
@@ -140,6 +141,7 @@ class Lonepair(PatchMethod, PairMethod):
     """Two growing generators G_a and G_b."""
 
     name = "lonepair"
+    publications = ("hinz2021improved", *citations.PATCHES, "shechtman2007matching")
     inference_nets = ("g_a", "g_b", "exemplar_a", "exemplar_b")
     uses = frozenset({"sample", "translate"})
     accepts_several = True

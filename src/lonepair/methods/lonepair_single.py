@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lonepair import citations
 from lonepair.lazy import lazy
 from lonepair.methods.config import Config
 from lonepair.methods.patch_based import PATCH_ADAM, PATCH_GROWTH, PATCH_SCHEDULE, PatchConfig, PatchMethod
@@ -87,6 +88,7 @@ class LonepairSingle(PatchMethod, SingleMethod):
     """One growing generator G."""
 
     name = "lonepair-single"
+    publications = ("hinz2021improved", *citations.PATCHES, "rottshaham2019singan")
     inference_nets = ("g_a", "exemplar_a")
     uses = frozenset({"sample", "sample_stage_sheet", "inpaint", "outpaint", "tile"})
     accepts_several = False

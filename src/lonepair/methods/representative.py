@@ -74,6 +74,7 @@ class Representative(PairMethod):
     accepts_several = True
     config_class = RepresentativeConfig
     citation = citations.entries()["ly_representative"]
+    publications = ("ly_representative", "hinz2021improved", "benaim2021structural", "gulrajani2017improved")
 
     config: RepresentativeConfig
 

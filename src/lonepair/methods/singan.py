@@ -91,6 +91,7 @@ class SinGAN(StagewiseMethod, SingleMethod):
     accepts_several = False
     config_class = SinGANConfig
     citation = citations.entries()["rottshaham2019singan"]
+    publications = ("rottshaham2019singan", "gulrajani2017improved")
 
     config: SinGANConfig
 

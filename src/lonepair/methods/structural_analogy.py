@@ -87,6 +87,7 @@ class StructuralAnalogy(StagewiseMethod, PairMethod):
     accepts_several = True
     config_class = StructuralAnalogyConfig
     citation = citations.entries()["benaim2021structural"]
+    publications = ("benaim2021structural", "gulrajani2017improved")
 
     config: StructuralAnalogyConfig
 

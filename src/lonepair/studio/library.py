@@ -30,7 +30,7 @@ def list_runs(studio: Studio, owner: str) -> list[StudioJob]:
 
 def picture_of(job: StudioJob) -> Path | None:
     """The picture that stands for a run: its newest preview, or its input."""
-    files = sorted(job.run.glob("previews/*.png"), key=lambda path: path.stat().st_mtime)
+    files = sorted(job.run.glob("previews/[!.]*.png"), key=lambda path: path.stat().st_mtime)
     inputs = [path for path in (job.run / "inputs" / "b.png", job.run / "inputs" / "a.png") if path.exists()]
     return next(reversed(files or inputs), None)
 

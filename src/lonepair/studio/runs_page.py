@@ -40,8 +40,10 @@ class RunsPage:
     # -- components -----------------------------------------------------------------------------------------------
 
     def _list(self) -> None:
+        gr.HTML('<h2 class="lp-step">Runs of this session</h2>', padding=False)
         self.gallery = gr.Gallery(
             label="Runs",
+            show_label=False,
             columns=1,
             allow_preview=False,
             interactive=False,
@@ -53,7 +55,7 @@ class RunsPage:
         self.note = gr.HTML(note_line(EMPTY), padding=False, elem_id="lp-runs-note")
         self.refresh = gr.Button("Refresh", size="sm", elem_id="lp-runs-refresh")
         self.upload = gr.File(
-            label="Add a model file (.safetensors)", file_types=[".safetensors"], height=140, elem_id="lp-add-model"
+            label="Add a model file (.safetensors)", file_types=[".safetensors"], height=160, elem_id="lp-add-model"
         )
         self.upload_error = gr.HTML("", padding=False, elem_id="lp-add-model-error")
 
@@ -80,6 +82,7 @@ class RunsPage:
             self.numbers = gr.HTML("", padding=False, elem_id="lp-compare-numbers")
             self.pictures = gr.Gallery(
                 label="Pictures",
+                show_label=False,
                 columns=3,
                 visible=False,
                 interactive=False,
@@ -141,7 +144,10 @@ class RunsPage:
 
     def load(self, request: gr.Request, token: Any) -> Updates:
         """Show the runs of the session."""
-        return self.show(self.studio.owner(token, request))
+        try:
+            return self.show(self.studio.owner(token, request))
+        except UserError:  # the browser has not stored its secret yet
+            return {self.note: gr.skip()}
 
     def show(self, owner: str) -> Updates:
         """The list of runs."""

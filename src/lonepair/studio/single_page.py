@@ -60,7 +60,7 @@ class SinglePage:
 
     def _inputs(self) -> None:
         gr.HTML('<h2 class="lp-step">1. The image</h2>', padding=False)
-        self.image = gr.File(label="Image", height=140, elem_id="lp-one-image")
+        self.image = gr.File(label="Image", height=160, elem_id="lp-one-image")
         self.image_text = gr.HTML("", padding=False, elem_id="lp-one-text")
         self.image_error = gr.HTML("", padding=False, elem_id="lp-one-error")
         gr.HTML('<h2 class="lp-step">2. What to do</h2>', padding=False)
@@ -73,7 +73,7 @@ class SinglePage:
                 settings = [s for s in use_settings(name) if s.kind not in ("file", "files")]
                 fields = [component(setting, f"lp-{name.replace('_', '-')}") for setting in settings]
             self._forms[name], self._groups[name] = (settings, fields), group
-        self.extra = gr.File(label="The edited image", height=140, visible=False, elem_id="lp-one-extra")
+        self.extra = gr.File(label="The edited image", height=160, visible=False, elem_id="lp-one-extra")
         gr.HTML('<h2 class="lp-step">3. Train and run</h2>', padding=False)
         methods = single_methods(first)
         self.method = gr.Dropdown(methods, value=methods[0], label="Method", elem_id="lp-one-method")
@@ -146,7 +146,7 @@ class SinglePage:
         self._on(self.run.click, self._run, inputs, self.run_error)
         self._on(self.stop.click, lambda owner: self._wish(owner, False), [], self.run_error)
         self._on(self.resume.click, lambda owner: self._wish(owner, True), [], self.run_error)
-        # Each second one text is computed; only where it has changed the page changes.
+        # One text is computed at each look; only where it has changed the page changes.
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.timer.tick(self._look, [self._token, self._stamp], self._stamp, **quiet)
         self._stamp.change(self.load, self._token, self.shown, **quiet)
@@ -166,7 +166,10 @@ class SinglePage:
 
     def load(self, request: gr.Request, token: Any) -> Updates:
         """Show the results of the session."""
-        return self.show(self.studio.owner(token, request))
+        try:
+            return self.show(self.studio.owner(token, request))
+        except UserError:  # the browser has not stored its secret yet
+            return {self.jobs: gr.skip()}
 
     def _look(self, request: gr.Request, token: Any, stamp: str) -> str:
         """What there is to show of the jobs, as one text."""
@@ -255,7 +258,7 @@ class SinglePage:
         """The last use and its training."""
         jobs = singles.latest(self.studio, owner)
         if not jobs:
-            return {}
+            return {self.jobs: gr.skip()}
         states, job = {job.state for job in jobs}, jobs[-1]
         updates: Updates = {
             self.timer: gr.Timer(look_seconds(jobs)),

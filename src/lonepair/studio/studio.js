@@ -24,3 +24,30 @@ document.addEventListener("keyup", (event) => {
     event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
   }
 });
+
+// The divider between source and translation is moved by the arrow keys, too.
+setInterval(() => {
+  const divider = document.querySelector("#lp-result [data-testid=slider]");
+  if (!divider || divider.tabIndex === 0) return;
+  divider.tabIndex = 0;
+  divider.setAttribute("role", "slider");
+  divider.setAttribute("aria-label", "Divider between source and translation; move it with the arrow keys");
+  divider.setAttribute("aria-valuemin", "0");
+  divider.setAttribute("aria-valuemax", "100");
+  divider.setAttribute("aria-valuenow", "50");
+  divider.addEventListener("keydown", (event) => {
+    const direction = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!direction) return;
+    event.preventDefault();
+    const box = divider.getBoundingClientRect();
+    const frame = divider.parentElement.getBoundingClientRect();
+    const from = box.left + box.width / 2;
+    const to = Math.min(frame.right, Math.max(frame.left, from + (direction * frame.width) / 20));
+    const drag = (type, target, clientX) =>
+      target.dispatchEvent(new MouseEvent(type, { bubbles: true, view: window, clientX, clientY: box.top + 9 }));
+    drag("mousedown", divider, from);
+    drag("mousemove", window, to);
+    drag("mouseup", window, to);
+    divider.setAttribute("aria-valuenow", String(Math.round((100 * (to - frame.left)) / frame.width)));
+  });
+}, 1000);

@@ -60,7 +60,8 @@ def _usable(job: StudioJob | None) -> str:
 
 def newest_preview(jobs: Sequence[StudioJob]) -> Path | None:
     """The preview that a training has written last."""
-    files = [path for job in jobs for path in job.run.glob("previews/*.png")]
+    # A file that is being written has a hidden name.
+    files = [path for job in jobs for path in job.run.glob("previews/[!.]*.png")]
     return max(files, key=lambda path: path.stat().st_mtime, default=None)
 
 

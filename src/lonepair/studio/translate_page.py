@@ -78,7 +78,7 @@ class TranslatePage:
             self._on(field.input, do.span, span, view.render_error, shows.text_outputs, progress="hidden")
         self._on(view.render.click, do.render, span, view.render_error, shows.progress_outputs)
         self._on(view.render_stop.click, do.stop_render, [], view.render_error, shows.progress_outputs)
-        # Each second one text is computed; only where it has changed the page changes.
+        # One text is computed at each look; only where it has changed the page changes.
         self.timer.tick(self._look, [*session, self._stamp], self._stamp, **QUIET)
         self._stamp.change(self._progress, session, shows.progress_outputs, **QUIET).then(
             self._live_if_new, [*session, self._computed], shows.frame_outputs, **QUIET

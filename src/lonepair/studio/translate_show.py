@@ -24,8 +24,11 @@ MASK_SIDE = 640
 
 
 def look_seconds(jobs: Sequence[StudioJob]) -> float:
-    """Seconds to the next look at the jobs: a page where nothing happens asks less often."""
-    return 1.0 if any(job.state not in RESTING for job in jobs) else 5.0
+    """Seconds to the next look at the jobs: a page where nothing happens asks less often.
+
+    Each look costs the browser about as much as a frame of the result, since Gradio then updates all components.
+    """
+    return 2.0 if any(job.state not in RESTING for job in jobs) else 5.0
 
 
 class Shows:
@@ -71,9 +74,10 @@ class Shows:
             view.result: None,
             view.result_text: note_line("" if project.is_complete else "drop a source and a style to see a first look"),
             view.frame: gr.update(maximum=max(1, last), value=project.frame, visible=project.is_clip),
-            view.format: gr.update(value=project.format, visible=project.is_clip),
-            view.first: gr.update(value=project.first, visible=project.is_clip),
-            view.last: gr.update(value=last if project.last is None else project.last, visible=project.is_clip),
+            view.span: gr.update(visible=project.is_clip),
+            view.format: project.format,
+            view.first: project.first,
+            view.last: last if project.last is None else project.last,
             view.preset: project.preset,
             **{field: str(project.training.get(name, "")) for name, field in view.expert.items()},
             **self.dials(project),

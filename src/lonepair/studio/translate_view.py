@@ -71,6 +71,8 @@ class TranslateView:
     mask_use: Any
     mask_clear: Any
     mask_error: Any
+    span: Any
+    """The row of the next three, which only clips have."""
     format: Any
     first: Any
     last: Any
@@ -109,16 +111,17 @@ def _step(text: str) -> None:
 def _inputs(parts: dict[str, Any]) -> None:
     _step("1. What to redraw")
     parts["source"] = gr.File(
-        label="Source: clip, image or ZIP of frames", height=140, elem_id="lp-source", file_count="single"
+        label="Source: clip, image or ZIP of frames", height=160, elem_id="lp-source", file_count="single"
     )
     parts["source_text"] = gr.HTML("", padding=False, elem_id="lp-source-text")
     parts["source_error"] = gr.HTML("", padding=False, elem_id="lp-source-error")
     _step("2. In which style")
     parts["styles"] = gr.File(
-        label="Style: one or more pictures", height=140, elem_id="lp-styles", file_count="multiple"
+        label="Style: one or more pictures", height=160, elem_id="lp-styles", file_count="multiple"
     )
     parts["style_gallery"] = gr.Gallery(
         label="Styles",
+        show_label=False,
         columns=4,
         height=124,
         visible=False,
@@ -145,6 +148,7 @@ def _training(parts: dict[str, Any]) -> None:
     parts["jobs"] = gr.HTML("", padding=False, elem_id="lp-jobs")
     parts["stage_preview"] = gr.Image(
         label="Preview of the training",
+        show_label=False,
         visible=False,
         interactive=False,
         elem_id="lp-stage-preview",
@@ -233,10 +237,11 @@ def _mask(parts: dict[str, Any]) -> None:
 
 def _rendering(parts: dict[str, Any]) -> None:
     _step("4. Render and download")
-    with gr.Row():
-        parts["format"] = gr.Radio(list(CLIP_FORMATS), value="MP4", label="Format", visible=False, elem_id="lp-format")
-        parts["first"] = gr.Number(0, precision=0, minimum=0, label="First frame", visible=False, elem_id="lp-first")
-        parts["last"] = gr.Number(0, precision=0, minimum=0, label="Last frame", visible=False, elem_id="lp-last")
+    with gr.Row(visible=False) as span:
+        parts["format"] = gr.Radio(list(CLIP_FORMATS), value="MP4", label="Format", elem_id="lp-format")
+        parts["first"] = gr.Number(0, precision=0, minimum=0, label="First frame", elem_id="lp-first")
+        parts["last"] = gr.Number(0, precision=0, minimum=0, label="Last frame", elem_id="lp-last")
+    parts["span"] = span
     with gr.Row():
         parts["render"] = gr.Button("Render", variant="primary", interactive=False, elem_id="lp-render", min_width=100)
         parts["render_stop"] = gr.Button("Stop the render", visible=False, elem_id="lp-render-stop", min_width=100)

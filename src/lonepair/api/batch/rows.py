@@ -18,6 +18,7 @@ import lonepair.methods as methods
 from lonepair.api.batch.storage import is_remote
 from lonepair.apply.translate import Translate
 from lonepair.errors import UserError
+from lonepair.render.parts import Workers
 from lonepair.storage.files import check_file, distinct_names, natural_order
 from lonepair.train.options import Options
 
@@ -25,6 +26,8 @@ TABLES = (".csv", ".jsonl")
 """Suffixes of tables of rows."""
 _OWN = frozenset({"source", "target", "name", "method", "preset"})
 """Columns that are no settings of a method, a training or a translation."""
+_PARTS = {"workers": "count", "segment_frames": "segment_frames", "run_in": "run_in"}
+"""Setting -> field of `Workers`."""
 _MAX_NAME = 80
 _MODEL_SUFFIX = ".safetensors"
 
@@ -38,7 +41,8 @@ class BatchRow:
     target: str
     """Path or URL of an image; or a model, a file or the folder of a run, which is used without a training."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """`method`, `preset`, and fields of the method's config, of `Options` and of `translate`, by name."""
+    """`method`, `preset`, and fields of the method's config, of `Options` and of `translate`, by name; for a long clip
+    also `workers`, `segment_frames` and `run_in`, as `Workers` has them."""
     name: str = ""
     """Name of the result without suffix; empty: SOURCE-as-TARGET."""
 
@@ -60,6 +64,8 @@ class RowSettings:
     """Fields of the method's config and of `Options`."""
     translation: dict[str, Any]
     """Fields of `Translate`."""
+    workers: Workers
+    """Processes that render the parts of a clip."""
 
 
 def split_settings(row: BatchRow) -> RowSettings:
@@ -77,9 +83,10 @@ def split_settings(row: BatchRow) -> RowSettings:
     training = options | set(config.setting_names())
     # A name of both, such as start_stage, sets the training.
     translation = {part.name for part in dataclasses.fields(Translate)} - training - {"source"}
+    known = training | translation | set(_PARTS)
     for name in values:
-        if name not in training | translation:
-            near = get_close_matches(name, training | translation, 1)
+        if name not in known:
+            near = get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else "it is none of the method, the training or the translation"
             raise UserError(f"setting {name!r} is unknown; {hint}")
     return RowSettings(
@@ -87,6 +94,7 @@ def split_settings(row: BatchRow) -> RowSettings:
         preset,
         {name: value for name, value in values.items() if name in training},
         {name: value for name, value in values.items() if name in translation},
+        Workers(**{field_name: values[name] for name, field_name in _PARTS.items() if name in values}),
     )
 
 

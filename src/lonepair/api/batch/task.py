@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import shutil
 import socket
 import sys
@@ -42,6 +43,10 @@ from lonepair.train.run import RunFolder
 logger = logging.getLogger("lonepair")
 
 
+_WITHOUT_EFFECT = frozenset({"device", "threads", "workers"})
+"""Settings that change results by rounding at most."""
+
+
 @dataclass(frozen=True)
 class RowTask:
     """A row, and what a worker needs beside it."""
@@ -65,7 +70,7 @@ def row_fingerprint(row: BatchRow) -> str:
         UserError: An input cannot be read.
     """
     target = _model_identity(row.target) if row.uses_model else _identity(row.target)
-    settings = {name: value for name, value in sorted(row.settings.items()) if name not in ("device", "threads")}
+    settings = {name: value for name, value in sorted(row.settings.items()) if name not in _WITHOUT_EFFECT}
     text = json.dumps([_identity(row.source), target, settings], default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -91,7 +96,7 @@ def run_row(task: RowTask, stop: threading.Event | None = None) -> RowResult:
     Returns:
         How it ended. An error is a result, too, so that it stops no other row.
     """
-    start, cpu = time.monotonic(), time.process_time()
+    start, cpu = time.monotonic(), _cpu_time()
     token = BATCH_STOP.set(stop)
     try:
         output, continued = _Work(task, stop).run()
@@ -111,13 +116,18 @@ def run_row(task: RowTask, stop: threading.Event | None = None) -> RowResult:
 
 
 def _cost(start: float, cpu: float) -> dict[str, Any]:
-    """What a row took since `start` of `time.monotonic` and `cpu` of `time.process_time`, and where."""
+    """What a row took since `start` of `time.monotonic` and `cpu` of `_cpu_time`, and where."""
     return {
         "seconds": round(time.monotonic() - start, 3),
-        "cpu_seconds": round(time.process_time() - cpu, 3),
+        "cpu_seconds": round(_cpu_time() - cpu, 3),
         "peak_bytes": peak_memory(),
         "node": socket.gethostname(),
     }
+
+
+def _cpu_time() -> float:
+    """CPU seconds of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def peak_memory() -> int:
@@ -277,6 +287,6 @@ class _Work:
         name = f"{self._task.row.name}{'.mp4' if source.is_clip else '.png'}"
         file = self._folder / name
         with _RENDERS:
-            translation.save(file, overwrite=True, stop=self._stop)
+            translation.save(file, overwrite=True, stop=self._stop, workers=settings.workers)
         self._storage.put(file, name)
         return name
