@@ -163,7 +163,7 @@ def opened(context: BrowserContext, server: Server) -> Page:
 def wait_until_usable(page: Page) -> None:
     """Wait until the page shows the session's project."""
     page.wait_for_selector("#lp-source", state="attached")
-    page.wait_for_function("document.querySelector('#lp-result-text')?.innerText.trim().length > 0")
+    page.wait_for_function("document.querySelector('#lp-result-text')?.innerText.match(/[a-z]{4}/)")
 
 
 def newest_job(server: Server, kind: str) -> Path:

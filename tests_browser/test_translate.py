@@ -63,6 +63,7 @@ def test_dial_shows_another_frame_and_another_command(pair: Page) -> None:
 
 def test_divider_shows_more_of_the_source_or_of_the_translation(pair: Page) -> None:
     divider = pair.locator("#lp-result [data-testid=slider]")
+    divider.locator(".icon-wrap").scroll_into_view_if_needed()
     x = divider.evaluate("e => e.getBoundingClientRect().x")
     box = divider.locator(".icon-wrap").bounding_box()
     assert box is not None
@@ -70,11 +71,12 @@ def test_divider_shows_more_of_the_source_or_of_the_translation(pair: Page) -> N
     pair.mouse.down()
     pair.mouse.move(box["x"] - 100, box["y"] + box["height"] / 2, steps=4)
     pair.mouse.up()
-    dragged = divider.evaluate("e => e.getBoundingClientRect().x")
-    assert dragged < x - 50
+    place = "e => document.querySelector('#lp-result [data-testid=slider]').getBoundingClientRect().x"
+    pair.wait_for_function(f"x => ({place})() < x - 50", arg=x, timeout=10_000)
+    dragged = divider.evaluate(place)
     pair.get_by_role("slider", name="Divider").focus()
     pair.keyboard.press("ArrowRight")
-    assert divider.evaluate("e => e.getBoundingClientRect().x") > dragged + 5
+    pair.wait_for_function(f"x => ({place})() > x + 5", arg=dragged, timeout=10_000)
 
 
 def test_image_is_rendered_and_downloaded(pair: Page, tmp_path: Path) -> None:
