@@ -117,6 +117,9 @@ def with_files(studio: Studio, owner: str, request: Request, extra: str | None, 
         raise UserError("no hole is painted yet: paint over what is to be filled")
     elif painted is not None:
         settings["mask"] = str(write_masks(painted, ["#000000"], own, stem)[0])
+    elif use in EDITED:
+        # What was edited is found by comparison.
+        settings["original"] = request.image
     return dataclasses.replace(request, settings=settings)
 
 
@@ -170,6 +173,8 @@ def command_lines(job: StudioJob) -> str:
     train = [*words, *command_words(training["settings"]), "--run", f"runs/{Path(image).stem}"]
     settings, name = dict(task["settings"]), task["use"].replace("_", "-")
     files = [Path(settings.pop(key)).name for key in ("image", "painting") if key in settings]
+    if "original" in settings:
+        settings["original"] = Path(settings["original"]).name
     mask = settings.pop("mask", None)
     if mask is not None:
         files += [Path(mask).name] if task["use"] == "inpaint" else ["--mask", Path(mask).name]
@@ -182,7 +187,7 @@ def command_lines(job: StudioJob) -> str:
 def python_code(job: StudioJob) -> str:
     """The Python code that gives the same result as a use's job."""
     task, training = job.task, job.task["training"]
-    files = ("image", "painting", "mask")
+    files = ("image", "painting", "mask", "original")
     settings = {k: Path(v).name if k in files else v for k, v in task["settings"].items()}
     fit = {"method": training["method"], "preset": training["preset"], **training["settings"]}
     arguments = ", ".join(f"{name}={value!r}" for name, value in fit.items())
