@@ -56,6 +56,7 @@ def first_look(browser: Browser, url: str, media: Path, source: str) -> tuple[Pa
 
     def drop() -> None:
         upload(page, "lp-source", media / source)
+        expect(page.locator("#lp-source-text")).to_contain_text("pixels")
         upload(page, "lp-styles", media / "style.png")
         expect(page.locator("#lp-result-text")).to_contain_text("without training")
         expect(result(page)).to_be_visible()

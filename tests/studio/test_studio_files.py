@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from lonepair.api.settings import Setting, use_settings
 from lonepair.apply.base import field_docs, uses
 from lonepair.commands import COMMANDS
 from lonepair.commands.main import parse
-from lonepair.studio import singles, uploads
+from lonepair.studio import uploads
 from lonepair.studio.masks import painted_layer, write_masks
 from lonepair.studio.projects import Project, ProjectStore, owner_name
 from lonepair.studio.snippets import command_line, frame_range, python_code
@@ -158,11 +157,3 @@ def test_command_line_and_code_can_be_run(values: dict[str, Any], kind: str, mon
 def test_range_outside_the_clip_is_refused(first: int, last: int) -> None:
     with pytest.raises(UserError, match="from 0 to 29"):
         frame_range(project(first=first, last=last))
-
-
-@pytest.mark.parametrize("use", singles.EDITED)
-def test_edit_without_paint_is_compared_with_the_original(tmp_path: Path, use: str) -> None:
-    studio: Any = SimpleNamespace(workspace=tmp_path, accept=lambda upload, folder, owner: (Path(upload), None))
-    request = singles.Request(str(tmp_path / "a.png"), use, {}, {})
-    settings = singles.with_files(studio, "me", request, "edited.png", None).settings
-    assert settings == {"image": "edited.png", "original": request.image}
