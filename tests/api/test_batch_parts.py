@@ -29,11 +29,11 @@ def test_a_row_renders_with_its_workers_and_their_number_changes_no_result(
 ) -> None:
     untrained("lonepair", tmp_path / "model.safetensors")
     write_image(tmp_path / "a.png", picture(20, 24))
-    given = []
+    workers: list[object] = []
     save = Translation.save
 
     def noting_save(self: Translation, path: Path, **options: object) -> Path:
-        given.append(options["workers"])
+        workers.append(options["workers"])
         return save(self, path, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Translation, "save", noting_save)
@@ -43,4 +43,4 @@ def test_a_row_renders_with_its_workers_and_their_number_changes_no_result(
     assert fingerprint == row_fingerprint(one)
     assert fingerprint != row_fingerprint(BatchRow(two.source, model, {"segment_frames": 48}, "a"))
     assert run_row(RowTask(two, fingerprint, str(tmp_path / "out"), str(tmp_path / "work"))).state == "done"
-    assert given == [lonepair.Workers(2)]
+    assert workers == [lonepair.Workers(2)]

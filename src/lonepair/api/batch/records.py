@@ -27,7 +27,7 @@ class RowResult:
     """Name of the result in the storage."""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
-    """CPU time of the process meanwhile, over all cores."""
+    """CPU time of the process meanwhile, and of processes that it started, over all cores."""
     peak_bytes: int = 0
     """Largest memory of the process so far."""
     node: str = ""
