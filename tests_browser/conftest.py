@@ -71,7 +71,7 @@ class Server:
 
         store = JobStore(self.workspace / "jobs")
         for job in store.jobs():
-            job.changed(wish="stop")
+            job.update(wish="stop")
         for _ in range(300):
             if not any(job.has_worker for job in store.jobs()):
                 return

@@ -30,6 +30,17 @@ def test_sessions_see_their_own_work_and_files_only(page: Page, browser: Browser
             assert server.status(address.removeprefix(server.url)) == 403
 
 
+def test_file_that_is_dropped_before_the_page_is_ready_is_taken(browser: Browser, server: Server, media: Path) -> None:
+    with new_session(browser) as context:
+        page = context.new_page()
+        page.goto(server.url, wait_until="commit")
+        # As soon as the field is there; the browser does not know its secret yet.
+        page.wait_for_selector("#lp-source input[type=file]", state="attached")
+        upload(page, "lp-source", media / "source.png")
+        expect(page.locator("#lp-source-text")).to_contain_text("source.png: 64×48 pixels")
+        expect(page.locator("#lp-source")).to_contain_text("source.png")
+
+
 def test_password_is_asked_for(browser: Browser, tmp_path_factory: pytest.TempPathFactory, media: Path) -> None:
     workspace = tmp_path_factory.mktemp("auth") / "workspace"
     server = Server(workspace, "--auth", "me:a secret")

@@ -83,11 +83,11 @@ def test_paused_training_continues_to_the_same_model(
 ) -> None:
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.01)
     monkeypatch.setattr("lonepair.train.loop.FETCH_EVERY", 1)
-    job = store.add("train", "me", "a", training(pair_files, steps=8)).changed(wish="run")
+    job = store.add("train", "me", "a", training(pair_files, steps=8)).update(wish="run")
 
     def pause() -> None:
         wait_until(lambda: (job.run / "metrics.jsonl").exists())
-        reread(store, job).changed(wish="pause")
+        reread(store, job).update(wish="pause")
 
     thread = threading.Thread(target=pause)
     thread.start()
@@ -127,7 +127,7 @@ def test_killed_worker_is_replaced_by_another_server(
     log = job.folder / "log.txt"
     with Scheduler(store, ["cpu"], seconds=0.05):
         wait_until(lambda: "resumes at stage" in log.read_text())
-        reread(store, job).changed(wish="stop")
+        reread(store, job).update(wish="stop")
         wait_until(lambda: reread(store, job).state == "stopped")
 
 
@@ -153,7 +153,7 @@ def test_stopped_render_goes_on_and_another_one_is_new(tmp_path: Path) -> None:
     training.write_status(Status("done", 1.0))
     training.run.mkdir()
     (training.run / "model.safetensors").touch()
-    project = studio.projects.add("me").changed(source="/a.png", styles=("/b.png",), models=(training.id,))
+    project = studio.projects.add("me").update(source="/a.png", styles=("/b.png",), models=(training.id,))
     first = start_render(studio, project)
     stop_render(studio, first)
     assert store.job(first.render, "me").state == "stopped"
@@ -161,7 +161,7 @@ def test_stopped_render_goes_on_and_another_one_is_new(tmp_path: Path) -> None:
     assert again.render == first.render
     assert store.job(first.render, "me").state == "queued"
     stop_render(studio, again)
-    other = start_render(studio, again.changed(dials={**again.dials, "structure": 1.0}))
+    other = start_render(studio, again.update(dials={**again.dials, "structure": 1.0}))
     assert other.render != first.render
     assert len(store.jobs("me")) == 2  # the earlier render is gone
 
@@ -169,7 +169,7 @@ def test_stopped_render_goes_on_and_another_one_is_new(tmp_path: Path) -> None:
 def test_deleted_run_takes_its_renders_and_earlier_uploads_along(tmp_path: Path) -> None:
     studio = Studio(tmp_path, Limits(kept_megabytes=1))
     training, render = (studio.jobs.add(kind, "me", kind, {}) for kind in ("train", "render"))
-    old = studio.projects.add("me").changed(models=(training.id,), render=render.id)
+    old = studio.projects.add("me").update(models=(training.id,), render=render.id)
     (old.folder / "clip.mp4").write_bytes(bytes(1_000_000))
     new = studio.projects.add("me")
     studio.check_space("you")
@@ -206,10 +206,10 @@ def test_waiting_process_gets_the_job_and_its_device(store: JobStore) -> None:
 def test_one_job_a_device_in_the_order_of_the_queue(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     started = Started(monkeypatch)
     jobs = [store.add("train", owner, str(number), {}) for number, owner in enumerate("aabb")]
-    jobs[1].changed(wish="pause")
+    jobs[1].update(wish="pause")
     lock = FileLock(jobs[0].folder / "worker.lock")
     assert lock.take()
-    jobs[0].changed(device="cuda:0")
+    jobs[0].update(device="cuda:0")
     scheduler = Scheduler(store, ["cuda:0", "cuda:1"])
     scheduler.tick()
     assert started.folders == [jobs[2].id]
@@ -219,7 +219,7 @@ def test_one_job_a_device_in_the_order_of_the_queue(store: JobStore, monkeypatch
 
 def test_use_waits_for_its_training(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     started = Started(monkeypatch)
-    training_job = store.add("train", "me", "a", {}).changed(wish="pause")
+    training_job = store.add("train", "me", "a", {}).update(wish="pause")
     use = store.add("use", "me", "b", {"after": training_job.id})
     orphan = store.add("use", "me", "c", {"after": "0" * 16})
     scheduler = Scheduler(store, ["cpu"])
@@ -266,8 +266,8 @@ def test_deleted_job_goes_once_its_worker_has_stopped(store: JobStore) -> None:
 
 def test_change_keeps_what_another_thread_has_changed(store: JobStore) -> None:
     job = store.add("train", "me", "a", {})
-    job.changed(wish="pause")
-    assert job.changed(device="cpu").wish == "pause"
+    job.update(wish="pause")
+    assert job.update(device="cpu").wish == "pause"
 
 
 def test_status_names_no_file_outside_the_folder(store: JobStore) -> None:

@@ -108,7 +108,7 @@ class Scheduler:
         """Start a worker process for `job`."""
         share = job.status.share
         starts = job.starts + 1 if share <= job.share_at_start else 1
-        job.changed(device=device, starts=starts, share_at_start=share)
+        job.update(device=device, starts=starts, share_at_start=share)
         self._processes[job.id] = self.hand_over(job, device) or self._new(job, device)
 
     def hand_over(self, job: StudioJob, device: str) -> subprocess.Popen[bytes] | None:

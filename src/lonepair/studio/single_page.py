@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -20,12 +19,11 @@ from lonepair.api.settings import (
 )
 from lonepair.studio import frames, singles
 from lonepair.studio.context import Studio
+from lonepair.studio.events import QUIET, Events, Updates
 from lonepair.studio.forms import component, read_values
 from lonepair.studio.progress_view import error_line, jobs_html, note_line
-from lonepair.studio.translate_show import MASK_SIDE, look_seconds
+from lonepair.studio.translate_display import MASK_SIDE, poll_seconds
 from lonepair.studio.translate_view import REGION_COLORS, mask_brush
-
-Updates = dict[Any, Any]
 
 
 def single_methods(use: str) -> list[str]:
@@ -138,45 +136,28 @@ class SinglePage:
     # -- connections ----------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        self._on(self.image.upload, self._image, [self.image, self.use], self.image_error)
-        self._on(self.use.change, self._use, [self.use, self.image_path], self.run_error)
-        self._on(self.method.change, self._method, [self.method], self.run_error)
+        on = Events(self.studio, [self._token], self.studio.owner, self.outputs).on
+        on(self.image.upload, self._image, [self.image, self.use], self.image_error)
+        on(self.use.change, self._use, [self.use, self.image_path], self.run_error)
+        on(self.method.change, self._method, [self.method], self.run_error)
         fields = [field for _, group in self._forms.values() for field in group]
         inputs = [self.image_path, self.use, self.method, self.preset, self.extra, self.canvas, *fields]
-        self._on(self.run.click, self._run, inputs, self.run_error)
-        self._on(self.stop.click, lambda owner: self._wish(owner, False), [], self.run_error)
-        self._on(self.resume.click, lambda owner: self._wish(owner, True), [], self.run_error)
+        on(self.run.click, self._run, inputs, self.run_error)
+        on(self.stop.click, lambda owner: self._wish(owner, False), [], self.run_error)
+        on(self.resume.click, lambda owner: self._wish(owner, True), [], self.run_error)
         # One text is computed at each look; only where it has changed the page changes.
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        self.timer.tick(self._look, [self._token, self._stamp], self._stamp, **quiet)
-        self._stamp.change(self.load, self._token, self.shown, **quiet)
-
-    def _on(self, event: Any, handler: Callable[..., Updates], inputs: list[Any], error: Any) -> None:
-        """Call `handler(owner, *inputs)` at an event. A `UserError` becomes one line in the component `error`."""
-
-        def call(request: gr.Request, token: Any, *values: Any) -> Updates:
-            try:
-                return {error: "", **handler(self.studio.owner(token, request), *values)}
-            except UserError as problem:
-                return {error: error_line(singles.plain(self.studio, str(problem)))}
-
-        event(call, [self._token, *inputs], self.outputs, show_progress="hidden", api_visibility="private")
+        self.timer.tick(self._poll, [self._token, self._stamp], self._stamp, **QUIET)
+        self._stamp.change(self.load, self._token, self.shown, **QUIET)
 
     # -- handlers -------------------------------------------------------------------------------------------------
 
     def load(self, request: gr.Request, token: Any) -> Updates:
         """Show the results of the session."""
-        try:
-            return self.show(self.studio.owner(token, request))
-        except UserError:  # the browser has not stored its secret yet
-            return {self.jobs: gr.skip()}
+        return self.show(self.studio.owner(request, token))
 
-    def _look(self, request: gr.Request, token: Any, stamp: str) -> str:
+    def _poll(self, request: gr.Request, token: Any, stamp: str) -> str:
         """What there is to show of the jobs, as one text."""
-        try:
-            return jobs_html(singles.latest(self.studio, self.studio.owner(token, request)))
-        except UserError:  # the browser has not stored its secret yet
-            return stamp
+        return jobs_html(singles.latest(self.studio, self.studio.owner(request, token)))
 
     def _image(self, owner: str, upload: str | None, use: str) -> Updates:
         if upload is None:
@@ -186,7 +167,7 @@ class SinglePage:
             if facts.is_clip:
                 raise UserError(f"{path.name}: is a clip; give an image, such as one of its frames")
         except UserError as problem:  # a refused file leaves the field, so that the next one can be dropped
-            line = error_line(singles.plain(self.studio, str(problem)))
+            line = error_line(self.studio.plain(str(problem)))
             return {self.image: None, self.image_path: "", self.image_text: "", self.image_error: line}
         texts = {self.image_path: str(path), self.image_text: note_line(f"{path.name}: {facts.text}")}
         return {**texts, **self._canvas_for(owner, use, str(path))}
@@ -222,7 +203,7 @@ class SinglePage:
             colors = singles.palette(image)
             image = singles.sheet(image)
             brush = gr.Brush(colors=colors, default_color=colors[0], color_mode="defaults")
-        value: dict[str, Any] = {"background": self.studio.served_image(image, owner), "layers": [], "composite": None}
+        value: dict[str, Any] = {"background": self.studio.serve_image(image, owner), "layers": [], "composite": None}
         return {
             self.canvas_panel: gr.update(visible=True),
             self.canvas_help: note_line(singles.CANVAS[use]),
@@ -251,7 +232,7 @@ class SinglePage:
             if resumes and job.state in ("stopped", "paused", "failed"):
                 self.studio.jobs.resume(job)
             elif not resumes and job.state in ("queued", "running"):
-                job.changed(wish="stop")
+                job.update(wish="stop")
         return self.show(owner)
 
     def show(self, owner: str) -> Updates:
@@ -261,7 +242,7 @@ class SinglePage:
             return {self.jobs: gr.skip()}
         states, job = {job.state for job in jobs}, jobs[-1]
         updates: Updates = {
-            self.timer: gr.Timer(look_seconds(jobs)),
+            self.timer: gr.Timer(poll_seconds(jobs)),
             self.jobs: jobs_html(jobs),
             self.stop: gr.update(visible=bool(states & {"queued", "running"})),
             self.resume: gr.update(visible=bool(states & {"stopped", "paused"})),
@@ -270,13 +251,13 @@ class SinglePage:
         }
         files = job.result_files() if job.state == "done" else []
         is_video = bool(files) and files[0].suffix == ".mp4"
-        shown = self.studio.served(files[0], owner) if files else None
+        shown = self.studio.serve(files[0], owner) if files else None
         packed = next((path for path in files if path.suffix == ".zip"), files[0] if files else None)
         updates |= {
             self.picture: gr.update(value=None if is_video else shown, visible=bool(files) and not is_video),
             self.video: gr.update(value=shown if is_video else None, visible=is_video),
             self.download: gr.update(
-                value=None if packed is None else self.studio.served(packed, owner), visible=packed is not None
+                value=None if packed is None else self.studio.serve(packed, owner), visible=packed is not None
             ),
         }
         return updates

@@ -33,7 +33,7 @@ POLL_SECONDS = 0.3
 def main(folder: Path) -> int:
     """Run the job in `folder`; returns the exit status of the process."""
     lock = FileLock(folder / "worker.lock")
-    if not _taken(lock):
+    if not _take(lock):
         return 0  # another worker has it
     try:
         job = read_job(folder)
@@ -45,7 +45,7 @@ def main(folder: Path) -> int:
     return 0
 
 
-def _taken(lock: FileLock) -> bool:
+def _take(lock: FileLock) -> bool:
     """Take the lock. `StudioJob.has_worker` holds it for an instant, so it is tried again."""
     for _ in range(10):
         if lock.take():
