@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import urllib.request
@@ -30,15 +31,29 @@ def test_sessions_see_their_own_work_and_files_only(page: Page, browser: Browser
             assert server.status(address.removeprefix(server.url)) == 403
 
 
+DROP_AT_ONCE = """(() => {
+  const bytes = Uint8Array.from(atob("%s"), (letter) => letter.charCodeAt(0));
+  const watch = new MutationObserver(() => {
+    const field = document.querySelector("#lp-source input[type=file]");
+    if (!field) return;
+    watch.disconnect();
+    const files = new DataTransfer();
+    files.items.add(new File([bytes], "source.png", { type: "image/png" }));
+    field.files = files.files;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+  watch.observe(document, { childList: true, subtree: true });
+})()"""
+"""Drops a file as soon as the field of the source exists: the browser does not know its secret yet."""
+
+
 def test_file_that_is_dropped_before_the_page_is_ready_is_taken(browser: Browser, server: Server, media: Path) -> None:
     with new_session(browser) as context:
         page = context.new_page()
-        page.goto(server.url, wait_until="commit")
-        # As soon as the field is there; the browser does not know its secret yet.
-        page.wait_for_selector("#lp-source input[type=file]", state="attached")
-        upload(page, "lp-source", media / "source.png")
+        page.add_init_script(DROP_AT_ONCE % base64.b64encode((media / "source.png").read_bytes()).decode())
+        page.goto(server.url)
         expect(page.locator("#lp-source-text")).to_contain_text("source.png: 64×48 pixels")
-        expect(page.locator("#lp-source")).to_contain_text("source.png")
+        expect(page.locator("#lp-source")).to_contain_text("source")
 
 
 def test_password_is_asked_for(browser: Browser, tmp_path_factory: pytest.TempPathFactory, media: Path) -> None:

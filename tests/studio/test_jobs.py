@@ -192,15 +192,55 @@ def test_preview_that_is_being_written_is_not_shown(store: JobStore) -> None:
 
 def test_waiting_process_gets_the_job_and_its_device(store: JobStore) -> None:
     job, scheduler = store.add("train", "me", "a", {}), Scheduler(store, ["cuda:1"])
-    assert scheduler.hand_over(job, "cuda:1") is None
+    assert not scheduler.hand_over(job, "cuda:1")
     command = [sys.executable, "-c", "print(input())"]
-    scheduler.spare = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    process = scheduler.hand_over(job, "cuda:1")
-    assert process is not None
-    with process:
-        assert process.stdout is not None
-        answer = process.stdout.read()
+    spare = scheduler.spare = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert scheduler.hand_over(job, "cuda:1")
+    assert scheduler.spare is None
+    with spare:
+        assert spare.stdout is not None
+        answer = spare.stdout.read()
     assert json.loads(answer) == {"folder": str(job.folder), "environment": {"CUDA_VISIBLE_DEVICES": "1"}}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+def test_process_that_waits_copies_itself_for_each_job(store: JobStore) -> None:
+    jobs = [store.add("use", "me", name, {"model": f"missing-{name}", "use": "sample"}) for name in "ab"]
+    lines = "".join(json.dumps({"folder": str(job.folder), "environment": {}}) + "\n" for job in jobs)
+    printed = warm_processes.output_of(
+        "import os, sys\n"
+        "from lonepair.studio import worker\n"
+        "end, start = os.pipe()\n"
+        f"os.write(start, {lines.encode()!r})\n"
+        "os.close(start)\n"
+        "sys.stdin = os.fdopen(end)\n"
+        "folder = worker.wait_for_job(forks=True)\n"
+        "print('waits' if folder is None else worker.main(folder), flush=True)\n"
+        "os._exit(0)\n"
+    )
+    assert printed == "waits\n"
+    wait_until(lambda: all(job.state == "failed" for job in jobs))
+    for job, name in zip(jobs, "ab", strict=True):
+        assert f"missing-{name}" in job.status.text
+        assert "0\n" in (job.folder / "log.txt").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+def test_job_that_the_waiting_process_does_not_take_gets_another_worker(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = Started(monkeypatch)
+    monkeypatch.setattr("lonepair.studio.scheduler.TAKE_SECONDS", 0.05)
+    job, scheduler = store.add("train", "me", "a", {}), Scheduler(store, ["cpu"], has_spare=True)
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as spare:
+        scheduler.spare = spare
+        scheduler.tick()
+        assert started.folders == []
+        time.sleep(0.06)
+        scheduler.tick()
+        assert spare.poll() is not None
+    assert started.folders == [job.id]
 
 
 def test_one_job_a_device_in_the_order_of_the_queue(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from lonepair.studio.single_page import SinglePage
 from lonepair.studio.translate_page import TranslatePage
 
 TITLE = """<div class="lp-title"><h1>lonepair studio</h1>
-<p>Redraw a clip or a picture in the style of another one. Everything stays on this machine.</p></div>"""
+<p>Translate a clip or a picture into the style of another picture. Everything stays on this machine.</p></div>"""
 
 
 def build_app(studio: Studio) -> gr.Blocks:

@@ -142,7 +142,7 @@ class Studio:
         """The path of an upload, after a check that it is one: a request may name any file of the machine.
 
         Raises:
-            UserError: It is none, or it is a file that the page of another session display.
+            UserError: It is none, or it is a file that the page of another session shows.
         """
         resolved = Path(path).resolve()
         folder = resolved.relative_to(self.cache).parts[0] if resolved.is_relative_to(self.cache) else ""

@@ -23,8 +23,9 @@ def component(setting: Setting, prefix: str, is_blank: bool = False) -> Any:
         prefix: Start of the component's id in the page.
         is_blank: Leave the field empty where that means the default, and name the default in the help.
     """
-    options = {"label": setting.name, "elem_id": f"{prefix}-{setting.name.replace('_', '-')}"}
-    text = setting.help + (f" Empty: {setting.default}." if is_blank and setting.default is not None else "")
+    options = {"label": title_of(setting), "elem_id": f"{prefix}-{setting.name.replace('_', '-')}"}
+    default = f"{setting.default:g}" if isinstance(setting.default, float) else setting.default
+    text = setting.help + (f" Empty: {default}." if is_blank and default is not None else "")
     value = None if is_blank else setting.default
     if setting.kind == "switch":
         return gr.Checkbox(bool(setting.default), info=text, **options)
@@ -36,6 +37,11 @@ def component(setting: Setting, prefix: str, is_blank: bool = False) -> Any:
     if setting.kind == "size":
         return gr.Textbox("", info=f"{text} Write WIDTHxHEIGHT.", placeholder="640x360", **options)
     return gr.Textbox("" if value is None else str(value), info=text, **options)
+
+
+def title_of(setting: Setting) -> str:
+    """The name of a setting as words, such as "Texture size"."""
+    return setting.name.replace("_", " ").capitalize()
 
 
 def read_values(settings: Sequence[Setting], values: Sequence[Any]) -> dict[str, Any]:

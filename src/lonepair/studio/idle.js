@@ -1,5 +1,6 @@
 // Gradio asks for 60 frames a second as long as a page is open, which redraws every canvas, and a training needs the
-// processor: a page without a pointer or a key for a second gets 4 frames a second. It has to run before all modules.
+// processor: a page without a pointer or a key for a second gets 4 frames a second, and after 10 seconds one. Without a
+// GPU a frame of a canvas takes a fifth of a second. This has to run before all modules.
 (() => {
   const request = window.requestAnimationFrame.bind(window);
   const cancel = window.cancelAnimationFrame.bind(window);
@@ -14,7 +15,8 @@
     const draw = () => {
       waiting.set(id, { frame: request((time) => { waiting.delete(id); callback(time); }) });
     };
-    if (performance.now() - touched > 1000) waiting.set(id, { timer: setTimeout(draw, 250) });
+    const rest = performance.now() - touched;
+    if (rest > 1000) waiting.set(id, { timer: setTimeout(draw, rest > 10000 ? 1000 : 250) });
     else draw();
     return id;
   };

@@ -33,7 +33,7 @@ def owner_name(token: str) -> str:
 
 @dataclass(frozen=True)
 class Project:
-    """What the page Translate display."""
+    """What the page Translate shows."""
 
     folder: Path
     owner: str

@@ -125,6 +125,11 @@ class Actions:
             changed["texture_size"] = "auto"
         return self.frame(project.update(dials=changed, frame=int(frame or 0)))
 
+    def texture_size(self, project: Project, *values: Any) -> Updates:
+        """The dial of the texture's size was moved: it is no longer chosen by itself."""
+        *dials, _, frame = values
+        return {self.view.texture_auto: False, **self.dial(project, *dials, False, frame)}
+
     def reset(self, project: Project) -> Updates:
         """Set all dials to their defaults."""
         return self.display.dials(project.update(dials=default_dials()))

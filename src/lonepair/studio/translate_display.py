@@ -118,7 +118,7 @@ class Display:
             )
             text = f'<p class="lp-note">One color of the brush for each style:{swatches}</p>'
         else:
-            text = note_line("Paint where the style display. What is not painted keeps the source.")
+            text = note_line("Paint where the style shows. What is not painted keeps the source.")
         value: dict[str, Any] | None = None
         if project.source:
             image = self._studio.pool.run(frames.canvas, project.source, project.frame, MASK_SIDE)
@@ -139,7 +139,7 @@ class Display:
     # -- jobs -----------------------------------------------------------------------------------------------------
 
     def stamp(self, project: Project) -> str:
-        """A text that changes with what `progress` display."""
+        """A text that changes with what `progress` shows."""
         jobs, renders = self._jobs(project)
         preview = trainings.newest_preview(jobs)
         written = preview.stat().st_mtime_ns if preview is not None else 0

@@ -64,7 +64,8 @@ class TranslatePage:
         last = {**on_result, "trigger_mode": "always_last"}
         for dial in dials:
             event = dial.release if isinstance(dial, gr.Slider) else dial.input
-            on(event, do.dial, dials, view.dial_error, display.frame_outputs, **last)
+            handler = do.texture_size if dial is view.dials["texture_size"] else do.dial
+            on(event, handler, dials, view.dial_error, [*display.frame_outputs, view.texture_auto], **last)
         defaults = on(view.reset.click, do.reset, [], view.dial_error, dials)
         # Mask. With each event of a page Gradio sends what is painted on a canvas to the server, so that the canvas
         # exists only while its panel is open.
