@@ -12,11 +12,12 @@ import torch
 from batch_runs import note_or_die_once, note_row
 
 import lonepair
+from lonepair.api.batch.identity import row_fingerprint
 from lonepair.api.batch.pools import InProcess, Lost, Pool
-from lonepair.api.batch.records import RowResult, write_record
+from lonepair.api.batch.records import RowResult, RowTask, Unit, write_record
 from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, read_rows, split_settings
 from lonepair.api.batch.storage import Storage
-from lonepair.api.batch.task import RowTask, row_fingerprint, run_row
+from lonepair.api.batch.task import run_row
 from lonepair.errors import UserError
 from lonepair.media.stills.image import read_image, write_image
 from tiny_settings import TINY, picture
@@ -171,19 +172,19 @@ class LosingPool(InProcess):
 
     def __init__(self, losses: int) -> None:
         super().__init__(note_row)
-        self._losses, self._attempts = losses, dict[int, int]()
-        self._lost: list[int] = []
+        self._losses, self._attempts = losses, dict[Unit, int]()
+        self._lost: list[Unit] = []
 
-    def submit(self, index: int, task: RowTask) -> None:
-        self._attempts[index] = self._attempts.get(index, 0) + 1
-        if self._attempts[index] <= self._losses:
-            self._lost.append(index)
+    def submit(self, unit: Unit, task: RowTask) -> None:
+        self._attempts[unit] = self._attempts.get(unit, 0) + 1
+        if self._attempts[unit] <= self._losses:
+            self._lost.append(unit)
         else:
-            super().submit(index, task)
+            super().submit(unit, task)
 
-    def wait(self, seconds: float) -> list[tuple[int, RowResult | Lost]]:
+    def wait(self, seconds: float) -> list[tuple[Unit, RowResult | Lost]]:
         lost, self._lost = self._lost, []
-        return [(index, Lost("its process was killed")) for index in lost] or super().wait(seconds)
+        return [(unit, Lost("its process was killed")) for unit in lost] or super().wait(seconds)
 
 
 @pytest.mark.parametrize(("losses", "state", "attempts"), [(2, "done", 3), (9, "failed", 3)])

@@ -21,6 +21,8 @@ from lonepair.storage.files import atomic_write, error_reason
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _FILE = "file://"
+_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss"})
+"""Schemes of places without folders. fsspec's `makedirs` would create a bucket whose name is misspelled there."""
 
 
 def is_remote(text: str) -> bool:
@@ -69,15 +71,20 @@ class Storage:
         """Whether there is a file or a folder `name`."""
         if self.file_system is None:
             return Path(self.path(name)).exists()
-        return bool(self.file_system.exists(self.path(name)))
+        return bool(self._current().exists(self.path(name)))
 
     def names(self, pattern: str) -> list[str]:
         """The names of the files that fit a pattern such as "jobs*.jsonl"."""
         if self.file_system is None:
             return sorted(path.name for path in Path(self.root).glob(pattern))
         with contextlib.suppress(FileNotFoundError):
-            return sorted(str(path).rpartition("/")[2] for path in self.file_system.glob(self.path(pattern)))
+            return sorted(str(path).rpartition("/")[2] for path in self._current().glob(self.path(pattern)))
         return []
+
+    def _current(self) -> Any:
+        """The file system, without what it remembers of folders: other machines write to them, too."""
+        self.file_system.invalidate_cache()
+        return self.file_system
 
     def read(self, name: str) -> bytes:
         """The content of the file `name`.
@@ -128,7 +135,8 @@ class Storage:
                 locally(temporary)
             return
         try:
-            self.file_system.makedirs(self.path(name).rpartition("/")[0], exist_ok=True)
+            if self.url.partition("://")[0].lower() not in _OBJECT_STORES:
+                self.file_system.makedirs(self.path(name).rpartition("/")[0], exist_ok=True)
             remotely(self.file_system, self.path(name))
         except Exception as error:  # file systems raise errors of their own
             raise UserError(f"{self.url}/{name}: cannot be written ({_text(error)}); check the place") from error
@@ -141,13 +149,25 @@ class Storage:
             if file.is_file() and not file.is_symlink() and relative.parts[0] not in left_out:
                 self.put(file, f"{name}/{relative.as_posix()}")
 
-    def put_archive(self, folder: Path, name: str) -> None:
-        """Write a local folder as one file, so that a copy is that of one moment."""
-        with tempfile.TemporaryDirectory(prefix="lonepair-") as scratch:
-            file = Path(scratch) / "archive.tar"
-            with tarfile.open(file, "w") as archive:
-                archive.add(folder, ".")
-            self.put(file, name)
+    def put_archive(self, folder: Path, name: str, skipped: Iterable[str] = ()) -> None:
+        """Write a local folder, without entries of the names `skipped`, as one file: a copy of one moment.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        left_out = {f"./{entry}" for entry in skipped}
+
+        def archive(path: Path) -> None:
+            with tarfile.open(path, "w") as file:
+                file.add(folder, ".", filter=lambda entry: None if entry.name in left_out else entry)
+
+        def send(system: Any, place: str) -> None:
+            with tempfile.TemporaryDirectory(prefix="lonepair-") as scratch:
+                local = Path(scratch) / "archive.tar"
+                archive(local)
+                system.put_file(str(local), place)
+
+        self._write(name, archive, send)
 
     def get_archive(self, name: str, folder: Path) -> None:
         """Unpack the file of `put_archive` into the local `folder`, which is replaced.
@@ -156,14 +176,16 @@ class Storage:
             UserError: It cannot be read.
         """
         with tempfile.TemporaryDirectory(prefix="lonepair-") as scratch:
-            file = Path(scratch) / "archive.tar"
-            file.write_bytes(self.read(name))
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            file = Path(self.path(name))
             try:
+                if self.file_system is not None:
+                    file = Path(scratch) / "archive.tar"
+                    self.file_system.get_file(self.path(name), str(file))
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
                 with tarfile.open(file) as archive:
                     archive.extractall(folder, filter="data")
-            except (tarfile.TarError, OSError) as error:
+            except Exception as error:  # file systems raise errors of their own
                 raise UserError(f"{self.url}/{name}: cannot be unpacked ({_text(error)}); delete it") from error
 
     def delete(self, name: str) -> None:
@@ -172,6 +194,13 @@ class Storage:
             Path(self.path(name)).unlink(missing_ok=True)
         elif self.exists(name):
             self.file_system.rm_file(self.path(name))
+
+    def delete_folder(self, name: str) -> None:
+        """Delete the folder `name` and all files in it, if there is one."""
+        if self.file_system is None:
+            shutil.rmtree(self.path(name), ignore_errors=True)
+        elif self.exists(name):
+            self.file_system.rm(self.path(name), recursive=True)
 
     @staticmethod
     def _make_folder(folder: Path) -> None:
@@ -232,7 +261,13 @@ def remote_identity(url: str) -> str:
     """
     file_system, path = open_url(url)
     try:
+        file_system.invalidate_cache()
+        if file_system.isdir(path):
+            # What a file system says of a folder stays the same when a file in it changes.
+            return str(sorted((name, str(entry)) for name, entry in file_system.find(path, detail=True).items()))
         return str(file_system.ukey(path))
+    except FileNotFoundError:
+        raise UserError(f"{url}: no such file; check the name") from None
     except Exception as error:
         raise UserError(f"{url}: cannot be read ({_text(error)}); check the name and your rights") from error
 
