@@ -20,7 +20,7 @@ from lonepair.api.settings import (
 from lonepair.studio import frames, singles
 from lonepair.studio.context import Studio
 from lonepair.studio.events import QUIET, Events, Updates
-from lonepair.studio.forms import component, read_values
+from lonepair.studio.forms import component, placeholders, read_values
 from lonepair.studio.progress_view import error_line, jobs_html, note_line
 from lonepair.studio.translate_display import MASK_SIDE, poll_seconds
 from lonepair.studio.translate_view import REGION_COLORS, mask_brush
@@ -30,6 +30,18 @@ def single_methods(use: str) -> list[str]:
     """The methods of one image that support a use, the one that the page proposes first."""
     names = [name for name in methods_that_support(use) if lp.get_method(name).domains == ("a",)]
     return sorted(names, key=lambda name: (name != "lonepair-single", name != "consingan", name))
+
+
+def first_preset(method: str) -> str:
+    """The preset that the page proposes for a method."""
+    names = presets(method)
+    return "draft" if "draft" in names else names[0]
+
+
+def training_settings(method: str, preset: str) -> list[Setting]:
+    """The settings of a training that the page shows, with the defaults of a preset."""
+    options = [setting for setting in option_settings() if setting.name == "max_minutes"]
+    return [*method_settings(method, preset), *options]
 
 
 class SinglePage:
@@ -75,18 +87,19 @@ class SinglePage:
         gr.HTML('<h2 class="lp-step">3. Train and run</h2>', padding=False)
         methods = single_methods(first)
         self.method = gr.Dropdown(methods, value=methods[0], label="Method", elem_id="lp-one-method")
-        self.preset = gr.Radio(presets(methods[0]), value="draft", label="How long", elem_id="lp-one-preset")
+        self.preset = gr.Radio(
+            presets(methods[0]), value=first_preset(methods[0]), label="How long", elem_id="lp-one-preset"
+        )
         self._training()
         self.run = gr.Button("Run", variant="primary", elem_id="lp-one-run")
         self.run_error = gr.HTML("", padding=False, elem_id="lp-one-run-error")
 
     def _training(self) -> None:
         names = sorted({name for use in singles.USES for name in single_methods(use)})
-        options = [setting for setting in option_settings() if setting.name == "max_minutes"]
         with gr.Accordion("Training settings", open=False, elem_id="lp-one-expert"):
             for name in names:
                 with gr.Group(visible=name == single_methods(singles.USES[0])[0]) as group:
-                    settings = [*method_settings(name), *options]
+                    settings = training_settings(name, first_preset(name))
                     fields = [component(setting, f"lp-{name}", is_blank=True) for setting in settings]
                 self._forms[f"method {name}"], self._groups[f"method {name}"] = (settings, fields), group
 
@@ -140,6 +153,7 @@ class SinglePage:
         on(self.image.upload, self._image, [self.image, self.use], self.image_error)
         on(self.use.change, self._use, [self.use, self.image_path], self.run_error)
         on(self.method.change, self._method, [self.method], self.run_error)
+        on(self.preset.change, self._preset, [self.method, self.preset], self.run_error, self._method_fields())
         fields = [field for _, group in self._forms.values() for field in group]
         inputs = [self.image_path, self.use, self.method, self.preset, self.extra, self.canvas, *fields]
         on(self.run.click, self._run, inputs, self.run_error)
@@ -185,13 +199,21 @@ class SinglePage:
         }
 
     def _method(self, owner: str, method: str) -> Updates:
-        names = presets(method)
         groups = {
             group: gr.update(visible=name == f"method {method}")
             for name, group in self._groups.items()
             if name.startswith("method ")
         }
-        return {self.preset: gr.update(choices=names, value="draft" if "draft" in names else names[0]), **groups}
+        return {self.preset: gr.update(choices=presets(method), value=first_preset(method)), **groups}
+
+    def _preset(self, owner: str, method: str, preset: str) -> Updates:
+        if preset not in presets(method):  # the event of a method that was left
+            return {}
+        return placeholders(training_settings(method, preset), self._forms[f"method {method}"][1])
+
+    def _method_fields(self) -> list[Any]:
+        """The fields of all methods' settings."""
+        return [field for name, (_, fields) in self._forms.items() if name.startswith("method ") for field in fields]
 
     def _canvas_for(self, owner: str, use: str, path: str) -> Updates:
         """What is painted on for a use: the image for masks, an empty sheet for a painting."""
@@ -219,7 +241,9 @@ class SinglePage:
         rest = list(values)
         for name, (settings, fields) in self._forms.items():
             own, rest = rest[: len(fields)], rest[len(fields) :]
-            if name in (use, f"method {method}"):
+            if name == f"method {method}":
+                read[name] = read_values(training_settings(method, preset), own)
+            elif name == use:
                 read[name] = read_values(settings, own)
         training = {"method": method, "preset": preset, "settings": read.get(f"method {method}", {})}
         request = singles.Request(path, use, read[use], training)

@@ -13,7 +13,7 @@ from lonepair import UserError
 from lonepair.studio import frames, masks, trainings
 from lonepair.studio.context import Studio
 from lonepair.studio.events import Updates
-from lonepair.studio.forms import read_values
+from lonepair.studio.forms import placeholders, read_values
 from lonepair.studio.progress_view import error_line, note_line
 from lonepair.studio.projects import Project, default_dials
 from lonepair.studio.snippets import CLIP_FORMATS
@@ -95,9 +95,13 @@ class Actions:
         """Put a training for each style into the queue."""
         if not project.is_complete:
             raise UserError("give a source and a style first")
-        project = project.update(preset=preset, training=read_values(training_settings(), values))
+        project = project.update(preset=preset, training=read_values(training_settings(preset), values))
         project = trainings.start_trainings(self.studio, project)
         return {**self.display.texts(project), **self.display.progress(project)}
+
+    def preset(self, project: Project, preset: str) -> Updates:
+        """Another preset was chosen: empty fields show its defaults. It is stored when the training starts."""
+        return placeholders(training_settings(preset), list(self.view.expert.values()))
 
     def wish(self, wish: Any) -> Callable[[Project], Updates]:
         """A handler that lets the trainings pause or stop."""

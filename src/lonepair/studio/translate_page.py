@@ -55,6 +55,7 @@ class TranslatePage:
         # Training
         started = [*display.progress_outputs, *display.text_outputs]
         settings = [view.preset, *view.expert.values()]
+        on(view.preset.change, do.preset, [view.preset], view.train_error, [*view.expert.values()])
         on(view.train.click, do.train, settings, view.train_error, started, **BRIEF)
         for button, wish in ((view.pause, "pause"), (view.stop, "stop")):
             on(button.click, do.wish(wish), [], view.train_error, display.progress_outputs, **BRIEF)

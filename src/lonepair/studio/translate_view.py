@@ -24,16 +24,24 @@ PRESET_TEXTS = {
 }
 
 
+FIRST_PRESET = "draft"
+"""The preset that the page proposes."""
+
+
 def mask_brush(colors: Sequence[str]) -> Any:
     """A brush with these colors and no others, through which the picture stays visible."""
     brushes = [(color, BRUSH_OPACITY) for color in colors]
     return gr.Brush(colors=brushes, default_color=brushes[0], color_mode="fixed")
 
 
-def training_settings() -> list[Setting]:
-    """The settings of a training that the page shows: those that the help shows first, and some run options."""
+def training_settings(preset: str = FIRST_PRESET) -> list[Setting]:
+    """The settings of a training that the page shows: those that the help shows first, and some run options.
+
+    Args:
+        preset: Decides the defaults.
+    """
     options = [setting for setting in option_settings() if setting.name in ("seed", "max_minutes")]
-    return [*method_settings("lonepair"), *options]
+    return [*method_settings("lonepair", preset), *options]
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ def _inputs(parts: dict[str, Any]) -> None:
 def _training(parts: dict[str, Any]) -> None:
     _step("3. Training")
     names = [(PRESET_TEXTS.get(name, name), name) for name in presets("lonepair")]
-    parts["preset"] = gr.Radio(names, value="draft", label="How long", elem_id="lp-preset")
+    parts["preset"] = gr.Radio(names, value=FIRST_PRESET, label="How long", elem_id="lp-preset")
     with gr.Accordion("Training settings", open=False, elem_id="lp-expert"):
         parts["expert"] = {s.name: component(s, "lp-expert", is_blank=True) for s in training_settings()}
     with gr.Row():
