@@ -93,7 +93,8 @@ def run_batch(values: Batch) -> int:
 
 
 def _rows(values: Batch) -> list[BatchRow]:
-    from lonepair.api.batch.rows import named_rows, parse_settings, read_rows
+    from lonepair.api.batch.jobs import read_rows
+    from lonepair.api.batch.rows import named_rows, parse_settings
 
     if not values.jobs:
         raise UserError("missing: JOBS; `lonepair batch --help` shows examples")

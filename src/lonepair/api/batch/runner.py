@@ -13,10 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lonepair.api.batch.identity import row_fingerprint
+from lonepair.api.batch.jobs import read_rows
 from lonepair.api.batch.place import BatchPlace
 from lonepair.api.batch.pools import Lost, Pool
 from lonepair.api.batch.records import EarlierRows, RowResult, RowTask, State, Unit, earlier_rows
-from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, read_rows
+from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows
 from lonepair.api.batch.storage import Storage
 from lonepair.api.batch.table import JobTable, RowState
 from lonepair.api.stop import stop_on_signal
