@@ -14,8 +14,9 @@ from lonepair.api.batch.cluster import RayPool
 from lonepair.api.batch.identity import row_fingerprint
 from lonepair.api.batch.records import RowTask
 from lonepair.api.batch.rows import named_rows
-from lonepair.api.batch.storage import Storage, remote_identity
+from lonepair.api.batch.storage import Storage
 from lonepair.api.batch.task import run_row
+from lonepair.api.batch.urls import remote_identity
 from lonepair.errors import UserError
 from lonepair.media.stills.image import write_image
 from media_samples import write_clip

@@ -16,7 +16,7 @@ from lonepair.errors import UserError, printable
 if TYPE_CHECKING:
     from lonepair.api.batch.place import BatchPlace
     from lonepair.api.batch.rows import BatchRow
-    from lonepair.api.batch.runner import BatchReport
+    from lonepair.api.batch.table import BatchReport
 
 logger = logging.getLogger("lonepair")
 

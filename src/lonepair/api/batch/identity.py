@@ -7,7 +7,7 @@ import json
 from pathlib import Path, PurePosixPath
 
 from lonepair.api.batch.rows import BatchRow, map_files
-from lonepair.api.batch.storage import is_remote, remote_identity
+from lonepair.api.batch.urls import is_remote, remote_identity
 from lonepair.media.fingerprint import hash_files
 from lonepair.media.source import open_source
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lonepair.api.batch.rows import BatchRow, map_files, named_rows, parse_setting
-from lonepair.api.batch.storage import is_remote
+from lonepair.api.batch.urls import is_remote
 from lonepair.errors import UserError
 from lonepair.storage.files import check_file, error_reason, natural_order
 

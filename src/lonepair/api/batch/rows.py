@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import lonepair.methods as methods
-from lonepair.api.batch.storage import is_remote
+from lonepair.api.batch.urls import is_remote
 from lonepair.apply.translate import Translate
 from lonepair.errors import UserError
 from lonepair.render.parts import Workers

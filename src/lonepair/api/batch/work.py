@@ -18,7 +18,8 @@ from pathlib import Path
 from lonepair.api.batch.parts import StoredParts
 from lonepair.api.batch.records import RowResult, RowTask
 from lonepair.api.batch.rows import RowSettings, map_files, split_settings
-from lonepair.api.batch.storage import Storage, default_scratch, fetch
+from lonepair.api.batch.storage import Storage, default_scratch
+from lonepair.api.batch.urls import fetch
 from lonepair.api.job import Job
 from lonepair.api.model import Model, load
 from lonepair.api.reuse import find_complete_run
