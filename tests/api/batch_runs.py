@@ -8,9 +8,8 @@ import threading
 import time
 from pathlib import Path
 
-from lonepair.api.batch.records import RowResult
+from lonepair.api.batch.records import RowResult, RowTask
 from lonepair.api.batch.storage import Storage
-from lonepair.api.batch.task import RowTask
 
 
 def note_row(task: RowTask, stop: threading.Event | None = None) -> RowResult:

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +19,18 @@ import pytest
 
 import lonepair
 from lonepair.api.batch.cluster import RayPool
-from lonepair.api.batch.records import RowResult
-from lonepair.api.batch.task import RowTask, run_row
+from lonepair.api.batch.records import RowResult, RowTask
+from lonepair.api.batch.task import run_row
 from lonepair.commands.main import main
 from lonepair.media.stills.image import write_image
+from lonepair.render.clip import SceneRenderer
+from media_samples import write_clip
 from tiny_settings import TINY, picture
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 ROWS = 50
 SETTINGS = {name: value for name, value in TINY.items() if name != "device"}
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Two nodes with a CPU each, on this machine."""
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
-    paths = [str(Path(lonepair.__file__).parents[1]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]
-    os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
-    # By default Ray's workers give way to every other process of the machine.
-    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
-    started = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    started.add_node(num_cpus=1)
-    yield started
-    started.shutdown()
 
 
 def run_and_die_once(task: RowTask, stop: threading.Event | None = None) -> RowResult:
@@ -58,6 +46,27 @@ def run_and_die_once(task: RowTask, stop: threading.Event | None = None) -> RowR
 
         threading.Thread(target=kill, daemon=True).start()
     return run_row(task, stop)
+
+
+def note_node_and_die_once(task: RowTask, stop: threading.Event | None = None) -> RowResult:
+    """As `run_row`; the second part of a clip kills its first worker after two frames, and each part notes its node."""
+    ray = pytest.importorskip("ray")
+    out = Path(task.out)
+    if task.part is not None and task.part.start > 0 and not (out / "died").exists():
+        (out / "died").touch()
+
+        def render_and_die(self: SceneRenderer, *arguments: Any) -> Any:
+            frames.append(0)
+            if len(frames) > 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return render(self, *arguments)
+
+        frames: list[int] = []
+        render, SceneRenderer.render = SceneRenderer.render, render_and_die  # type: ignore[method-assign]
+    result = run_row(task, stop)
+    if task.part is not None:
+        (out / f"part-{task.part.start}").write_text(ray.get_runtime_context().get_node_id())
+    return result
 
 
 def rows_in(folder: Path, count: int) -> list[lonepair.BatchRow]:
@@ -112,6 +121,24 @@ def test_a_lost_node_loses_no_row(cluster: Any, tmp_path: Path) -> None:
     removal.join()
     assert report.count("done") == len(rows)
     assert sorted(row.attempts for row in report.rows) == [1, 1, 2]
+
+
+def test_segments_of_one_clip_run_on_several_nodes(cluster: Any, tmp_path: Path) -> None:
+    frames = [picture(24, 32).roll(shift, 3) for shift in range(16)]
+    write_clip(tmp_path / "clip.mkv", frames, [Fraction(index, 10) for index in range(len(frames))])
+    write_image(tmp_path / "look.png", picture(20, 26, seed=99))
+    settings = {**SETTINGS, "segment_frames": 4, "run_in": 2}
+    row = lonepair.BatchRow(str(tmp_path / "clip.mkv"), str(tmp_path / "look.png"), settings, "clip")
+    out = tmp_path / "out"
+    pool = RayPool(cluster.address, run=note_node_and_die_once)
+    [state] = lonepair.run_batch([row], out, pool=pool, place=lonepair.BatchPlace(device="cpu")).rows
+    assert (state.state, state.error, state.attempts, state.parts_done) == ("done", "", 2, 4)
+    assert len({file.read_text() for file in out.glob("part-*")}) == 2
+    assert not list((out / "parts").iterdir()) + list((out / "checkpoints").iterdir())
+    # As one process renders the same segments.
+    translation = lonepair.load(out / "runs/clip", "cpu", threads=1).translate(row.source)
+    whole = translation.save(tmp_path / "whole.mp4", workers=lonepair.Workers(1, 4, 2))
+    assert (out / "clip.mp4").read_bytes() == whole.read_bytes()
 
 
 def test_the_command_runs_on_a_cluster(cluster: Any, tmp_path: Path) -> None:

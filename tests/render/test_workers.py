@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from threading import Event
@@ -15,12 +14,14 @@ import torch
 from torch import Tensor
 
 import lonepair
+from in_this_process import InThisProcess
 from lonepair.errors import UserError
 from lonepair.media.clips.container import Frame
+from lonepair.render.clip_parts import render_part
 from lonepair.render.folder import RenderFolder
 from lonepair.render.parts import Part, Workers, plan_parts
 from lonepair.render.translation import Translation
-from lonepair.render.workers import PartRenderer, render_part, set_up_worker
+from lonepair.render.workers import PartRenderer
 from tiny_models import SIZE, model_of
 from tiny_settings import picture
 
@@ -138,14 +139,6 @@ def test_a_part_that_stops_continues_bit_for_bit(tmp_path: Path) -> None:
     assert render_part(clip, part, tmp_path / "stopped", "key", 16, lambda: True)
     files = [tmp_path / name / "frames.raw" for name in ("whole", "stopped")]
     assert files[0].read_bytes() == files[1].read_bytes()
-
-
-class InThisProcess(ThreadPoolExecutor):
-    """Stands for a pool of processes, without any."""
-
-    def __init__(self, count: int, context: object, start: object, arguments: tuple[Any, ...]) -> None:
-        super().__init__(1)
-        set_up_worker(*arguments)
 
 
 def stop_at(count: int, stop: Event, frames: Iterator[Frame]) -> Iterator[Frame]:

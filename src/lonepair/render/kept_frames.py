@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from lonepair.render.parts import Part
 from lonepair.storage.files import atomic_write
 
 logger = logging.getLogger("lonepair")
@@ -48,6 +51,29 @@ class PartFolders:
         elif count := self.frames:
             logger.info("%s: an earlier render stopped after %d frames; it continues there", self.path, count)
 
+    def plan(self, key: str) -> list[Part] | None:
+        """All parts of the clip, as `keep_plan` has kept them with the same `key`; None where it has not."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            values = json.loads(self._plan.read_text(encoding="utf-8"))
+            if values["key"] == key:
+                return read_plan(values["parts"])
+        return None
+
+    def keep_plan(self, key: str, parts: Sequence[Part]) -> None:
+        """Keep which parts the clip has, so that a render that continues does not search for cuts again.
+
+        Args:
+            key: SHA-256 of what the plan depends on.
+            parts: All parts.
+        """
+        with atomic_write(self._plan) as temporary:
+            values = {"key": key, "parts": [astuple(part) for part in parts]}
+            temporary.write_text(json.dumps(values), encoding="utf-8")
+
+    @property
+    def _plan(self) -> Path:
+        return self.path / "plan.json"
+
     def remove(self, reason: str) -> None:
         """Delete them, and log why."""
         if count := self.frames:
@@ -55,7 +81,24 @@ class PartFolders:
         for folder in self.path.glob("part-*"):
             if folder.is_dir() and not folder.is_symlink():
                 shutil.rmtree(folder, ignore_errors=True)
-        (self.path / "parts.json").unlink(missing_ok=True)
+        for file in (self.path / "parts.json", self._plan):
+            file.unlink(missing_ok=True)
+
+
+def read_plan(values: Any) -> list[Part]:
+    """The parts of a plan that was written as JSON: a list of numbers for each part.
+
+    Raises:
+        ValueError: It is no plan.
+    """
+    if not isinstance(values, list) or not values:
+        raise ValueError("is no list of parts")
+    for part in values:
+        if not isinstance(part, list) or len(part) != len(fields(Part)):
+            raise ValueError("is no list of numbers")
+        if not all(type(number) is int and 0 <= number < 2**53 for number in part):
+            raise ValueError("is no list of numbers")
+    return [Part(*part) for part in values]
 
 
 def _count_frames(folder: Path) -> int:

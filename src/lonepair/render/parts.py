@@ -60,6 +60,18 @@ class Workers:
                 f"run-in; give segment_frames {2 * self.run_in} or more, or a smaller run_in"
             )
 
+    def check_passes(self, goes_both_ways: bool) -> None:
+        """Refuse segments of a clip with keys or two passes.
+
+        Raises:
+            UserError: Scenes are split, and `goes_both_ways` says that frames depend on later ones.
+        """
+        if self.segment_frames and goes_both_ways:
+            raise UserError(
+                f"segment_frames is {self.segment_frames}, and with keys or two passes a scene is rendered as one: "
+                "leave one of both out"
+            )
+
     @property
     def is_parallel(self) -> bool:
         """Whether a clip is rendered in parts."""
@@ -107,11 +119,7 @@ def plan_parts(
     Raises:
         UserError: `workers` splits scenes, and frames depend on later ones; the clip has no frame `first`.
     """
-    if workers.segment_frames and run.goes_both_ways:
-        raise UserError(
-            f"segment_frames is {workers.segment_frames}, and with keys or two passes a scene is rendered as one: "
-            "leave one of both out"
-        )
+    workers.check_passes(run.goes_both_ways)
     if not run.pipeline.carries:
         yield from _independent_parts(run, first, stop)
         return

@@ -187,6 +187,12 @@ class Translation:
         return FrameRun(self.pipeline, whole, self.companions, keys, self.passes)
 
     @property
+    def frame_range(self) -> tuple[int, int | None]:
+        """The source's first frame and the one behind its last, as indices in the whole clip; None: behind its end."""
+        stop = self.source.first + self.source.count if isinstance(self.source, Excerpt) else None
+        return self._offset, stop
+
+    @property
     def _offset(self) -> int:
         """Index, in the whole clip, of the source's first frame."""
         return self.source.first if isinstance(self.source, Excerpt) else 0
@@ -224,10 +230,8 @@ class Translation:
 
     def _part_frames(self, renderer: PartRenderer) -> Iterator[Frame]:
         """The frames as `frames` yields them, rendered in parts."""
-        thumbnails, last = Thumbnails(), None
-        if isinstance(self.source, Excerpt):
-            last = self.source.first + self.source.count
-        for frame, output in zip(self.source.frames(), renderer.frames(self._offset, last), strict=True):
+        thumbnails = Thumbnails()
+        for frame, output in zip(self.source.frames(), renderer.frames(*self.frame_range), strict=True):
             result = self._frame(frame, output)
             thumbnails.add(frame.time, frame.image, result.image)
             yield result

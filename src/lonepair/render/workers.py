@@ -7,8 +7,6 @@ that stops continues. The calling process finds the parts, and reads their frame
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import logging
 import multiprocessing
 import os
@@ -16,12 +14,11 @@ import pickle
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -29,27 +26,15 @@ from torch import Tensor
 from lonepair.compute.engine import choose_engine
 from lonepair.compute.processes import SharedFlag
 from lonepair.errors import UserError
-from lonepair.ops.fingerprint import fingerprint
-from lonepair.patches.carry import blend_textures
-from lonepair.render.folder import RenderFolder, render_key
+from lonepair.render.clip_parts import ClipParts, ClipTranslation, render_part
+from lonepair.render.folder import RenderFolder
 from lonepair.render.kept_frames import PartFolders
-from lonepair.render.parts import Part, Workers, plan_parts
-from lonepair.render.run import FrameRun
-from lonepair.render.sequence import FinishedFrame
+from lonepair.render.parts import Part, Workers
 
 logger = logging.getLogger("lonepair")
 
 _POLL = 0.2
 """Seconds between two looks at whether the render is to stop."""
-
-
-@runtime_checkable
-class ClipTranslation(Protocol):
-    """What a worker needs of a translation (`Translation`)."""
-
-    @property
-    def run(self) -> FrameRun: ...
-    def output(self, number: int, finished: FinishedFrame) -> Tensor: ...
 
 
 # -- in a worker ------------------------------------------------------------------------------------------------------
@@ -105,42 +90,6 @@ def _work(part: Part, folder: Path, key: str, bits: int) -> bool:
     return render_part(_WORKER.translation, part, folder, key, bits, _WORKER.stop.is_set)
 
 
-def render_part(
-    translation: ClipTranslation, part: Part, path: Path, key: str, bits: int, should_stop: Callable[[], bool]
-) -> bool:
-    """Render a part, from where an earlier call has stopped.
-
-    Args:
-        translation: The translation of the clip.
-        part: Its frames.
-        path: Folder of the part.
-        key: SHA-256 of what its frames depend on.
-        bits: Bits per channel of the output.
-        should_stop: Called after each frame.
-
-    Returns:
-        Whether all frames are in the folder.
-    """
-    run = translation.run
-    with RenderFolder(path, is_part=True) as folder:
-        folder.open(key, bits)
-        if folder.is_complete:
-            return True
-        # A part that depends on later frames has no state to continue from.
-        start, scene = (None, None) if run.goes_both_ways else (folder.start, part.scene)
-        frames = run.frames(part.start, part.stop, start, scene)
-        for number, (_, finished) in enumerate(frames, part.start):
-            if finished is None or number < part.first:
-                continue
-            folder.add(translation.output(number, finished), finished.state)
-            if should_stop() and number + 1 < part.stop:
-                with contextlib.suppress(KeyboardInterrupt):
-                    folder.stop(finished.state)
-                return False
-        folder.complete()
-    return True
-
-
 # -- in the calling process -------------------------------------------------------------------------------------------
 
 
@@ -150,7 +99,6 @@ class _Submitted:
 
     part: Part
     folder: Path
-    key: str
     result: Future[bool]
 
 
@@ -181,15 +129,16 @@ class PartRenderer:
         halt = SharedFlag()
         # As many threads here as in a worker: rounding depends on it, and both search for cuts.
         torch.set_num_threads(share)
-        key = _render_key(self.translation.run)
-        parts = self.folder.open_parts(key)
+        clip = ClipParts(self.translation, self.workers, self.bits, first, stop)
+        folders = self.folder.open_parts(clip.key)
+        # It starts its processes with the first part that is submitted.
         pool = ProcessPoolExecutor(
             self.workers.count, context, _start_process, (_pickled(self.translation), share, halt)
         )
-        planner = threading.Thread(target=self._submit, args=(pool, parts, key, first, stop, halt), daemon=True)
+        planner = threading.Thread(target=self._submit, args=(pool, clip, folders, halt), daemon=True)
         try:
             planner.start()
-            yield from self._joined(halt)
+            yield from clip.join(self._complete_parts(halt))
         except BrokenProcessPool:
             raise UserError(
                 f"workers is {self.workers.count}, and one of them ended, perhaps for lack of memory: give fewer; "
@@ -201,42 +150,31 @@ class PartRenderer:
             planner.join()
             torch.set_num_threads(threads)
 
-    def _submit(
-        self,
-        pool: Executor,
-        parts: PartFolders,
-        key: str,
-        first: int,
-        stop: int | None,
-        halt: SharedFlag,
-    ) -> None:
-        """Find the parts, and give each to the workers."""
+    def _submit(self, pool: Executor, clip: ClipParts, folders: PartFolders, halt: SharedFlag) -> None:
+        """Find the parts, and give each to the workers unless an earlier render has left it complete."""
         try:
-            for part in plan_parts(self.translation.run, first, stop, self.workers, halt.is_set):
-                folder = parts.folder(part.start, part.stop)
-                text = json.dumps([key, part.scene, part.start, part.first, part.stop])
-                own = hashlib.sha256(text.encode()).hexdigest()
-                self._queue.put(_Submitted(part, folder, own, pool.submit(_work, part, folder, own, self.bits)))
+            earlier = folders.plan(clip.plan_key)
+            parts = []
+            for part in clip.plan(halt.is_set) if earlier is None else earlier:
+                path = folders.folder(part.start, part.stop)
+                result: Future[bool] = Future()
+                if clip.is_complete(part, path):
+                    result.set_result(True)
+                else:
+                    result = pool.submit(_work, part, path, clip.part_key(part), self.bits)
+                self._queue.put(_Submitted(part, path, result))
+                parts.append(part)
+            if earlier is None and not halt.is_set():
+                folders.keep_plan(clip.plan_key, parts)
             self._queue.put(None)
         except BaseException as error:  # raised again by the thread that waits
             self._queue.put(error)
 
-    def _joined(self, halt: SharedFlag) -> Iterator[Tensor]:
-        """The frames of all parts in order; two parts are blended where they overlap."""
-        before: list[Tensor] = []
+    def _complete_parts(self, halt: SharedFlag) -> Iterator[tuple[Part, Path]]:
+        """Yield each part and its folder, in order, when it is complete."""
         while (item := self._next(halt)) is not None:
-            part, overlap = item.part, iter(before)
-            before = []
             self._wait(item.result, halt)
-            with RenderFolder(item.folder, is_part=True) as folder:
-                folder.open(item.key, self.bits)
-                for number, image in enumerate(folder.frames(), part.first):
-                    if number < part.joint and (other := next(overlap, None)) is not None:
-                        image = self._blend(other, image, part.weight(number))
-                    if number < part.blended:
-                        yield image
-                    else:
-                        before.append(image)
+            yield item.part, item.folder
 
     def _next(self, halt: SharedFlag) -> _Submitted | None:
         """The next part; None after the last one."""
@@ -264,17 +202,6 @@ class PartRenderer:
         if self.stop is not None and self.stop.is_set():
             halt.set()
             raise KeyboardInterrupt
-
-    def _blend(self, one: Tensor, other: Tensor, weight: float) -> Tensor:
-        weights = torch.full_like(one[:, :1], weight)
-        return blend_textures(one, other, weights, self.translation.run.pipeline.settings.max_blend_gain)
-
-
-def _render_key(run: FrameRun) -> str:
-    """SHA-256 of everything that the frames of a clip depend on, keyframes included."""
-    keys = {number: fingerprint({}, {"key": key()}) for number, key in sorted(run.keys.items())}
-    parts = [render_key(run.pipeline, run.source, run.companions), run.passes, keys]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _pickled(translation: ClipTranslation) -> bytes:

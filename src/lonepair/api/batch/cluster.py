@@ -12,8 +12,8 @@ from typing import Any
 
 from lonepair.api.batch.many import MAX_CONCURRENT
 from lonepair.api.batch.pools import Lost, Run
-from lonepair.api.batch.records import RowResult
-from lonepair.api.batch.task import RowTask, run_row
+from lonepair.api.batch.records import RowResult, RowTask, Unit
+from lonepair.api.batch.task import run_row
 from lonepair.errors import UserError
 
 _POLL = 2.0
@@ -70,7 +70,9 @@ def _run_on_node(run: Run, task: RowTask, flag: Any) -> RowResult:
 
 
 class RayPool:
-    """Runs each row as a task of Ray, with its CPUs and its share of a GPU."""
+    """Runs each row, and each part of a clip, as a task of Ray, with its CPUs and its share of a GPU."""
+
+    splits = True
 
     def __init__(self, address: str, cpus: float = 1.0, gpus: float | None = None, run: Run = run_row) -> None:
         """
@@ -103,7 +105,7 @@ class RayPool:
         self._flag = self._ray.remote(num_cpus=0, max_restarts=-1)(StopFlag).remote()
         # Retries are the batch's own, so that the table of states shows them.
         self._remote = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_run_on_node)
-        self._running: dict[Any, int] = {}
+        self._running: dict[Any, Unit] = {}
 
     @staticmethod
     def _check(resources: dict[str, float], kind: str, wanted: float) -> None:
@@ -120,19 +122,19 @@ class RayPool:
             room = min(room, resources.get("GPU", 0.0) / self._gpus)
         return max(1, _MARGIN * int(room))
 
-    def submit(self, index: int, task: RowTask) -> None:
+    def submit(self, unit: Unit, task: RowTask) -> None:
         task = replace(task, threads=task.threads or self._threads)
-        self._running[self._remote.remote(self._run, task, self._flag)] = index
+        self._running[self._remote.remote(self._run, task, self._flag)] = unit
 
-    def wait(self, seconds: float) -> list[tuple[int, RowResult | Lost]]:
+    def wait(self, seconds: float) -> list[tuple[Unit, RowResult | Lost]]:
         ended, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
-        results: list[tuple[int, RowResult | Lost]] = []
+        results: list[tuple[Unit, RowResult | Lost]] = []
         for reference in ended:
-            index = self._running.pop(reference)
+            unit = self._running.pop(reference)
             try:
-                results.append((index, self._ray.get(reference)))
+                results.append((unit, self._ray.get(reference)))
             except self._ray.exceptions.RayError as error:
-                results.append((index, Lost(_reason(error))))
+                results.append((unit, Lost(_reason(error))))
         return results
 
     def stop(self) -> None:

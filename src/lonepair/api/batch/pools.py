@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from lonepair.api.batch.many import MAX_CONCURRENT
-from lonepair.api.batch.records import RowResult
-from lonepair.api.batch.task import RowTask, run_row
+from lonepair.api.batch.records import RowResult, RowTask, Unit
+from lonepair.api.batch.task import run_row
 from lonepair.compute.processes import SharedFlag
 
 _POLL = 0.5
@@ -34,18 +34,23 @@ class Lost:
 
 @runtime_checkable
 class Pool(Protocol):
-    """Runs rows."""
+    """Runs rows, and parts of their clips."""
+
+    @property
+    def splits(self) -> bool:
+        """Whether parts of one clip can run at the same time."""
+        ...
 
     def slots(self) -> int:
-        """How many rows are worth submitting at the same time."""
+        """How many units are worth submitting at the same time."""
         ...
 
-    def submit(self, index: int, task: RowTask) -> None:
-        """Start the row `index`, or let it wait for a worker."""
+    def submit(self, unit: Unit, task: RowTask) -> None:
+        """Start a unit, or let it wait for a worker."""
         ...
 
-    def wait(self, seconds: float) -> list[tuple[int, RowResult | Lost]]:
-        """The rows that have ended, after at most that many seconds."""
+    def wait(self, seconds: float) -> list[tuple[Unit, RowResult | Lost]]:
+        """The units that have ended, after at most that many seconds."""
         ...
 
     def stop(self) -> None:
@@ -60,20 +65,22 @@ class Pool(Protocol):
 class InProcess:
     """Runs rows in this process: on a CPU one after another, on a GPU several at the same time (`fit_many`)."""
 
+    splits = False
+
     def __init__(self, run: Run = run_row, has_gpu: bool = False) -> None:
         self._run, self._slots = run, MAX_CONCURRENT if has_gpu else 1
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(self._slots)
-        self._futures: dict[Future[RowResult], int] = {}
+        self._futures: dict[Future[RowResult], Unit] = {}
 
     def slots(self) -> int:
         return self._slots
 
-    def submit(self, index: int, task: RowTask) -> None:
+    def submit(self, unit: Unit, task: RowTask) -> None:
         context = contextvars.copy_context()
-        self._futures[self._pool.submit(context.run, self._run, task, self._stop)] = index
+        self._futures[self._pool.submit(context.run, self._run, task, self._stop)] = unit
 
-    def wait(self, seconds: float) -> list[tuple[int, RowResult | Lost]]:
+    def wait(self, seconds: float) -> list[tuple[Unit, RowResult | Lost]]:
         ended, _ = wait(self._futures, seconds, FIRST_COMPLETED)
         return [(self._futures.pop(future), future.result()) for future in ended]
 
@@ -91,6 +98,8 @@ class Processes:
     Each process has a pool of its own: where one is killed, the others go on.
     """
 
+    splits = True
+
     def __init__(self, count: int, threads: int, run: Run = run_row) -> None:
         """
         Args:
@@ -102,7 +111,7 @@ class Processes:
         self._stop = SharedFlag()
         self._idle = [self._new_pool(number) for number in range(count)]
         self._count = count
-        self._futures: dict[Future[RowResult], tuple[int, int, ProcessPoolExecutor]] = {}
+        self._futures: dict[Future[RowResult], tuple[Unit, int, ProcessPoolExecutor]] = {}
 
     def _new_pool(self, number: int) -> tuple[int, ProcessPoolExecutor]:
         arguments = (number, self._stop)
@@ -111,7 +120,7 @@ class Processes:
     def slots(self) -> int:
         return self._count
 
-    def submit(self, index: int, task: RowTask) -> None:
+    def submit(self, unit: Unit, task: RowTask) -> None:
         number, pool = self._idle.pop()
         task = replace(task, threads=task.threads or self._threads)
         try:
@@ -120,18 +129,18 @@ class Processes:
             pool.shutdown(wait=False)
             number, pool = self._new_pool(number)
             future = pool.submit(_run_in_process, self._run, task)
-        self._futures[future] = (index, number, pool)
+        self._futures[future] = (unit, number, pool)
 
-    def wait(self, seconds: float) -> list[tuple[int, RowResult | Lost]]:
+    def wait(self, seconds: float) -> list[tuple[Unit, RowResult | Lost]]:
         ended, _ = wait(self._futures, seconds, FIRST_COMPLETED)
-        results: list[tuple[int, RowResult | Lost]] = []
+        results: list[tuple[Unit, RowResult | Lost]] = []
         for future in ended:
-            index, number, pool = self._futures.pop(future)
+            unit, number, pool = self._futures.pop(future)
             try:
-                results.append((index, future.result()))
+                results.append((unit, future.result()))
                 self._idle.append((number, pool))
             except BrokenProcessPool:
-                results.append((index, Lost("its process was killed, perhaps for lack of memory")))
+                results.append((unit, Lost("its process was killed, perhaps for lack of memory")))
                 pool.shutdown(wait=False)
                 self._idle.append(self._new_pool(number))
         return results

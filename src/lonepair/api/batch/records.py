@@ -1,4 +1,4 @@
-"""The record of each row of a batch that is done: how it ended, and of which inputs and settings."""
+"""What a worker of a batch receives and returns, and the record of each row that is done."""
 
 from __future__ import annotations
 
@@ -10,10 +10,42 @@ from typing import Literal
 from lonepair.api.batch.rows import BatchRow
 from lonepair.api.batch.storage import Storage
 from lonepair.errors import UserError
+from lonepair.render.parts import Part
 
 ROWS = "rows"
 """Folder, in the storage, of a file for each row that is done: a later batch leaves it out."""
-State = Literal["waiting", "running", "done", "failed", "stopped"]
+State = Literal["waiting", "running", "split", "done", "failed", "stopped"]
+"""split: the model is trained, and the parts of the clip are to be rendered before the row is run again."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one worker does at a time."""
+
+    row: int
+    """Index of the row in the batch."""
+    part: Part | None = None
+    """The part of the row's clip; None: the row itself."""
+
+
+@dataclass(frozen=True)
+class RowTask:
+    """A row, or a part of its clip, and what a worker needs beside it."""
+
+    row: BatchRow
+    fingerprint: str
+    """`row_fingerprint`."""
+    out: str
+    """Path or URL of the batch's storage."""
+    scratch: str | None = None
+    """Folder for work on the worker's machine; None: one in the system's folder for temporary files."""
+    threads: int = 0
+    """CPU threads of the row; 0: those of the process."""
+    device: str = "auto"
+    splits: bool = False
+    """Whether other workers can render parts of the row's clip."""
+    part: Part | None = None
+    """The part to render; None: the row itself."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +66,8 @@ class RowResult:
     """Name of the machine."""
     continued: bool = False
     """Whether it went on from a checkpoint."""
+    parts: tuple[Part, ...] = ()
+    """The parts of the clip that are to be rendered, in the state "split"."""
 
 
 def write_record(storage: Storage, row: BatchRow, fingerprint: str, result: RowResult) -> None:
@@ -49,6 +83,7 @@ def write_record(storage: Storage, row: BatchRow, fingerprint: str, result: RowR
         UserError: It cannot be written.
     """
     record = {"fingerprint": fingerprint, "source": row.source, "target": row.target, **asdict(result)}
+    del record["parts"]  # a row that is done has none
     storage.write(f"{ROWS}/{row.name}.json", json.dumps(record).encode())
 
 

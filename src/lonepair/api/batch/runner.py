@@ -6,19 +6,20 @@ import contextlib
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lonepair.api.batch.identity import row_fingerprint
+from lonepair.api.batch.jobs import read_rows
 from lonepair.api.batch.place import BatchPlace
 from lonepair.api.batch.pools import Lost, Pool
-from lonepair.api.batch.records import EarlierRows, earlier_rows
-from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, read_rows
+from lonepair.api.batch.records import EarlierRows, RowResult, RowTask, State, Unit, earlier_rows
+from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows
 from lonepair.api.batch.storage import Storage
-from lonepair.api.batch.table import JobTable, RowState
-from lonepair.api.batch.task import RowTask, row_fingerprint
+from lonepair.api.batch.table import BatchReport, JobTable
 from lonepair.api.stop import stop_on_signal
 from lonepair.errors import UserError, printable
 from lonepair.storage.lock import FileLock
@@ -28,38 +29,6 @@ logger = logging.getLogger("lonepair")
 
 _WAIT = 0.5
 """Seconds between two looks at the rows."""
-
-
-@dataclass(frozen=True)
-class BatchReport:
-    """How a batch ended, or where it stands."""
-
-    rows: list[RowState]
-    seconds: float
-    """Wall-clock time so far."""
-    total: int
-    """Number of rows."""
-
-    def count(self, state: str) -> int:
-        """Number of rows in a state."""
-        return sum(row.state == state for row in self.rows)
-
-    @property
-    def failed(self) -> list[RowState]:
-        """The rows that failed."""
-        return [row for row in self.rows if row.state == "failed"]
-
-    @property
-    def cpu_seconds(self) -> float:
-        """CPU time of the rows that this batch ran."""
-        return sum(row.cpu_seconds for row in self.rows if not row.is_earlier)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate of the time to the end, from the mean rate so far; None while no row is done."""
-        new = sum(row.state in ("done", "failed") and not row.is_earlier for row in self.rows)
-        left = self.count("waiting") + self.count("running")
-        return None if not new else self.seconds / new * left
 
 
 def run_batch(
@@ -128,9 +97,14 @@ class _Batch:
         progress: Callable[[BatchReport], None],
     ) -> None:
         self._table, self._rows, self._place, self._progress = table, list(rows), place, progress
-        self._waiting: deque[int] = deque()
+        self._waiting: deque[Unit] = deque()
+        self._attempts: Counter[Unit] = Counter()
+        self._parts: dict[int, set[Unit]] = {}
+        """Index of a row -> the parts of its clip that are still to be rendered."""
         self._copies: dict[int, int] = {}
         """Index of a row -> that of one before it with the same inputs and settings, whose result is its own."""
+        self._has_warned = False
+        """Whether the table of states could not be written the last time."""
         self._start = time.monotonic()
 
     def report(self) -> BatchReport:
@@ -154,7 +128,7 @@ class _Batch:
                 self._copies[index] = seen[state.fingerprint]
             else:
                 seen[state.fingerprint] = index
-                self._waiting.append(index)
+                self._waiting.append(Unit(index))
         self._rename(earlier)
         return bool(self._waiting)
 
@@ -162,7 +136,7 @@ class _Batch:
         """Give each row that is to run a name of its own where its name is that of another row's result."""
         # Results of this table, and of other sources and targets. The same pair with other settings is replaced.
         taken = {PurePosixPath(state.output).stem.lower() for state in self._table.rows if state.is_earlier}
-        for index in self._waiting:
+        for index in [unit.row for unit in self._waiting]:
             row, state = self._rows[index], self._table.rows[index]
             inputs = (row.source, row.target)
             if row.name.lower() in taken or earlier.inputs.get(row.name.lower(), inputs) != inputs:
@@ -172,48 +146,99 @@ class _Batch:
     def run(self, pool: Pool) -> None:
         """Run all waiting rows."""
         stop = threading.Event()
-        running: set[int] = set()
+        running: set[Unit] = set()
         with stop_on_signal(stop, "checkpoint"):
             while self._waiting or running:
                 if stop.is_set():
-                    # Rows that have not begun stay as they are.
+                    # What has not begun stays as it is.
                     self._waiting.clear()
                     pool.stop()
                 while self._waiting and len(running) < pool.slots():
-                    index = self._waiting.popleft()
-                    running.add(index)
-                    self._submit(pool, index)
-                for index, result in pool.wait(_WAIT) if running else []:
-                    running.discard(index)
-                    self._take(index, result)
-                self._table.write()
+                    unit = self._waiting.popleft()
+                    running.add(unit)
+                    self._submit(pool, unit)
+                for unit, result in pool.wait(_WAIT) if running else []:
+                    running.discard(unit)
+                    self._take(unit, result)
+                self._write_table()
                 self._progress(self.report())
+        for state in self._table.rows:
+            # Stopped between two units of the row.
+            state.state = "stopped" if state.state == "running" else state.state
         for index, original in self._copies.items():
             state, other = self._table.rows[index], self._table.rows[original]
             state.state, state.error, state.output, state.is_earlier = other.state, other.error, other.output, True
 
-    def _submit(self, pool: Pool, index: int) -> None:
-        state, row = self._table.rows[index], self._rows[index]
-        state.state, state.attempts = "running", state.attempts + 1
-        place = self._place
-        device = str(row.settings.get("device", place.device))
-        task = RowTask(row, state.fingerprint, self._table.storage.url, place.scratch, 0, device)
-        pool.submit(index, task)
+    def _write_table(self) -> None:
+        """Write the table of states. Where that fails for once, rows go on: it is written again."""
+        try:
+            self._table.write()
+            self._has_warned = False
+        except UserError as error:
+            if not self._has_warned:
+                logger.warning("%s; rows go on", error)
+            self._has_warned = True
 
-    def _take(self, index: int, result: Any) -> None:
-        """Take the result of a row, or let it run again."""
-        state = self._table.rows[index]
-        if not isinstance(result, Lost):
-            state.add(result)
-        elif state.attempts <= self._place.retries:
-            state.state = "waiting"
-            logger.warning(
-                "row %d, %s: %s; it starts again from its last checkpoint", state.row, state.name, result.reason
-            )
-            self._waiting.append(index)
+    def _submit(self, pool: Pool, unit: Unit) -> None:
+        state, row, place = self._table.rows[unit.row], self._rows[unit.row], self._place
+        self._attempts[unit] += 1
+        state.state, state.attempts = "running", max(state.attempts, self._attempts[unit])
+        device = str(row.settings.get("device", place.device))
+        url = self._table.storage.url
+        pool.submit(
+            unit, RowTask(row, state.fingerprint, url, place.scratch, 0, device, splits=pool.splits, part=unit.part)
+        )
+
+    def _take(self, unit: Unit, result: RowResult | Lost) -> None:
+        """Take the result of a unit, or let it run again."""
+        state = self._table.rows[unit.row]
+        if isinstance(result, Lost):
+            self._retry(unit, result)
+        elif unit.part is not None:
+            self._take_part(unit, result)
         else:
-            state.state = "failed"
-            state.error = f"{result.reason}, in each of {state.attempts} attempts"
+            state.add(result)
+            if result.state == "split" and unit.row in self._parts:
+                # Keys of parts are those of one device, number of threads and version of torch.
+                self._end(unit, "failed", "the machines of its parts compute differently; give all the same device")
+            elif result.state == "split":
+                parts = [Unit(unit.row, part) for part in result.parts]
+                state.state, state.parts, state.parts_done = "running", len(parts), 0
+                self._parts[unit.row] = set(parts)
+                # Before other rows: the fewer rows are unfinished, the fewer frames lie in the storage.
+                self._waiting.extendleft(reversed(parts))
+
+    def _take_part(self, unit: Unit, result: RowResult) -> None:
+        """Take the result of a part; after the last one, the row is run again, to join them."""
+        state, left = self._table.rows[unit.row], self._parts[unit.row]
+        state.add_cost(result)
+        if result.state == "done":
+            left.discard(unit)
+            state.parts_done += 1
+            if not left:
+                self._attempts[Unit(unit.row)] = 0
+                self._waiting.appendleft(Unit(unit.row))
+        elif state.state == "running":
+            self._end(unit, result.state, result.error)
+
+    def _retry(self, unit: Unit, lost: Lost) -> None:
+        """Let a unit run again whose worker was lost, unless that has happened too often."""
+        state, attempts = self._table.rows[unit.row], self._attempts[unit]
+        if state.state != "running":  # another part of the row has failed
+            return
+        if attempts > self._place.retries:
+            self._end(unit, "failed", f"{lost.reason}, in each of {attempts} attempts")
+            return
+        logger.warning("row %d, %s: %s; it starts again from its last checkpoint", state.row, state.name, lost.reason)
+        if unit.part is None:
+            state.state = "waiting"
+        self._waiting.append(unit)
+
+    def _end(self, unit: Unit, state: State, error: str) -> None:
+        """End a row with one of its units; its other parts that wait are not rendered."""
+        row = self._table.rows[unit.row]
+        row.state, row.error = state, error
+        self._waiting = deque(other for other in self._waiting if other.row != unit.row)
 
 
 def _check_outputs(table: JobTable, jobs: Sequence[str | Path]) -> None:

@@ -27,6 +27,7 @@ class RowState:
     fingerprint: str = ""
     state: State = "waiting"
     attempts: int = 0
+    """How often the row was started; or one of its parts, where that is more."""
     seconds: float = 0.0
     """Wall-clock time of all attempts whose end is known."""
     cpu_seconds: float = 0.0
@@ -38,12 +39,19 @@ class RowState:
     """Name of the result, relative to the batch's folder."""
     node: str = ""
     """Machine of the last attempt."""
+    parts: int = 0
+    """Number of parts that its clip is rendered in, each by any machine; 0 where one machine renders it."""
+    parts_done: int = 0
     is_earlier: bool = False
     """Whether an earlier batch did it."""
 
     def add(self, result: RowResult) -> None:
-        """Take the result of an attempt."""
+        """Take the result of an attempt at the row."""
         self.state, self.error, self.output, self.node = result.state, result.error, result.output, result.node
+        self.add_cost(result)
+
+    def add_cost(self, result: RowResult) -> None:
+        """Take the time and the memory of an attempt at the row or at a part of its clip."""
         self.seconds = round(self.seconds + result.seconds, 3)
         self.cpu_seconds = round(self.cpu_seconds + result.cpu_seconds, 3)
         self.peak_bytes = max(self.peak_bytes, result.peak_bytes)
@@ -72,6 +80,39 @@ class JobTable:
         now = time.monotonic()
         if not is_last and now < self._written + _SECONDS:
             return
+        # Before the write: one that fails is not repeated at once.
+        self._written = now
         lines = "".join(json.dumps(asdict(row)) + "\n" for row in self.rows)
         self.storage.write(self.name, lines.encode())
-        self._written = now
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """How a batch ended, or where it stands."""
+
+    rows: list[RowState]
+    seconds: float
+    """Wall-clock time so far."""
+    total: int
+    """Number of rows."""
+
+    def count(self, state: str) -> int:
+        """Number of rows in a state."""
+        return sum(row.state == state for row in self.rows)
+
+    @property
+    def failed(self) -> list[RowState]:
+        """The rows that failed."""
+        return [row for row in self.rows if row.state == "failed"]
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of the rows that this batch ran."""
+        return sum(row.cpu_seconds for row in self.rows if not row.is_earlier)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate of the time to the end, from the mean rate so far; None while no row is done."""
+        new = sum(row.state in ("done", "failed") and not row.is_earlier for row in self.rows)
+        left = self.count("waiting") + self.count("running")
+        return None if not new else self.seconds / new * left
