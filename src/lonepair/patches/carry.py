@@ -323,6 +323,8 @@ def _distortion(
     total = xx.square() + xy.square() + yx.square() + yy.square()
     root = ((total.square() - 4 * (xx * yy - xy * yx).square()).clamp(min=0)).sqrt()
     largest, smallest = ((total + root) / 2).sqrt(), ((total - root) / 2).clamp(min=1e-6).sqrt()
-    both = torch.stack([torch.maximum(largest, 1 / smallest), largest / smallest]).clamp(max=100)
-    stretch, shear = gaussian_blur(both[None], 1.0).split(1, 1)
+    stretch, shear = (
+        gaussian_blur(factor.clamp(max=100)[None, None], 1.0)
+        for factor in (torch.maximum(largest, 1 / smallest), largest / smallest)
+    )
     return stretch, shear

@@ -126,8 +126,10 @@ def _without_noise(flow: Tensor, before: Tensor, now: Tensor, config: SynthesisC
     # A motion of its own: what the camera's motion leaves, over what `flow` leaves.
     camera = camera_motion(flow, weight > 0.5)
     smooth_now, smooth_before = _smooth(now), _smooth(before)
-    errors = [(smooth_now - warp(smooth_before, motion)).square().mean(1, keepdim=True) for motion in (camera, flow)]
-    by_camera, by_flow = gaussian_blur(torch.cat(errors, 1), 2 * window).split(1, 1)
+    by_camera, by_flow = (
+        gaussian_blur((smooth_now - warp(smooth_before, motion)).square().mean(1, keepdim=True), 2 * window)
+        for motion in (camera, flow)
+    )
     floor = by_flow.median() + 1e-6
     ratio = (by_camera + floor) / (by_flow + floor)
     return torch.lerp(camera, flow, (ratio - config.own_motion_ratio + 0.5).clamp(0, 1))
