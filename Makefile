@@ -2,7 +2,7 @@
 #
 #   make demo    set up, then translate a clip of coins into galaxies
 #   make test    set up, then run ruff, mypy and the test suite
-#   make test-cluster  set up with Ray, then test batches on a local cluster of several nodes
+#   make test-cluster  set up with Ray and an S3 server, then test batches on a local cluster of several nodes
 #   make test-browser  set up, then test the studio in Debian's chromium (sudo apt install chromium)
 #   make docs    set up, then build the documentation site into docs/_build
 #   make fuzz    set up, then search for files that no reader survives, for MINUTES=1
@@ -63,7 +63,7 @@ test: lint
 
 # Ray is large and takes long to start.
 test-cluster: env
-	$(PIP) $(addprefix --extra-index-url ,$(TORCH_INDEX)) -e '.[cluster,dev]'
+	$(PIP) $(addprefix --extra-index-url ,$(TORCH_INDEX)) -e '.[cluster,dev]' s3fs 'moto[server]'
 	$(BIN)/python -m pytest -n0 -s tests/cluster
 
 test-browser: $(BROWSER_STAMP)

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from lonepair.api.batch.many import fit_many
     from lonepair.api.batch.place import BatchPlace
     from lonepair.api.batch.rows import BatchRow
-    from lonepair.api.batch.runner import BatchReport, run_batch
+    from lonepair.api.batch.runner import run_batch
+    from lonepair.api.batch.table import BatchReport
     from lonepair.api.fit import fit, fit_pair
     from lonepair.api.job import Job
     from lonepair.api.model import Model, load
@@ -63,7 +64,7 @@ __all__ = [
 _MODULES = {
     "Animation": "lonepair.render.animation",
     "BatchPlace": "lonepair.api.batch.place",
-    "BatchReport": "lonepair.api.batch.runner",
+    "BatchReport": "lonepair.api.batch.table",
     "BatchRow": "lonepair.api.batch.rows",
     "Diverged": "lonepair.train.loop",
     "Encoding": "lonepair.media.clips.codecs",

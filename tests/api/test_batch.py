@@ -13,9 +13,10 @@ from batch_runs import note_or_die_once, note_row
 
 import lonepair
 from lonepair.api.batch.identity import row_fingerprint
+from lonepair.api.batch.jobs import read_rows
 from lonepair.api.batch.pools import InProcess, Lost, Pool
 from lonepair.api.batch.records import RowResult, RowTask, Unit, write_record
-from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, read_rows, split_settings
+from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, split_settings
 from lonepair.api.batch.storage import Storage
 from lonepair.api.batch.task import run_row
 from lonepair.errors import UserError
@@ -44,6 +45,31 @@ def test_a_csv_table_gives_rows_with_settings(tmp_path: Path) -> None:
     assert dict(second.settings) == {"steps": 5, "seed": 3, "size": "640x360", "synthesize": False}
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbfsource,target,start-stage\r\na.png,b.png,1\r\n,,\r\n",
+        b"\n\nSource;Target;Start Stage;\n a.png ; b.png;1;\n\n",
+        "source\ttarget\tstart_stage\na.png\tb.png\t1".encode("utf-16"),
+    ],
+)
+def test_tables_of_spreadsheets_are_read(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "jobs.csv").write_bytes(data)
+    assert read_rows(tmp_path / "jobs.csv") == [
+        BatchRow(str(tmp_path / "a.png"), str(tmp_path / "b.png"), {"start_stage": 1}, "a-as-b")
+    ]
+
+
+def test_files_of_settings_lie_beside_the_table_and_count_by_their_content(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png", "b.png", "mask.png", "000001.png")
+    (tmp_path / "jobs.csv").write_text("source,target,mask,keys\na.png,b.png,mask.png,000001.png\n")
+    [row] = read_rows(tmp_path / "jobs.csv")
+    assert dict(row.settings) == {"mask": str(tmp_path / "mask.png"), "keys": [str(tmp_path / "000001.png")]}
+    before = row_fingerprint(row)
+    write_image(tmp_path / "mask.png", picture(20, 24, seed=7), overwrite=True)
+    assert row_fingerprint(row) != before
+
+
 def test_a_jsonl_table_equals_a_csv_table(tmp_path: Path) -> None:
     (tmp_path / "jobs.csv").write_text("source,target,steps\na.png,b.png,5\n")
     (tmp_path / "jobs.jsonl").write_text('{"source": "a.png", "target": "b.png", "settings": {"steps": 5}}\n\n')
@@ -64,10 +90,12 @@ def test_rows_of_one_name_get_numbers() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("jobs.csv", "target\nb.png\n", "line 2: has no source"),
+        ("jobs.csv", "target,kind\nb.png,\n", "line 1: names the columns target, kind, and none is source"),
+        ("jobs.csv", "source,target,Source\na,b,c\n", "line 1: names the column source twice"),
+        ("jobs.csv", 'source,target\n"a,b\n', "line 2: is no line of a CSV file"),
         ("jobs.csv", "source\na.png\n", "line 2: has no target; add one, or give `style`"),
         ("jobs.csv", "source,target\n", "the batch has no rows"),
-        ("jobs.csv", "source,target\na,b,c\n", "line 2: has more cells"),
+        ("jobs.csv", "source,target\na,b,c\n", "line 2: has more cells than the first line names"),
         ("jobs.csv", f"source,target\n{'a' * 140_000},b\n", "line 2: is no line of a CSV file"),
         ("jobs.jsonl", "{\n", "line 1: is no JSON"),
         ("jobs.jsonl", "[1]\n", "line 1: is no JSON object"),

@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -32,20 +31,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 ROWS = 50
 SETTINGS = {name: value for name, value in TINY.items() if name != "device"}
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Two nodes with a CPU each, on this machine."""
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
-    paths = [str(Path(lonepair.__file__).parents[1]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]
-    os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
-    # By default Ray's workers give way to every other process of the machine.
-    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
-    started = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    started.add_node(num_cpus=1)
-    yield started
-    started.shutdown()
 
 
 def run_and_die_once(task: RowTask, stop: threading.Event | None = None) -> RowResult:

@@ -9,7 +9,8 @@ import pytest
 
 from command_line import list_files
 from lonepair.api.batch.estimate import measure_row
-from lonepair.api.batch.rows import named_rows, read_rows
+from lonepair.api.batch.jobs import read_rows
+from lonepair.api.batch.rows import named_rows
 from lonepair.commands.main import main
 from tiny_settings import TINY
 

@@ -16,7 +16,7 @@ from lonepair.errors import UserError, printable
 if TYPE_CHECKING:
     from lonepair.api.batch.place import BatchPlace
     from lonepair.api.batch.rows import BatchRow
-    from lonepair.api.batch.runner import BatchReport
+    from lonepair.api.batch.table import BatchReport
 
 logger = logging.getLogger("lonepair")
 
@@ -93,7 +93,8 @@ def run_batch(values: Batch) -> int:
 
 
 def _rows(values: Batch) -> list[BatchRow]:
-    from lonepair.api.batch.rows import named_rows, parse_settings, read_rows
+    from lonepair.api.batch.jobs import read_rows
+    from lonepair.api.batch.rows import named_rows, parse_settings
 
     if not values.jobs:
         raise UserError("missing: JOBS; `lonepair batch --help` shows examples")

@@ -17,8 +17,9 @@ from itertools import islice
 from pathlib import Path
 
 from lonepair.api.batch.rows import BatchRow, split_settings
-from lonepair.api.batch.storage import default_scratch, fetch
+from lonepair.api.batch.storage import default_scratch
 from lonepair.api.batch.task import peak_memory
+from lonepair.api.batch.urls import fetch
 from lonepair.api.batch.work import translation_of
 from lonepair.api.job import Job
 from lonepair.api.model import Model, load

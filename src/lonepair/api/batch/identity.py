@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from lonepair.api.batch.rows import BatchRow
-from lonepair.api.batch.storage import is_remote, remote_identity
+from lonepair.api.batch.rows import BatchRow, map_files
+from lonepair.api.batch.urls import is_remote, remote_identity
 from lonepair.media.fingerprint import hash_files
 from lonepair.media.source import open_source
 
@@ -22,7 +22,9 @@ def row_fingerprint(row: BatchRow) -> str:
         UserError: An input cannot be read.
     """
     target = _model_identity(row.target) if row.uses_model else _identity(row.target)
-    settings = {name: value for name, value in sorted(row.settings.items()) if name not in _WITHOUT_EFFECT}
+    # Files of settings count by their content, and by their names, which hold the numbers of keyframes.
+    files = map_files(row.settings, lambda path: f"{PurePosixPath(path).name} {_identity(path)}")
+    settings = {name: value for name, value in sorted(files.items()) if name not in _WITHOUT_EFFECT}
     text = json.dumps([_identity(row.source), target, settings], default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

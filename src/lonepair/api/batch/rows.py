@@ -1,33 +1,28 @@
-"""The rows of a batch: a source, a target and settings, read from a table or made from a pattern of files."""
+"""The rows of a batch: a source, a target and settings, and what they set."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import glob
-import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import lonepair.methods as methods
-from lonepair.api.batch.storage import is_remote
+from lonepair.api.batch.urls import is_remote
 from lonepair.apply.translate import Translate
 from lonepair.errors import UserError
 from lonepair.render.parts import Workers
-from lonepair.storage.files import check_file, distinct_names, natural_order
+from lonepair.storage.files import distinct_names
 from lonepair.train.options import Options
 
-TABLES = (".csv", ".jsonl")
-"""Suffixes of tables of rows."""
-_OWN = frozenset({"source", "target", "name", "method", "preset"})
-"""Columns that are no settings of a method, a training or a translation."""
 _PARTS = {"workers": "count", "segment_frames": "segment_frames", "run_in": "run_in"}
 """Setting -> field of `Workers`."""
+_FILES = ("mask", "keys")
+"""Settings that name files."""
 _MAX_NAME = 80
 _MODEL_SUFFIX = ".safetensors"
 
@@ -98,28 +93,8 @@ def split_settings(row: BatchRow) -> RowSettings:
     )
 
 
-def read_rows(jobs: str | Path, style: str | None = None, settings: Mapping[str, Any] | None = None) -> list[BatchRow]:
-    """The rows of a table, or a row for each file of a pattern.
-
-    Args:
-        jobs: A .csv or .jsonl file with the columns `source`, `target`, `name` and any setting; or a pattern such as
-            "shots/*.mp4", or a file. Relative paths of a table start at its folder.
-        style: Target of the rows that name none.
-        settings: Settings of all rows; those of a row come first.
-
-    Raises:
-        UserError: The table cannot be read, a row has no source or target, or no file fits the pattern.
-    """
-    text, common = str(jobs), dict(settings or {})
-    if Path(text).suffix.lower() in TABLES:
-        rows = _read_table(Path(text).expanduser(), style, common)
-    else:
-        rows = [BatchRow(str(path), _required_style(style), common) for path in _matches(text)]
-    return named_rows(rows)
-
-
 def named_rows(rows: Iterable[BatchRow]) -> list[BatchRow]:
-    """`rows` with absolute paths, each with a name of its own.
+    """`rows` with absolute paths, those in settings included, each with a name of its own.
 
     Raises:
         UserError: There is no row.
@@ -127,11 +102,23 @@ def named_rows(rows: Iterable[BatchRow]) -> list[BatchRow]:
     listed = list(rows)
     names = distinct_names(_plain(row.name or f"{_stem(row.source)}-as-{_stem(row.target)}") for row in listed)
     result = [
-        replace(row, name=name, source=_absolute(row.source), target=_absolute(row.target))
+        BatchRow(_absolute(row.source), _absolute(row.target), map_files(row.settings, _absolute), name)
         for row, name in zip(listed, names, strict=True)
     ]
     if not result:
         raise UserError("the batch has no rows; give a table with at least one, or a pattern that fits a file")
+    return result
+
+
+def map_files(settings: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """`settings` with `change` of each path or URL in them; several are a list."""
+    result = dict(settings)
+    for name in _FILES:
+        value = result.get(name)
+        if isinstance(value, str):
+            result[name] = change(value) if name == "mask" else [change(value)]
+        elif isinstance(value, list | tuple):
+            result[name] = [change(each) if isinstance(each, str) else each for each in value]
     return result
 
 
@@ -173,88 +160,7 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
     return settings
 
 
-# -- tables -----------------------------------------------------------------------------------------------------------
-
-
-def _read_table(path: Path, style: str | None, common: Mapping[str, Any]) -> list[BatchRow]:
-    check_file(path, "a .csv or .jsonl table with the columns source and target")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path}: is no text in UTF-8 ({type(error).__name__}); save it as UTF-8") from None
-    records = _csv_records(path, text) if path.suffix.lower() == ".csv" else _json_records(path, text)
-    return [_row(path, number, record, style, common) for number, record in records]
-
-
-def _csv_records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
-    """Line number and values of each row; empty cells are left out."""
-    reader = csv.DictReader(io.StringIO(text))
-    records = []
-    try:
-        lines = [(reader.line_num, values) for values in reader]
-    except csv.Error as error:
-        number = reader.reader.line_num
-        raise UserError(f"{path}, line {number}: is no line of a CSV file ({error}); save it again") from None
-    for number, values in lines:
-        if None in values:
-            raise UserError(f"{path}, line {number}: has more cells than the first line has names; quote commas")
-        cells = {name.strip(): value.strip() for name, value in values.items() if name and value and value.strip()}
-        texts = {name: cells[name] for name in ("source", "target", "name") if name in cells}
-        if cells:
-            records.append((number, {name: parse_setting(value) for name, value in cells.items()} | texts))
-    return records
-
-
-def _json_records(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
-    """Line number and values of each row; values in "settings" count as columns."""
-    records = []
-    # Only "\n" ends a line: strings of JSON can hold other separators.
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}, line {number}: is no JSON ({error}); write one object on each line") from None
-        if not isinstance(values, dict) or not isinstance(values.get("settings", {}), dict):
-            raise UserError(f"{path}, line {number}: is no JSON object; write one with source, target and settings")
-        records.append((number, {**values.pop("settings", {}), **values}))
-    return records
-
-
-def _row(path: Path, number: int, record: Mapping[str, Any], style: str | None, common: Mapping[str, Any]) -> BatchRow:
-    texts = {name: str(record[name]) for name in ("source", "target", "name") if record.get(name)}
-    if "source" not in texts:
-        raise UserError(f"{path}, line {number}: has no source; the first line of a .csv names the columns")
-    if "target" not in texts and style is None:
-        raise UserError(f"{path}, line {number}: has no target; add one, or give `style` for all rows")
-    settings = {name: value for name, value in record.items() if name not in ("source", "target", "name")}
-    target = _beside(path, texts["target"]) if "target" in texts else str(style)
-    return BatchRow(_beside(path, texts["source"]), target, {**common, **settings}, texts.get("name", ""))
-
-
-def _beside(table: Path, text: str) -> str:
-    """A path of a table, which starts at the table's folder."""
-    return text if is_remote(text) else str(table.parent / Path(text).expanduser())
-
-
-# -- patterns and names -----------------------------------------------------------------------------------------------
-
-
-def _matches(pattern: str) -> list[Path]:
-    path = Path(pattern).expanduser()
-    if is_remote(pattern):
-        raise UserError(f"{pattern}: a pattern is for files here; list URLs in a .csv or .jsonl table")
-    paths = [path] if path.exists() else natural_order(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
-    if not paths:
-        raise UserError(f"{pattern}: no file fits; give a table (.csv, .jsonl) or a pattern such as 'shots/*.mp4'")
-    return paths
-
-
-def _required_style(style: str | None) -> str:
-    if style is None:
-        raise UserError("a pattern of sources needs a target: give `style`, an image or a trained model")
-    return style
+# -- names ------------------------------------------------------------------------------------------------------------
 
 
 def _absolute(text: str) -> str:

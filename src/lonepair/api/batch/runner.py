@@ -8,17 +8,18 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lonepair.api.batch.identity import row_fingerprint
+from lonepair.api.batch.jobs import read_rows
 from lonepair.api.batch.place import BatchPlace
 from lonepair.api.batch.pools import Lost, Pool
 from lonepair.api.batch.records import EarlierRows, RowResult, RowTask, State, Unit, earlier_rows
-from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, read_rows
+from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows
 from lonepair.api.batch.storage import Storage
-from lonepair.api.batch.table import JobTable, RowState
+from lonepair.api.batch.table import BatchReport, JobTable
 from lonepair.api.stop import stop_on_signal
 from lonepair.errors import UserError, printable
 from lonepair.storage.lock import FileLock
@@ -28,38 +29,6 @@ logger = logging.getLogger("lonepair")
 
 _WAIT = 0.5
 """Seconds between two looks at the rows."""
-
-
-@dataclass(frozen=True)
-class BatchReport:
-    """How a batch ended, or where it stands."""
-
-    rows: list[RowState]
-    seconds: float
-    """Wall-clock time so far."""
-    total: int
-    """Number of rows."""
-
-    def count(self, state: str) -> int:
-        """Number of rows in a state."""
-        return sum(row.state == state for row in self.rows)
-
-    @property
-    def failed(self) -> list[RowState]:
-        """The rows that failed."""
-        return [row for row in self.rows if row.state == "failed"]
-
-    @property
-    def cpu_seconds(self) -> float:
-        """CPU time of the rows that this batch ran."""
-        return sum(row.cpu_seconds for row in self.rows if not row.is_earlier)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate of the time to the end, from the mean rate so far; None while no row is done."""
-        new = sum(row.state in ("done", "failed") and not row.is_earlier for row in self.rows)
-        left = self.count("waiting") + self.count("running")
-        return None if not new else self.seconds / new * left
 
 
 def run_batch(
@@ -134,6 +103,8 @@ class _Batch:
         """Index of a row -> the parts of its clip that are still to be rendered."""
         self._copies: dict[int, int] = {}
         """Index of a row -> that of one before it with the same inputs and settings, whose result is its own."""
+        self._has_warned = False
+        """Whether the table of states could not be written the last time."""
         self._start = time.monotonic()
 
     def report(self) -> BatchReport:
@@ -189,7 +160,7 @@ class _Batch:
                 for unit, result in pool.wait(_WAIT) if running else []:
                     running.discard(unit)
                     self._take(unit, result)
-                self._table.write()
+                self._write_table()
                 self._progress(self.report())
         for state in self._table.rows:
             # Stopped between two units of the row.
@@ -197,6 +168,16 @@ class _Batch:
         for index, original in self._copies.items():
             state, other = self._table.rows[index], self._table.rows[original]
             state.state, state.error, state.output, state.is_earlier = other.state, other.error, other.output, True
+
+    def _write_table(self) -> None:
+        """Write the table of states. Where that fails for once, rows go on: it is written again."""
+        try:
+            self._table.write()
+            self._has_warned = False
+        except UserError as error:
+            if not self._has_warned:
+                logger.warning("%s; rows go on", error)
+            self._has_warned = True
 
     def _submit(self, pool: Pool, unit: Unit) -> None:
         state, row, place = self._table.rows[unit.row], self._rows[unit.row], self._place

@@ -7,27 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lonepair.api.batch.urls import FILE, is_remote, one_line, open_url
 from lonepair.errors import UserError
 from lonepair.storage.files import atomic_write, error_reason
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_FILE = "file://"
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss"})
 """Schemes of places without folders. fsspec's `makedirs` would create a bucket whose name is misspelled there."""
-
-
-def is_remote(text: str) -> bool:
-    """Whether `text` is a URL rather than a path."""
-    return bool(_SCHEME.match(text)) and not text.startswith(_FILE)
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,7 @@ class Storage:
         """
         text = str(url)
         if not is_remote(text):
-            folder = Path(text.removeprefix(_FILE)).expanduser().absolute()
+            folder = Path(text.removeprefix(FILE)).expanduser().absolute()
             return Storage(str(folder), None, str(folder))
         file_system, root = open_url(text)
         return Storage(text.rstrip("/"), file_system, root.rstrip("/"))
@@ -68,18 +61,42 @@ class Storage:
             self._make_folder(Path(self.root))
 
     def exists(self, name: str) -> bool:
-        """Whether there is a file or a folder `name`."""
-        if self.file_system is None:
-            return Path(self.path(name)).exists()
-        return bool(self._current().exists(self.path(name)))
+        """Whether there is a file or a folder `name`.
+
+        Raises:
+            UserError: The place does not answer.
+        """
+        with self._explained(name, "read"):
+            if self.file_system is None:
+                return Path(self.path(name)).exists()
+            return bool(self._current().exists(self.path(name)))
 
     def names(self, pattern: str) -> list[str]:
-        """The names of the files that fit a pattern such as "jobs*.jsonl"."""
-        if self.file_system is None:
-            return sorted(path.name for path in Path(self.root).glob(pattern))
-        with contextlib.suppress(FileNotFoundError):
+        """The names of the files that fit a pattern such as "jobs*.jsonl".
+
+        Raises:
+            UserError: The place does not answer.
+        """
+        with self._explained(pattern, "read"), contextlib.suppress(FileNotFoundError):
+            if self.file_system is None:
+                return sorted(path.name for path in Path(self.root).glob(pattern))
             return sorted(str(path).rpartition("/")[2] for path in self._current().glob(self.path(pattern)))
         return []
+
+    @contextlib.contextmanager
+    def _explained(self, name: str, action: str) -> Iterator[None]:
+        """Context whose errors are one line: file systems raise errors of their own.
+
+        Args:
+            name: Name in the storage.
+            action: What cannot be done with it, such as "read".
+        """
+        try:
+            yield
+        except (UserError, FileNotFoundError):
+            raise
+        except Exception as error:
+            raise UserError(f"{self.url}/{name}: cannot be {action} ({one_line(error)}); check the place") from error
 
     def _current(self) -> Any:
         """The file system, without what it remembers of folders: other machines write to them, too."""
@@ -93,11 +110,12 @@ class Storage:
             UserError: It cannot be read.
         """
         try:
-            if self.file_system is None:
-                return Path(self.path(name)).read_bytes()
-            return bytes(self.file_system.cat_file(self.path(name)))
-        except OSError as error:
-            raise UserError(f"{self.url}/{name}: cannot be read ({error_reason(error)})") from error
+            with self._explained(name, "read"):
+                if self.file_system is None:
+                    return Path(self.path(name)).read_bytes()
+                return bytes(self.file_system.cat_file(self.path(name)))
+        except FileNotFoundError:
+            raise UserError(f"{self.url}/{name}: no such file; start the batch again") from None
 
     def write(self, name: str, data: bytes) -> None:
         """Write the file `name`, and the folders above it.
@@ -139,7 +157,7 @@ class Storage:
                 self.file_system.makedirs(self.path(name).rpartition("/")[0], exist_ok=True)
             remotely(self.file_system, self.path(name))
         except Exception as error:  # file systems raise errors of their own
-            raise UserError(f"{self.url}/{name}: cannot be written ({_text(error)}); check the place") from error
+            raise UserError(f"{self.url}/{name}: cannot be written ({one_line(error)}); check the place") from error
 
     def put_folder(self, folder: Path, name: str, skipped: Iterable[str] = ()) -> None:
         """Write the files of a local folder below `name`, without entries of the names `skipped`."""
@@ -186,21 +204,31 @@ class Storage:
                 with tarfile.open(file) as archive:
                     archive.extractall(folder, filter="data")
             except Exception as error:  # file systems raise errors of their own
-                raise UserError(f"{self.url}/{name}: cannot be unpacked ({_text(error)}); delete it") from error
+                raise UserError(f"{self.url}/{name}: cannot be unpacked ({one_line(error)}); delete it") from error
 
     def delete(self, name: str) -> None:
-        """Delete the file `name`, if there is one."""
-        if self.file_system is None:
-            Path(self.path(name)).unlink(missing_ok=True)
-        elif self.exists(name):
-            self.file_system.rm_file(self.path(name))
+        """Delete the file `name`, if there is one.
+
+        Raises:
+            UserError: It cannot be deleted.
+        """
+        with self._explained(name, "deleted"):
+            if self.file_system is None:
+                Path(self.path(name)).unlink(missing_ok=True)
+            elif self.exists(name):
+                self.file_system.rm_file(self.path(name))
 
     def delete_folder(self, name: str) -> None:
-        """Delete the folder `name` and all files in it, if there is one."""
-        if self.file_system is None:
-            shutil.rmtree(self.path(name), ignore_errors=True)
-        elif self.exists(name):
-            self.file_system.rm(self.path(name), recursive=True)
+        """Delete the folder `name` and all files in it, if there is one.
+
+        Raises:
+            UserError: It cannot be deleted.
+        """
+        with self._explained(name, "deleted"):
+            if self.file_system is None:
+                shutil.rmtree(self.path(name), ignore_errors=True)
+            elif self.exists(name):
+                self.file_system.rm(self.path(name), recursive=True)
 
     @staticmethod
     def _make_folder(folder: Path) -> None:
@@ -214,63 +242,3 @@ def default_scratch() -> Path:
     """The folder for unfinished work where none is given. Each user of a machine has one of their own."""
     user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""
     return Path(tempfile.gettempdir()) / f"lonepair-batch{user}"
-
-
-def open_url(url: str) -> tuple[Any, str]:
-    """The file system of fsspec and the path of a URL.
-
-    Raises:
-        UserError: A package is missing, or the URL cannot be opened.
-    """
-    try:
-        from fsspec.core import url_to_fs
-    except ImportError:
-        raise UserError(f"{url}: needs a package; install it with `pip install 'lonepair[cluster]'`") from None
-    try:
-        file_system, path = url_to_fs(url)
-    except (ImportError, ValueError, OSError) as error:
-        raise UserError(f"{url}: cannot be opened ({_text(error)})") from None
-    return file_system, str(path)
-
-
-def fetch(url: str, folder: Path) -> Path:
-    """A local copy of the file or folder at `url`, in `folder`; a path is returned as it is.
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    if not is_remote(url):
-        return Path(url.removeprefix(_FILE))
-    file_system, path = open_url(url)
-    local = folder / path.rstrip("/").rpartition("/")[2]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # fsspec copies a folder into an existing one of its name.
-        shutil.rmtree(local, ignore_errors=True)
-        file_system.get(path, str(local), recursive=bool(file_system.isdir(path)))
-    except Exception as error:
-        raise UserError(f"{url}: cannot be read ({_text(error)}); check the name and your rights") from error
-    return local
-
-
-def remote_identity(url: str) -> str:
-    """A text that changes when the file at `url` changes, as far as its file system tells.
-
-    Raises:
-        UserError: There is no such file.
-    """
-    file_system, path = open_url(url)
-    try:
-        file_system.invalidate_cache()
-        if file_system.isdir(path):
-            # What a file system says of a folder stays the same when a file in it changes.
-            return str(sorted((name, str(entry)) for name, entry in file_system.find(path, detail=True).items()))
-        return str(file_system.ukey(path))
-    except FileNotFoundError:
-        raise UserError(f"{url}: no such file; check the name") from None
-    except Exception as error:
-        raise UserError(f"{url}: cannot be read ({_text(error)}); check the name and your rights") from error
-
-
-def _text(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -80,6 +80,39 @@ class JobTable:
         now = time.monotonic()
         if not is_last and now < self._written + _SECONDS:
             return
+        # Before the write: one that fails is not repeated at once.
+        self._written = now
         lines = "".join(json.dumps(asdict(row)) + "\n" for row in self.rows)
         self.storage.write(self.name, lines.encode())
-        self._written = now
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """How a batch ended, or where it stands."""
+
+    rows: list[RowState]
+    seconds: float
+    """Wall-clock time so far."""
+    total: int
+    """Number of rows."""
+
+    def count(self, state: str) -> int:
+        """Number of rows in a state."""
+        return sum(row.state == state for row in self.rows)
+
+    @property
+    def failed(self) -> list[RowState]:
+        """The rows that failed."""
+        return [row for row in self.rows if row.state == "failed"]
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of the rows that this batch ran."""
+        return sum(row.cpu_seconds for row in self.rows if not row.is_earlier)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate of the time to the end, from the mean rate so far; None while no row is done."""
+        new = sum(row.state in ("done", "failed") and not row.is_earlier for row in self.rows)
+        left = self.count("waiting") + self.count("running")
+        return None if not new else self.seconds / new * left

@@ -12,12 +12,14 @@ import logging
 import shutil
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from lonepair.api.batch.parts import StoredParts
 from lonepair.api.batch.records import RowResult, RowTask
-from lonepair.api.batch.rows import RowSettings, split_settings
-from lonepair.api.batch.storage import Storage, default_scratch, fetch
+from lonepair.api.batch.rows import RowSettings, map_files, split_settings
+from lonepair.api.batch.storage import Storage, default_scratch
+from lonepair.api.batch.urls import fetch
 from lonepair.api.job import Job
 from lonepair.api.model import Model, load
 from lonepair.api.reuse import find_complete_run
@@ -103,8 +105,10 @@ class RowWork:
         return result
 
     def _run(self) -> RowResult:
-        task, settings = self._task, split_settings(self._task.row)
-        # Inputs and model
+        task = self._task
+        # Settings, inputs and model
+        fetched = map_files(task.row.settings, lambda url: str(fetch(url, self._folder / "settings")))
+        settings = split_settings(replace(task.row, settings=fetched))
         inputs = {
             "a": fetch(task.row.source, self._folder / "source"),
             "b": fetch(task.row.target, self._folder / "target"),
