@@ -145,7 +145,8 @@ class Studio:
             UserError: It is none, or it is a file that the page of another session shows.
         """
         resolved = Path(path).resolve()
-        folder = resolved.relative_to(self.cache).parts[0] if resolved.is_relative_to(self.cache) else ""
+        parts = resolved.relative_to(self.cache).parts if resolved.is_relative_to(self.cache) else ()
+        folder = parts[0] if parts else ""
         if not folder or (is_token(folder) and folder != owner) or not resolved.is_file():
             raise UserError("this is not an uploaded file; drop it on the page again")
         return resolved
