@@ -113,10 +113,10 @@ class _Batch:
 
     def prepare(self) -> bool:
         """Leave out rows that are done or cannot be read; returns whether any is left to run."""
-        earlier, seen = earlier_rows(self._table.storage), dict[str, int]()
+        earlier, seen, known = earlier_rows(self._table.storage), dict[str, int](), dict[str, str]()
         for index, (row, state) in enumerate(zip(self._rows, self._table.rows, strict=True)):
             try:
-                state.fingerprint = row_fingerprint(row)
+                state.fingerprint = row_fingerprint(row, known)
             except UserError as error:
                 state.state, state.error = "failed", printable(str(error), 400)
                 continue
