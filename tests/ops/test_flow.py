@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lonepair.errors import UserError
-from lonepair.ops.flow import estimate_flow, reliable_mask, warp
+from lonepair.ops.flow import camera_motion, estimate_flow, reliable_mask, warp
 from synthetic_images import add_noise, blobs
 
 
@@ -50,3 +50,24 @@ def test_flow_of_small_frames_is_refused_with_a_remedy() -> None:
     frame = torch.zeros(1, 3, 20, 15)
     with pytest.raises(UserError, match=r"15x20 pixels .*16 pixels or more"):
         estimate_flow(frame, frame)
+
+
+def _turning(degrees: float) -> torch.Tensor:
+    """The flow of a camera that turns around the middle of a frame of 60x80 pixels."""
+    y, x = torch.meshgrid(torch.arange(60) - 30.0, torch.arange(80) - 40.0, indexing="ij")
+    angle = torch.tensor(degrees).deg2rad()
+    return torch.stack([angle.cos() * x - angle.sin() * y - x, angle.sin() * x + angle.cos() * y - y])[None]
+
+
+def test_camera_motion_is_that_of_most_pixels_and_ignores_noise() -> None:
+    truth, is_sure = _turning(1.0), torch.ones(1, 1, 60, 80, dtype=torch.bool)
+    flow = truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
+    flow[..., 20:40, 10:40] = torch.tensor([2.0, -1.0]).view(1, 2, 1, 1)  # an object with a motion of its own
+    assert float((camera_motion(flow, is_sure) - truth).norm(dim=1).max()) < 0.05
+
+
+def test_camera_rests_where_only_objects_move_and_where_nothing_is_sure() -> None:
+    flow, is_sure = torch.zeros(1, 2, 60, 80), torch.ones(1, 1, 60, 80, dtype=torch.bool)
+    flow[..., 10:30, 10:60] = 1.5
+    assert not camera_motion(flow, is_sure).any()
+    assert not camera_motion(_turning(1.0), ~is_sure).any()

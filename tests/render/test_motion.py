@@ -57,3 +57,12 @@ def test_what_an_object_uncovers_is_not_explained() -> None:
 def test_frames_too_small_for_optical_flow_stand_still() -> None:
     small = _scene()[..., :10, :12]
     assert not measure_motion(small, small, CONFIG).flow.any()
+
+
+def test_flat_areas_move_with_the_camera_and_not_with_the_noise() -> None:
+    scene = _scene()
+    scene[..., 30:70, 60:100] = 0.2
+    noise = torch.randn(2, 3, 70, 100, generator=torch.Generator().manual_seed(1)) * 2 / 127.5
+    before, now = scene[..., 10:80, 10:110] + noise[:1], scene[..., 10:80, 12:112] + noise[1:]
+    flow = measure_motion(before, now, CONFIG).flow[..., 28:52, 56:80]
+    assert float((flow - torch.tensor([2.0, 0.0]).view(1, 2, 1, 1)).norm(dim=1).max()) < 0.2

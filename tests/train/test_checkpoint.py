@@ -231,7 +231,7 @@ def test_files_of_todays_format_round_trip(name: str, tmp_path: Path) -> None:
     one_step = {"steps": 1} if methods.get_method(name).trains else {}
     model = Job.prepare({d: inputs[d] for d in domains}, name, "standard", tiny(name, **one_step)).run()
     path = model.save(tmp_path / "m.safetensors")
-    assert read_header(path)["format_version"] == FORMAT_VERSION == 5
+    assert read_header(path)["format_version"] == FORMAT_VERSION == 6
     again = load(path, "cpu", "float32")
     assert again.method.config == model.method.config
     for key, tensor in model.method.model_state().items():

@@ -250,13 +250,20 @@ def number_problems(use: Use[Any], least: float, most: float, *names: str, unit:
     ]
 
 
-def read_still(value: object) -> Tensor:
-    """The image of `read_still_and_bits` alone."""
-    return read_still_and_bits(value)[0]
+@dataclass(frozen=True)
+class StillInput:
+    """An image that a use works on."""
+
+    image: Tensor
+    """(1, c, h, w) in [-1, 1]."""
+    bits: int = 8
+    """Bits per channel."""
+    gain: Tensor | None = None
+    """As `Frame.gain`, (1, 1, h, w); None where nothing exceeds 1."""
 
 
-def read_still_and_bits(value: object) -> tuple[Tensor, int]:
-    """The image (1, c, h, w) in [-1, 1] that `value` is, and its bits per channel.
+def read_still(value: object) -> StillInput:
+    """The image that `value` is.
 
     Args:
         value: Path, PIL image, array or tensor.
@@ -267,4 +274,5 @@ def read_still_and_bits(value: object) -> tuple[Tensor, int]:
     opened = source.open_source(value)
     if opened.is_clip:
         raise UserError(f"{opened.name}: is a clip; give an image, such as one of its frames")
-    return next(opened.frames()).image, opened.bits
+    frame = next(opened.frames())
+    return StillInput(frame.image, opened.bits, frame.gain)

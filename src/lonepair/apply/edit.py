@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, ImageOption, Use, number_problems, read_still, read_still_and_bits
+from lonepair.apply.base import ImageInput, ImageOption, Use, number_problems, read_still
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
+    from lonepair.media.stills import exr
     from lonepair.ops import resize
-    from lonepair.render import masks, results, still
+    from lonepair.render import highlights, masks, results, still
     from lonepair.render.results import Picture
 else:
+    exr = lazy("lonepair.media.stills.exr")
+    highlights = lazy("lonepair.render.highlights")
     masks = lazy("lonepair.render.masks")
     resize = lazy("lonepair.ops.resize")
     results = lazy("lonepair.render.results")
@@ -56,18 +59,20 @@ class Edit(Use["Picture"]):
     def run(self, model: TrainedModel) -> Picture:
         still.advise_preset(self.name, model)
         start_stage = still.start_stage_for(self.name, model, self.start_stage)
-        edited, bits = read_still_and_bits(self.image)
-        size = (edited.shape[-2], edited.shape[-1])
+        edited = read_still(self.image)
+        size = (edited.image.shape[-2], edited.image.shape[-1])
         original = None if self.original is None else read_still(self.original)
         if self.mask is not None:
             mask = masks.read_mask(self.mask, size)
         elif original is not None:
-            mask = masks.difference_mask(edited, original)
+            mask = masks.difference_mask(edited.image, original.image)
         else:
             raise UserError("mask and original are both missing: give one of them")
 
         # Translate the full image, so that the region fits its surroundings, and show the region only.
-        prediction = still.translate_still(model, edited, start_stage, self.seed)
-        outside = edited if original is None else resize.resize_image(original, size)
-        blended = masks.blend(prediction, outside, masks.soften_for_edit(mask, self.dilate, self.feather))
-        return results.Picture(blended, self.metadata(model, start_stage=start_stage), bits)
+        prediction = still.translate_still(model, edited.image, start_stage, self.seed)
+        outside = edited if original is None else original
+        mask = masks.soften_for_edit(mask, self.dilate, self.feather)
+        blended = masks.blend(prediction, resize.resize_image(outside.image, size), mask)
+        gain = highlights.blended_gain(edited.gain, exr.fit_gain(outside.gain, size), mask)
+        return results.Picture(blended, self.metadata(model, start_stage=start_stage), edited.bits, gain)

@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, MaskInput, Use, number_problems, read_still_and_bits
+from lonepair.apply.base import ImageInput, MaskInput, Use, number_problems, read_still
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
-    from lonepair.render import completion, masks, results
+    from lonepair.render import completion, highlights, masks, results
     from lonepair.render.results import Picture
 else:
     completion = lazy("lonepair.render.completion")
+    highlights = lazy("lonepair.render.highlights")
     masks = lazy("lonepair.render.masks")
     results = lazy("lonepair.render.results")
 
@@ -44,9 +45,11 @@ class Inpaint(Use["Picture"]):
         return number_problems(self, 0, 200, "dilate", unit="pixels")
 
     def run(self, model: TrainedModel) -> Picture:
-        original, bits = read_still_and_bits(self.image)
-        hole = masks.soften(masks.read_mask(self.mask, (original.shape[-2], original.shape[-1])), self.dilate, 0)
+        original = read_still(self.image)
+        size = (original.image.shape[-2], original.image.shape[-1])
+        hole = masks.soften(masks.read_mask(self.mask, size), self.dilate, 0)
         if bool(hole.all()):
             raise UserError("the mask marks the whole image: leave pixels around the hole black")
-        filled = completion.fill_hole(model, original, hole, self.seed)
-        return results.Picture(filled, self.metadata(model), bits)
+        filled = completion.fill_hole(model, original.image, hole, self.seed)
+        gain = highlights.completed_gain(original.gain, (0, 0, 0, 0), hole[0, 0] == 0, filled)
+        return results.Picture(filled, self.metadata(model), original.bits, gain)

@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, SizeInput, Use, number_problems, read_still_and_bits
+from lonepair.apply.base import ImageInput, SizeInput, StillInput, Use, number_problems, read_still
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
 
 if TYPE_CHECKING:
-    from lonepair.render import completion, results
+    from lonepair.render import completion, highlights, results
     from lonepair.render.results import Picture
 else:
     completion = lazy("lonepair.render.completion")
+    highlights = lazy("lonepair.render.highlights")
     results = lazy("lonepair.render.results")
 
 SIDES = ("left", "right", "top", "bottom")
@@ -57,17 +58,17 @@ class Outpaint(Use["Picture"]):
         return problems
 
     def run(self, model: TrainedModel) -> Picture:
-        image, bits = (completion.training_image(model), 8) if self.image is None else read_still_and_bits(self.image)
-        (left, right), (top, bottom) = (self.left, self.right), (self.top, self.bottom)
+        base = StillInput(completion.training_image(model)) if self.image is None else read_still(self.image)
+        image = base.image
+        sides = (self.left, self.right, self.top, self.bottom)
         if self.size is not None:
-            extra_h, extra_w = (new - own for new, own in zip(self.size, image.shape[-2:], strict=True))
-            if min(extra_h, extra_w) < 0 or max(extra_h, extra_w) == 0:
+            sides = completion.border((image.shape[-2], image.shape[-1]), self.size)
+            if min(sides) < 0 or max(sides) == 0:
                 own = f"{image.shape[-1]}x{image.shape[-2]}"
                 raise UserError(
                     f"size is {self.size[1]}x{self.size[0]}, the image has {own} pixels: choose a larger size"
                 )
-            left, top = extra_w // 2, extra_h // 2
-            right, bottom = extra_w - left, extra_h - top
-        source, canvas = completion.extended(image, (left, right, top, bottom))
+        source, canvas = completion.extended(image, sides)
         picture = completion.complete_image(model, canvas, source, self.seed)
-        return results.Picture(picture, self.metadata(model), bits)
+        gain = highlights.completed_gain(base.gain, sides, canvas.known, picture)
+        return results.Picture(picture, self.metadata(model), base.bits, gain)

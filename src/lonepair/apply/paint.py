@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, ImageOption, Use, read_still, read_still_and_bits
+from lonepair.apply.base import ImageInput, ImageOption, Use, read_still
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
 
@@ -48,12 +48,13 @@ class Paint(Use["Picture"]):
 
     def run(self, model: TrainedModel) -> Picture:
         start_stage = still.start_stage_for(self.name, model, self.start_stage)
-        painting, bits = read_still_and_bits(self.painting)
+        drawing = read_still(self.painting)
+        painting = drawing.image
         if self.colors:
             is_own = self.palette is None
-            palette = sampling.reconstruction(model.method, model.engine) if is_own else read_still(self.palette)
+            palette = sampling.reconstruction(model.method, model.engine) if is_own else read_still(self.palette).image
             # SinGAN's released code takes the colors of the training image at the stage where the painting enters.
             palette = resize.resize_image(palette, model.method.sizes["a"][start_stage]) if is_own else palette
             painting = quantize.quantize_to_palette(painting, palette, self.colors)
         prediction = still.translate_still(model, painting, start_stage, self.seed)
-        return results.Picture(prediction, self.metadata(model, start_stage=start_stage), bits)
+        return results.Picture(prediction, self.metadata(model, start_stage=start_stage), drawing.bits, drawing.gain)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
-from lonepair.apply.base import ImageInput, Use, read_still_and_bits
+from lonepair.apply.base import ImageInput, Use, read_still
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
 
@@ -38,6 +38,6 @@ class Refine(Use["Picture"]):
 
     def run(self, model: TrainedModel) -> Picture:
         start_stage = still.start_stage_for(self.name, model, self.start_stage)
-        image, bits = read_still_and_bits(self.image)
-        prediction = still.translate_still(model, image, start_stage, self.seed)
-        return results.Picture(prediction, self.metadata(model, start_stage=start_stage), bits)
+        image = read_still(self.image)
+        prediction = still.translate_still(model, image.image, start_stage, self.seed)
+        return results.Picture(prediction, self.metadata(model, start_stage=start_stage), image.bits, image.gain)

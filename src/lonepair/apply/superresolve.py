@@ -7,7 +7,7 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lonepair.apply.base import ImageInput, Use, read_still_and_bits
+from lonepair.apply.base import ImageInput, StillInput, Use, read_still
 from lonepair.errors import UserError
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from lonepair.media.stills import exr
     from lonepair.metrics import unlikeness
     from lonepair.ops import color, noise, resize
     from lonepair.render import results, sampling, still
     from lonepair.render.results import Picture
 else:
     torch = lazy("torch")
+    exr = lazy("lonepair.media.stills.exr")
     unlikeness = lazy("lonepair.metrics.unlikeness")
     color = lazy("lonepair.ops.color")
     noise = lazy("lonepair.ops.noise")
@@ -63,12 +65,15 @@ class Superresolve(Use["Picture"]):
 
     def run(self, model: TrainedModel) -> Picture:
         training = sampling.reconstruction(model.method, model.engine)
-        image, bits = (training, 8) if self.image is None else read_still_and_bits(self.image)
+        base = StillInput(training) if self.image is None else read_still(self.image)
+        image = base.image
         check_size(image, self.factor)
         still.advise_preset(self.name, model)
         if self.image is not None:
             warn_of_other_texture(image, training)
-        return results.Picture(enlarge(model, image, self.factor, self.seed), self.metadata(model), bits)
+        large = enlarge(model, image, self.factor, self.seed)
+        gain = exr.fit_gain(base.gain, (large.shape[-2], large.shape[-1]))
+        return results.Picture(large, self.metadata(model), base.bits, gain)
 
 
 def check_size(image: Tensor, factor: float) -> None:

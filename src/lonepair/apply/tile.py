@@ -10,7 +10,7 @@ import logging
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lonepair.apply.base import ImageInput, SizeInput, Use, number_problems, read_still_and_bits
+from lonepair.apply.base import ImageInput, SizeInput, StillInput, Use, number_problems, read_still
 from lonepair.lazy import lazy
 from lonepair.render.trained_model import TrainedModel
 
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lonepair.metrics import seam
-    from lonepair.render import completion, results
+    from lonepair.render import completion, highlights, results
     from lonepair.render.results import Picture
 else:
     seam = lazy("lonepair.metrics.seam")
     completion = lazy("lonepair.render.completion")
+    highlights = lazy("lonepair.render.highlights")
     results = lazy("lonepair.render.results")
 
 logger = logging.getLogger("lonepair")
@@ -60,11 +61,11 @@ class Tile(Use["Picture"]):
         return number_problems(self, 0.02, 0.5, "margin")
 
     def run(self, model: TrainedModel) -> Picture:
-        image, bits = (completion.training_image(model), 8) if self.image is None else read_still_and_bits(self.image)
+        base = StillInput(completion.training_image(model)) if self.image is None else read_still(self.image)
         # The first margin without a visible seam, else the one whose worst seam is the weakest.
         tiles = []
         for margin in MARGINS if self.margin is None else (self.margin,):
-            tiles.append(self._tile(model, image, margin))
+            tiles.append(self._tile(model, base, margin))
             if tiles[-1].worst_error <= VISIBLE_SEAM:
                 break
         tile = min(tiles, key=lambda tile: tile.worst_error)
@@ -73,15 +74,17 @@ class Tile(Use["Picture"]):
             remedy = "" if error <= VISIBLE_SEAM else "; try another seed, or --axes without this axis"
             logger.info("seam in %s: %+.2f gray levels beyond the image's own lines%s", axis, error, remedy)
         errors = {f"seam_error_{axis}": error for axis, error in tile.errors.items()}
-        return results.Picture(tile.image, self.metadata(model, margin=tile.margin, **errors), bits)
+        return results.Picture(tile.image, self.metadata(model, margin=tile.margin, **errors), base.bits, tile.gain)
 
-    def _tile(self, model: TrainedModel, image: Float[Tensor, "1 c h w"], margin: float) -> _Tile:
-        """A tile of `image` with a synthesized band of `margin`, and the errors of its seams as the file has them."""
+    def _tile(self, model: TrainedModel, base: StillInput, margin: float) -> _Tile:
+        """A tile of the image with a synthesized band of `margin`, and the errors of its seams as the file has them."""
         wraps = ("y" in self.axes, "x" in self.axes)
-        size = self.size or (image.shape[-2], image.shape[-1])
-        source, canvas = completion.centered(image, size, [margin * wrap for wrap in wraps])
+        size = self.size or (base.image.shape[-2], base.image.shape[-1])
+        border = completion.border((base.image.shape[-2], base.image.shape[-1]), size)
+        source, canvas = completion.centered(base.image, size, [margin * wrap for wrap in wraps])
         tile = completion.complete_image(model, canvas, source, self.seed, wraps)
-        return _Tile(tile, margin, {axis: round(seam.seam_error(tile, axis), 2) for axis in self.axes})
+        gain = highlights.completed_gain(base.gain, border, canvas.known, tile, wraps)
+        return _Tile(tile, gain, margin, {axis: round(seam.seam_error(tile, axis), 2) for axis in self.axes})
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class _Tile:
     """One try."""
 
     image: Float[Tensor, "1 c h w"]
+    gain: Float[Tensor, "1 1 h w"] | None
     margin: float
     errors: dict[str, float]
     """Axis -> error of its seam in gray levels."""

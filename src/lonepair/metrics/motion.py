@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.metrics.texture import fine_texture, new_blocks, texture_strength
+from lonepair.ops.blur import gaussian_blur
 from lonepair.ops.color import match_channels
 from lonepair.ops.flow import check_opencv, estimate_flow, reliable_mask
 from lonepair.ops.resize import resize_image
@@ -29,6 +30,10 @@ MOVING = 1.0
 """Motion in pixels a frame above which a pixel moves."""
 STILL = 0.1
 """Motion in pixels a frame below which a pixel stands still."""
+EVIDENCE = 2.0
+"""Squared difference of two frames without motion, over that along it, above which an estimated motion is real."""
+EVIDENCE_SIGMA = 3.0
+"""Standard deviation in pixels of the window in which they are compared."""
 MIN_STRENGTH = 0.03**2
 """Energy of the source's gradients, in [-1, 1], above which its motion can be seen: four grey levels a pixel."""
 
@@ -45,13 +50,21 @@ class Motion(Protocol):
 
 
 class EstimatedMotion:
-    """DIS flow in both directions; reliable where both agree (`ops.flow.reliable_mask`)."""
+    """DIS flow in both directions; reliable where both agree (`ops.flow.reliable_mask`) and the frames show the motion.
+
+    A codec's blocks and a sensor's noise move flat areas in both directions alike, where no motion explains as much.
+    """
 
     def between(
         self, index: int, earlier: int, frame: Float[Tensor, "1 c h w"], earlier_frame: Float[Tensor, "1 c h w"]
     ) -> tuple[Float[Tensor, "1 2 h w"], Bool[Tensor, "1 1 h w"]]:
         backward = estimate_flow(frame, earlier_frame)
-        return backward, reliable_mask(backward, estimate_flow(earlier_frame, frame))
+        resting, moving = (
+            gaussian_blur((frame - other).square().mean(1, keepdim=True), EVIDENCE_SIGMA)
+            for other in (earlier_frame, carry(earlier_frame, backward))
+        )
+        is_seen = (backward.norm(dim=1, keepdim=True) < STILL) | (resting > EVIDENCE * moving)
+        return backward, reliable_mask(backward, estimate_flow(earlier_frame, frame)) & is_seen
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,12 @@ from lonepair.ops.color import match_channels
 
 MIN_SIDE = 16
 """Pixels on the shortest side that DIS flow needs."""
+_CAMERA_SAMPLES = 3000
+"""Number of pixels, about, that `camera_motion` looks at."""
+_CAMERA_SHARE = 0.2
+"""Least share of the sure pixels that move with the camera."""
+_CAMERA_GAIN = 0.6
+"""Squared error of the camera's motion over that of no motion, above which the camera rests."""
 
 
 def _opencv() -> Any:
@@ -120,6 +126,43 @@ def global_shift(frame: Float[Tensor, "1 c h w"], other: Float[Tensor, "1 c h w"
     window = cv2.createHanningWindow(grey[0].shape[::-1], cv2.CV_64F)
     (dx, dy), _ = cv2.phaseCorrelate(*grey, window)
     return float(dx), float(dy)
+
+
+def camera_motion(
+    flow: Float[Tensor, "1 2 h w"], is_sure: Bool[Tensor, "1 1 h w"], tolerance: float = 0.35
+) -> Float[Tensor, "1 2 h w"]:
+    """The flow of a camera that pans, turns, zooms or shears: the affine motion of most of the sure pixels.
+
+    It is 0 where few pixels are sure or agree, and where a camera at rest explains about as many.
+
+    Args:
+        flow: The motion of each pixel.
+        is_sure: Pixels whose motion counts.
+        tolerance: Distance in pixels within which motions agree.
+    """
+    cv2 = _opencv()
+    h, w = flow.shape[-2:]
+    step = max(1, round((h * w / _CAMERA_SAMPLES) ** 0.5))
+    is_used = is_sure[0, 0, ::step, ::step].flatten().cpu().numpy()
+    if is_used.sum() < _CAMERA_SAMPLES / 60:
+        return torch.zeros_like(flow)
+    rows, columns = np.mgrid[:h:step, :w:step]
+    here = np.stack([columns.ravel(), rows.ravel()], 1)[is_used].astype(np.float32)
+    motion = flow[0, :, ::step, ::step].flatten(1).T.cpu().numpy()[is_used]
+    matrix, agrees = cv2.estimateAffine2D(
+        here, here + motion, method=cv2.RANSAC, ransacReprojThreshold=tolerance, maxIters=500, confidence=0.999
+    )
+    if matrix is None or agrees.mean() < _CAMERA_SHARE:
+        return torch.zeros_like(flow)
+    # Squared errors of the camera's motion, and of no motion; those of other things count as outliers.
+    errors = np.square(here @ matrix[:, :2].T + matrix[:, 2] - here - motion).sum(1), np.square(motion).sum(1)
+    moving, resting = (np.minimum(error, 2 * tolerance**2).mean() for error in errors)
+    if moving > _CAMERA_GAIN * resting:
+        return torch.zeros_like(flow)
+    affine = flow.new_tensor(matrix)
+    y, x = torch.meshgrid(torch.arange(h, device=flow.device), torch.arange(w, device=flow.device), indexing="ij")
+    position = torch.stack([x, y]).to(flow.dtype)
+    return (torch.einsum("ij,jhw->ihw", affine[:, :2], position) + affine[:, 2, None, None] - position)[None]
 
 
 def search_motion(

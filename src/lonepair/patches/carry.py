@@ -88,6 +88,8 @@ class Carried:
     """Gradient energy of the carried pixels, before it was held, over `energy`."""
     stretch: Float[Tensor, "1 1 h2 w2"]
     """Largest factor, 1 or more, by which the texture is stretched or compressed in any direction."""
+    shear: Float[Tensor, "1 1 h2 w2"]
+    """Largest stretch over the smallest, 1 or more: how far circles have become ellipses."""
 
 
 def anchor_count(size: tuple[int, int], channels: int, limit: int, megabytes: int) -> int:
@@ -204,7 +206,7 @@ class TextureCarrier:
         # Beside an edge of flat paint, energy is the tail of a Gaussian: a fraction of a cell changes it much.
         floor = _FLOOR + _TAIL * dilate(energy, 4)
         loss = (own + floor) / (energy + floor)
-        return Carried(image, prediction, energy, loss, _stretch(slot, offset))
+        return Carried(image, prediction, energy, loss, *_distortion(slot, offset))
 
     @property
     def is_beyond_border(self) -> Bool[Tensor, "1 1 h w"]:
@@ -305,10 +307,12 @@ def _reflected(position: Tensor, count: int) -> Tensor:
     return (last - (last - position.abs()).abs()).clamp(0, last)
 
 
-def _stretch(slot: Int[Tensor, "h w"], offset: Float[Tensor, "2 h w"]) -> Float[Tensor, "1 1 h w"]:
-    """The largest factor by which positions in an anchor are farther apart, or nearer, than the pixels that read them.
+def _distortion(
+    slot: Int[Tensor, "h w"], offset: Float[Tensor, "2 h w"]
+) -> tuple[Float[Tensor, "1 1 h w"], Float[Tensor, "1 1 h w"]]:
+    """`Carried.stretch` and `Carried.shear`, from the singular values of the Jacobian of positions in the anchor.
 
-    It is the larger of the largest singular value of the positions' Jacobian and of the inverse of the smallest.
+    The stretch is the larger of the largest one and of the inverse of the smallest; the shear is their ratio.
     """
     # Jacobian I + ∇offset, by differences to the next pixel; 0 across the border of an anchor's area.
     down, across = offset.diff(dim=1), offset.diff(dim=2)
@@ -319,4 +323,8 @@ def _stretch(slot: Int[Tensor, "h w"], offset: Float[Tensor, "2 h w"]) -> Float[
     total = xx.square() + xy.square() + yx.square() + yy.square()
     root = ((total.square() - 4 * (xx * yy - xy * yx).square()).clamp(min=0)).sqrt()
     largest, smallest = ((total + root) / 2).sqrt(), ((total - root) / 2).clamp(min=1e-6).sqrt()
-    return gaussian_blur(torch.maximum(largest, 1 / smallest).clamp(max=100)[None, None], 1.0)
+    stretch, shear = (
+        gaussian_blur(factor.clamp(max=100)[None, None], 1.0)
+        for factor in (torch.maximum(largest, 1 / smallest), largest / smallest)
+    )
+    return stretch, shear

@@ -181,15 +181,13 @@ class SynthesisConfig:
     search_reach: float = 0.12
     """Largest motion of a small object that is searched for, as a share of the longest side, 0 to 1. A larger value
     follows faster objects, is slower, and confuses similar ones more easily; 0 searches for none."""
-    still_window: float = 0.06
-    """Standard deviation, as a share of the longest side, above 0, of the window in which an area moves or stands still
-    as one. A larger value takes less noise for motion, and less motion of small things for motion."""
-    still_motion: float = 0.05
-    """Mean motion in pixels, above 0, below which an area may stand still. A larger value trembles less under a
-    sensor's noise, and follows slow motion less."""
-    still_ratio: float = 1.12
-    """Difference of two frames without motion over that after it, above 1, below which an area may stand still. A
-    larger value is as for `still_motion`."""
+    own_motion_ratio: float = 1.5
+    """Squared difference of two frames after the camera's motion, over that after a pixel's own motion, above 0.5, at
+    which half of its own motion counts. A larger value trembles and tears less under a sensor's or a codec's noise, and
+    follows faint motion less."""
+    motion_slack: float = 0.1
+    """Largest distance in pixels, 0 to 100, between a pixel of the texture and what it lies on. A larger value trembles
+    less under a codec's and a sensor's noise, and follows small motion to and fro less."""
     seam_width: int = 2
     """Pixels, 0 to 1000, by which an area grows before it is synthesized, so that its seam lies in carried texture. A
     larger value hides seams better and renews more."""
@@ -205,6 +203,9 @@ class SynthesisConfig:
     renewal_stretch: float = 2.0
     """Factor, above 1, by which the texture may be stretched or compressed before it is synthesized again. A larger
     value flickers less where things turn or come closer, and shows distorted texture."""
+    renewal_shear: float = 1.6
+    """Stretch of the texture along one direction over that along another, above 1, from which on it is synthesized
+    again. A larger value flickers less where things turn or flow, and shows texture that is torn into lines."""
     renewal_rounds: int = 2
     """Rounds at the coarse scales of renewed areas, 1 to 100; half as many at the others. A larger value fits new
     texture better to what is around it, and is slower."""

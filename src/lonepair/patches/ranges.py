@@ -36,8 +36,6 @@ ABOVE_0 = {
     "renewal_change": 1e6,
     "renewal_window": 100.0,
     "flow_window": 100.0,
-    "still_window": 1.0,
-    "still_motion": 1e6,
     "guide_sigma": 100.0,
     "guide_damping": 1e6,
     "guide_max_energy": 1e6,
@@ -61,10 +59,12 @@ INTERVALS = {
     "synthesized_weight": (1e-6, 1.0),
     "renewal_energy": (0.0, 1.0),
     "renewal_stretch": (1.01, 100.0),
+    "renewal_shear": (1.01, 100.0),
     "settle_width": (0.0, 0.5),
+    "motion_slack": (0.0, 100.0),
     "cut_share": (0.0, 1.0),
     "fast_share": (0.0, 1.0),
     "search_reach": (0.0, 1.0),
-    "still_ratio": (1.001, 10.0),
+    "own_motion_ratio": (0.5, 1e6),
 }
 """Setting -> its smallest and largest value."""

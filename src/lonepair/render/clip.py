@@ -26,6 +26,7 @@ from lonepair.patches.windows import Window
 from lonepair.render.border import UnsettledBorder
 from lonepair.render.fade import Fade
 from lonepair.render.motion import Motion
+from lonepair.render.steady import SteadyMotion
 
 _SOFTNESS = 0.8
 """Standard deviation in pixels of the blend between new and carried pixels: as little as hides the seam."""
@@ -59,6 +60,7 @@ class Pipeline(Protocol):
     def covering_windows(self, prediction: Any, mask: Tensor) -> Sequence[Window]: ...
     def output(self, source: Any, image: Tensor) -> Tensor: ...
     def fingerprint(self) -> str: ...
+    def reduced(self, side: int) -> Pipeline: ...
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class SceneRenderer:
         self._pipeline, self._first = pipeline, None if start is None else start.image
         self._carrier: TextureCarrier | None = None
         self._border: UnsettledBorder | None = None
+        self._steady: SteadyMotion | None = None
         self._fade = Fade(pipeline.settings.fade_frames, pipeline.settings.max_blend_gain)
         self._waits = 0
         """Number of frames since the last one that could have new pixels."""
@@ -110,7 +113,8 @@ class SceneRenderer:
             return {}
         state = {f"carrier.{name}": tensor for name, tensor in self._carrier.state().items()}
         assert self._border is not None
-        state |= {"waits": torch.tensor(self._waits), "unsettled": self._border.mask}
+        assert self._steady is not None
+        state |= {"waits": torch.tensor(self._waits), "unsettled": self._border.mask, "behind": self._steady.behind}
         state |= {f"fade.{name}": tensor for name, tensor in self._fade.state().items()}
         if self._waiting is not None:
             state["waiting"] = self._waiting
@@ -139,6 +143,8 @@ class SceneRenderer:
         scene._fade.restore(fade)
         scene._border = _border(scene._carrier.slot, config)
         scene._border.mask = on_device["unsettled"]
+        scene._steady = _steady(scene._carrier.slot, config)
+        scene._steady.behind = on_device["behind"]
         scene._waits, scene._waiting = int(state["waits"]), on_device.get("waiting")
         scene._prediction = pipeline.predict(first, None)
         return scene
@@ -160,11 +166,12 @@ class SceneRenderer:
                 size, channels = (image.shape[-2], image.shape[-1]), image.shape[1]
                 slots = anchor_count(size, channels, config.anchors, config.anchor_megabytes)
                 self._carrier = TextureCarrier(image, mean, slots, config.anchor_interval, config.max_carry_gain)
-                self._border = _border(image, config)
+                self._border, self._steady = _border(image, config), _steady(image, config)
             return SynthesizedFrame(image, torch.ones_like(image[:, :1], dtype=torch.bool))
         # Carry all pixels. The networks run only where something may be synthesized.
         assert self._border is not None
-        flow = motion.flow.to(pipeline.engine.device)
+        assert self._steady is not None
+        flow = self._steady.follow(motion.flow.to(pipeline.engine.device))
         self._border.move(flow)
         self._fade.move(flow)
         carried = self._carrier.carry(flow)
@@ -238,6 +245,11 @@ def _border(image: Tensor, config: SynthesisConfig) -> UnsettledBorder:
     return UnsettledBorder((h, w), round(config.settle_width * max(h, w)), image.device)
 
 
+def _steady(image: Tensor, config: SynthesisConfig) -> SteadyMotion:
+    """The motion of a scene's texture, with the size and the device of `image`, (..., h, w)."""
+    return SteadyMotion((image.shape[-2], image.shape[-1]), config.motion_slack, image.device)
+
+
 def _change(carried: Carried, prediction: Tensor, config: SynthesisConfig) -> Float[Tensor, "1 1 h w"]:
     """The change of the prediction since each pixel was synthesized; from 1 on it is renewed."""
     # The mean change around a pixel: texture of the prediction that differs as the camera moves cancels out.
@@ -247,11 +259,14 @@ def _change(carried: Carried, prediction: Tensor, config: SynthesisConfig) -> Fl
 
 def _is_worn(carried: Carried, change: Float[Tensor, "1 1 h w"], config: SynthesisConfig) -> Bool[Tensor, "1 1 h2 w2"]:
     """Where the prediction has changed, or the texture is blurred or distorted."""
-    # An area that has changed enough in one place is renewed as far as it has changed by half of that.
-    near = dilate(change > 1, 3)
-    is_worn = near & (change > 0.5)
+    is_worn = _spread(change, 1, 0.5) | _spread(carried.shear, config.renewal_shear, (1 + config.renewal_shear) / 2)
     is_worn = is_worn | (carried.loss < config.renewal_energy) | (carried.stretch > config.renewal_stretch)
     return F.interpolate(is_worn.float(), carried.image.shape[-2:], mode="nearest") > 0
+
+
+def _spread(value: Float[Tensor, "1 1 h w"], limit: float, lower: float) -> Bool[Tensor, "1 1 h w"]:
+    """Where `value` is above `limit`, and above `lower` beside that: an area is renewed as one."""
+    return dilate(value > limit, 3) & (value > lower)
 
 
 def _seam(is_open: Bool[Tensor, "1 1 h w"], width: int) -> Float[Tensor, "1 1 h w"]:

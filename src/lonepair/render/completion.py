@@ -110,6 +110,12 @@ def extended(image: Float[Tensor, "1 c h w"], by: tuple[int, int, int, int]) -> 
     return source, PartialImage(F.pad(image, by), F.pad(source.known, by))
 
 
+def border(own: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Pixels (left, right, top, bottom) around an image of (h, w) `own` in the middle of `size`; below 0: cut off."""
+    extra_h, extra_w = size[0] - own[0], size[1] - own[1]
+    return extra_w // 2, extra_w - extra_w // 2, extra_h // 2, extra_h - extra_h // 2
+
+
 def centered(
     image: Float[Tensor, "1 c h w"], size: tuple[int, int], margins: Sequence[float]
 ) -> tuple[PartialImage, PartialImage]:
@@ -119,9 +125,7 @@ def centered(
         size: (h, w) in pixels.
         margins: Share of the canvas's height and width that is unknown at either border.
     """
-    extra = [new - own for new, own in zip(size, image.shape[-2:], strict=True)]
-    top, left = (n // 2 for n in extra)
-    source, canvas = extended(image, (left, extra[1] - left, top, extra[0] - top))
+    source, canvas = extended(image, border((image.shape[-2], image.shape[-1]), size))
     for axis, margin in enumerate(margins):
         band = math.ceil(margin * size[axis])
         canvas.known.narrow(axis, 0, band).fill_(False)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.ops.blur import gaussian_blur
-from lonepair.ops.flow import MIN_SIDE, connected_areas, estimate_flow, global_shift, search_motion, warp
+from lonepair.ops.flow import MIN_SIDE, camera_motion, connected_areas, estimate_flow, global_shift, search_motion, warp
 from lonepair.ops.resize import resize, resize_image
 from lonepair.patches.config import SynthesisConfig
 
@@ -106,12 +106,13 @@ def _with_small_objects(
 
 
 def _without_noise(flow: Tensor, before: Tensor, now: Tensor, config: SynthesisConfig) -> Float[Tensor, "1 2 h w"]:
-    """`flow` where frames have structure; in flat areas that of the structure around, and 0 where all stands still.
+    """`flow` where it explains the frames better than the camera's motion does, and that elsewhere.
 
-    A sensor's noise moves flat areas at random, and a texture that lies on them would tremble.
+    A sensor's noise and a codec's blocks move flat areas at random, and a texture that lies on them would tremble and
+    tear.
     """
     window = config.flow_window
-    after, without = (_local(now - other, window) for other in (warp(before, flow), before))
+    after = _local(now - warp(before, flow), window)
     # Structure: gradients of the smoothed frame, less those of the noise that motion leaves. Noise of the variance v in
     # each of three channels has a mean absolute difference of 1.13·v^(1/2), and squared gradients of 0.027·v here.
     smooth = gaussian_blur(now.mean(1, keepdim=True), 1.0)
@@ -122,13 +123,16 @@ def _without_noise(flow: Tensor, before: Tensor, now: Tensor, config: SynthesisC
     # Where there is less of it, the motion of what is around.
     around = gaussian_blur(torch.cat([flow * (weight + 1e-4), weight + 1e-4], 1), 4 * window)
     flow = torch.lerp(around[:, :2] / around[:, 2:], flow, weight)
-    # Stillness, in wide windows.
-    sigma = config.still_window * max(now.shape[-2:])
-    wide = gaussian_blur(torch.cat([flow, without, after], 1), sigma)
-    motion = wide[:, :2].square().sum(1, keepdim=True).sqrt()
-    ratio = wide[:, 2:3] / (wide[:, 3:] + 1e-4)
-    moves = torch.maximum(motion / config.still_motion, (ratio - 1) / (config.still_ratio - 1)) - 1
-    return flow * (2 * moves).clamp(0, 1)
+    # A motion of its own: what the camera's motion leaves, over what `flow` leaves.
+    camera = camera_motion(flow, weight > 0.5)
+    smooth_now, smooth_before = _smooth(now), _smooth(before)
+    by_camera, by_flow = (
+        gaussian_blur((smooth_now - warp(smooth_before, motion)).square().mean(1, keepdim=True), 2 * window)
+        for motion in (camera, flow)
+    )
+    floor = by_flow.median() + 1e-6
+    ratio = (by_camera + floor) / (by_flow + floor)
+    return torch.lerp(camera, flow, (ratio - config.own_motion_ratio + 0.5).clamp(0, 1))
 
 
 def _smooth(frame: Tensor) -> Tensor:

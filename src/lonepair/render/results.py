@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -15,9 +16,12 @@ from torch import Tensor
 
 from lonepair.media.clips.codecs import Encoding, resolve_image_bits
 from lonepair.media.sheet import contact_sheet
+from lonepair.media.stills.exr import SUFFIX as EXR
 from lonepair.media.stills.image import check_image_output, write_image
 from lonepair.ops.arrays import to_pil
 from lonepair.storage.files import check_output, check_writable
+
+logger = logging.getLogger("lonepair")
 
 
 def metadata_of(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -43,6 +47,8 @@ class Picture:
 
     bits: int = 8
     """Bits per channel of the image that it was made from; `save` writes as many if the format has them."""
+    gain: Float[Tensor, "1 1 h w"] | None = None
+    """As `Frame.gain`, where it was made from an EXR image with values above 1; only an EXR file holds them."""
 
     def __repr__(self) -> str:
         h, w = self.image.shape[-2:]
@@ -72,7 +78,9 @@ class Picture:
         path = Path(path).expanduser()
         check_image_output(path, overwrite)
         bits = resolve_image_bits(path, encoding or Encoding(), self.bits)
-        write_image(path, self.image, metadata_of(self.settings), overwrite, bits)
+        if self.gain is not None and path.suffix.lower() != EXR:
+            logger.warning("%s: values above 1 are lost; write an .exr file to retain them", path)
+        write_image(path, self.image, metadata_of(self.settings), overwrite, bits, self.gain)
         return path
 
 

@@ -2,7 +2,8 @@
 
 Format 1 (until 2026-11-26) has other names for settings and for some networks. Format 2 has settings of patch synthesis
 for clips whose frames were matched again rather than carried. Format 3 has no limit of the source's fine shapes. Format
-4 has a setting for the released training of `singan` and `consingan`, which is the only one since.
+4 has a setting for the released training of `singan` and `consingan`, which is the only one since. Format 5 has
+settings of how little may move in a clip that stands still; since then a pixel's motion is compared with the camera's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """The current format, which `save_model` writes. Files of this format and of all earlier ones can be read."""
 
 _SETTINGS_OF_1 = {
@@ -94,6 +95,8 @@ _REMOVED_SYNTHESIS = frozenset(
     }
 )
 """Settings of patch synthesis of format 2 that no longer exist."""
+_REMOVED_SYNTHESIS_OF_5 = frozenset({"still_window", "still_motion", "still_ratio"})
+"""Settings of patch synthesis of format 5 that no longer exist."""
 
 _NO_LIMIT = 1e6
 """A `guide_max_energy` that no image exceeds: of files older than the setting."""
@@ -128,9 +131,7 @@ def migrate(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[st
         parts = {name: name.partition(".") for name in tensors}
         tensors = {f"{networks.get(net, net)}{dot}{rest}": tensors[name] for name, (net, dot, rest) in parts.items()}
     if header["format_version"] == 2:
-        synthesis = header.get("synthesis")
-        if synthesis is not None:
-            synthesis = {name: value for name, value in synthesis.items() if name not in _REMOVED_SYNTHESIS}
+        synthesis = _without(_REMOVED_SYNTHESIS, header.get("synthesis"))
         header = {**header, "format_version": 3, "synthesis": synthesis}
     if header["format_version"] == 3:
         synthesis = header.get("synthesis")
@@ -143,7 +144,17 @@ def migrate(header: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[st
         if isinstance(header["settings"].get("config"), dict):
             config = _settings_of_5(method, header["settings"]["config"])
             header["settings"] = {**header["settings"], "config": config}
+    if header["format_version"] == 5:
+        synthesis = _without(_REMOVED_SYNTHESIS_OF_5, header.get("synthesis"))
+        header = {**header, "format_version": 6, "synthesis": synthesis}
     return header, tensors
+
+
+def _without(removed: frozenset[str], synthesis: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The settings of patch synthesis of a file without those that no longer exist; None for a method without any."""
+    if synthesis is None:
+        return None
+    return {name: value for name, value in synthesis.items() if name not in removed}
 
 
 def _settings_of_5(method: str, settings: dict[str, Any]) -> dict[str, Any]:
