@@ -269,7 +269,7 @@ def _locked(storage: Storage, name: str) -> Iterator[None]:
     storage.make_folder()
     lock = FileLock(Path(storage.root) / f".{name}.lock")
     if not lock.take():
-        raise UserError(f"{storage.url}: is in use by {lock.holder()}; wait until it has ended, or give another `out`")
+        raise UserError(f"{storage.url}: is in use by {lock.holder()}; wait until it has ended, or give another folder")
     try:
         yield
     finally:
