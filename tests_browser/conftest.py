@@ -71,7 +71,7 @@ class Server:
 
         store = JobStore(self.workspace / "jobs")
         for job in store.jobs():
-            job.changed(wish="stop")
+            job.update(wish="stop")
         for _ in range(300):
             if not any(job.has_worker for job in store.jobs()):
                 return
@@ -128,13 +128,6 @@ def new_session(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
     assert failed == []
 
 
-@pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    """The studio's page in a new session."""
-    with new_session(browser) as context:
-        yield opened(context, server)
-
-
 @pytest.fixture(scope="module")
 def shared(browser: Browser, server: Server) -> Iterator[Page]:
     """The studio's page in a session that the tests of a file share."""
@@ -145,11 +138,10 @@ def shared(browser: Browser, server: Server) -> Iterator[Page]:
 @pytest.fixture(autouse=True)
 def picture_of_a_failure(request: pytest.FixtureRequest) -> Iterator[None]:
     """PICTURES names a folder for a picture of the page at the end of each test."""
-    pages = [request.getfixturevalue(name) for name in ("page", "shared") if name in request.fixturenames]
+    page = request.getfixturevalue("shared") if "shared" in request.fixturenames else None
     yield
-    for shown in pages:
-        if "PICTURES" in os.environ and not shown.is_closed():
-            shown.screenshot(path=Path(os.environ["PICTURES"]) / f"{request.node.name}.png", full_page=True)
+    if "PICTURES" in os.environ and page is not None and not page.is_closed():
+        page.screenshot(path=Path(os.environ["PICTURES"]) / f"{request.node.name}.png", full_page=True)
 
 
 def opened(context: BrowserContext, server: Server) -> Page:

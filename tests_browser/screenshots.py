@@ -15,7 +15,7 @@ from pathlib import Path
 import skimage.data
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
-from steps import fill, paint, start_another, upload, wait_for_model
+from steps import fill, open_panel, paint, start_another, upload, wait_for_model
 
 from conftest import CHROMIUM
 
@@ -51,15 +51,19 @@ def write_media(folder: Path) -> None:
             clip.write(next(open_source(frame).frames()).image, Fraction(index, 12))
 
 
-def translate(page: Page, media: Path, out: Path) -> None:
-    """The page Translate: empty, first look, training, a mask, an error."""
-    shoot(page, out / "empty.webp", full_page=False)
-    upload(page, "lp-source", media / "coins.png")
-    expect(page.locator("#lp-source-text")).to_contain_text("coins.png: ")
+def give_pair(page: Page, media: Path, source: str) -> None:
+    """Drop a source and the style, and wait for the first look."""
+    upload(page, "lp-source", media / source)
+    expect(page.locator("#lp-source-text")).to_contain_text(f"{source}: ")
     upload(page, "lp-styles", media / "galaxies.jpg")
     expect(page.locator("#lp-result-text")).to_contain_text("without training")
+
+
+def translate(page: Page, media: Path, out: Path) -> None:
+    """The page Translate: first look, training, a mask."""
+    give_pair(page, media, "coins.png")
     shoot(page, out / "translate.webp")
-    page.locator("#lp-expert button").first.click()
+    open_panel(page, "lp-expert")
     for name, value in SHORT.items():
         fill(page, f"lp-expert-{name}", value)
     page.locator("#lp-train").click()
@@ -69,7 +73,7 @@ def translate(page: Page, media: Path, out: Path) -> None:
     page.locator("#lp-expert button").first.click()
     expect(page.locator("#lp-jobs")).to_contain_text("done")
     wait_for_model(page)
-    page.locator("#lp-mask-panel button").first.click()
+    open_panel(page, "lp-mask-panel")
     paint(page, "lp-editor", (0.3, 0.4, 0.5, 0.6), 0.3)
     page.locator("#lp-mask-use").click()
     expect(page.locator("#lp-mask-error")).to_contain_text("in use")
@@ -81,11 +85,8 @@ def translate(page: Page, media: Path, out: Path) -> None:
 def clip(page: Page, media: Path, out: Path) -> None:
     """A clip with its players, and a file that is refused."""
     start_another(page)
-    upload(page, "lp-source", media / "clip.mp4")
-    expect(page.locator("#lp-source-text")).to_contain_text("24 frames")
-    upload(page, "lp-styles", media / "galaxies.jpg")
-    expect(page.locator("#lp-result-text")).to_contain_text("without training")
-    page.locator("#lp-expert button").first.click()
+    give_pair(page, media, "clip.mp4")
+    open_panel(page, "lp-expert")
     for name, value in SHORT.items():
         fill(page, f"lp-expert-{name}", value)
     page.locator("#lp-expert button").first.click()
@@ -105,7 +106,7 @@ def clip(page: Page, media: Path, out: Path) -> None:
 
 
 def others(page: Page, media: Path, out: Path) -> None:
-    """The pages One image and Runs."""
+    """The pages One image and Runs, and a comparison."""
     page.get_by_role("tab", name="One image").click()
     upload(page, "lp-one-image", media / "coins.png")
     expect(page.locator("#lp-one-text")).to_contain_text("coins.png")
@@ -115,13 +116,14 @@ def others(page: Page, media: Path, out: Path) -> None:
     page.get_by_role("tab", name="Runs").click()
     page.locator("#lp-runs .thumbnail-item").first.click()
     expect(page.locator("#lp-run-facts")).to_contain_text("lonepair")
-    page.locator("#lp-compare-panel button").first.click()
+    shoot(page, out / "runs.webp")
+    open_panel(page, "lp-compare-panel")
     for box in page.locator("#lp-compare-choices input").all():
         box.check()
     page.locator("#lp-compare").click()
     expect(page.locator("#lp-compare-pictures img").first).to_be_visible()
     page.wait_for_timeout(2000)
-    shoot(page, out / "runs.webp")
+    shoot(page, out / "compare.webp")
 
 
 def main(url: str, out: Path) -> None:
@@ -140,14 +142,12 @@ def main(url: str, out: Path) -> None:
         translate(page, media, out)
         clip(page, media, out)
         state = context.storage_state()
-        for name, width, scheme in (("phone", 390, "light"), ("dark", 1440, "dark")):
-            other = browser.new_context(
-                viewport={"width": width, "height": 900}, color_scheme=scheme, storage_state=state
-            )
-            shown = other.new_page()
+        for name, width, height, scheme in (("phone", 390, 1500, "light"), ("dark", 1440, 900, "dark")):
+            size = {"width": width, "height": height}
+            shown = browser.new_context(viewport=size, color_scheme=scheme, storage_state=state).new_page()
             shown.goto(url)
             wait_for_model(shown)
-            shoot(shown, out / f"{name}.webp", full_page=name == "phone")
+            shoot(shown, out / f"{name}.webp", full_page=False)
         others(page, media, out)
         browser.close()
 

@@ -21,6 +21,13 @@ def fill(page: Page, field: str, value: object) -> None:
     page.locator(f"#{field} input, #{field} textarea").first.fill(str(value))
 
 
+def open_panel(page: Page, panel: str) -> None:
+    """Open the panel with that id, unless it is open."""
+    toggle = page.locator(f"#{panel} button").first
+    if "open" not in (toggle.get_attribute("class") or "").split():
+        toggle.click()
+
+
 def give_pair(page: Page, media: Path, source: str = "source.png", *styles: str) -> None:
     """Drop a source and styles, and wait for the first look."""
     upload(page, "lp-source", media / source)
@@ -82,7 +89,7 @@ def paint(page: Page, editor: str, shares: tuple[float, ...] = (0.5,), width: fl
     for share in shares:
         page.mouse.move(x + w * (0.5 - width / 2), y + h * share)
         page.mouse.down()
-        page.mouse.move(x + w * (0.5 + width / 2), y + h * share, steps=8)
+        page.mouse.move(x + w * (0.5 + width / 2), y + h * share, steps=3)
         page.mouse.up()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import urllib.request
@@ -9,25 +10,105 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from steps import give_pair, result, upload
+from steps import give_pair, open_panel, result, start_another, upload
 
 from conftest import Server, new_session, opened, wait_until_usable
 
 CONTROLS = r"(button|textbox|slider|radio|checkbox|spinbutton|combobox|listbox|tab|link|switch)"
 
 
-def test_sessions_see_their_own_work_and_files_only(page: Page, browser: Browser, server: Server, media: Path) -> None:
-    give_pair(page, media)
-    addresses = [result(page).get_attribute("src"), page.locator("#lp-style-gallery img").first.get_attribute("src")]
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1440])
+def test_page_fits_the_screen_and_every_control_has_a_name(shared: Page, width: int, scheme: str) -> None:
+    shared.set_viewport_size({"width": width, "height": 800})
+    shared.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    dark = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).every((part) => part < 80)"
+    shared.wait_for_function(f"({dark}) === {str(scheme == 'dark').lower()}")
+    for tab, panels in (
+        ("Translate", ("lp-expert", "lp-mask-panel", "lp-snippets")),
+        ("One image", ("lp-one-expert",)),
+        ("Runs", ("lp-compare-panel",)),
+    ):
+        shared.get_by_role("tab", name=tab).click()
+        for panel in panels:
+            open_panel(shared, panel)
+        shared.wait_for_timeout(300)
+        assert shared.evaluate("document.documentElement.scrollWidth") <= width
+        # Chromium's own names of controls, as a screen reader gets them.
+        unnamed = re.findall(rf"^ *- {CONTROLS}\b(?! \")[^\n]*$", shared.locator("main").aria_snapshot(), re.M)
+        assert unnamed == []
+
+
+def test_every_step_can_be_reached_by_the_keyboard(shared: Page, media: Path) -> None:
+    page = shared
+    page.set_viewport_size({"width": 1440, "height": 1000})
+    page.get_by_role("tab", name="Translate").click()
+    with page.expect_file_chooser() as chooser:
+        page.locator("#lp-source button").first.focus()
+        page.keyboard.press("Enter")
+    chooser.value.set_files(media / "clip.mp4")
+    expect(page.locator("#lp-source-text")).to_contain_text("6 frames")
+    upload(page, "lp-styles", media / "style.png")
+    expect(page.locator("#lp-result-text")).to_contain_text("without training")
+    page.locator("h1").click()
+    reached: set[str] = set()
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        reached |= set(
+            page.evaluate(
+                "(() => { const ids = []; for (let e = document.activeElement; e; e = e.parentElement) "
+                "if (e.id.startsWith('lp-')) ids.push(e.id); return ids; })()"
+            )
+        )
+    wanted = {"source", "styles", "preset", "expert", "train", "new", "result", "frame", "structure", "strength"}
+    wanted |= {"texture-size", "colour", "texture-auto", "tone", "reset", "mask-panel", "format", "first", "last"}
+    wanted |= {"snippets"}
+    assert {name for name in wanted if f"lp-{name}" not in reached} == set()
+
+
+def test_sessions_see_their_own_work_and_files_only(
+    shared: Page, browser: Browser, server: Server, media: Path
+) -> None:
+    start_another(shared)
+    give_pair(shared, media)
+    addresses = [
+        result(shared).get_attribute("src"),
+        shared.locator("#lp-style-gallery img").first.get_attribute("src"),
+    ]
     with new_session(browser) as other:
         stranger = opened(other, server)
         expect(stranger.locator("#lp-result-text")).to_contain_text("drop a source and a style")
         expect(stranger.locator("body")).not_to_contain_text("source.png")
         for address in addresses:
             assert address is not None
-            assert page.request.get(address).status == 200
+            assert shared.request.get(address).status == 200
             assert stranger.request.get(address).status == 403
             assert server.status(address.removeprefix(server.url)) == 403
+
+
+DROP_AT_ONCE = """(() => {
+  const bytes = Uint8Array.from(atob("%s"), (letter) => letter.charCodeAt(0));
+  const watch = new MutationObserver(() => {
+    const field = document.querySelector("#lp-source input[type=file]");
+    if (!field) return;
+    watch.disconnect();
+    const files = new DataTransfer();
+    files.items.add(new File([bytes], "source.png", { type: "image/png" }));
+    field.files = files.files;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+  watch.observe(document, { childList: true, subtree: true });
+})()"""
+"""Drops a file as soon as the field of the source exists: the browser does not know its secret yet."""
+
+
+def test_file_that_is_dropped_before_the_page_is_ready_is_taken(browser: Browser, server: Server, media: Path) -> None:
+    with new_session(browser) as context:
+        page = context.new_page()
+        page.add_init_script(DROP_AT_ONCE % base64.b64encode((media / "source.png").read_bytes()).decode())
+        page.goto(server.url)
+        expect(page.locator("#lp-source-text")).to_contain_text("source.png: 64×48 pixels")
+        expect(page.locator("#lp-source")).to_contain_text("source")
 
 
 def test_password_is_asked_for(browser: Browser, tmp_path_factory: pytest.TempPathFactory, media: Path) -> None:
@@ -59,53 +140,6 @@ def test_password_is_asked_for(browser: Browser, tmp_path_factory: pytest.TempPa
             expect(page.locator("#lp-source-text")).to_contain_text("source.png")
     finally:
         server.kill()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 1440])
-def test_page_fits_the_screen_and_every_control_has_a_name(
-    browser: Browser, server: Server, media: Path, width: int, scheme: str
-) -> None:
-    with new_session(browser, viewport={"width": width, "height": 800}, color_scheme=scheme) as context:
-        page = opened(context, server)
-        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        brightness = sum(int(part) for part in re.findall(r"\d+", background)[:3]) / 3
-        assert (brightness < 80) == (scheme == "dark")
-        for tab in ("Translate", "One image", "Runs"):
-            page.get_by_role("tab", name=tab).click()
-            for panel in ("lp-expert", "lp-mask-panel", "lp-snippets", "lp-one-expert", "lp-compare-panel"):
-                toggle = page.locator(f"#{panel} button").first
-                if toggle.is_visible():
-                    toggle.click()
-            page.wait_for_timeout(300)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            # Chromium's own names of controls, as a screen reader gets them.
-            unnamed = re.findall(rf"^ *- {CONTROLS}\b(?! \")[^\n]*$", page.locator("main").aria_snapshot(), re.M)
-            assert unnamed == []
-
-
-def test_every_step_can_be_reached_by_the_keyboard(page: Page, media: Path) -> None:
-    with page.expect_file_chooser() as chooser:
-        page.locator("#lp-source button").first.focus()
-        page.keyboard.press("Enter")
-    chooser.value.set_files(media / "clip.mp4")
-    expect(page.locator("#lp-source-text")).to_contain_text("6 frames")
-    upload(page, "lp-styles", media / "style.png")
-    expect(page.locator("#lp-result-text")).to_contain_text("without training")
-    page.locator("h1").click()
-    reached: set[str] = set()
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        reached |= set(
-            page.evaluate(
-                "(() => { const ids = []; for (let e = document.activeElement; e; e = e.parentElement) "
-                "if (e.id.startsWith('lp-')) ids.push(e.id); return ids; })()"
-            )
-        )
-    wanted = {"source", "styles", "preset", "expert", "train", "new", "result", "frame", "structure", "strength"}
-    wanted |= {"texture-size", "colour", "texture-auto", "tone", "reset", "mask-panel", "format", "first", "last"}
-    wanted |= {"snippets"}
-    assert {name for name in wanted if f"lp-{name}" not in reached} == set()
 
 
 @pytest.mark.parametrize(

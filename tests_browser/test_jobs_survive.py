@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -32,9 +33,11 @@ def test_training_survives_reload_closed_browser_and_killed_server(
         stack.callback(server.end_jobs)  # also where the test fails: one job a time runs on the CPU
         page = opened(context, server)
         give_pair(page, media)
-        train(page, steps=200_000, finest_steps=2000)
+        train(page, steps=200_000, finest_steps=160)
         expect(page.locator("#lp-jobs")).to_contain_text("step")
         job = newest_job(server, "train")
+        # Also a value that is the default of another preset.
+        assert json.loads((job / "job.json").read_text())["task"]["settings"]["finest_steps"] == 160
         worker = (job / "worker.lock").read_text()
 
         page.reload()

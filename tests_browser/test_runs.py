@@ -23,7 +23,7 @@ def runs(shared: Page, server: Server, media: Path) -> Page:
     wait_for_model(shared)
     first = json.loads((newest_job(server, "train") / "job.json").read_text())
     job = JobStore(server.workspace / "jobs").add("train", first["owner"], "second run", first["task"])
-    job.changed(wish="pause")
+    job.update(wish="pause")
     tiny = {name: value for name, value in first["task"]["settings"].items() if "minutes" not in name}
     lp.fit_pair(media / "source.png", media / "other.png", preset="draft", out=job.run, **tiny)
     job.write_status(Status("done", 1.0, files=("run/model.safetensors",)))

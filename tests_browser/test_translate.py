@@ -61,6 +61,16 @@ def test_dial_shows_another_frame_and_another_command(pair: Page) -> None:
     expect(pair.locator("#lp-command")).not_to_contain_text("--structure")
 
 
+def test_moved_texture_size_is_no_longer_automatic(pair: Page) -> None:
+    expect(pair.get_by_label("Texture size: auto")).to_be_checked()
+    move_by_key(pair, "lp-texture-size", "ArrowRight")
+    expect(pair.get_by_label("Texture size: auto")).not_to_be_checked()
+    expect(pair.locator("#lp-command")).to_contain_text("--texture-size 1.05")
+    pair.locator("#lp-reset").click()
+    expect(pair.get_by_label("Texture size: auto")).to_be_checked()
+    expect(pair.locator("#lp-command")).not_to_contain_text("--texture-size")
+
+
 def test_divider_shows_more_of_the_source_or_of_the_translation(pair: Page) -> None:
     divider = pair.locator("#lp-result [data-testid=slider]")
     divider.locator(".icon-wrap").scroll_into_view_if_needed()

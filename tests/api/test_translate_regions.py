@@ -51,6 +51,12 @@ def test_two_styles_differ_from_both_near_the_seam_only() -> None:
     assert both.shape == source.shape
 
 
+def test_preview_of_regions_is_smaller() -> None:
+    translation = lp.translate_regions(picture(48, 96, seed=3), models(), [stripe(0, 8), stripe(8, W)])
+    preview = translation.preview(48)
+    assert preview.image.shape[-2:] == preview.size == (24, 48)
+
+
 def test_a_clip_takes_regions_frame_by_frame() -> None:
     clip = torch.cat([picture(*SIZE, seed=seed) for seed in (3, 4)])
     masks = [torch.cat([stripe(0, 8), stripe(4, 12)]), stripe(12, 14)]

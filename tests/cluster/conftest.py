@@ -48,7 +48,7 @@ def cluster(s3_port: int) -> Iterator[Any]:
     os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
     # By default Ray's workers give way to every other process of the machine.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
-    started = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    started = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     started.add_node(num_cpus=1)
     yield started
     started.shutdown()

@@ -77,6 +77,17 @@ def test_keep_and_swap_of_tone_give_opposite_lightness() -> None:
     )
 
 
+@pytest.mark.parametrize(("texture_size", "texture_size_of_preview"), [("auto", 0.5), (2.0, 1.0)])
+def test_texture_of_a_preview_is_as_large_beside_it(texture_size: Any, texture_size_of_preview: float) -> None:
+    model, source = model_of("lonepair"), picture(48, 40, seed=3)
+    translation = model.translate(source, size=(48, 40), texture_size=texture_size)
+    preview = translation.preview(24)
+    expected = model.translate(source, size=(24, 20), texture_size=texture_size_of_preview)
+    assert preview.size == (24, 20)
+    assert torch.allclose(preview.image, expected.image, atol=1e-5)
+    assert translation.preview(1000).size == (48, 40)
+
+
 def test_texture_scale_is_never_above_1_by_itself() -> None:
     assert Dials().texture_scale(1920, 256) == 1.0
     assert Dials().texture_scale(128, 256) == 0.5

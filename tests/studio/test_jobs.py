@@ -83,11 +83,11 @@ def test_paused_training_continues_to_the_same_model(
 ) -> None:
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.01)
     monkeypatch.setattr("lonepair.train.loop.FETCH_EVERY", 1)
-    job = store.add("train", "me", "a", training(pair_files, steps=8)).changed(wish="run")
+    job = store.add("train", "me", "a", training(pair_files, steps=8)).update(wish="run")
 
     def pause() -> None:
         wait_until(lambda: (job.run / "metrics.jsonl").exists())
-        reread(store, job).changed(wish="pause")
+        reread(store, job).update(wish="pause")
 
     thread = threading.Thread(target=pause)
     thread.start()
@@ -127,7 +127,7 @@ def test_killed_worker_is_replaced_by_another_server(
     log = job.folder / "log.txt"
     with Scheduler(store, ["cpu"], seconds=0.05):
         wait_until(lambda: "resumes at stage" in log.read_text())
-        reread(store, job).changed(wish="stop")
+        reread(store, job).update(wish="stop")
         wait_until(lambda: reread(store, job).state == "stopped")
 
 
@@ -153,7 +153,7 @@ def test_stopped_render_goes_on_and_another_one_is_new(tmp_path: Path) -> None:
     training.write_status(Status("done", 1.0))
     training.run.mkdir()
     (training.run / "model.safetensors").touch()
-    project = studio.projects.add("me").changed(source="/a.png", styles=("/b.png",), models=(training.id,))
+    project = studio.projects.add("me").update(source="/a.png", styles=("/b.png",), models=(training.id,))
     first = start_render(studio, project)
     stop_render(studio, first)
     assert store.job(first.render, "me").state == "stopped"
@@ -161,7 +161,7 @@ def test_stopped_render_goes_on_and_another_one_is_new(tmp_path: Path) -> None:
     assert again.render == first.render
     assert store.job(first.render, "me").state == "queued"
     stop_render(studio, again)
-    other = start_render(studio, again.changed(dials={**again.dials, "structure": 1.0}))
+    other = start_render(studio, again.update(dials={**again.dials, "structure": 1.0}))
     assert other.render != first.render
     assert len(store.jobs("me")) == 2  # the earlier render is gone
 
@@ -169,7 +169,7 @@ def test_stopped_render_goes_on_and_another_one_is_new(tmp_path: Path) -> None:
 def test_deleted_run_takes_its_renders_and_earlier_uploads_along(tmp_path: Path) -> None:
     studio = Studio(tmp_path, Limits(kept_megabytes=1))
     training, render = (studio.jobs.add(kind, "me", kind, {}) for kind in ("train", "render"))
-    old = studio.projects.add("me").changed(models=(training.id,), render=render.id)
+    old = studio.projects.add("me").update(models=(training.id,), render=render.id)
     (old.folder / "clip.mp4").write_bytes(bytes(1_000_000))
     new = studio.projects.add("me")
     studio.check_space("you")
@@ -192,24 +192,64 @@ def test_preview_that_is_being_written_is_not_shown(store: JobStore) -> None:
 
 def test_waiting_process_gets_the_job_and_its_device(store: JobStore) -> None:
     job, scheduler = store.add("train", "me", "a", {}), Scheduler(store, ["cuda:1"])
-    assert scheduler.hand_over(job, "cuda:1") is None
+    assert not scheduler.hand_over(job, "cuda:1")
     command = [sys.executable, "-c", "print(input())"]
-    scheduler.spare = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    process = scheduler.hand_over(job, "cuda:1")
-    assert process is not None
-    with process:
-        assert process.stdout is not None
-        answer = process.stdout.read()
+    spare = scheduler.spare = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert scheduler.hand_over(job, "cuda:1")
+    assert scheduler.spare is None
+    with spare:
+        assert spare.stdout is not None
+        answer = spare.stdout.read()
     assert json.loads(answer) == {"folder": str(job.folder), "environment": {"CUDA_VISIBLE_DEVICES": "1"}}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+def test_process_that_waits_copies_itself_for_each_job(store: JobStore) -> None:
+    jobs = [store.add("use", "me", name, {"model": f"missing-{name}", "use": "sample"}) for name in "ab"]
+    lines = "".join(json.dumps({"folder": str(job.folder), "environment": {}}) + "\n" for job in jobs)
+    printed = warm_processes.output_of(
+        "import os, sys\n"
+        "from lonepair.studio import worker\n"
+        "end, start = os.pipe()\n"
+        f"os.write(start, {lines.encode()!r})\n"
+        "os.close(start)\n"
+        "sys.stdin = os.fdopen(end)\n"
+        "folder = worker.wait_for_job(forks=True)\n"
+        "print('waits' if folder is None else worker.main(folder), flush=True)\n"
+        "os._exit(0)\n"
+    )
+    assert printed == "waits\n"
+    wait_until(lambda: all(job.state == "failed" for job in jobs))
+    for job, name in zip(jobs, "ab", strict=True):
+        assert f"missing-{name}" in job.status.text
+        assert "0\n" in (job.folder / "log.txt").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+def test_job_that_the_waiting_process_does_not_take_gets_another_worker(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = Started(monkeypatch)
+    monkeypatch.setattr("lonepair.studio.scheduler.TAKE_SECONDS", 0.05)
+    job, scheduler = store.add("train", "me", "a", {}), Scheduler(store, ["cpu"], has_spare=True)
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as spare:
+        scheduler.spare = spare
+        scheduler.tick()
+        assert started.folders == []
+        time.sleep(0.06)
+        scheduler.tick()
+        assert spare.poll() is not None
+    assert started.folders == [job.id]
 
 
 def test_one_job_a_device_in_the_order_of_the_queue(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     started = Started(monkeypatch)
     jobs = [store.add("train", owner, str(number), {}) for number, owner in enumerate("aabb")]
-    jobs[1].changed(wish="pause")
+    jobs[1].update(wish="pause")
     lock = FileLock(jobs[0].folder / "worker.lock")
     assert lock.take()
-    jobs[0].changed(device="cuda:0")
+    jobs[0].update(device="cuda:0")
     scheduler = Scheduler(store, ["cuda:0", "cuda:1"])
     scheduler.tick()
     assert started.folders == [jobs[2].id]
@@ -219,7 +259,7 @@ def test_one_job_a_device_in_the_order_of_the_queue(store: JobStore, monkeypatch
 
 def test_use_waits_for_its_training(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     started = Started(monkeypatch)
-    training_job = store.add("train", "me", "a", {}).changed(wish="pause")
+    training_job = store.add("train", "me", "a", {}).update(wish="pause")
     use = store.add("use", "me", "b", {"after": training_job.id})
     orphan = store.add("use", "me", "c", {"after": "0" * 16})
     scheduler = Scheduler(store, ["cpu"])
@@ -266,8 +306,8 @@ def test_deleted_job_goes_once_its_worker_has_stopped(store: JobStore) -> None:
 
 def test_change_keeps_what_another_thread_has_changed(store: JobStore) -> None:
     job = store.add("train", "me", "a", {})
-    job.changed(wish="pause")
-    assert job.changed(device="cpu").wish == "pause"
+    job.update(wish="pause")
+    assert job.update(device="cpu").wish == "pause"
 
 
 def test_status_names_no_file_outside_the_folder(store: JobStore) -> None:

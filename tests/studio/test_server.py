@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ class Event:
 
     username: str | None
     headers: dict[str, str]
+    session_hash: str = "page"
 
 
 def test_file_is_fetched_by_the_browsers_of_its_session_only(tmp_path: Path) -> None:
@@ -83,18 +85,44 @@ def test_file_is_fetched_by_the_browsers_of_its_session_only(tmp_path: Path) -> 
     browsers = [f"lonepair-session={digit * 32}" for digit in "abc"]
     # Two browsers of one user who has logged in, and one browser of nobody.
     owner, same, other = (
-        studio.owner("0" * 32, Event(user, {"cookie": cookie}))
+        studio.owner(Event(user, {"cookie": cookie}), "0" * 32)
         for user, cookie in zip(("me", "me", None), browsers, strict=True)
     )
     assert owner == same != other
     (tmp_path / "a.png").touch()
-    path = f"/gradio_api/file={studio.served(tmp_path / 'a.png', owner)}"
+    path = f"/gradio_api/file={studio.serve(tmp_path / 'a.png', owner)}"
     assert [answer(LOCAL, path, studio=studio, cookie=cookie)[0] for cookie in browsers] == [200, 200, 403]
     assert answer(LOCAL, path, studio=studio)[0] == 403
     for trick in (f"{path}/../../../{other}/x/a.png", f"/gradio_api/file={studio.workspace}/secret"):
         assert answer(LOCAL, trick, studio=studio, cookie=browsers[0])[0] == 403
     with pytest.raises(UserError, match="not an uploaded file"):
-        studio.uploaded(studio.served(tmp_path / "a.png", owner), other)
+        studio.check_upload(studio.serve(tmp_path / "a.png", owner), other)
+
+
+def test_what_is_done_before_a_page_is_ready_waits_for_it(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, Limits())
+    event = Event(None, {"cookie": f"lonepair-session={'a' * 32}"})
+    with ThreadPoolExecutor(2) as pool:
+        with studio.opening(event, "b" * 32) as owner:
+            # Without and with the browser's secret.
+            early = [pool.submit(studio.owner, event, token) for token in ("", "b" * 32)]
+            time.sleep(0.05)
+            assert not any(asked.done() for asked in early)
+        assert [asked.result(5) for asked in early] == [owner, owner]
+    assert studio.owner(event, "") == owner
+
+
+def test_page_of_an_earlier_server_is_not_waited_for_and_a_stranger_gets_no_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lonepair.studio.openings.WAIT_SECONDS", 0.01)
+    studio = Studio(tmp_path, Limits())
+    event = Event(None, {"cookie": f"lonepair-session={'a' * 32}"})
+    assert studio.owner(event, "b" * 32)
+    with studio.opening(event, "b" * 32):
+        pass
+    with pytest.raises(UserError, match="not ready"):
+        studio.owner(Event(None, {"cookie": f"lonepair-session={'c' * 32}"}), "")
 
 
 def test_first_page_gives_the_browser_a_cookie() -> None:

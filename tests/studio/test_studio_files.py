@@ -88,7 +88,7 @@ def test_clip_beyond_the_limits_is_refused(facts: Facts) -> None:
 
 def test_project_survives_and_belongs_to_its_session(tmp_path: Path) -> None:
     store = ProjectStore(tmp_path / "projects")
-    mine = store.add(owner_name("me")).changed(styles=("a.png",), frame=3)
+    mine = store.add(owner_name("me")).update(styles=("a.png",), frame=3)
     again = ProjectStore(tmp_path / "projects").latest(owner_name("me"))
     assert again == mine
     for project_id, owner in ((mine.id, owner_name("you")), ("../projects", owner_name("me")), ("", owner_name("me"))):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lonepair.compute.engine import Engine
-from lonepair.media.sizes import working_size
+from lonepair.media.sizes import fit_inside, working_size
 from lonepair.methods.base import Method
 from lonepair.ops.color import common_channels, match_channels, negative
 from lonepair.ops.fingerprint import fingerprint
@@ -274,6 +274,14 @@ class FramePipeline:
         is_small = max(self.size) <= max(self.synthesizer.detail_size)
         is_own = self.dials.texture_size == "auto" and self.shared_scales is None
         return None if is_own and is_small else self.texture_scale
+
+    def reduced(self, side: int) -> FramePipeline:
+        """This pipeline for an output of at most `side` pixels, with texture as large beside the picture as before."""
+        size, scale = fit_inside(self.size, side), None
+        if self.synthesis is not None:
+            scale = self._texture_scale
+        dials = self.dials if scale is None else replace(self.dials, texture_size=scale * max(size) / max(self.size))
+        return replace(self, size=size, dials=dials)
 
     @property
     def synthesizes(self) -> bool:

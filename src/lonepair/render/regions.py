@@ -52,6 +52,8 @@ class RegionPipeline:
     """Translates frames into several styles; the steps are those of `FramePipeline`."""
 
     pipelines: list[FramePipeline]
+    source_size: tuple[int, int]
+    """(h, w) of the source's frames."""
 
     @staticmethod
     def of(pipelines: Sequence[FramePipeline], size: tuple[int, int]) -> RegionPipeline:
@@ -62,7 +64,7 @@ class RegionPipeline:
             size: (h, w) of the source's frames.
         """
         if not all(pipeline.synthesizes for pipeline in pipelines):
-            return RegionPipeline(list(pipelines))
+            return RegionPipeline(list(pipelines), size)
         sizes = [pipeline.network_size(size) for pipeline in pipelines]
         first = max(
             pipeline.synthesizer.coarsest_share(own, pipeline.size, pipeline.texture_scale)
@@ -71,7 +73,8 @@ class RegionPipeline:
         shared = SharedScales(first, max(map(max, sizes)))
         # Numbers of rounds are settings: those of the first style hold for all.
         synthesis = pipelines[0].synthesis
-        return RegionPipeline([replace(each, shared_scales=shared, synthesis=synthesis) for each in pipelines])
+        in_step = [replace(each, shared_scales=shared, synthesis=synthesis) for each in pipelines]
+        return RegionPipeline(in_step, size)
 
     @property
     def engine(self) -> Engine:
@@ -102,6 +105,10 @@ class RegionPipeline:
     def settings(self) -> SynthesisConfig:
         """Those of the first style."""
         return self.pipelines[0].settings
+
+    def reduced(self, side: int) -> RegionPipeline:
+        """As of `FramePipeline`."""
+        return RegionPipeline.of([pipeline.reduced(side) for pipeline in self.pipelines], self.source_size)
 
     def fingerprint(self) -> str:
         """SHA-256 of what the frames depend on, besides the source and the masks."""

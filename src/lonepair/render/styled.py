@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -136,6 +136,10 @@ class StyledPipeline:
     def covering_windows(self, prediction: StyledPrediction, mask: Bool[Tensor, "1 1 h w"]) -> Sequence[Window]:
         """One window: the frame."""
         return [Window((0, 1), (0, 1), (1, 1))]
+
+    def reduced(self, side: int) -> StyledPipeline:
+        """This pipeline for an output of at most `side` pixels."""
+        return replace(self, size=fit_inside(self.size, side))
 
     def fingerprint(self) -> str:
         """SHA-256 of what the frames depend on, besides both clips."""

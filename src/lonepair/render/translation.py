@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
@@ -107,6 +107,11 @@ class Translation:
     def size(self) -> tuple[int, int]:
         """(h, w) of the output."""
         return self.pipeline.size
+
+    def preview(self, side: int) -> Translation:
+        """This translation in at most `side` pixels, much faster, with texture as large beside the picture as here."""
+        settings = {**self.settings, "preview_side": side}
+        return replace(self, pipeline=self.pipeline.reduced(side), settings=settings, _thumbnails=[])
 
     # -- frames ---------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ import secrets
 import shutil
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from lonepair import UserError
 from lonepair.studio import frames
 from lonepair.studio.frames import FramePool
 from lonepair.studio.jobs import JobStore
+from lonepair.studio.openings import Openings
 from lonepair.studio.projects import Project, ProjectStore, owner_name
 from lonepair.studio.uploads import Facts, Limits, check_facts, store_upload
 
@@ -47,6 +50,7 @@ class Studio:
         self.cache = self.workspace / "cache"
         self.cache.mkdir(exist_ok=True)
         self._owners: OrderedDict[str, set[str]] = OrderedDict()
+        self._openings = Openings()
         self._tidied = 0.0
         self._tidy()
         self.pool = FramePool()
@@ -72,22 +76,39 @@ class Studio:
                 file.write(secrets.token_hex(32))
         return path.read_text()
 
-    def owner(self, token: Any, request: Any) -> str:
-        """The session that asks: that of the user who has logged in, or that of the browser's secret token.
-
-        From then on the browser may fetch the files of the session.
+    @contextmanager
+    def opening(self, request: Any, token: str) -> Iterator[str]:
+        """Context in which a page is made ready; it gives the page's session. Other events of the page wait for it.
 
         Args:
-            token: Secret of the browser.
             request: The event's `gr.Request`.
+            token: Secret of the browser.
+        """
+        cookie = read_cookie(request.headers.get("cookie", ""), SESSION_COOKIE)
+        with self._openings.opening((request.session_hash, cookie), token):
+            yield self._owner(token, cookie, request.username)
+
+    def owner(self, request: Any, token: Any) -> str:
+        """The session that asks: that of the user who has logged in, or that of the browser's secret token.
+
+        An event that comes before its page is ready waits until it is. From then on the browser may fetch the files of
+        the session.
+
+        Args:
+            request: The event's `gr.Request`.
+            token: Secret of the browser; empty before its first page is ready.
 
         Raises:
-            UserError: The browser has no token yet.
+            UserError: The page does not become ready.
         """
-        if not request.username and not is_token(token):
-            raise UserError("the page is not ready yet; load it again")
-        owner = owner_name(f"user {request.username}" if request.username else f"browser {token}")
         cookie = read_cookie(request.headers.get("cookie", ""), SESSION_COOKIE)
+        token = self._openings.token((request.session_hash, cookie), token if is_token(token) else "")
+        if not request.username and not token:
+            raise UserError("the page is not ready; reload it")
+        return self._owner(token, cookie, request.username)
+
+    def _owner(self, token: str, cookie: str, username: str | None) -> str:
+        owner = owner_name(f"user {username}" if username else f"browser {token}")
         if is_token(cookie):
             self._owners.setdefault(cookie, set()).add(owner)
             self._owners.move_to_end(cookie)
@@ -103,6 +124,10 @@ class Studio:
             return False
         return bool(rest) and first in self._owners.get(cookie, ())
 
+    def plain(self, text: str) -> str:
+        """A message with files by their names alone: the workspace's folders say nothing to its reader."""
+        return re.sub(re.escape(str(self.workspace)) + r"/(?:[^/\s:]+/)*", "", text)
+
     def project(self, project_id: str, owner: str) -> Project:
         """The project of that id, if it is the owner's; without an id the newest one.
 
@@ -113,14 +138,15 @@ class Studio:
         """
         return self.projects.project(project_id, owner) if project_id else self.projects.latest(owner)
 
-    def uploaded(self, path: str, owner: str) -> Path:
+    def check_upload(self, path: str, owner: str) -> Path:
         """The path of an upload, after a check that it is one: a request may name any file of the machine.
 
         Raises:
             UserError: It is none, or it is a file that the page of another session shows.
         """
         resolved = Path(path).resolve()
-        folder = resolved.relative_to(self.cache).parts[0] if resolved.is_relative_to(self.cache) else ""
+        parts = resolved.relative_to(self.cache).parts if resolved.is_relative_to(self.cache) else ()
+        folder = parts[0] if parts else ""
         if not folder or (is_token(folder) and folder != owner) or not resolved.is_file():
             raise UserError("this is not an uploaded file; drop it on the page again")
         return resolved
@@ -149,7 +175,7 @@ class Studio:
             UserError: It is too large, or cannot be read; or the session keeps too much.
         """
         self.check_space(owner)
-        path = store_upload(self.uploaded(upload, owner), folder, self.limits)
+        path = store_upload(self.check_upload(upload, owner), folder, self.limits)
         try:
             facts = self.pool.run(frames.describe, str(path))
             check_facts(facts, path.name, self.limits)
@@ -161,7 +187,7 @@ class Studio:
             raise
         return path, facts
 
-    def served(self, path: Path | str, owner: str, name: str = "") -> str:
+    def serve(self, path: Path | str, owner: str, name: str = "") -> str:
         """A copy of a file in the folder that pages of a session may show.
 
         Nobody can guess its address: it has a digest that only this workspace can compute. The copy shares the file's
@@ -187,7 +213,7 @@ class Studio:
             shutil.copyfile(path, copy)
         return str(copy)
 
-    def served_image(self, image: Any, owner: str) -> str:
+    def serve_image(self, image: Any, owner: str) -> str:
         """The path of a PIL image that a page of a session shows, stored as a PNG file."""
         self._tidy()
         folder = self.cache / owner / secrets.token_hex(32)

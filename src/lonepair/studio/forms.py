@@ -21,21 +21,44 @@ def component(setting: Setting, prefix: str, is_blank: bool = False) -> Any:
     Args:
         setting: What it sets; files have fields of their own.
         prefix: Start of the component's id in the page.
-        is_blank: Leave the field empty where that means the default, and name the default in the help.
+        is_blank: Leave the field empty where that means the default, and show the default in gray.
     """
-    options = {"label": setting.name, "elem_id": f"{prefix}-{setting.name.replace('_', '-')}"}
-    text = setting.help + (f" Empty: {setting.default}." if is_blank and setting.default is not None else "")
+    options = {
+        "label": title_of(setting),
+        "elem_id": f"{prefix}-{setting.name.replace('_', '-')}",
+        "info": setting.help,
+    }
     value = None if is_blank else setting.default
     if setting.kind == "switch":
-        return gr.Checkbox(bool(setting.default), info=text, **options)
+        return gr.Checkbox(bool(setting.default), **options)
     if setting.kind == "choice":
-        return gr.Radio(list(setting.choices), value=None if value is None else str(value), info=text, **options)
+        return gr.Radio(list(setting.choices), value=None if value is None else str(value), **options)
     # A number field that is hidden at first shows 0 in place of nothing, so one that may be empty is a text field.
     if setting.kind in ("integer", "number") and not setting.choices and value is not None:
-        return gr.Number(value, precision=0 if setting.kind == "integer" else None, info=text, **options)
+        return gr.Number(value, precision=0 if setting.kind == "integer" else None, **options)
     if setting.kind == "size":
-        return gr.Textbox("", info=f"{text} Write WIDTHxHEIGHT.", placeholder="640x360", **options)
-    return gr.Textbox("" if value is None else str(value), info=text, **options)
+        options["info"] = f"{setting.help} Write WIDTHxHEIGHT."
+        return gr.Textbox("", placeholder="640x360", **options)
+    placeholder = placeholder_of(setting) if is_blank else None
+    return gr.Textbox("" if value is None else str(value), placeholder=placeholder, **options)
+
+
+def title_of(setting: Setting) -> str:
+    """The name of a setting as words, such as "Texture size"."""
+    return setting.name.replace("_", " ").capitalize()
+
+
+def placeholder_of(setting: Setting) -> str:
+    """The default of a setting, as an empty field shows it."""
+    if setting.default is None:
+        return ""
+    return f"{setting.default:g}" if isinstance(setting.default, float) else str(setting.default)
+
+
+def placeholders(settings: Sequence[Setting], fields: Sequence[Any]) -> dict[Any, Any]:
+    """The defaults of `settings`, as the empty ones of their fields show them: those of another preset differ."""
+    pairs = zip(settings, fields, strict=True)
+    return {field: gr.update(placeholder=placeholder_of(s)) for s, field in pairs if isinstance(field, gr.Textbox)}
 
 
 def read_values(settings: Sequence[Setting], values: Sequence[Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from lonepair import UserError
 from lonepair.studio.uploads import Facts
@@ -66,7 +66,7 @@ class FramePool:
             if self._pool is None:
                 # A fork of the server would share its threads' locks.
                 context = multiprocessing.get_context("spawn")
-                self._pool = concurrent.futures.ProcessPoolExecutor(1, context, _quiet)
+                self._pool = concurrent.futures.ProcessPoolExecutor(1, context, _start_process)
             return self._pool
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class FramePool:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _quiet() -> None:
+def _start_process() -> None:
     """Prepare the process: one thread, as two slow each other down beside a training, and warnings only."""
     import torch
 
@@ -195,15 +195,37 @@ def live_frame(
     import lonepair
 
     frame = _frame(source, index)
-    image = _inside(frame.pil(), LIVE_SIDE)
-    size = (image.height, image.width)
+    image = _fit_inside(frame.pil(), LIVE_SIDE)
     loaded = [_model(model, source, style) for model, style in zip(models, styles, strict=True)]
+    if not all(models):
+        longest = max(frame.image.shape[-2:])
+        settings = {**settings, "texture_size": _untrained_texture_size(settings, longest, styles[0])}
     if len(loaded) > 1 and masks:
-        translation = lonepair.translate_regions(frame.image, loaded, masks, size=size, **settings)
+        translation = lonepair.translate_regions(frame.image, loaded, masks, **settings)
     else:
-        mask = masks[0] if masks else None
-        translation = loaded[0].translate(frame.image, size=size, mask=mask, **settings)
-    return image, translation.pil()
+        translation = loaded[0].translate(frame.image, mask=masks[0] if masks else None, **settings)
+    return image, translation.preview(LIVE_SIDE).pil()
+
+
+def _untrained_texture_size(settings: Mapping[str, Any], longest: int, style: str) -> float | Literal["auto"]:
+    """The `texture_size` with which the preview method, whose target is smaller, shows what a training will give.
+
+    Args:
+        settings: Of `Model.translate` with the trained model.
+        longest: Longest side of the source in pixels.
+        style: Path of the style picture.
+    """
+    import lonepair
+
+    style_side = max(_frame(style, 0).image.shape[-2:])
+    trained_side: int = min(style_side, lonepair.get_method("lonepair").config_class().exemplar_max_side)
+    value = settings.get("texture_size", "auto")
+    if value == "auto":
+        if longest <= trained_side:
+            return "auto"
+        value = 1.0
+    scale: float = value * trained_side / min(style_side, LIVE_SIDE)
+    return scale
 
 
 def _frame(path: str, index: int) -> Any:
@@ -236,14 +258,16 @@ def _model(path: str, source: str, style: str) -> Any:
             _MODELS[key] = lonepair.load(path, threads=1)
         else:
             pair = _frame(source, 0).image, _frame(style, 0).image
-            _MODELS[key] = lonepair.fit_pair(*pair, method=PREVIEW_METHOD, preset=PREVIEW_PRESET, threads=1)
+            _MODELS[key] = lonepair.fit_pair(
+                *pair, method=PREVIEW_METHOD, preset=PREVIEW_PRESET, exemplar_max_side=LIVE_SIDE, threads=1
+            )
     _MODELS.move_to_end(key)
     while len(_MODELS) > MODELS:
         _MODELS.popitem(last=False)
     return _MODELS[key]
 
 
-def _inside(image: Any, side: int) -> Any:
+def _fit_inside(image: Any, side: int) -> Any:
     """`image` within `side` pixels; transparent pixels stay."""
     scale = side / max(image.size)
     return image if scale >= 1 else image.resize([max(1, round(length * scale)) for length in image.size])

@@ -134,7 +134,7 @@ class StudioJob:
         paths = [(root / name).resolve() for name in self.status.files]
         return [path for path in paths if path.is_relative_to(root) and path.is_file()]
 
-    def changed(self, **values: Any) -> StudioJob:
+    def update(self, **values: Any) -> StudioJob:
         """The job as it is on disk with other values, written to disk.
 
         Pages and the scheduler change jobs from several threads: neither undoes what the other has written.
@@ -191,12 +191,12 @@ class JobStore:
         """Put a job that was paused, stopped or failed into the queue again. It continues from its last checkpoint."""
         if job.status.state == "failed" and not job.has_worker:
             job.write_status(Status("queued", job.status.share))
-        return job.changed(wish="run", starts=0)
+        return job.update(wish="run", starts=0)
 
     def delete(self, job: StudioJob) -> None:
         """Delete a job; one that has a worker is deleted as soon as that has stopped (`Scheduler.tick`)."""
         if job.has_worker:
-            job.changed(wish="delete")
+            job.update(wish="delete")
         else:
             shutil.rmtree(job.folder, ignore_errors=True)
 

@@ -67,7 +67,7 @@ def rename(job: StudioJob, name: str) -> StudioJob:
     name = " ".join(name.split())
     if not 1 <= len(name) <= MAX_NAME:
         raise UserError(f"the name has {len(name)} characters: write 1 to {MAX_NAME}")
-    return job.changed(name=name)
+    return job.update(name=name)
 
 
 def delete_run(studio: Studio, job: StudioJob) -> None:
@@ -86,7 +86,7 @@ def delete_run(studio: Studio, job: StudioJob) -> None:
 def share_file(studio: Studio, job: StudioJob) -> str | None:
     """The model of a run as one file to download, under the run's name; None where there is none yet."""
     model = job.run / MODEL
-    return studio.served(model, job.owner, f"{safe_name(job.name)}.safetensors") if model.exists() else None
+    return studio.serve(model, job.owner, f"{safe_name(job.name)}.safetensors") if model.exists() else None
 
 
 def add_model(studio: Studio, owner: str, upload: Path) -> StudioJob:
@@ -99,7 +99,7 @@ def add_model(studio: Studio, owner: str, upload: Path) -> StudioJob:
         raise UserError(f"{upload.name}: is not a .safetensors file; share a run to get one")
     job = studio.jobs.add("train", owner, upload.stem[:MAX_NAME], {"imported": upload.name})
     # The scheduler must not start it: it is paused until it is complete.
-    job = job.changed(wish="pause")
+    job = job.update(wish="pause")
     try:
         inputs = job.run / "inputs"
         inputs.mkdir(parents=True)
@@ -109,7 +109,7 @@ def add_model(studio: Studio, owner: str, upload: Path) -> StudioJob:
         studio.jobs.delete(job)
         raise UserError(str(error).replace(str(job.run / MODEL), upload.name)) from error
     job.write_status(Status("done", 1.0, files=("run/" + MODEL,)))
-    return job.changed(task={"imported": upload.name, **facts})
+    return job.update(task={"imported": upload.name, **facts})
 
 
 def open_run(studio: Studio, job: StudioJob) -> Project:
@@ -120,7 +120,7 @@ def open_run(studio: Studio, job: StudioJob) -> Project:
     """
     for project in studio.projects.projects(job.owner):
         if job.id in project.models:
-            return project.changed(shown=project.models.index(job.id), created=time.time())
+            return project.update(shown=project.models.index(job.id), created=time.time())
     inputs = {domain: Path(path) for domain, path in job.task.get("inputs", {}).items()}
     if not inputs:
         inputs = {path.stem: path for path in sorted((job.run / "inputs").glob("?.png"))}
@@ -132,7 +132,7 @@ def open_run(studio: Studio, job: StudioJob) -> Project:
         copies[domain] = project.folder / path.name
         (shutil.copytree if path.is_dir() else shutil.copyfile)(path, copies[domain])
     facts = studio.pool.run(frames.describe, str(copies["a"]))
-    return project.changed(
+    return project.update(
         source=str(copies["a"]),
         facts=vars(facts),
         styles=(str(copies["b"]),),

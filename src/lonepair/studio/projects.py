@@ -94,7 +94,7 @@ class Project:
         """Indexes of the styles that the result has: all with masks, else the one that is shown."""
         return tuple(range(len(self.styles))) if len(self.styles) > 1 and self.masks else (self.shown,)
 
-    def changed(self, **values: Any) -> Project:
+    def update(self, **values: Any) -> Project:
         """A copy with other values, written to disk."""
         project = dataclasses.replace(self, **values)
         fields = {f.name: getattr(project, f.name) for f in dataclasses.fields(project) if f.name != "folder"}
@@ -124,7 +124,7 @@ class ProjectStore:
         """Create an empty project."""
         folder = self.folder / secrets.token_hex(8)
         folder.mkdir()
-        return Project(folder, owner).changed()
+        return Project(folder, owner).update()
 
     def projects(self, owner: str) -> list[Project]:
         """The projects of `owner`, the newest first."""

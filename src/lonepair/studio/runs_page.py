@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -10,10 +9,10 @@ import gradio as gr
 from lonepair import UserError
 from lonepair.studio import library
 from lonepair.studio.context import Studio
+from lonepair.studio.events import QUIET, Events, Updates
 from lonepair.studio.jobs import RESTING, StudioJob
 from lonepair.studio.progress_view import error_line, jobs_html, note_line
 
-Updates = dict[Any, Any]
 EMPTY = "No runs yet. Train one on the page Translate, or add a model file."
 
 
@@ -103,58 +102,31 @@ class RunsPage:
     # -- connections ----------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        self._on(self.refresh.click, lambda owner: self.show(owner), [], self.error)
-        self._on(self.upload.upload, self._add, [self.upload], self.upload_error)
-        self.gallery.select(
-            self._select, [self._token, self.ids], self.outputs, show_progress="hidden", api_visibility="private"
-        )
-        self._on(self.rename.click, self._rename, [self.chosen, self.name], self.error)
-        self._on(self.name.submit, self._rename, [self.chosen, self.name], self.error)
-        self._on(self.delete.click, lambda owner: {self.question: gr.update(visible=True)}, [], self.error)
-        self._on(self.keep.click, lambda owner: {self.question: gr.update(visible=False)}, [], self.error)
-        self._on(self.sure.click, self._delete, [self.chosen], self.error)
-        self._on(self.compare.click, self._compare, [self.choices], self.compare_error)
+        on = Events(self.studio, [self._token], self.studio.owner, self.outputs).on
+        on(self.refresh.click, lambda owner: self.show(owner), [], self.error)
+        on(self.upload.upload, self._add, [self.upload], self.upload_error)
+        self.gallery.select(self._select, [self._token, self.ids], self.outputs, **QUIET)
+        on(self.rename.click, self._rename, [self.chosen, self.name], self.error)
+        on(self.name.submit, self._rename, [self.chosen, self.name], self.error)
+        on(self.delete.click, lambda owner: {self.question: gr.update(visible=True)}, [], self.error)
+        on(self.keep.click, lambda owner: {self.question: gr.update(visible=False)}, [], self.error)
+        on(self.sure.click, self._delete, [self.chosen], self.error)
+        on(self.compare.click, self._compare, [self.choices], self.compare_error)
         shown = [self._timer, self._comparison, self.compare_jobs, self.compare_error, self.numbers, self.pictures]
-        self._on(self._timer.tick, self._tick, [self._comparison], self.compare_error, shown)
-
-    def _on(
-        self,
-        event: Any,
-        handler: Callable[..., Updates],
-        inputs: list[Any],
-        error: Any,
-        outputs: list[Any] | None = None,
-    ) -> None:
-        """Call `handler(owner, *inputs)` at an event. A `UserError` becomes one line in the component `error`."""
-
-        def call(request: gr.Request, token: Any, *values: Any) -> Updates:
-            try:
-                updates = handler(self.studio.owner(token, request), *values)
-                return {error: "", **updates} if updates else {self.compare_error: gr.skip()}
-            except UserError as problem:
-                return {error: error_line(self._plain(str(problem)))}
-
-        event(call, [self._token, *inputs], outputs or self.outputs, show_progress="hidden", api_visibility="private")
-
-    def _plain(self, text: str) -> str:
-        """A message without the workspace's folder."""
-        return text.replace(f"{self.studio.workspace}/", "")
+        on(self._timer.tick, self._tick, [self._comparison], self.compare_error, shown)
 
     # -- handlers -------------------------------------------------------------------------------------------------
 
     def load(self, request: gr.Request, token: Any) -> Updates:
         """Show the runs of the session."""
-        try:
-            return self.show(self.studio.owner(token, request))
-        except UserError:  # the browser has not stored its secret yet
-            return {self.note: gr.skip()}
+        return self.show(self.studio.owner(request, token))
 
     def show(self, owner: str) -> Updates:
         """The list of runs."""
         jobs = library.list_runs(self.studio, owner)
         shown = [(job, picture) for job in jobs if (picture := library.picture_of(job)) is not None]
         complete = [(job.name, job.id) for job in jobs if job.state == "done" and "imported" not in job.task]
-        pictures = [(self.studio.served(path, owner), library.caption(job)) for job, path in shown]
+        pictures = [(self.studio.serve(path, owner), library.caption(job)) for job, path in shown]
         comparisons = [job for job in self.studio.jobs.jobs(owner) if job.kind == "compare"]
         return {
             **(self._compared_of(comparisons[-1]) if comparisons else {}),
@@ -177,7 +149,7 @@ class RunsPage:
     def _select(self, request: gr.Request, token: Any, ids: list[str], event: gr.SelectData) -> Updates:
         index = event.index if isinstance(event.index, int) else 0
         try:
-            job = self.job(self.studio.owner(token, request), ids[index] if index < len(ids) else "")
+            job = self.job(self.studio.owner(request, token), ids[index] if index < len(ids) else "")
         except UserError as problem:
             return {self.error: error_line(str(problem))}
         return {self.error: "", **self._detail(job)}
@@ -197,9 +169,9 @@ class RunsPage:
         if upload is None:
             return {}
         try:
-            job = library.add_model(self.studio, owner, self.studio.uploaded(upload, owner))
+            job = library.add_model(self.studio, owner, self.studio.check_upload(upload, owner))
         except UserError as problem:  # a refused file leaves the field, so that the next one can be dropped
-            return {self.upload: None, self.upload_error: error_line(self._plain(str(problem)))}
+            return {self.upload: None, self.upload_error: error_line(self.studio.plain(str(problem)))}
         return {**self.show(owner), **self._detail(job), self.upload: None}
 
     def _rename(self, owner: str, job_id: str, name: str) -> Updates:
@@ -226,7 +198,7 @@ class RunsPage:
         }
         if job.state == "done":
             pictures = [path for path in job.result_files() if path.suffix == ".png"]
-            shown = [(self.studio.served(path, job.owner), path.stem) for path in pictures]
+            shown = [(self.studio.serve(path, job.owner), path.stem) for path in pictures]
             updates |= {
                 self.numbers: library.comparison_html(job),
                 self.pictures: gr.update(value=shown, visible=bool(shown)),

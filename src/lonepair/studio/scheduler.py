@@ -13,18 +13,32 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lonepair import UserError
 from lonepair.api.toolkit import FileLock
 from lonepair.studio.jobs import FINAL, JobStore, Status, StudioJob, read_job
-from lonepair.studio.worker import WAIT
+from lonepair.studio.worker import FORK, WAIT
 
 logger = logging.getLogger("lonepair")
 
 MAX_STARTS = 3
 """Workers that may end without progress before a job counts as failed."""
+TAKE_SECONDS = 30
+"""Longest time in which a process that waits takes a job; it may still be loading."""
+
+
+@dataclass(frozen=True)
+class _Promise:
+    """A job that the process that waits was given."""
+
+    deadline: float
+    """Time, of the monotonic clock, until which it has to begin with the job."""
+    status: Status
+    """The job's status before."""
 
 
 class Scheduler:
@@ -36,14 +50,16 @@ class Scheduler:
             store: The jobs.
             devices: Such as ["cpu"] or ["cuda:0", "cuda:1"]. Each has at most one job.
             seconds: Time between two looks at the queue.
-            has_spare: While no job runs, a process that has loaded everything waits for the next one.
+            has_spare: A process that has loaded everything waits for the next job, which starts at once then.
         """
         self.store, self.devices, self._seconds = store, tuple(devices), seconds
         self._lock = FileLock(store.folder / "scheduler.lock")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._promises: dict[str, _Promise] = {}
         self._has_spare = has_spare
+        self._forks = has_spare and self.devices == ("cpu",) and sys.platform == "linux"
         self.spare: subprocess.Popen[bytes] | None = None
-        """Process that waits for a job."""
+        """Process that waits for a job. Without a GPU it copies itself for each; else another one takes its place."""
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
@@ -80,7 +96,7 @@ class Scheduler:
         waiting: list[StudioJob] = []
         busy: set[str] = set()
         for job in self.store.jobs():
-            if job.id in self._processes or job.has_worker:
+            if job.id in self._processes or self._is_promised(job) or job.has_worker:
                 busy.add(job.device)
             elif job.wish == "delete":
                 shutil.rmtree(job.folder, ignore_errors=True)
@@ -90,8 +106,9 @@ class Scheduler:
             if (next_job := _next(waiting)) is not None:
                 self._start(next_job, device)
                 busy.add(device)
+        # It loads while no job runs.
         if self._has_spare and not busy and (self.spare is None or self.spare.poll() is not None):
-            self.spare = _worker([WAIT], stdin=subprocess.PIPE)
+            self.spare = _worker([FORK if self._forks else WAIT], stdin=subprocess.PIPE)
 
     def _may_start(self, job: StudioJob) -> bool:
         """Whether the training that a job needs is done. A job whose training is gone or has failed fails, too."""
@@ -108,21 +125,43 @@ class Scheduler:
         """Start a worker process for `job`."""
         share = job.status.share
         starts = job.starts + 1 if share <= job.share_at_start else 1
-        job.changed(device=device, starts=starts, share_at_start=share)
-        self._processes[job.id] = self.hand_over(job, device) or self._new(job, device)
+        job.update(device=device, starts=starts, share_at_start=share)
+        if not self.hand_over(job, device):
+            self._processes[job.id] = self._new(job, device)
 
-    def hand_over(self, job: StudioJob, device: str) -> subprocess.Popen[bytes] | None:
-        """Let the process that waits have the job; None where there is none."""
-        spare, self.spare = self.spare, None
+    def hand_over(self, job: StudioJob, device: str) -> bool:
+        """Let the process that waits have the job; False where there is none, or where it does not take the job."""
+        spare = self.spare
         if spare is None or spare.stdin is None or spare.poll() is not None:
-            return None
+            return False
         values = {"folder": str(job.folder), "environment": dict(_environment(device))}
         try:
             spare.stdin.write(json.dumps(values).encode() + b"\n")
-            spare.stdin.close()
+            spare.stdin.flush()
         except OSError:  # it has just ended
-            return None
-        return spare
+            return False
+        if self._forks:
+            self._promises[job.id] = _Promise(time.monotonic() + TAKE_SECONDS, job.status)
+        else:
+            spare.stdin.close()
+            self.spare, self._processes[job.id] = None, spare
+        return True
+
+    def _is_promised(self, job: StudioJob) -> bool:
+        """Whether the process that waits was given the job, and has not begun with it."""
+        promise = self._promises.get(job.id)
+        # The worker is known by its lock, or where it has ended already by what it has written.
+        if promise is None or job.has_worker or job.status != promise.status:
+            self._promises.pop(job.id, None)
+            return False
+        if time.monotonic() < promise.deadline:
+            return True
+        del self._promises[job.id]
+        if self.spare is not None:
+            self.spare.kill()
+            self.spare.wait()
+            self.spare = None
+        return False
 
     def _new(self, job: StudioJob, device: str) -> subprocess.Popen[bytes]:
         with (job.folder / "log.txt").open("ab") as log:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -20,18 +19,29 @@ from lonepair.api.settings import (
 )
 from lonepair.studio import frames, singles
 from lonepair.studio.context import Studio
-from lonepair.studio.forms import component, read_values
+from lonepair.studio.events import QUIET, Events, Updates
+from lonepair.studio.forms import component, placeholders, read_values
 from lonepair.studio.progress_view import error_line, jobs_html, note_line
-from lonepair.studio.translate_show import MASK_SIDE, look_seconds
+from lonepair.studio.translate_display import MASK_SIDE, poll_seconds
 from lonepair.studio.translate_view import REGION_COLORS, mask_brush
-
-Updates = dict[Any, Any]
 
 
 def single_methods(use: str) -> list[str]:
     """The methods of one image that support a use, the one that the page proposes first."""
     names = [name for name in methods_that_support(use) if lp.get_method(name).domains == ("a",)]
     return sorted(names, key=lambda name: (name != "lonepair-single", name != "consingan", name))
+
+
+def first_preset(method: str) -> str:
+    """The preset that the page proposes for a method."""
+    names = presets(method)
+    return "draft" if "draft" in names else names[0]
+
+
+def training_settings(method: str, preset: str) -> list[Setting]:
+    """The settings of a training that the page shows, with the defaults of a preset."""
+    options = [setting for setting in option_settings() if setting.name == "max_minutes"]
+    return [*method_settings(method, preset), *options]
 
 
 class SinglePage:
@@ -77,18 +87,19 @@ class SinglePage:
         gr.HTML('<h2 class="lp-step">3. Train and run</h2>', padding=False)
         methods = single_methods(first)
         self.method = gr.Dropdown(methods, value=methods[0], label="Method", elem_id="lp-one-method")
-        self.preset = gr.Radio(presets(methods[0]), value="draft", label="How long", elem_id="lp-one-preset")
+        self.preset = gr.Radio(
+            presets(methods[0]), value=first_preset(methods[0]), label="How long", elem_id="lp-one-preset"
+        )
         self._training()
         self.run = gr.Button("Run", variant="primary", elem_id="lp-one-run")
         self.run_error = gr.HTML("", padding=False, elem_id="lp-one-run-error")
 
     def _training(self) -> None:
         names = sorted({name for use in singles.USES for name in single_methods(use)})
-        options = [setting for setting in option_settings() if setting.name == "max_minutes"]
         with gr.Accordion("Training settings", open=False, elem_id="lp-one-expert"):
             for name in names:
                 with gr.Group(visible=name == single_methods(singles.USES[0])[0]) as group:
-                    settings = [*method_settings(name), *options]
+                    settings = training_settings(name, first_preset(name))
                     fields = [component(setting, f"lp-{name}", is_blank=True) for setting in settings]
                 self._forms[f"method {name}"], self._groups[f"method {name}"] = (settings, fields), group
 
@@ -138,45 +149,29 @@ class SinglePage:
     # -- connections ----------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        self._on(self.image.upload, self._image, [self.image, self.use], self.image_error)
-        self._on(self.use.change, self._use, [self.use, self.image_path], self.run_error)
-        self._on(self.method.change, self._method, [self.method], self.run_error)
+        on = Events(self.studio, [self._token], self.studio.owner, self.outputs).on
+        on(self.image.upload, self._image, [self.image, self.use], self.image_error)
+        on(self.use.change, self._use, [self.use, self.image_path], self.run_error)
+        on(self.method.change, self._method, [self.method], self.run_error)
+        on(self.preset.change, self._preset, [self.method, self.preset], self.run_error, self._method_fields())
         fields = [field for _, group in self._forms.values() for field in group]
         inputs = [self.image_path, self.use, self.method, self.preset, self.extra, self.canvas, *fields]
-        self._on(self.run.click, self._run, inputs, self.run_error)
-        self._on(self.stop.click, lambda owner: self._wish(owner, False), [], self.run_error)
-        self._on(self.resume.click, lambda owner: self._wish(owner, True), [], self.run_error)
+        on(self.run.click, self._run, inputs, self.run_error)
+        on(self.stop.click, lambda owner: self._wish(owner, False), [], self.run_error)
+        on(self.resume.click, lambda owner: self._wish(owner, True), [], self.run_error)
         # One text is computed at each look; only where it has changed the page changes.
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        self.timer.tick(self._look, [self._token, self._stamp], self._stamp, **quiet)
-        self._stamp.change(self.load, self._token, self.shown, **quiet)
-
-    def _on(self, event: Any, handler: Callable[..., Updates], inputs: list[Any], error: Any) -> None:
-        """Call `handler(owner, *inputs)` at an event. A `UserError` becomes one line in the component `error`."""
-
-        def call(request: gr.Request, token: Any, *values: Any) -> Updates:
-            try:
-                return {error: "", **handler(self.studio.owner(token, request), *values)}
-            except UserError as problem:
-                return {error: error_line(singles.plain(self.studio, str(problem)))}
-
-        event(call, [self._token, *inputs], self.outputs, show_progress="hidden", api_visibility="private")
+        self.timer.tick(self._poll, [self._token, self._stamp], self._stamp, **QUIET)
+        self._stamp.change(self.load, self._token, self.shown, **QUIET)
 
     # -- handlers -------------------------------------------------------------------------------------------------
 
     def load(self, request: gr.Request, token: Any) -> Updates:
         """Show the results of the session."""
-        try:
-            return self.show(self.studio.owner(token, request))
-        except UserError:  # the browser has not stored its secret yet
-            return {self.jobs: gr.skip()}
+        return self.show(self.studio.owner(request, token))
 
-    def _look(self, request: gr.Request, token: Any, stamp: str) -> str:
+    def _poll(self, request: gr.Request, token: Any, stamp: str) -> str:
         """What there is to show of the jobs, as one text."""
-        try:
-            return jobs_html(singles.latest(self.studio, self.studio.owner(token, request)))
-        except UserError:  # the browser has not stored its secret yet
-            return stamp
+        return jobs_html(singles.latest(self.studio, self.studio.owner(request, token)))
 
     def _image(self, owner: str, upload: str | None, use: str) -> Updates:
         if upload is None:
@@ -186,7 +181,7 @@ class SinglePage:
             if facts.is_clip:
                 raise UserError(f"{path.name}: is a clip; give an image, such as one of its frames")
         except UserError as problem:  # a refused file leaves the field, so that the next one can be dropped
-            line = error_line(singles.plain(self.studio, str(problem)))
+            line = error_line(self.studio.plain(str(problem)))
             return {self.image: None, self.image_path: "", self.image_text: "", self.image_error: line}
         texts = {self.image_path: str(path), self.image_text: note_line(f"{path.name}: {facts.text}")}
         return {**texts, **self._canvas_for(owner, use, str(path))}
@@ -204,13 +199,21 @@ class SinglePage:
         }
 
     def _method(self, owner: str, method: str) -> Updates:
-        names = presets(method)
         groups = {
             group: gr.update(visible=name == f"method {method}")
             for name, group in self._groups.items()
             if name.startswith("method ")
         }
-        return {self.preset: gr.update(choices=names, value="draft" if "draft" in names else names[0]), **groups}
+        return {self.preset: gr.update(choices=presets(method), value=first_preset(method)), **groups}
+
+    def _preset(self, owner: str, method: str, preset: str) -> Updates:
+        if preset not in presets(method):  # the event of a method that was left
+            return {}
+        return placeholders(training_settings(method, preset), self._forms[f"method {method}"][1])
+
+    def _method_fields(self) -> list[Any]:
+        """The fields of all methods' settings."""
+        return [field for name, (_, fields) in self._forms.items() if name.startswith("method ") for field in fields]
 
     def _canvas_for(self, owner: str, use: str, path: str) -> Updates:
         """What is painted on for a use: the image for masks, an empty sheet for a painting."""
@@ -222,7 +225,7 @@ class SinglePage:
             colors = singles.palette(image)
             image = singles.sheet(image)
             brush = gr.Brush(colors=colors, default_color=colors[0], color_mode="defaults")
-        value: dict[str, Any] = {"background": self.studio.served_image(image, owner), "layers": [], "composite": None}
+        value: dict[str, Any] = {"background": self.studio.serve_image(image, owner), "layers": [], "composite": None}
         return {
             self.canvas_panel: gr.update(visible=True),
             self.canvas_help: note_line(singles.CANVAS[use]),
@@ -238,7 +241,9 @@ class SinglePage:
         rest = list(values)
         for name, (settings, fields) in self._forms.items():
             own, rest = rest[: len(fields)], rest[len(fields) :]
-            if name in (use, f"method {method}"):
+            if name == f"method {method}":
+                read[name] = read_values(training_settings(method, preset), own)
+            elif name == use:
                 read[name] = read_values(settings, own)
         training = {"method": method, "preset": preset, "settings": read.get(f"method {method}", {})}
         request = singles.Request(path, use, read[use], training)
@@ -251,7 +256,7 @@ class SinglePage:
             if resumes and job.state in ("stopped", "paused", "failed"):
                 self.studio.jobs.resume(job)
             elif not resumes and job.state in ("queued", "running"):
-                job.changed(wish="stop")
+                job.update(wish="stop")
         return self.show(owner)
 
     def show(self, owner: str) -> Updates:
@@ -261,7 +266,7 @@ class SinglePage:
             return {self.jobs: gr.skip()}
         states, job = {job.state for job in jobs}, jobs[-1]
         updates: Updates = {
-            self.timer: gr.Timer(look_seconds(jobs)),
+            self.timer: gr.Timer(poll_seconds(jobs)),
             self.jobs: jobs_html(jobs),
             self.stop: gr.update(visible=bool(states & {"queued", "running"})),
             self.resume: gr.update(visible=bool(states & {"stopped", "paused"})),
@@ -270,13 +275,13 @@ class SinglePage:
         }
         files = job.result_files() if job.state == "done" else []
         is_video = bool(files) and files[0].suffix == ".mp4"
-        shown = self.studio.served(files[0], owner) if files else None
+        shown = self.studio.serve(files[0], owner) if files else None
         packed = next((path for path in files if path.suffix == ".zip"), files[0] if files else None)
         updates |= {
             self.picture: gr.update(value=None if is_video else shown, visible=bool(files) and not is_video),
             self.video: gr.update(value=shown if is_video else None, visible=is_video),
             self.download: gr.update(
-                value=None if packed is None else self.studio.served(packed, owner), visible=packed is not None
+                value=None if packed is None else self.studio.serve(packed, owner), visible=packed is not None
             ),
         }
         return updates

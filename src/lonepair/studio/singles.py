@@ -67,13 +67,6 @@ def folder(studio: Studio, owner: str) -> Path:
     return path
 
 
-def plain(studio: Studio, text: str) -> str:
-    """A message without the workspace's folders."""
-    for path in sorted((studio.workspace / "images").glob("*")):
-        text = text.replace(f"{path}/", "")
-    return text.replace(f"{studio.workspace}/", "")
-
-
 def palette(image: Image.Image) -> list[str]:
     """The main colors of an image, such as "#336699"."""
     small = image.convert("RGB").quantize(COLORS)

@@ -53,12 +53,12 @@ def command_line(project: Project) -> str:
     Args:
         project: The project; it has a source and a style, and its range of frames is one of the clip.
     """
-    styles = [project.imported or _shown(project.styles[index]) for index in project.active]
-    words = ["lonepair", "translate", _shown(project.source), *styles]
+    styles = [project.imported or _file_name(project.styles[index]) for index in project.active]
+    words = ["lonepair", "translate", _file_name(project.source), *styles]
     training = {} if project.imported else {"preset": project.preset, **project.training}
     words += command_words({**training, **project.settings()})
     if project.masks:
-        words += ["--masks" if len(styles) > 1 else "--mask", *map(_shown, project.masks)]
+        words += ["--masks" if len(styles) > 1 else "--mask", *map(_file_name, project.masks)]
     frames = frame_range(project)
     words += ["--frames", frames] if frames else []
     for name, value in FORMATS[format_of(project)][1].items():
@@ -71,8 +71,8 @@ def python_code(project: Project) -> str:
     settings: dict[str, Any] = dict(project.settings())
     if frames := frame_range(project):
         settings["frames"] = frames
-    source, masks = _shown(project.source), [_shown(mask) for mask in project.masks]
-    styles = [_shown(project.styles[index]) for index in project.active]
+    source, masks = _file_name(project.source), [_file_name(mask) for mask in project.masks]
+    styles = [_file_name(project.styles[index]) for index in project.active]
     training = ", ".join(f"{name}={value!r}" for name, value in {"preset": project.preset, **project.training}.items())
     lines = ["import lonepair as lp", ""]
     if len(styles) > 1:
@@ -104,6 +104,6 @@ def command_words(settings: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def _shown(path: str) -> str:
+def _file_name(path: str) -> str:
     """The name of a file without the workspace: the user has the file under this name elsewhere."""
     return Path(path).name

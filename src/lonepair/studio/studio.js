@@ -25,8 +25,22 @@ document.addEventListener("keyup", (event) => {
   }
 });
 
+// Screen readers tell the fields for files apart by their labels, and open panels from closed ones.
+const describeControls = () => {
+  for (const button of document.querySelectorAll("button.label-wrap")) {
+    button.setAttribute("aria-expanded", String(button.classList.contains("open")));
+  }
+  for (const button of document.querySelectorAll(".upload-container[aria-label]:not([data-lp-named])")) {
+    const label = button.closest(".block")?.querySelector("[data-testid=block-label]")?.innerText.trim();
+    if (!label) continue;
+    button.dataset.lpNamed = "";
+    button.setAttribute("aria-label", `${label}: click to upload or drop files`);
+  }
+};
+
 // The divider between source and translation is moved by the arrow keys, too.
 setInterval(() => {
+  describeControls();
   const divider = document.querySelector("#lp-result [data-testid=slider]");
   if (!divider || divider.tabIndex === 0) return;
   divider.tabIndex = 0;

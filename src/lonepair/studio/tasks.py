@@ -65,7 +65,7 @@ class Progress:
 
 
 class TrainingProgress(Watcher):
-    """Shows the steps of a training."""
+    """Display the steps of a training."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -112,19 +112,19 @@ def render(job: StudioJob, progress: Progress) -> list[Path]:
         path,
         overwrite=True,
         encoding=lp.Encoding(**task["encoding"]),
-        progress=lambda frames: _counted(frames, total, progress),
+        progress=lambda frames: _count_frames(frames, total, progress),
         stop=progress.stopped,
     )
-    files = [_zipped(path.parent, job.out / f"{name.split('.')[0]}-frames.zip")] if is_sequence else [path]
+    files = [_zip_files(path.parent, job.out / f"{name.split('.')[0]}-frames.zip")] if is_sequence else [path]
     if translation.source.is_clip:
         progress.say("preparing the players")
         rate = translation.source.rate or DEFAULT_RATE
-        files += [_playable(path, job.out / "result.mp4", rate)]
-        files += [_playable(translation.source, job.out / "source.mp4", rate)]
+        files += [_write_player_clip(path, job.out / "result.mp4", rate)]
+        files += [_write_player_clip(translation.source, job.out / "source.mp4", rate)]
     return files
 
 
-def _playable(clip: object, out: Path, rate: Fraction) -> Path:
+def _write_player_clip(clip: object, out: Path, rate: Fraction) -> Path:
     """Write a clip as an MP4 file of at most `PLAYER_SIDE` pixels, which every browser plays."""
     from lonepair.api.toolkit import ClipWriter, open_source, resize_image
 
@@ -149,7 +149,7 @@ def python_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
 
 
-def _counted(frames: Iterator[Any], total: int | None, progress: Progress) -> Iterable[Any]:
+def _count_frames(frames: Iterator[Any], total: int | None, progress: Progress) -> Iterable[Any]:
     """Pass frames on, and show their number."""
     start = time.monotonic()
     for count, frame in enumerate(frames, 1):
@@ -159,7 +159,7 @@ def _counted(frames: Iterator[Any], total: int | None, progress: Progress) -> It
         yield frame
 
 
-def _zipped(folder: Path, path: Path) -> Path:
+def _zip_files(folder: Path, path: Path) -> Path:
     """The files of `folder` in one ZIP file at `path`, without compression: PNG files are compressed already."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for file in sorted(folder.iterdir()):
@@ -183,10 +183,12 @@ def use_model(job: StudioJob, progress: Progress) -> list[Path]:
     if isinstance(result, lp.Samples):
         files = result.save(path, overwrite=True)
         sheet = lp.Picture(result.sheet(), result.settings).save(path.with_suffix(".png"), overwrite=True)
-        return [sheet, _zipped(path, path.with_suffix(".zip")), *files]
+        return [sheet, _zip_files(path, path.with_suffix(".zip")), *files]
     if isinstance(result, lp.Animation):
         total = task["settings"].get("frames")
-        return [result.save(path.with_suffix(".mp4"), True, progress=lambda frames: _counted(frames, total, progress))]
+        return [
+            result.save(path.with_suffix(".mp4"), True, progress=lambda frames: _count_frames(frames, total, progress))
+        ]
     return [result.save(path.with_suffix(".png"), overwrite=True)]
 
 

@@ -42,7 +42,7 @@ def start_trainings(studio: Studio, project: Project) -> Project:
         elif job.state in ("paused", "stopped", "failed"):
             job = studio.jobs.resume(job)
         ids.append(job.id)
-    return project.changed(models=tuple(ids))
+    return project.update(models=tuple(ids))
 
 
 def model_paths(studio: Studio, project: Project) -> list[str]:
@@ -99,11 +99,11 @@ def start_render(studio: Studio, project: Project) -> Project:
         if job is not None:  # the page shows the last render only
             studio.jobs.delete(job)
         job = studio.jobs.add("render", project.owner, name, task)
-    return project.changed(render=job.id)
+    return project.update(render=job.id)
 
 
 def stop_render(studio: Studio, project: Project) -> None:
     """Stop the render of a project that waits or runs; its frames are kept."""
     job = next((job for job in studio.jobs.jobs(project.owner) if job.id == project.render), None)
     if job is not None and job.state in UNFINISHED:
-        job.changed(wish="stop")
+        job.update(wish="stop")

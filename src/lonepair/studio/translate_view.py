@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from lonepair.api.settings import Setting, method_settings, option_settings, presets, use_settings
-from lonepair.studio.forms import component
+from lonepair.studio.forms import component, title_of
 from lonepair.studio.projects import DIALS
 from lonepair.studio.snippets import CLIP_FORMATS
 
@@ -24,16 +24,24 @@ PRESET_TEXTS = {
 }
 
 
+FIRST_PRESET = "draft"
+"""The preset that the page proposes."""
+
+
 def mask_brush(colors: Sequence[str]) -> Any:
     """A brush with these colors and no others, through which the picture stays visible."""
     brushes = [(color, BRUSH_OPACITY) for color in colors]
     return gr.Brush(colors=brushes, default_color=brushes[0], color_mode="fixed")
 
 
-def training_settings() -> list[Setting]:
-    """The settings of a training that the page shows: those that the help shows first, and some run options."""
+def training_settings(preset: str = FIRST_PRESET) -> list[Setting]:
+    """The settings of a training that the page shows: those that the help shows first, and some run options.
+
+    Args:
+        preset: Decides the defaults.
+    """
     options = [setting for setting in option_settings() if setting.name in ("seed", "max_minutes")]
-    return [*method_settings("lonepair"), *options]
+    return [*method_settings("lonepair", preset), *options]
 
 
 @dataclass(frozen=True)
@@ -109,16 +117,14 @@ def _step(text: str) -> None:
 
 
 def _inputs(parts: dict[str, Any]) -> None:
-    _step("1. What to redraw")
+    _step("1. Source")
     parts["source"] = gr.File(
-        label="Source: clip, image or ZIP of frames", height=160, elem_id="lp-source", file_count="single"
+        label="Clip, image or ZIP of frames", height=160, elem_id="lp-source", file_count="single"
     )
     parts["source_text"] = gr.HTML("", padding=False, elem_id="lp-source-text")
     parts["source_error"] = gr.HTML("", padding=False, elem_id="lp-source-error")
-    _step("2. In which style")
-    parts["styles"] = gr.File(
-        label="Style: one or more pictures", height=160, elem_id="lp-styles", file_count="multiple"
-    )
+    _step("2. Style")
+    parts["styles"] = gr.File(label="One or more pictures", height=160, elem_id="lp-styles", file_count="multiple")
     parts["style_gallery"] = gr.Gallery(
         label="Styles",
         show_label=False,
@@ -134,9 +140,9 @@ def _inputs(parts: dict[str, Any]) -> None:
 
 
 def _training(parts: dict[str, Any]) -> None:
-    _step("3. Train")
+    _step("3. Training")
     names = [(PRESET_TEXTS.get(name, name), name) for name in presets("lonepair")]
-    parts["preset"] = gr.Radio(names, value="draft", label="How long", elem_id="lp-preset")
+    parts["preset"] = gr.Radio(names, value=FIRST_PRESET, label="How long", elem_id="lp-preset")
     with gr.Accordion("Training settings", open=False, elem_id="lp-expert"):
         parts["expert"] = {s.name: component(s, "lp-expert", is_blank=True) for s in training_settings()}
     with gr.Row():
@@ -174,43 +180,32 @@ def _result(parts: dict[str, Any]) -> None:
 
 def _dials(parts: dict[str, Any]) -> None:
     settings = {setting.name: setting for setting in use_settings("translate") if setting.name in DIALS}
+    tone = settings["tone"]
+    dials: dict[str, Any] = {}
     with gr.Group():
         with gr.Row():
-            structure = _slider(settings["structure"], 0, 1)
-            strength = _slider(settings["strength"], 0, 1)
+            dials["structure"] = _slider(settings["structure"], 0, 1)
+            dials["strength"] = _slider(settings["strength"], 0, 1)
         with gr.Row():
-            texture = gr.Slider(
-                0.1,
-                4,
-                1,
-                step=0.05,
-                label="texture_size",
-                info=settings["texture_size"].help,
-                elem_id="lp-texture-size",
-            )
-            colour = _slider(settings["colour"], 0, 1)
+            dials["texture_size"] = _slider(settings["texture_size"], 0.1, 4, 1)
+            dials["colour"] = _slider(settings["colour"], 0, 1)
         with gr.Row():
             parts["texture_auto"] = gr.Checkbox(
-                True, label="texture_size auto", elem_id="lp-texture-auto", min_width=120
+                True, label="Texture size: auto", elem_id="lp-texture-auto", min_width=120
             )
-            tone = settings["tone"]
-            tones = gr.Radio(list(tone.choices), value=tone.default, label="tone", info=tone.help, elem_id="lp-tone")
+            dials["tone"] = gr.Radio(
+                list(tone.choices), value=tone.default, label=title_of(tone), info=tone.help, elem_id="lp-tone"
+            )
         parts["reset"] = gr.Button("Reset dials", size="sm", elem_id="lp-reset")
     parts["dial_error"] = gr.HTML("", padding=False, elem_id="lp-dial-error")
-    parts["dials"] = {
-        "structure": structure,
-        "texture_size": texture,
-        "colour": colour,
-        "tone": tones,
-        "strength": strength,
-    }
+    parts["dials"] = {name: dials[name] for name in DIALS}
 
 
-def _slider(setting: Setting, least: float, most: float) -> Any:
-    name = setting.name
-    return gr.Slider(
-        least, most, setting.default, step=0.05, label=name, info=setting.help, elem_id=f"lp-{name.replace('_', '-')}"
-    )
+def _slider(setting: Setting, least: float, most: float, value: float | None = None) -> Any:
+    """The dial of a setting; `value` stands in for a default that is no number."""
+    value = setting.default if value is None else value
+    name = f"lp-{setting.name.replace('_', '-')}"
+    return gr.Slider(least, most, value, step=0.05, label=title_of(setting), info=setting.help, elem_id=name)
 
 
 def _mask(parts: dict[str, Any]) -> None:
@@ -236,7 +231,7 @@ def _mask(parts: dict[str, Any]) -> None:
 
 
 def _rendering(parts: dict[str, Any]) -> None:
-    _step("4. Render and download")
+    _step("4. Render")
     with gr.Row(visible=False) as span:
         parts["format"] = gr.Radio(list(CLIP_FORMATS), value="MP4", label="Format", elem_id="lp-format")
         parts["first"] = gr.Number(0, precision=0, minimum=0, label="First frame", elem_id="lp-first")

@@ -73,8 +73,8 @@ def store_upload(path: Path, folder: Path, limits: Limits) -> Path:
         raise UserError(f"{path.name}: has {megabytes:.0f} MB, and the limit is {limits.megabytes} MB; cut or scale it")
     name = safe_name(path.name)
     if path.suffix.lower() == ".zip":
-        return _unpack(path, _free(folder, Path(name).stem), limits)
-    target = _free(folder, name)
+        return _unpack(path, _unused_path(folder, Path(name).stem), limits)
+    target = _unused_path(folder, name)
     shutil.copyfile(path, target)
     return target
 
@@ -86,7 +86,7 @@ def safe_name(name: str) -> str:
     return f"{(stem or plain)[:70]}{dot}{suffix[:9]}" if dot else (plain[:80] or "file")
 
 
-def _free(folder: Path, name: str) -> Path:
+def _unused_path(folder: Path, name: str) -> Path:
     """A path in `folder` that no file has: that of `name`, or with a number before the suffix."""
     path, number = folder / name, 1
     while path.exists():

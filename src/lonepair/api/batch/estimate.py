@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -66,15 +66,19 @@ def estimate_rows(
     estimates = []
     for row in rows:
         try:
+            split_settings(row)
             key = _kind(row)
             if key not in measured:
                 measured[key] = _in_process(row, device)
-            first = measured[key]
-            estimates.append(_scaled(first, row))
+            estimates.append(_scaled(measured[key], row))
         except UserError as error:
-            estimates.append(Estimate(row, error=printable(str(error), 400)))
+            estimates.append(_failed(row, error))
         progress()
     return estimates
+
+
+def _failed(row: BatchRow, error: UserError) -> Estimate:
+    return Estimate(row, error=printable(str(error), 400))
 
 
 def _kind(row: BatchRow) -> tuple[object, ...]:
@@ -97,8 +101,11 @@ def _in_process(row: BatchRow, device: str) -> Estimate:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         try:
             return pool.submit(measure_row, row, device).result()
+        except UserError as error:  # that of all rows of this kind
+            return _failed(row, error)
         except BrokenProcessPool:
-            raise UserError("its measurement was killed, perhaps for lack of memory; lower max_side or size") from None
+            text = "its measurement was killed, perhaps for lack of memory; lower max_side or size"
+            return Estimate(row, error=text)
 
 
 def measure_row(row: BatchRow, device: str = "auto") -> Estimate:
@@ -166,6 +173,8 @@ def _frame_count(source: Source) -> int:
 
 def _scaled(first: Estimate, row: BatchRow) -> Estimate:
     """The estimate of `row`, from that of a row of the same kind."""
+    if first.error:
+        return replace(first, row=row)
     if row == first.row:
         return first
     frames = _frame_count(open_source(_local(row)[0]))

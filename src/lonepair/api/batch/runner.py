@@ -113,10 +113,10 @@ class _Batch:
 
     def prepare(self) -> bool:
         """Leave out rows that are done or cannot be read; returns whether any is left to run."""
-        earlier, seen = earlier_rows(self._table.storage), dict[str, int]()
+        earlier, seen, known = earlier_rows(self._table.storage), dict[str, int](), dict[str, str]()
         for index, (row, state) in enumerate(zip(self._rows, self._table.rows, strict=True)):
             try:
-                state.fingerprint = row_fingerprint(row)
+                state.fingerprint = row_fingerprint(row, known)
             except UserError as error:
                 state.state, state.error = "failed", printable(str(error), 400)
                 continue
@@ -269,7 +269,7 @@ def _locked(storage: Storage, name: str) -> Iterator[None]:
     storage.make_folder()
     lock = FileLock(Path(storage.root) / f".{name}.lock")
     if not lock.take():
-        raise UserError(f"{storage.url}: is in use by {lock.holder()}; wait until it has ended, or give another `out`")
+        raise UserError(f"{storage.url}: is in use by {lock.holder()}; wait until it has ended, or give another folder")
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lonepair.api.batch.records import RowResult, RowTask, write_record
@@ -68,6 +69,11 @@ def peak_memory() -> int:
     """Largest memory of this process so far, in bytes; 0 where the system does not say."""
     if sys.platform == "win32":
         return 0
+    # On Linux `getrusage` counts what the process that started this one had at that time, too.
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

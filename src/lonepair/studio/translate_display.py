@@ -12,18 +12,18 @@ import gradio as gr
 from lonepair import UserError
 from lonepair.studio import frames, trainings
 from lonepair.studio.context import Studio
+from lonepair.studio.events import Updates
 from lonepair.studio.jobs import RESTING, State, StudioJob
 from lonepair.studio.progress_view import jobs_html, note_line
 from lonepair.studio.projects import Project
 from lonepair.studio.snippets import command_line, python_code
 from lonepair.studio.translate_view import REGION_COLORS, TranslateView, mask_brush
 
-Updates = dict[Any, Any]
 MASK_SIDE = 640
 """Longest side, in pixels, of the picture that is painted on."""
 
 
-def look_seconds(jobs: Sequence[StudioJob]) -> float:
+def poll_seconds(jobs: Sequence[StudioJob]) -> float:
     """Seconds to the next look at the jobs: a page where nothing happens asks less often.
 
     Each look costs the browser about as much as a frame of the result, since Gradio then updates all components.
@@ -31,7 +31,7 @@ def look_seconds(jobs: Sequence[StudioJob]) -> float:
     return 2.0 if any(job.state not in RESTING for job in jobs) else 5.0
 
 
-class Shows:
+class Display:
     """The project as values of the page's components."""
 
     def __init__(self, studio: Studio, view: TranslateView, timer: Any, computed: Any, project_id: Any) -> None:
@@ -63,7 +63,7 @@ class Shows:
         source = Path(project.source) if project.source else None
         name = f"{source.name}: {facts.text}" if source is not None and facts is not None else ""
         last = facts.frames - 1 if facts is not None else 0
-        styles = [self._served(project, style) for style in project.styles]
+        styles = [self._serve(project, style) for style in project.styles]
         return {
             self._project_id: project.id,
             view.source_text: note_line(name),
@@ -86,16 +86,16 @@ class Shows:
             **self.progress(project),
         }
 
-    def _served(self, project: Project, path: Path | str) -> str:
-        return self._studio.served(path, project.owner)
+    def _serve(self, project: Project, path: Path | str) -> str:
+        return self._studio.serve(path, project.owner)
 
     def files(self, project: Project) -> Updates:
         """The files in the fields of uploads."""
         source = Path(project.source)
         has_file = bool(project.source) and source.is_file()
         return {
-            self._view.source: gr.update(value=self._served(project, source) if has_file else None),
-            self._view.styles: gr.update(value=[self._served(project, style) for style in project.styles] or None),
+            self._view.source: gr.update(value=self._serve(project, source) if has_file else None),
+            self._view.styles: gr.update(value=[self._serve(project, style) for style in project.styles] or None),
         }
 
     def dials(self, project: Project) -> Updates:
@@ -122,8 +122,8 @@ class Shows:
         value: dict[str, Any] | None = None
         if project.source:
             image = self._studio.pool.run(frames.canvas, project.source, project.frame, MASK_SIDE)
-            painted = [self._served(project, project.painted)] if project.painted else []
-            background = self._studio.served_image(image, project.owner)
+            painted = [self._serve(project, project.painted)] if project.painted else []
+            background = self._studio.serve_image(image, project.owner)
             value = {"background": background, "layers": painted, "composite": None}
         return {view.editor: gr.update(value=value, brush=mask_brush(colors)), view.mask_help: text}
 
@@ -153,11 +153,11 @@ class Shows:
             render_html = note_line("Train first. A training that you stop can be rendered, too.")
         preview, view = trainings.newest_preview(jobs), self._view
         return {
-            self._timer: gr.Timer(look_seconds([*jobs, *renders])),
+            self._timer: gr.Timer(poll_seconds([*jobs, *renders])),
             view.jobs: jobs_html(jobs),
             view.render_jobs: render_html,
             view.stage_preview: gr.update(
-                value=None if preview is None else self._served(project, preview), visible=preview is not None
+                value=None if preview is None else self._serve(project, preview), visible=preview is not None
             ),
             **self._buttons(project, jobs, {job.state for job in renders}),
             **self._result(project, renders[0] if renders else None),
@@ -189,7 +189,7 @@ class Shows:
         files = job.result_files() if job is not None and job.state == "done" else []
         if not files:
             return {view.download: gr.update(visible=False), view.videos: gr.update(visible=False)}
-        shown = [self._served(project, file) for file in files]
+        shown = [self._serve(project, file) for file in files]
         updates: Updates = {
             view.download: gr.update(value=shown[0], visible=True, label=f"Download {files[0].name}"),
             view.videos: gr.update(visible=project.is_clip),
