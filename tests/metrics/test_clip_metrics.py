@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lonepair.errors import UserError
 from lonepair.metrics import ClipMetrics, clip_metrics, measure_outputs
-from lonepair.metrics.motion import carry, chain, source_steps
+from lonepair.metrics.motion import EstimatedMotion, carry, chain, source_steps
 from lonepair.metrics.objects import ObjectMeter
 from lonepair.ops.blur import gaussian_blur
 from synthetic_images import blobs
@@ -242,3 +242,19 @@ def test_texture_has_contrast_by_chance() -> None:
 
 def test_ghost_is_a_share_of_the_object() -> None:
     assert objects(ghost=0.3)["ghost"] == pytest.approx(0.3, abs=0.1)
+
+
+def test_noise_of_flat_areas_is_no_motion() -> None:
+    scene = (
+        3 * gaussian_blur(torch.rand(1, 3, 96, 140, generator=torch.Generator().manual_seed(0)) * 2 - 1, 2.0)
+    ).clamp(-1, 1)
+    frames = []
+    for index in range(2):
+        frame = scene[..., 10 + 2 * index : 138 + 2 * index].clone()
+        noise = torch.randn(1, 3, 96, 64, generator=torch.Generator().manual_seed(index + 1))
+        frame[..., 64:] = -0.9 + 24 / 127.5 * gaussian_blur(noise, 4.0)
+        frames.append(frame)
+    flow, mask = EstimatedMotion().between(1, 0, frames[1], frames[0])
+    moving = mask & (flow.norm(dim=1, keepdim=True) > 1)
+    assert float(moving[..., 8:60].float().mean()) > 0.9
+    assert float(moving[..., 70:].float().mean()) < 0.02

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -142,3 +143,15 @@ def test_methods_without_patch_synthesis_are_carried_on_request() -> None:
     assert new[0] == 1
     assert max(new[1:]) < 0.5
     assert len(alone) == 4
+
+
+@pytest.mark.parametrize(("limit", "is_renewed"), [(1.5, True), (100.0, False)])
+def test_texture_that_is_torn_along_one_direction_is_renewed(limit: float, is_renewed: bool) -> None:
+    ground, frames = _ground()[..., :H, :W], []
+    y, x = torch.meshgrid(torch.linspace(-1, 1, H), torch.linspace(-1, 1, W), indexing="ij")
+    for index in range(14):
+        grid = torch.stack([x + 0.05 * index * y, y], -1)[None]
+        frames.append(torch.nn.functional.grid_sample(ground, grid, padding_mode="reflection", align_corners=True))
+    _, new, _ = _render(frames, renewal_shear=limit)
+    middle = torch.cat(new)[..., 24:40, 30:50]
+    assert bool(middle[1:].any()) == is_renewed
