@@ -72,7 +72,12 @@ def test_training_survives_reload_closed_browser_and_killed_server(
         server.start()
         page = opened(context, server)
         expect_steps(page)
-        assert "resumes at stage" in (job / "log.txt").read_text().rpartition("run:")[2]
+        for _ in range(600):  # the worker says "starting" before it has read the checkpoint
+            resumed = "resumes at stage" in (job / "log.txt").read_text().rpartition("run:")[2]
+            if resumed:
+                break
+            page.wait_for_timeout(100)
+        assert resumed
 
         page.locator("#lp-stop").click()
         expect(page.locator("#lp-jobs")).to_contain_text("stopped")
