@@ -67,6 +67,9 @@ class FakePipeline:
     def fingerprint(self) -> str:
         return self.label
 
+    def reduced(self, side: int) -> FakePipeline:
+        return self
+
 
 def _render(frames: list[Tensor], **settings: Any) -> tuple[list[Tensor], list[Tensor], FakePipeline]:
     """The finished frames, which of their pixels are new, and the pipeline."""
