@@ -18,6 +18,7 @@ import itertools
 import os
 import re
 import textwrap
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,13 +31,14 @@ SECTIONS = ("Args", "Arguments", "Returns", "Yields", "Raises", "Attributes", "E
 """Heads of sections in a docstring (Google form)."""
 
 
-class MarkdownDirective(SphinxDirective):
+class MarkdownDirective(SphinxDirective, ABC):
     """A directive that is replaced by Markdown text, headings included."""
 
     has_content = False
 
+    @abstractmethod
     def markdown(self) -> str:
-        raise NotImplementedError
+        """The text."""
 
     def run(self) -> list[nodes.Node]:
         container = nodes.section()

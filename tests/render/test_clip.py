@@ -155,6 +155,6 @@ def test_texture_that_is_torn_along_one_direction_is_renewed(limit: float, is_re
     for index in range(14):
         grid = torch.stack([x + 0.05 * index * y, y], -1)[None]
         frames.append(torch.nn.functional.grid_sample(ground, grid, padding_mode="reflection", align_corners=True))
-    _, new, _ = _render(frames, renewal_shear=limit)
+    _, new, _ = _render(frames, renewal_anisotropy=limit)
     middle = torch.cat(new)[..., 24:40, 30:50]
     assert bool(middle[1:].any()) == is_renewed

@@ -88,7 +88,7 @@ class Carried:
     """Gradient energy of the carried pixels, before it was held, over `energy`."""
     stretch: Float[Tensor, "1 1 h2 w2"]
     """Largest factor, 1 or more, by which the texture is stretched or compressed in any direction."""
-    shear: Float[Tensor, "1 1 h2 w2"]
+    anisotropy: Float[Tensor, "1 1 h2 w2"]
     """Largest stretch over the smallest, 1 or more: how far circles have become ellipses."""
 
 
@@ -310,9 +310,10 @@ def _reflected(position: Tensor, count: int) -> Tensor:
 def _distortion(
     slot: Int[Tensor, "h w"], offset: Float[Tensor, "2 h w"]
 ) -> tuple[Float[Tensor, "1 1 h w"], Float[Tensor, "1 1 h w"]]:
-    """`Carried.stretch` and `Carried.shear`, from the singular values of the Jacobian of positions in the anchor.
+    """`Carried.stretch` and `Carried.anisotropy`, from the singular values of the Jacobian of positions in the anchor.
 
-    The stretch is the larger of the largest one and of the inverse of the smallest; the shear is their ratio.
+    The stretch is the larger of the largest one and of the inverse of the smallest; the anisotropy is the largest one
+    over the smallest.
     """
     # Jacobian I + ∇offset, by differences to the next pixel; 0 across the border of an anchor's area.
     down, across = offset.diff(dim=1), offset.diff(dim=2)
@@ -323,8 +324,8 @@ def _distortion(
     total = xx.square() + xy.square() + yx.square() + yy.square()
     root = ((total.square() - 4 * (xx * yy - xy * yx).square()).clamp(min=0)).sqrt()
     largest, smallest = ((total + root) / 2).sqrt(), ((total - root) / 2).clamp(min=1e-6).sqrt()
-    stretch, shear = (
+    stretch, anisotropy = (
         gaussian_blur(factor.clamp(max=100)[None, None], 1.0)
         for factor in (torch.maximum(largest, 1 / smallest), largest / smallest)
     )
-    return stretch, shear
+    return stretch, anisotropy

@@ -203,7 +203,7 @@ class SynthesisConfig:
     renewal_stretch: float = 2.0
     """Factor, above 1, by which the texture may be stretched or compressed before it is synthesized again. A larger
     value flickers less where things turn or come closer, and shows distorted texture."""
-    renewal_shear: float = 1.8
+    renewal_anisotropy: float = 1.8
     """Stretch of the texture along one direction over that along another, above 1, from which on it is synthesized
     again. A larger value flickers less where things turn or flow, and shows texture that is torn into lines."""
     renewal_rounds: int = 2

@@ -59,7 +59,7 @@ INTERVALS = {
     "synthesized_weight": (1e-6, 1.0),
     "renewal_energy": (0.0, 1.0),
     "renewal_stretch": (1.01, 100.0),
-    "renewal_shear": (1.01, 100.0),
+    "renewal_anisotropy": (1.01, 100.0),
     "settle_width": (0.0, 0.5),
     "motion_slack": (0.0, 100.0),
     "cut_share": (0.0, 1.0),

@@ -259,7 +259,8 @@ def _change(carried: Carried, prediction: Tensor, config: SynthesisConfig) -> Fl
 
 def _is_worn(carried: Carried, change: Float[Tensor, "1 1 h w"], config: SynthesisConfig) -> Bool[Tensor, "1 1 h2 w2"]:
     """Where the prediction has changed, or the texture is blurred or distorted."""
-    is_worn = _spread(change, 1, 0.5) | _spread(carried.shear, config.renewal_shear, (1 + config.renewal_shear) / 2)
+    limit = config.renewal_anisotropy
+    is_worn = _spread(change, 1, 0.5) | _spread(carried.anisotropy, limit, (1 + limit) / 2)
     is_worn = is_worn | (carried.loss < config.renewal_energy) | (carried.stretch > config.renewal_stretch)
     return F.interpolate(is_worn.float(), carried.image.shape[-2:], mode="nearest") > 0
 

@@ -36,7 +36,7 @@ class ClipTranslation(Protocol):
 
 @dataclass(frozen=True)
 class ClipParts:
-    """The parts of a translated clip. Keys depend on the number of CPU threads, which is to stay as it is."""
+    """The parts of a translated clip. Keys depend on the number of CPU threads: do not change it meanwhile."""
 
     translation: ClipTranslation
     workers: Workers
@@ -65,7 +65,7 @@ class ClipParts:
         return _digest([self.key, part.scene, part.start, part.first, part.stop])
 
     def plan(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Part]:
-        """Yield the parts, each as soon as it is known; arguments and errors are those of `plan_parts`."""
+        """Yield the parts, each when its end is known; arguments and errors are those of `plan_parts`."""
         return plan_parts(self.translation.run, self.first, self.stop, self.workers, should_stop)
 
     def is_complete(self, part: Part, path: Path) -> bool:
@@ -113,7 +113,7 @@ def render_part(
         translation: The translation of the clip.
         part: Its frames.
         path: Folder of the part.
-        key: SHA-256 of what its frames depend on.
+        key: `part_key`.
         bits: Bits per channel of the output.
         should_stop: Called after each frame.
 

@@ -63,7 +63,7 @@ class PartFolders:
         """Keep which parts the clip has, so that a render that continues does not search for cuts again.
 
         Args:
-            key: SHA-256 of what the plan depends on.
+            key: SHA-256 of the inputs and settings that decide the plan.
             parts: All parts.
         """
         with atomic_write(self._plan) as temporary:

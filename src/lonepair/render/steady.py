@@ -28,7 +28,7 @@ class SteadyMotion:
         """
         self._slack = slack
         self.behind: Float[Tensor, "1 2 h w"] = torch.zeros(1, 2, *size, device=device)
-        """(dx, dy) in pixels from the texture's place in the source to its own, by at most the slack."""
+        """The part of the motion, (dx, dy) in pixels, that the texture has not followed: at most the slack long."""
 
     def follow(self, flow: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 2 h w"]:
         """Move to the next frame, and return the motion of the texture; both as of `TextureCarrier.carry`."""

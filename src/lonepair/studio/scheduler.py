@@ -150,7 +150,7 @@ class Scheduler:
     def _is_promised(self, job: StudioJob) -> bool:
         """Whether the process that waits was given the job, and has not begun with it."""
         promise = self._promises.get(job.id)
-        # The worker is known by its lock, or where it has ended already by what it has written.
+        # A worker holds its lock; one that has already ended has changed the status.
         if promise is None or job.has_worker or job.status != promise.status:
             self._promises.pop(job.id, None)
             return False

@@ -150,7 +150,7 @@ class _Batch:
         with stop_on_signal(stop, "checkpoint"):
             while self._waiting or running:
                 if stop.is_set():
-                    # What has not begun stays as it is.
+                    # Rows and parts that have not begun keep their state.
                     self._waiting.clear()
                     pool.stop()
                 while self._waiting and len(running) < pool.slots():

@@ -36,7 +36,7 @@ def open_url(url: str) -> tuple[Any, str]:
 
 
 def fetch(url: str, folder: Path) -> Path:
-    """A local copy of the file or folder at `url`, in `folder`; a path is returned as it is.
+    """A local copy of the file or folder at `url`, in `folder`; a path is returned unchanged.
 
     Raises:
         UserError: It cannot be read.
