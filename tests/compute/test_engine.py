@@ -7,6 +7,7 @@ import threading
 import pytest
 import torch
 
+from fresh_python import output_of
 from lonepair.compute.engine import choose_engine
 from lonepair.errors import UserError
 
@@ -72,3 +73,29 @@ def test_engine_describes_device_and_precision() -> None:
     assert str(choose_engine("cpu", "float32")) == "cpu, float32"
     assert str(choose_engine("cpu", "bfloat16")) == "cpu, bfloat16"
     assert str(choose_engine("cpu", engine="plain")) == "cpu, float32, plain"
+
+
+FIRST_USE = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from lonepair.compute.engine import choose_engine
+
+barrier = threading.Barrier(8)
+
+def first_use(number):
+    engine = choose_engine("cuda")
+    barrier.wait()
+    return torch.linalg.eigh(torch.eye(3, device=engine.device))[0].sum().item()
+
+with ThreadPoolExecutor(8) as pool:
+    print(list(pool.map(first_use, range(8))))
+"""
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_threads_use_linear_algebra_first_at_the_same_time() -> None:
+    """Without the engine's care torch raises in some threads, once in a process."""
+    assert output_of(FIRST_USE) == f"{[3.0] * 8}\n"

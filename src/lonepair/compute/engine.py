@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -23,6 +24,8 @@ from lonepair.ops.device import DeviceAware
 T = TypeVar("T")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt (malloc.h)."""
+_LOADING = threading.Lock()
+"""Held while a library of the GPU is loaded."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,8 @@ def choose_engine(device: str = "auto", dtype: str = "auto", threads: int = 0, e
         raise UserError(f"device {device!r} is not available; this machine has: {names}")
     if device == "cuda":
         torch.backends.cudnn.deterministic = True  # the same seed gives the same file
+        with _LOADING:
+            _load_linear_algebra()
     plain = engine == "plain"
     if device == "cpu" and not plain:
         _reuse_freed_memory()
@@ -195,6 +200,15 @@ def choose_engine(device: str = "auto", dtype: str = "auto", threads: int = 0, e
     # Memory layout and graphs follow from device and precision.
     layout = _training_layout(device, precision, plain)
     return Engine(index, precision, plain, layout, captures_graphs=device == "cuda" and not plain)
+
+
+@functools.cache
+def _load_linear_algebra() -> None:
+    """Load what `torch.linalg` needs on a GPU.
+
+    torch loads it at its first use, and raises where several threads do so at once, as trainings side by side do.
+    """
+    torch.linalg.inv(torch.ones((1, 1), device="cuda"))
 
 
 def _training_layout(device: str, dtype: torch.dtype, plain: bool) -> torch.memory_format:
