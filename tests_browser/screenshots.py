@@ -102,6 +102,8 @@ def clip(page: Page, media: Path, out: Path) -> None:
     page.locator("#lp-snippets button").first.click()
     upload(page, "lp-styles", media / "clip.mp4")
     expect(page.locator("#lp-style-error")).to_contain_text("a style is a picture")
+    page.locator("h1").scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
     shoot(page, out / "error.webp", full_page=False)
 
 

@@ -34,6 +34,7 @@ class FakePipeline:
     has_gain: bool = False
     size: tuple[int, int] = (H, W)
     label: str = "fake"
+    target_side: float = 0.0
     calls: list[str] = field(default_factory=list)
 
     @property

@@ -88,6 +88,18 @@ def test_texture_of_a_preview_is_as_large_beside_it(texture_size: Any, texture_s
     assert translation.preview(1000).size == (48, 40)
 
 
+def test_preview_is_smaller_where_texture_makes_the_target_larger() -> None:
+    model, source = model_of("lonepair"), picture(48, 40, seed=3)
+    translation = model.translate(source, size=(48, 40), texture_size=2.0)
+    full = translation.preview(48)
+    assert full.size == (48, 40)
+    target = full.pipeline.target_side
+    assert translation.preview(48, round(target)).size == (48, 40)
+    half = translation.preview(48, round(target / 2))
+    assert half.size == (24, 20)
+    assert torch.equal(half.image, translation.preview(24).image)
+
+
 def test_texture_scale_is_never_above_1_by_itself() -> None:
     assert Dials().texture_scale(1920, 256) == 1.0
     assert Dials().texture_scale(128, 256) == 0.5

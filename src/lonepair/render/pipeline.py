@@ -275,6 +275,14 @@ class FramePipeline:
         is_own = self.dials.texture_size == "auto" and self.shared_scales is None
         return None if is_own and is_small else self.texture_scale
 
+    @property
+    def target_side(self) -> float:
+        """Longest side in pixels of the target whose patches are searched; 0: none are."""
+        if self.synthesis is None:
+            return 0.0
+        scale = self._texture_scale
+        return float(max(self.size)) if scale is None else scale * max(self.synthesizer.detail_size)
+
     def reduced(self, side: int) -> FramePipeline:
         """This pipeline for an output of at most `side` pixels, with texture as large beside the picture as before."""
         size, scale = fit_inside(self.size, side), None

@@ -106,6 +106,11 @@ class RegionPipeline:
         """Those of the first style."""
         return self.pipelines[0].settings
 
+    @property
+    def target_side(self) -> float:
+        """The largest one of the styles."""
+        return max(pipeline.target_side for pipeline in self.pipelines)
+
     def reduced(self, side: int) -> RegionPipeline:
         """As of `FramePipeline`."""
         return RegionPipeline.of([pipeline.reduced(side) for pipeline in self.pipelines], self.source_size)

@@ -137,6 +137,11 @@ class StyledPipeline:
         """One window: the frame."""
         return [Window((0, 1), (0, 1), (1, 1))]
 
+    @property
+    def target_side(self) -> float:
+        """No target is searched."""
+        return 0.0
+
     def reduced(self, side: int) -> StyledPipeline:
         """This pipeline for an output of at most `side` pixels."""
         return replace(self, size=fit_inside(self.size, side))

@@ -108,10 +108,20 @@ class Translation:
         """(h, w) of the output."""
         return self.pipeline.size
 
-    def preview(self, side: int) -> Translation:
-        """This translation in at most `side` pixels, much faster, with texture as large beside the picture as here."""
+    def preview(self, side: int, target_side: int | None = None) -> Translation:
+        """This translation in at most `side` pixels, much faster, with texture as large beside the picture as here.
+
+        Args:
+            side: Largest longest side of the output in pixels.
+            target_side: Largest longest side, in pixels, of the target whose patches are searched. The output gets
+                smaller where `texture_size` makes the target larger. None: no limit.
+        """
+        pipeline = self.pipeline.reduced(side)
+        if target_side is not None and pipeline.target_side > target_side:
+            side = round(max(pipeline.size) * target_side / pipeline.target_side)
+            pipeline = self.pipeline.reduced(max(1, side))
         settings = {**self.settings, "preview_side": side}
-        return replace(self, pipeline=self.pipeline.reduced(side), settings=settings, _thumbnails=[])
+        return replace(self, pipeline=pipeline, settings=settings, _thumbnails=[])
 
     # -- frames ---------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,8 @@ PREVIEW_METHOD, PREVIEW_PRESET = "closed-form", "preview"
 """The method that needs no training, as `lonepair translate --preview` uses it."""
 LIVE_SIDE = 320
 """Longest side of a live frame in pixels."""
+LIVE_TARGET_SIDE = 400
+"""Longest side in pixels of the target that a live frame searches. Time grows with the square of both sides."""
 MODELS = 4
 """Number of models that stay loaded."""
 ANSWER_SECONDS = 60.0
@@ -179,7 +181,9 @@ def live_frame(
     settings: Mapping[str, Any],
     masks: Sequence[str],
 ) -> tuple[Any, Any]:
-    """Frame number `index` and its translation, as PIL images of at most `LIVE_SIDE` pixels.
+    """Frame number `index` and its translation, as PIL images of one size, of at most `LIVE_SIDE` pixels.
+
+    Large texture is synthesized in fewer pixels, and enlarged.
 
     Args:
         source: Path of an image or a clip.
@@ -204,7 +208,8 @@ def live_frame(
         translation = lonepair.translate_regions(frame.image, loaded, masks, **settings)
     else:
         translation = loaded[0].translate(frame.image, mask=masks[0] if masks else None, **settings)
-    return image, translation.preview(LIVE_SIDE).pil()
+    preview = translation.preview(LIVE_SIDE, LIVE_TARGET_SIDE).pil()
+    return image, preview if preview.size == image.size else preview.resize(image.size)
 
 
 def _untrained_texture_size(settings: Mapping[str, Any], longest: int, style: str) -> float | Literal["auto"]:
