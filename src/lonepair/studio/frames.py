@@ -26,7 +26,7 @@ PREVIEW_METHOD, PREVIEW_PRESET = "closed-form", "preview"
 """The method that needs no training, as `lonepair translate --preview` uses it."""
 LIVE_SIDE = 320
 """Longest side of a live frame in pixels."""
-LIVE_TARGET_SIDE = 400
+LIVE_TARGET_SIDE = 320
 """Longest side in pixels of the target that a live frame searches. Time grows with the square of both sides."""
 MODELS = 4
 """Number of models that stay loaded."""
