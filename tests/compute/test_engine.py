@@ -97,5 +97,5 @@ with ThreadPoolExecutor(8) as pool:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_threads_use_linear_algebra_first_at_the_same_time() -> None:
-    """Without the engine's care torch raises in some threads, once in a process."""
+    """torch alone raises in some of them, and only at the first use in a process."""
     assert output_of(FIRST_USE) == f"{[3.0] * 8}\n"

@@ -112,14 +112,14 @@ class Translation:
         """This translation in at most `side` pixels, much faster, with texture as large beside the picture as here.
 
         Args:
-            side: Largest longest side of the output in pixels.
-            target_side: Largest longest side, in pixels, of the target whose patches are searched. The output gets
-                smaller where `texture_size` makes the target larger. None: no limit.
+            side: Limit of the output's longest side in pixels.
+            target_side: Limit of the longest side, in pixels, of the target whose patches are searched. Where
+                `texture_size` makes the target larger, the output has fewer pixels. None: no limit.
         """
         pipeline = self.pipeline.reduced(side)
         if target_side is not None and pipeline.target_side > target_side:
-            side = round(max(pipeline.size) * target_side / pipeline.target_side)
-            pipeline = self.pipeline.reduced(max(1, side))
+            side = max(1, round(max(pipeline.size) * target_side / pipeline.target_side))
+            pipeline = self.pipeline.reduced(side)
         settings = {**self.settings, "preview_side": side}
         return replace(self, pipeline=pipeline, settings=settings, _thumbnails=[])
 

@@ -208,8 +208,7 @@ def live_frame(
         translation = lonepair.translate_regions(frame.image, loaded, masks, **settings)
     else:
         translation = loaded[0].translate(frame.image, mask=masks[0] if masks else None, **settings)
-    preview = translation.preview(LIVE_SIDE, LIVE_TARGET_SIDE).pil()
-    return image, preview if preview.size == image.size else preview.resize(image.size)
+    return image, translation.preview(LIVE_SIDE, LIVE_TARGET_SIDE).pil().resize(image.size)
 
 
 def _untrained_texture_size(settings: Mapping[str, Any], longest: int, style: str) -> float | Literal["auto"]:
