@@ -69,7 +69,7 @@ def open_clip(name: str, args: argparse.Namespace) -> ClipInput:
         known = KnownMotion(clip, clip.cuts, clip.path)
         return ClipInput(name, clip.about, clip.size, clip.length, clip.frames, known)
     source = open_source(name)
-    size = fit_inside(source.size, args.side) if max(source.size) > args.side else source.size
+    size = fit_inside(source.size, args.side)
 
     def frames() -> Iterator[Tensor]:
         for frame in itertools.islice(source.frames(), args.frames):

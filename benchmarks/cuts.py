@@ -40,7 +40,7 @@ def shots(text: str, side: int) -> list[list[Tensor]]:
     name, _, numbers = text.partition(":")
     starts = [0, *(int(number) for number in numbers.split(",") if number)]
     source = open_source(name)
-    size = fit_inside(source.size, side) if max(source.size) > side else source.size
+    size = fit_inside(source.size, side)
     frames = [resize_image(frame.image[:, :3], size) for frame in source.frames()]
     if sorted(set(starts)) != starts or starts[-1] >= len(frames):
         raise lp.UserError(f"{name} has {len(frames)} frames: cuts {numbers} must be rising numbers below that")

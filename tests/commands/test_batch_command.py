@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,17 +21,19 @@ FLAGS = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}
 
 def test_a_failed_row_is_listed_last_and_decides_the_status(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("bad.png").write_bytes(b"hello " * 40)
-    words = ["batch", "a.png", "bad.png", "--style", "b.png", "-o", "out", "--scratch", "s", "--device", "cpu", *FLAGS]
-    assert main(words) == 2
+    shutil.copy("a.png", "c.png")
+    images = ["a.png", "c.png", "bad.png"]
+    options = ["--style", "b.png", "-o", "out", "--scratch", "s", "--device", "cpu", *FLAGS]
+    assert main(["batch", *images, *options]) == 2
     *_, summary, problem = capsys.readouterr().err.splitlines()
-    assert summary.startswith("1 of 2 rows are done in out (")
-    assert problem.startswith("row 2, bad-as-b: ")
+    assert summary.startswith("2 of 3 rows are done in out, 1 of them equal to another row (")
+    assert problem.startswith("row 3, bad-as-b: ")
     assert "is neither an image nor a video" in problem
     assert {"a-as-b.png", "jobs.jsonl", "rows/a-as-b.json"} <= list_files("out")
     # Only the row that failed is tried again.
     Path("bad.png").unlink()
-    assert main([*words[:2], *words[3:]]) == 0
-    assert "1 of 1 rows are done in out, 1 of them earlier" in capsys.readouterr().err
+    assert main(["batch", *images[:2], *options]) == 0
+    assert "2 of 2 rows are done in out, 2 of them earlier (" in capsys.readouterr().err
 
 
 def test_an_estimate_counts_all_steps_and_frames(here: Path) -> None:

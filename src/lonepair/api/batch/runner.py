@@ -167,7 +167,7 @@ class _Batch:
             state.state = "stopped" if state.state == "running" else state.state
         for index, original in self._copies.items():
             state, other = self._table.rows[index], self._table.rows[original]
-            state.state, state.error, state.output, state.is_earlier = other.state, other.error, other.output, True
+            state.state, state.error, state.output, state.is_copy = other.state, other.error, other.output, True
 
     def _write_table(self) -> None:
         """Write the table of states. Where that fails for once, rows go on: it is written again."""
