@@ -119,32 +119,32 @@ def by_method(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 
 def losses(name: str, groups: Mapping[str, Sequence[Result]], metrics: Sequence[str]) -> list[str]:
-    """Lines that say, for each metric, which methods are better than ours, over the inputs that both have."""
-    own_groups = {method: group for method, group in groups.items() if group[0]["cell"]["method"] == OURS[name]}
-    if not own_groups:
+    """Lines that say, for each metric, which methods are better than ours, over the inputs that both have.
+
+    Where ours has several budgets, that of the longest training counts; the tables have the others.
+    """
+    others = {method: group for method, group in groups.items() if group[0]["cell"]["method"] != OURS[name]}
+    if len(others) == len(groups):
         return [f"`{OURS[name]}` is not measured yet."]
-    lines = [f"**Where `{OURS[name]}` loses** (means over the inputs that both methods have):", ""]
-    for own_name, own in own_groups.items():
-        for metric in metrics:
-            better = []
-            for other_name, other in groups.items():
-                if other_name in own_groups:
-                    continue
-                shared = {r["cell"][INPUTS[name]] for r in own} & {r["cell"][INPUTS[name]] for r in other}
-                mine, theirs = (_mean(group, metric, shared, INPUTS[name]) for group in (own, other))
-                sign = METRICS[name][metric]
-                if mine is not None and theirs is not None and sign * (theirs - mine) > 0:
-                    better.append((sign * theirs, f"{other_name} {theirs:.3f} against {mine:.3f}"))
-            if better:
-                names = "; ".join(text for _, text in sorted(better, reverse=True))
-                lines += textwrap.wrap(f"- {metric}, {own_name}: {names}", WRAP, subsequent_indent="  ")
-    if len(lines) > 2:
-        return lines
-    others = [other for other in groups if other not in own_groups]
     if not others:
         return [f"Only `{OURS[name]}` is measured yet."]
-    text = f"Compared with `{OURS[name]}`: {', '.join(others)}, in no column better. Others are not measured yet."
-    return textwrap.wrap(text, WRAP)
+    own_groups = {method: group for method, group in groups.items() if method not in others}
+    own_name = max(own_groups, key=lambda method: _minutes(own_groups[method]) or 0.0)
+    own, lines = own_groups[own_name], []
+    for metric in metrics:
+        better = []
+        for other_name, other in others.items():
+            shared = {r["cell"][INPUTS[name]] for r in own} & {r["cell"][INPUTS[name]] for r in other}
+            mine, theirs = (_mean(group, metric, shared, INPUTS[name]) for group in (own, other))
+            sign = METRICS[name][metric]
+            if mine is not None and theirs is not None and sign * (theirs - mine) > 0:
+                better.append((sign * theirs, f"{other_name} {theirs:.3f} against {mine:.3f}"))
+        if better:
+            names = "; ".join(text for _, text in sorted(better, reverse=True))
+            lines += textwrap.wrap(f"- {metric}: {names}", WRAP, subsequent_indent="  ")
+    if not lines:
+        return textwrap.wrap(f"Compared with {own_name}: {', '.join(others)}, in no column better.", WRAP)
+    return [f"**Where `{own_name}` loses** (means over the inputs that both methods have):", "", *lines]
 
 
 def _value(result: Result, name: str) -> float | None:
