@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from steps import download, fill, paint, upload
 
-from lonepair.api.settings import use_summary
+from lonepair.api.settings import method_settings, use_summary
 from lonepair.studio.singles import TITLES
 
 TINY = {"max-side": 40, "steps": 3, "finest-steps": 3, "stages": 2}
@@ -58,6 +58,16 @@ def test_error_stands_where_the_field_is(one: Page) -> None:
     fill(one, "lp-retarget-size", "nonsense")
     one.locator("#lp-one-run").click()
     expect(one.locator("#lp-one-run-error [role=alert]")).to_contain_text("size is nonsense: write WIDTHxHEIGHT")
+
+
+def test_empty_fields_show_the_defaults_of_the_preset(one: Page) -> None:
+    choose(one, "Generate")
+    steps = one.locator("#lp-lonepair-single-steps").locator("input, textarea").first
+    steps.fill("")
+    for preset in ("full", "draft"):
+        [default] = [each.default for each in method_settings("lonepair-single", preset) if each.name == "steps"]
+        one.locator("#lp-one-preset").get_by_label(preset, exact=True).check()
+        expect(steps).to_have_attribute("placeholder", str(default))
 
 
 @pytest.mark.parametrize(
