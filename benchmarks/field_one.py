@@ -14,6 +14,7 @@ from field_cells import Cell, Stopwatch, budgets, count_processor_time, run_fold
 from torch import Tensor
 
 import lonepair as lp
+from lonepair.api.batch.rows import parse_settings
 from lonepair.errors import UserError
 from lonepair.evaluate import open_run
 from lonepair.media.sheet import contact_sheet
@@ -36,6 +37,8 @@ METHODS = (
 )
 TRAINED = ("lonepair-single", "consingan", "singan")
 """Methods that take a preset and a limit of minutes."""
+SYNTHESIZED = ("lonepair-single",)
+"""Methods whose samples go through patch synthesis."""
 METRICS = {
     "look_distance": -1,
     "patch_swd": -1,
@@ -91,6 +94,8 @@ def cells(args: argparse.Namespace) -> list[Cell]:
                 cell["preset"] = args.preset
             if method in TRAINED and args.max_side:
                 cell["max_side"] = args.max_side
+            if method in SYNTHESIZED and args.synthesis:
+                cell["synthesis"] = parse_settings(args.synthesis)
             result += [{**cell, **budget} for budget in budgets(args, method in TRAINED)]
     return result
 
@@ -135,7 +140,7 @@ def generate(file: Path, cell: Cell, args: argparse.Namespace) -> tuple[Tensor, 
         run = open_run(folder, lambda path: lp.load(path, args.device))
         model, train_seconds = run.model, run.seconds
     watch = Stopwatch(args.wall)
-    samples = model.sample(args.samples, seed=cell["seed"]).images["a"]
+    samples = model.sample(args.samples, seed=cell["seed"], synthesis=cell.get("synthesis")).images["a"]
     parameters = sum(model.method.parameter_counts().values())
     costs = {"train_minutes": train_seconds / 60, "sample_seconds": watch.seconds() / args.samples}
     return samples, {**costs, "parameters": parameters}
@@ -158,7 +163,8 @@ def sample_metrics(sample: Tensor, image: Tensor, weights: Path | None) -> dict[
 
 def write_sheet(cell: Cell, image: Tensor, samples: Sequence[Tensor], work: Path) -> None:
     """Write the image and its samples side by side, for looking at."""
-    name = re.sub(r"[^a-z0-9]+", "-", f"{cell['image']} {cell['method']} {cell.get('minutes', '')}".lower())
+    words = (cell["image"], cell["method"], cell.get("preset", ""), cell.get("minutes", ""), cell.get("synthesis", ""))
+    name = re.sub(r"[^a-z0-9.]+", "-", " ".join(map(str, words)).lower())
     cells = [("image", image), *((f"{number + 1}", sample) for number, sample in enumerate(samples))]
     folder = work / "sheets"
     folder.mkdir(parents=True, exist_ok=True)

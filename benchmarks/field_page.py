@@ -107,28 +107,38 @@ def section(name: str, results: Sequence[Result], title: str) -> list[str]:
 
 
 def by_method(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """The results of each method, preset, size and limit."""
+    """The results of each method, preset, size, limit and settings of patch synthesis."""
     groups: dict[str, list[Result]] = {}
     for result in results:
         cell = result["cell"]
         limit = f" {cell['minutes']:g} min" if cell.get("minutes") else ""
         size = f" {cell['max_side']} px" if "max_side" in cell else ""
         preset = f", {cell['preset']}" if "preset" in cell else ""
-        groups.setdefault(f"{cell['method']}{preset}{size}{limit}", []).append(result)
+        groups.setdefault(f"{cell['method']}{preset}{size}{limit}{_synthesis(cell)}", []).append(result)
     return groups
+
+
+def _synthesis(cell: Mapping[str, Any]) -> str:
+    """The settings of patch synthesis that a cell changes, as the end of a name."""
+    return "".join(f", {setting} {value:g}" for setting, value in cell.get("synthesis", {}).items())
 
 
 def losses(name: str, groups: Mapping[str, Sequence[Result]], metrics: Sequence[str]) -> list[str]:
     """Lines that say, for each metric, which methods are better than ours, over the inputs that both have.
 
-    Where ours has several budgets, that of the longest training counts; the tables have the others.
+    Where ours has several budgets, that of the longest training counts, with its own patch synthesis; the tables have
+    the others.
     """
     others = {method: group for method, group in groups.items() if group[0]["cell"]["method"] != OURS[name]}
     if len(others) == len(groups):
         return [f"`{OURS[name]}` is not measured yet."]
     if not others:
         return [f"Only `{OURS[name]}` is measured yet."]
-    own_groups = {method: group for method, group in groups.items() if method not in others}
+    own_groups = {
+        method: group
+        for method, group in groups.items()
+        if method not in others and "synthesis" not in group[0]["cell"]
+    }
     own_name = max(own_groups, key=lambda method: _minutes(own_groups[method]) or 0.0)
     own, lines = own_groups[own_name], []
     for metric in metrics:
@@ -192,7 +202,8 @@ def plot(name: str, results: Sequence[Result]) -> str:
     lines: dict[str, list[list[Result]]] = {}
     for group in by_method(results).values():
         cell = group[0]["cell"]
-        lines.setdefault(f"{cell['method']}{', thesis' if cell.get('preset') == 'thesis' else ''}", []).append(group)
+        preset = ", thesis" if cell.get("preset") == "thesis" else ""
+        lines.setdefault(f"{cell['method']}{preset}{_synthesis(cell)}", []).append(group)
     known = [minutes for groups in lines.values() for group in groups if (minutes := _minutes(group))]
     if not known:
         return ""
