@@ -45,8 +45,8 @@ def test_only_cells_without_a_line_are_measured(
 
 
 def test_the_page_says_first_where_ours_loses(field: tuple[ModuleType, ModuleType], tmp_path: Path) -> None:
-    """On the image `a` GPNN's sample is better in one metric than ours. Neither its image `b` nor our shorter training nor
-    our samples with other patch synthesis count."""
+    """On the image `a` GPNN's sample is better in one metric than ours. Neither its image `b` nor our shorter training
+    nor our samples with other patch synthesis count."""
     short = line("lonepair-single", "a", look_distance=0.7, layout_distance=0.3, train_minutes=0.1)
     short["cell"]["minutes"] = 0.1
     changed = line("lonepair-single", "a", look_distance=0.3, layout_distance=0.1, train_minutes=1.0)
