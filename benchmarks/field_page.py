@@ -120,7 +120,7 @@ def by_method(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 def _synthesis(cell: Mapping[str, Any]) -> str:
     """The settings of patch synthesis that a cell changes, as the end of a name."""
-    return "".join(f", {setting} {value:g}" for setting, value in cell.get("synthesis", {}).items())
+    return "".join(f", {setting} {value}" for setting, value in cell.get("synthesis", {}).items())
 
 
 def losses(name: str, groups: Mapping[str, Sequence[Result]], metrics: Sequence[str]) -> list[str]:
@@ -130,15 +130,15 @@ def losses(name: str, groups: Mapping[str, Sequence[Result]], metrics: Sequence[
     the others.
     """
     others = {method: group for method, group in groups.items() if group[0]["cell"]["method"] != OURS[name]}
-    if len(others) == len(groups):
-        return [f"`{OURS[name]}` is not measured yet."]
-    if not others:
-        return [f"Only `{OURS[name]}` is measured yet."]
     own_groups = {
         method: group
         for method, group in groups.items()
         if method not in others and "synthesis" not in group[0]["cell"]
     }
+    if not own_groups:
+        return [f"`{OURS[name]}` is not measured yet."]
+    if not others:
+        return [f"Only `{OURS[name]}` is measured yet."]
     own_name = max(own_groups, key=lambda method: _minutes(own_groups[method]) or 0.0)
     own, lines = own_groups[own_name], []
     for metric in metrics:

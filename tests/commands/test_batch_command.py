@@ -30,7 +30,7 @@ def test_a_failed_row_is_listed_last_and_decides_the_status(here: Path, capsys: 
     assert problem.startswith("row 3, bad-as-b: ")
     assert "is neither an image nor a video" in problem
     assert {"a-as-b.png", "jobs.jsonl", "rows/a-as-b.json"} <= list_files("out")
-    # Only the row that failed is tried again.
+    # Without the row that failed, nothing runs again.
     Path("bad.png").unlink()
     assert main(["batch", *images[:2], *options]) == 0
     assert "2 of 2 rows are done in out, 2 of them earlier (" in capsys.readouterr().err
