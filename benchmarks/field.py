@@ -41,7 +41,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--minutes", nargs="+", type=float, default=[0.0], help="limits of training; 0: the preset's")
     parser.add_argument("--every", type=int, default=6, help="one: every how many images; 1: all")
     parser.add_argument("--samples", type=int, default=8, help="one: samples of each image, 2 or more")
-    parser.add_argument("--synthesis", nargs="+", default=[], metavar="NAME=VALUE", help="one: changes to patch synthesis")
+    parser.add_argument(
+        "--synthesis", nargs="+", default=[], metavar="NAME=VALUE", help="one: changes to patch synthesis"
+    )
     parser.add_argument("--baseline-side", type=int, default=128, help="one: longest side of gpnn-like and gpdm-like")
     parser.add_argument("--weights", type=Path, help="one: Inception weights; adds SIFID")
     parser.add_argument("--pairs", nargs="+", help="pair: A/B ...")
