@@ -107,7 +107,8 @@ def section(name: str, results: Sequence[Result], title: str) -> list[str]:
 
 
 def by_method(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """The results of each method, preset, size, limit and settings of patch synthesis."""
+    """The results of each method, preset, size, limit and settings of patch synthesis; rows of one method together, by
+    the time of their training."""
     groups: dict[str, list[Result]] = {}
     for result in results:
         cell = result["cell"]
@@ -115,7 +116,12 @@ def by_method(results: Sequence[Result]) -> dict[str, list[Result]]:
         size = f" {cell['max_side']} px" if "max_side" in cell else ""
         preset = f", {cell['preset']}" if "preset" in cell else ""
         groups.setdefault(f"{cell['method']}{preset}{size}{limit}{_synthesis(cell)}", []).append(result)
-    return groups
+    methods = list(dict.fromkeys(result["cell"]["method"] for result in results))
+
+    def place(item: tuple[str, list[Result]]) -> tuple[int, float]:
+        return methods.index(item[1][0]["cell"]["method"]), _mean(item[1], "train_minutes") or 0.0
+
+    return dict(sorted(groups.items(), key=place))
 
 
 def _synthesis(cell: Mapping[str, Any]) -> str:
@@ -147,7 +153,8 @@ def losses(name: str, groups: Mapping[str, Sequence[Result]], metrics: Sequence[
             shared = {r["cell"][INPUTS[name]] for r in own} & {r["cell"][INPUTS[name]] for r in other}
             mine, theirs = (_mean(group, metric, shared, INPUTS[name]) for group in (own, other))
             sign = METRICS[name][metric]
-            if mine is not None and theirs is not None and sign * (theirs - mine) > 0:
+            # As the tables show them.
+            if mine is not None and theirs is not None and sign * (round(theirs, 3) - round(mine, 3)) > 0:
                 better.append((sign * theirs, f"{other_name} {theirs:.3f} against {mine:.3f}"))
         if better:
             names = "; ".join(text for _, text in sorted(better, reverse=True))
