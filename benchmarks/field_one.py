@@ -14,6 +14,7 @@ from field_cells import Cell, Stopwatch, budgets, count_processor_time, run_fold
 from torch import Tensor
 
 import lonepair as lp
+import lonepair.methods as methods
 from lonepair.api.batch.rows import parse_settings
 from lonepair.errors import UserError
 from lonepair.evaluate import open_run
@@ -37,8 +38,6 @@ METHODS = (
 )
 TRAINED = ("lonepair-single", "consingan", "singan")
 """Methods that take a preset and a limit of minutes."""
-SYNTHESIZED = ("lonepair-single",)
-"""Methods whose samples go through patch synthesis."""
 METRICS = {
     "look_distance": -1,
     "patch_swd": -1,
@@ -94,7 +93,7 @@ def cells(args: argparse.Namespace) -> list[Cell]:
                 cell["preset"] = args.preset
             if method in TRAINED and args.max_side:
                 cell["max_side"] = args.max_side
-            if method in SYNTHESIZED and args.synthesis:
+            if method in TRAINED and args.synthesis and methods.get_method(method).synthesis is not None:
                 cell["synthesis"] = parse_settings(args.synthesis)
             result += [{**cell, **budget} for budget in budgets(args, method in TRAINED)]
     return result

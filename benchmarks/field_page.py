@@ -39,7 +39,7 @@ WRAP = 120
 """Characters of a line of prose."""
 WIDTH, HEIGHT, GAP, TOP = 330, 220, 60, 30
 """Sizes of a plot in pixels."""
-COLORS = ("#1b6ca8", "#c8553d", "#3a7d44", "#8e5ea2", "#b8860b", "#444444", "#d1508e", "#2aa198")
+COLORS = ("#1b6ca8", "#c8553d", "#3a7d44", "#8e5ea2", "#b8860b", "#444444", "#d1508e", "#2aa198", "#8a5a2b", "#7f9f2f")
 
 
 def write_page(folder: Path, page: Path) -> None:

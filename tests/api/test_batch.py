@@ -18,6 +18,7 @@ from lonepair.api.batch.pools import InProcess, Lost, Pool
 from lonepair.api.batch.records import RowResult, RowTask, Unit, write_record
 from lonepair.api.batch.rows import BatchRow, choose_shard, named_rows, split_settings
 from lonepair.api.batch.storage import Storage
+from lonepair.api.batch.table import BatchReport, RowState
 from lonepair.api.batch.task import run_row
 from lonepair.errors import UserError
 from lonepair.media.stills.image import read_image, write_image
@@ -306,3 +307,12 @@ def test_a_killed_process_loses_its_row_only(tmp_path: Path) -> None:
 
 def test_pools_are_pools() -> None:
     assert isinstance(InProcess(), Pool)
+
+
+def test_time_that_is_left_counts_neither_earlier_rows_nor_copies() -> None:
+    """One row took 10 s, another one waits, and so does a copy of it."""
+    rows = [RowState(number, "name", "a.png", "b.png") for number in range(1, 5)]
+    rows[0].state, rows[0].is_earlier = "done", True
+    rows[1].state = "done"
+    rows[3].is_copy = True
+    assert BatchReport(rows, 10.0, 4).seconds_left == 10

@@ -142,13 +142,13 @@ def _finish(report: BatchReport, values: Batch) -> int:
     """Print how the batch ended, with the failed rows last."""
     from lonepair.train.watchers import format_seconds
 
-    earlier = sum(row.is_earlier and row.state == "done" for row in report.rows)
+    earlier = sum(row.is_earlier for row in report.rows)
     copies = sum(row.is_copy and row.state == "done" for row in report.rows)
     done, stopped = report.count("done"), report.count("stopped") + report.count("waiting")
     cost = f"{format_seconds(report.seconds)}, {format_seconds(report.cpu_seconds)} of CPU"
-    before = f", {earlier} of them earlier" if earlier else ""
-    before += f", {copies} of them equal to another row" if copies else ""
-    logger.info("%d of %d rows are done in %s%s (%s)", done, report.total, values.out, before, cost)
+    not_run = f", {earlier} of them earlier" if earlier else ""
+    not_run += f", {copies} of them equal to another row" if copies else ""
+    logger.info("%d of %d rows are done in %s%s (%s)", done, report.total, values.out, not_run, cost)
     for row in report.failed:
         logger.error("row %d, %s: %s", row.row, row.name, printable(row.error))
     if stopped:

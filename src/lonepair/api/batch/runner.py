@@ -126,6 +126,7 @@ class _Batch:
                 state.is_earlier = True
             elif state.fingerprint in seen:
                 self._copies[index] = seen[state.fingerprint]
+                state.is_copy = True
             else:
                 seen[state.fingerprint] = index
                 self._waiting.append(Unit(index))
@@ -167,7 +168,7 @@ class _Batch:
             state.state = "stopped" if state.state == "running" else state.state
         for index, original in self._copies.items():
             state, other = self._table.rows[index], self._table.rows[original]
-            state.state, state.error, state.output, state.is_copy = other.state, other.error, other.output, True
+            state.state, state.error, state.output = other.state, other.error, other.output
 
     def _write_table(self) -> None:
         """Write the table of states. Where that fails for once, rows go on: it is written again."""

@@ -45,7 +45,7 @@ class RowState:
     is_earlier: bool = False
     """Whether an earlier batch did it."""
     is_copy: bool = False
-    """Whether its result is that of a row of this batch with equal inputs and settings."""
+    """Whether it takes the result of another row of this batch, with equal inputs and settings."""
 
     def add(self, result: RowResult) -> None:
         """Take the result of an attempt at the row."""
@@ -115,6 +115,7 @@ class BatchReport:
     @property
     def seconds_left(self) -> float | None:
         """Estimate of the time to the end, from the mean rate so far; None while no row is done."""
-        new = sum(row.state in ("done", "failed") and not (row.is_earlier or row.is_copy) for row in self.rows)
-        left = self.count("waiting") + self.count("running")
+        own = [row for row in self.rows if not row.is_earlier and not row.is_copy]
+        new = sum(row.state in ("done", "failed") for row in own)
+        left = sum(row.state in ("waiting", "running") for row in own)
         return None if not new else self.seconds / new * left
